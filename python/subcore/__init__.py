@@ -1,0 +1,6 @@
+"""subcore: market-data WebSocket subscriptions for many components in one process."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["__version__"]

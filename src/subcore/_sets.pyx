@@ -1,0 +1,2 @@
+# The set algebra the planner runs on.
+"""Sorted id-array set algebra."""
