@@ -1,0 +1,196 @@
+# cython: language_level=3
+"""Event structs (C face of an event) and the classes that wrap them.
+
+A struct only ever grows at its end; ABI_VERSION changes when anything else does. Absent numbers are NaN, absent
+integers ABSENT, absent texts have size 0. Times are nanoseconds since 1970 UTC.
+"""
+
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+
+cdef enum:
+    ABI_VERSION = 1
+
+cdef enum EventKind:
+    KIND_NONE = 0
+    KIND_TICKER = 1
+    KIND_TRADE = 2
+    KIND_ORDERBOOK = 3
+    KIND_CANDLE = 4
+    KIND_ORDER = 5
+    KIND_ASSET = 6
+    KIND_COUNT = 7
+
+cdef enum EventFlag:
+    FLAG_SNAPSHOT = 1     # the venue marked the frame as the state at subscription
+    FLAG_IMAGE = 2        # last known event, given to a late joiner
+    FLAG_REALTIME = 4     # the venue marked the frame as live
+
+cdef enum SideCode:
+    SIDE_NONE = 0
+    SIDE_BUY = 1          # the taker bought
+    SIDE_SELL = 2         # the taker sold
+
+cdef enum TruthCode:
+    TRUTH_ABSENT = 0
+    TRUTH_FALSE = 1
+    TRUTH_TRUE = 2
+
+cdef struct Text16:
+    uint8_t size
+    char data[15]
+
+cdef struct Text40:
+    uint8_t size
+    char data[39]
+
+cdef struct Text72:
+    uint8_t size
+    char data[71]
+
+cdef struct Level:
+    double price
+    double size
+
+cdef struct EventHead:
+    int64_t receive_time_ns
+    int64_t exchange_time_ns     # ABSENT where the venue sends none
+    int32_t stream               # dense stream id, -1 outside a manager
+    int32_t symbol               # dense symbol id, -1 where unknown
+    uint16_t channel             # index of the channel in the venue's channel list
+    uint16_t variant             # what tells streams of one channel and symbol apart (e.g. price grouping); 0 = none
+    uint8_t kind                 # EventKind
+    uint8_t flags                # EventFlag bits
+    uint16_t reserved
+
+cdef struct TickerData:
+    EventHead head
+    double price
+    double open
+    double high
+    double low
+    double previous_close
+    double size
+    double volume_24h
+    double turnover_24h
+    double volume                # since the venue's day began
+    double turnover
+    double change_price          # absolute
+    double signed_change_price
+    double change_rate           # 0.01 = 1 %
+    double signed_change_rate
+    double ask_volume            # sold by takers
+    double bid_volume            # bought by takers
+    double high_52w
+    double low_52w
+    double best_bid_price
+    double best_bid_size
+    double best_ask_price
+    double best_ask_size
+    int64_t trade_time_ns        # of the last trade
+    int64_t update_id
+    uint8_t side                 # SideCode of the last trade
+    uint8_t is_trading_suspended # TruthCode
+    Text16 change
+    Text16 trade_date
+    Text16 trade_time
+    Text16 high_52w_date
+    Text16 low_52w_date
+    Text16 market_state
+    Text16 market_warning
+    Text16 delisting_date
+
+cdef struct TradeData:
+    EventHead head
+    double price
+    double size
+    double previous_close
+    double change_price
+    double best_bid_price
+    double best_bid_size
+    double best_ask_price
+    double best_ask_size
+    int64_t id                   # ABSENT where the id is a text (then id_text)
+    int64_t trade_time_ns
+    int64_t first_id             # aggregated trades: first and last id in it
+    int64_t last_id
+    uint8_t side                 # SideCode
+    uint8_t is_buyer_maker       # TruthCode
+    Text16 change
+    Text16 trade_date
+    Text16 trade_time
+    Text40 id_text
+
+cdef struct OrderbookData:
+    EventHead head
+    double total_bid_size
+    double total_ask_size
+    double grouping              # 0 or NaN = none
+    int64_t update_id
+    int32_t bid_count
+    int32_t ask_count
+    const Level* bids            # best first; valid only during the call that passes the struct
+    const Level* asks
+
+cdef struct CandleData:
+    EventHead head
+    double open
+    double high
+    double low
+    double close
+    double volume
+    double turnover
+    int64_t start_time_ns
+    int64_t end_time_ns
+    int64_t trade_count
+    uint8_t is_closed            # TruthCode
+    double buy_volume            # by takers who bought; NaN where the venue does not say
+    double buy_turnover
+
+cdef struct OrderData:
+    EventHead head
+    double price
+    double average_price
+    double size
+    double remaining_size
+    double executed_size
+    double reserved_fee
+    double remaining_fee
+    double paid_fee
+    double locked
+    double executed_funds
+    double trade_fee
+    double prevented_size
+    double prevented_locked
+    int64_t trade_count
+    int64_t trade_time_ns
+    int64_t order_time_ns
+    uint8_t side
+    uint8_t is_maker             # TruthCode
+    Text16 order_type
+    Text16 state
+    Text16 time_in_force
+    Text40 self_trade_prevention
+    Text40 order_id
+    Text40 trade_id
+    Text72 client_order_id
+
+cdef struct Balance:
+    Text16 currency
+    double available
+    double locked
+
+cdef struct AssetData:
+    EventHead head
+    int64_t asset_time_ns
+    int32_t balance_count
+    Text40 asset_id
+    const Balance* balances      # valid only during the call that passes the struct
+
+cdef union Record:               # the scanner's scratch: whichever kind the frame turned out to be
+    EventHead head
+    TickerData ticker
+    TradeData trade
+    OrderbookData orderbook
+    CandleData candle
+    OrderData order
+    AssetData asset
