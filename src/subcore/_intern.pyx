@@ -1,0 +1,355 @@
+# cython: language_level=3
+"""Texts (market codes) <-> dense int32 ids: bounded, seeded, ids reused with a new generation.
+
+Open addressing over 8-byte slots at a load of at most one half, so that a look-up usually touches one cache line of
+slots and the one line that holds the id's row. Removal shifts slots back: there are no tombstones, and churn never
+grows the table. `find` reads only and is bounded by the number of slots whatever the hashes are.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF, Py_XDECREF
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+import sys
+
+cimport numpy as cnp
+import numpy as np
+
+from subcore.errors import CapacityError
+
+cnp.import_array()
+
+cdef extern from "_hash.h" nogil:
+    uint64_t subcore_hash_text(const char* text, size_t size, uint64_t seed) noexcept
+    bint subcore_same_text(const char* x, const char* y, size_t size) noexcept
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    str PyUnicode_FromObject(object text)
+    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    char* PyBytes_AS_STRING(PyObject* data) noexcept nogil
+    Py_ssize_t PyBytes_GET_SIZE(PyObject* data) noexcept nogil
+
+cdef enum:
+    SHORT_SIZE = 22
+    LONGEST = 255
+    ROW_ALIGNMENT = 32
+    SMALLEST_ROOM = 8
+    LARGEST_CAPACITY = 1 << 24
+
+MAX_TEXT_SIZE = LONGEST
+
+
+cdef inline PyObject* long_text(const TextRow* row) noexcept nogil:
+    cdef PyObject* data
+    memcpy(&data, row.data, sizeof(data))
+    return data
+
+
+cdef inline const char* row_bytes(const TextRow* row) noexcept nogil:
+    if row.size <= SHORT_SIZE:
+        return row.data
+    return PyBytes_AS_STRING(long_text(row))
+
+
+cdef inline bint row_is(const TextRow* row, const char* text, Py_ssize_t size) noexcept nogil:
+    return row.size == size and subcore_same_text(row_bytes(row), text, <size_t>size)
+
+
+cdef inline uint32_t home_of(uint32_t tag, uint32_t slot_count) noexcept nogil:
+    return <uint32_t>((<uint64_t>tag * slot_count) >> 32)
+
+
+cdef inline void place(TextSlot* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept nogil:
+    cdef uint32_t at = home_of(tag, slot_count)
+    while slots[at].id >= 0:
+        at += 1
+        if at == slot_count:
+            at = 0
+    slots[at].tag = tag
+    slots[at].id = id
+
+
+cdef str as_text(object text):
+    """An exact str: a subclass may hash and compare as it likes."""
+    if type(text) is str:
+        return <str>text
+    if not isinstance(text, str):
+        raise TypeError(f"a text must be a str, not {type(text).__name__}")
+    return PyUnicode_FromObject(text)
+
+
+cdef list as_texts(object texts):
+    if isinstance(texts, str):
+        raise TypeError("texts must be a sequence of str, not one str")
+    return [as_text(text) for text in texts]
+
+
+cdef bytes encode(str text):
+    """UTF-8 of a text; UnicodeEncodeError (a ValueError) or ValueError where it cannot be interned."""
+    cdef bytes data = text.encode()
+    if len(data) > LONGEST:
+        raise ValueError(f"a text may have {LONGEST} bytes of UTF-8, this one has {len(data)}: {text[:32]!r}...")
+    return data
+
+
+@cython.final
+cdef class Interner:
+    """A bounded two-way map between texts and dense ids 0, 1, 2, ...
+
+    `capacity` is the most texts held at once (at most 16,777,216); memory grows with use, about 52 bytes per text of
+    room. `seed` perturbs the hash; ids do not depend on it. `hash_bits` < 32 weakens the hash on purpose, for tests
+    of collisions. Not thread safe: use it under the GIL from one thread at a time.
+    """
+
+    def __cinit__(self, capacity=65_536, *, seed=0, hash_bits=32):
+        if not 1 <= capacity <= LARGEST_CAPACITY:
+            raise ValueError(f"capacity must be 1 to {LARGEST_CAPACITY}, not {capacity}")
+        if not 0 <= hash_bits <= 32:
+            raise ValueError(f"hash_bits must be 0 to 32, not {hash_bits}")
+        self.limit = capacity
+        self.seed = <uint64_t>(seed & 0xFFFF_FFFF_FFFF_FFFF)
+        self.tag_mask = <uint32_t>((0xFFFF_FFFF << (32 - hash_bits)) & 0xFFFF_FFFF)
+        self.first_free = -1
+
+    def __dealloc__(self):
+        cdef int32_t id
+        for id in range(self.used):
+            if self.rows[id].text != NULL:
+                if self.rows[id].size > SHORT_SIZE:
+                    Py_XDECREF(long_text(&self.rows[id]))
+                Py_XDECREF(self.rows[id].text)
+        PyMem_Free(self.slots)
+        PyMem_Free(self.rows_block)
+        PyMem_Free(self.generations)
+
+    cdef uint32_t tag_of(self, const char* text, Py_ssize_t size) noexcept nogil:
+        return <uint32_t>(subcore_hash_text(text, <size_t>size, self.seed) >> 32) & self.tag_mask
+
+    cdef int32_t find(self, const char* text, Py_ssize_t size) noexcept nogil:
+        """Id of UTF-8 bytes [text, text + size), or -1. Reads only; at most one pass over the slots."""
+        if size < 0 or size > LONGEST:
+            return -1
+        return self.find_tagged(self.tag_of(text, size), text, size)
+
+    cdef int32_t find_tagged(self, uint32_t tag, const char* text, Py_ssize_t size) noexcept nogil:
+        cdef uint32_t slot_count = self.slot_count
+        cdef uint32_t at = home_of(tag, slot_count)
+        cdef uint32_t _step
+        cdef TextSlot* slot
+        for _step in range(slot_count):
+            slot = &self.slots[at]
+            if slot.id < 0:
+                return -1
+            if slot.tag == tag and row_is(&self.rows[slot.id], text, size):
+                return slot.id
+            at += 1
+            if at == slot_count:
+                at = 0
+        return -1
+
+    cdef PyObject* text_of(self, int32_t id) noexcept nogil:
+        """Borrowed str of an id, valid until it is released; NULL where the id is free or never was."""
+        if id < 0 or id >= self.used:
+            return NULL
+        return self.rows[id].text
+
+    cdef int reserve(self, Py_ssize_t extra) except -1:
+        """Make room for `extra` more texts, or raise CapacityError or MemoryError with nothing changed."""
+        cdef Py_ssize_t room
+        cdef uint32_t slot_count
+        if extra > self.limit - self.count:
+            raise CapacityError(
+                f"the interner is full: {extra} new texts, {self.limit - self.count} of {self.limit} places left; "
+                "release texts no longer used, or make it with a larger capacity"
+            )
+        if extra <= self.room - self.count:
+            return 0
+        room = max(self.count + extra, self.room + self.room // 2, <Py_ssize_t>SMALLEST_ROOM)
+        room = min(<Py_ssize_t>self.limit, room)
+        slot_count = <uint32_t>(2 * room)
+        cdef TextSlot* slots = <TextSlot*>PyMem_Malloc(slot_count * sizeof(TextSlot))
+        cdef void* block = PyMem_Calloc(1, room * sizeof(TextRow) + ROW_ALIGNMENT)
+        cdef uint32_t* generations = <uint32_t*>PyMem_Calloc(room, sizeof(uint32_t))
+        if slots == NULL or block == NULL or generations == NULL:
+            PyMem_Free(slots)
+            PyMem_Free(block)
+            PyMem_Free(generations)
+            raise MemoryError(f"no memory for {room} texts in the interner")
+        self.move_to(slots, slot_count, block, generations, <int32_t>room)
+        return 0
+
+    cdef void move_to(self, TextSlot* slots, uint32_t slot_count, void* block, uint32_t* generations,
+                      int32_t room) noexcept:
+        cdef TextRow* rows = <TextRow*>((<uintptr_t>block + ROW_ALIGNMENT - 1) // ROW_ALIGNMENT * ROW_ALIGNMENT)
+        cdef uint32_t at
+        memset(slots, 0xFF, slot_count * sizeof(TextSlot))
+        for at in range(self.slot_count):
+            if self.slots[at].id >= 0:
+                place(slots, slot_count, self.slots[at].tag, self.slots[at].id)
+        if self.used:
+            memcpy(rows, self.rows, self.used * sizeof(TextRow))
+            memcpy(generations, self.generations, self.used * sizeof(uint32_t))
+        PyMem_Free(self.slots)
+        PyMem_Free(self.rows_block)
+        PyMem_Free(self.generations)
+        self.slots, self.slot_count = slots, slot_count
+        self.rows_block, self.rows = block, rows
+        self.generations, self.room = generations, room
+
+    cdef int32_t commit(self, PyObject* text, PyObject* utf8) noexcept:
+        """Add an unknown text for which there is room; cannot fail."""
+        cdef Py_ssize_t size = PyBytes_GET_SIZE(utf8)
+        cdef int32_t id = self.first_free
+        cdef TextRow* row
+        if id >= 0:
+            memcpy(&self.first_free, self.rows[id].data, sizeof(int32_t))
+        else:
+            id = self.used
+            self.used += 1
+        row = &self.rows[id]
+        Py_INCREF(<object>text)
+        row.text = text
+        row.size = <uint8_t>size
+        if size <= SHORT_SIZE:
+            memcpy(row.data, PyBytes_AS_STRING(utf8), <size_t>size)
+        else:
+            Py_INCREF(<object>utf8)
+            memcpy(row.data, &utf8, sizeof(utf8))
+            self.long_bytes += <size_t>sys.getsizeof(<object>utf8)
+        place(self.slots, self.slot_count, self.tag_of(PyBytes_AS_STRING(utf8), size), id)
+        self.count += 1
+        return id
+
+    cdef void forget_slot(self, int32_t id) noexcept nogil:
+        """Take an id out of the slots: later slots of the same run move back, so no tombstone stays."""
+        cdef const TextRow* row = &self.rows[id]
+        cdef uint32_t slot_count = self.slot_count
+        cdef uint32_t hole = home_of(self.tag_of(row_bytes(row), row.size), slot_count)
+        cdef uint32_t at, home
+        while self.slots[hole].id != id:
+            hole = hole + 1 if hole + 1 < slot_count else 0
+        at = hole
+        while True:
+            at = at + 1 if at + 1 < slot_count else 0
+            if self.slots[at].id < 0:
+                break
+            home = home_of(self.slots[at].tag, slot_count)
+            # It may move into the hole unless its home lies behind the hole (cyclically, in (hole, at]).
+            if (home <= hole or home > at) if hole < at else (home <= hole and home > at):
+                self.slots[hole] = self.slots[at]
+                hole = at
+        self.slots[hole].id = -1
+
+    cdef int check(self, Py_ssize_t id) except -1:
+        if id < 0 or id >= self.used or self.rows[id].text == NULL:
+            raise IndexError(f"no text has id {id}: it was never given, or has been released")
+        return 0
+
+    def intern(self, text) -> int:
+        """Id of a text, new if unknown. CapacityError if full; ValueError beyond 255 bytes. O(1)."""
+        cdef str exact = as_text(text)
+        cdef bytes utf8 = encode(exact)
+        cdef int32_t id = self.find(PyBytes_AS_STRING(<PyObject*>utf8), PyBytes_GET_SIZE(<PyObject*>utf8))
+        if id >= 0:
+            return id
+        self.reserve(1)
+        return self.commit(<PyObject*>exact, <PyObject*>utf8)
+
+    def intern_many(self, texts) -> np.ndarray:
+        """Ids of texts in order, as an int32 array; all or none. Errors as `intern`. O(len(texts))."""
+        cdef list wanted = as_texts(texts)
+        cdef cnp.ndarray ids = self.get_exact(wanted)
+        cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(ids)
+        cdef Py_ssize_t i
+        cdef dict unknown = {}
+        for i in range(len(wanted)):
+            if out[i] < 0 and wanted[i] not in unknown:
+                unknown[wanted[i]] = encode(wanted[i])
+        if not unknown:
+            return ids
+        self.reserve(len(unknown))
+        cdef dict fresh = dict.fromkeys(unknown)
+        for text, utf8 in unknown.items():
+            fresh[text] = self.commit(<PyObject*>text, <PyObject*>utf8)
+        for i in range(len(wanted)):
+            if out[i] < 0:
+                out[i] = fresh[wanted[i]]
+        return ids
+
+    cdef int32_t get_one(self, str text) except -2:
+        cdef Py_ssize_t size = 0
+        cdef const char* data
+        if PyUnicode_IS_COMPACT_ASCII(text):
+            data = PyUnicode_AsUTF8AndSize(text, &size)
+            return self.find(data, size)
+        # Encoded beside the str: PyUnicode_AsUTF8AndSize would keep the copy in it for ever.
+        cdef bytes utf8 = text.encode(errors="surrogatepass")
+        return self.find(PyBytes_AS_STRING(<PyObject*>utf8), PyBytes_GET_SIZE(<PyObject*>utf8))
+
+    cdef object get_exact(self, list texts):
+        cdef cnp.ndarray ids = np.empty(len(texts), np.int32)
+        cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(ids)
+        cdef Py_ssize_t i
+        for i in range(len(texts)):
+            out[i] = self.get_one(<str>texts[i])
+        return ids
+
+    def get(self, text) -> int:
+        """Id of a text, or -1 if it is unknown (also where it could not be interned). Never grows. O(1)."""
+        return self.get_one(as_text(text))
+
+    def get_many(self, texts) -> np.ndarray:
+        """Ids of texts in order, -1 where unknown, as an int32 array. Never grows. O(len(texts))."""
+        return self.get_exact(as_texts(texts))
+
+    def release(self, id: int) -> None:
+        """Forget a text; its id is free for another, with a new generation. IndexError if it is not in use."""
+        self.check(id)
+        cdef int32_t freed = id
+        cdef TextRow* row = &self.rows[freed]
+        cdef PyObject* text = row.text
+        cdef PyObject* utf8 = long_text(row) if row.size > SHORT_SIZE else NULL
+        self.forget_slot(freed)
+        row.text = NULL
+        row.size = 0
+        memcpy(row.data, &self.first_free, sizeof(int32_t))
+        self.first_free = freed
+        self.generations[freed] = <uint32_t>((<uint64_t>self.generations[freed] + 1) & 0xFFFF_FFFF)
+        self.count -= 1
+        if utf8 != NULL:
+            self.long_bytes -= <size_t>sys.getsizeof(<object>utf8)
+            Py_XDECREF(utf8)
+        Py_XDECREF(text)
+
+    def text(self, id: int) -> str:
+        """The text of an id; IndexError if it is not in use."""
+        self.check(id)
+        return <object>self.rows[<int32_t>id].text
+
+    def generation(self, id: int) -> int:
+        """How often an id has been released; unlike for a stale id. IndexError if it never was in use."""
+        cdef Py_ssize_t at = id
+        if at < 0 or at >= self.used:
+            raise IndexError(f"no text ever had id {id}")
+        return self.generations[at]
+
+    @property
+    def capacity(self) -> int:
+        """The most texts held at once."""
+        return self.limit
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held: this object, its tables, copies of texts beyond 22 bytes; not the shared str objects."""
+        cdef size_t tables = self.slot_count * sizeof(TextSlot) + self.room * (sizeof(TextRow) + sizeof(uint32_t))
+        return sys.getsizeof(self) + tables + (ROW_ALIGNMENT if self.room else 0) + self.long_bytes
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __contains__(self, text: object) -> bool:
+        return isinstance(text, str) and self.get(text) >= 0
