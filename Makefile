@@ -1,23 +1,43 @@
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXTRAS := dev
+VERSION :=
+TAG = $(shell $(BIN)/python -c "import sys; print(sys.implementation.cache_tag)")
 
-.PHONY: setup build test clean
+.PHONY: demo test setup build debug test-debug lint types bench instructions docs clean help
 
-setup: $(VENV)/.ready
+help:            ## this list
+	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' Makefile | sed -E 's/:[^#]*##/ -/'
 
-$(VENV)/.ready: pyproject.toml setup.py
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet "setuptools>=77" "Cython>=3.1,<4" "numpy>=2.0,<3" "picows>=2.3.1,<2.4"
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable ".[dev]"
-	touch $@
+demo: build      ## a live embedded exchange and components on it, in one command
+	@$(BIN)/subcore demo
 
-build: setup
-	$(BIN)/python setup.py --quiet build_ext --inplace
+test: build      ## everything from nothing: environment, core, test suite
+	@printf '==> running the tests\n'
+	@$(BIN)/python -m pytest -q $(PYTEST_ARGS)
 
-test: build
-	$(BIN)/python -m pytest -q
+setup:           ## the environment alone, in .venv
+	@bash scripts/setup_venv.sh $(VENV) $(EXTRAS) $(VERSION)
 
-clean:
-	rm -rf build dist $(VENV) python/*.egg-info python/subcore/*.so
+build: setup     ## compile what changed
+	@printf '==> compiling the core\n'
+	@$(BIN)/python setup.py --quiet build_ext --inplace
+
+debug: setup     ## the core with every check on, beside the release build
+	@printf '==> compiling the core with every check on\n'
+	@SUBCORE_DEBUG=1 $(BIN)/python setup.py --quiet build
+
+test-debug: debug ## the suite on the debug build
+	@PYTHONPATH=build/debug-$(TAG)/lib $(BIN)/python -m pytest -q $(PYTEST_ARGS)
+
+lint: build      ## ruff and cython-lint
+	@bash .ci/steps/20-lint.sh
+
+types: build     ## mypy and stubtest
+	@bash .ci/steps/25-types.sh
+
+instructions: build ## instruction counts against the committed ones
+	@$(BIN)/python scripts/instruction_gate.py
+
+clean:           ## remove everything that was made
+	rm -rf build dist .venv .venv-* python/*.egg-info python/subcore/*.so .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,34 @@
+# Shared by the steps: `. .ci/lib.sh` from the repository root. Leaves the shell strict and in that root.
+# shellcheck shell=bash
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+BIN=.venv/bin
+TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev/null || true)"
+
+say() { printf -- '--- %s\n' "$*"; }
+
+# need_tool COMMAND PACKAGE: install by apt where missing. Returns 1 if it still is missing; with CI=true that ends the step.
+need_tool() {
+    command -v "$1" >/dev/null && return 0
+    if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
+        say "installing $2"
+        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "$2"; } >/dev/null 2>&1 || true
+    fi
+    command -v "$1" >/dev/null && return 0
+    if [ "${CI:-}" = "true" ]; then
+        echo "$1 is missing and could not be installed: apt install $2" >&2
+        exit 1
+    fi
+    say "SKIPPED: $1 is missing (apt install $2); with CI=true this fails"
+    return 1
+}
+
+# build_mode MODE: compile into build/MODE-TAG/lib and print that folder last (MODE: debug, or a value of -fsanitize=).
+build_mode() {
+    if [ "$1" = debug ]; then
+        SUBCORE_DEBUG=1 "$BIN/python" setup.py --quiet build >&2
+    else
+        SUBCORE_SANITIZE="$1" "$BIN/python" setup.py --quiet build >&2
+    fi
+    printf '%s\n' "$PWD/build/$1-$TAG/lib"
+}

@@ -1,0 +1,3 @@
+# The README's command, from nothing in a fresh clone.
+. .ci/lib.sh
+make test PYTEST_ARGS=-rs

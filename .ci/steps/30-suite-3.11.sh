@@ -1,0 +1,1 @@
+. .ci/suite_on.sh 3.11
