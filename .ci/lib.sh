@@ -26,9 +26,9 @@ need_tool() {
 # build_mode MODE: compile into build/MODE-TAG/lib and print that folder last (MODE: debug, or a value of -fsanitize=).
 build_mode() {
     if [ "$1" = debug ]; then
-        SUBCORE_DEBUG=1 "$BIN/python" setup.py --quiet build >&2
+        SUBCORE_DEBUG=1 "$BIN/python" setup.py --quiet build >&2 || return 1
     else
-        SUBCORE_SANITIZE="$1" "$BIN/python" setup.py --quiet build >&2
+        SUBCORE_SANITIZE="$1" "$BIN/python" setup.py --quiet build >&2 || return 1
     fi
     printf '%s\n' "$PWD/build/$1-$TAG/lib"
 }

@@ -4,4 +4,4 @@ say "ruff check"
 say "ruff format"
 "$BIN/ruff" format --check --diff .
 say "cython-lint"
-"$BIN/cython-lint" src python
+PATH="$PWD/$BIN:$PATH" "$BIN/cython-lint" src python  # runs pycodestyle from the path

@@ -89,7 +89,7 @@ cdef struct TickerData:
     int64_t trade_time_ns        # of the last trade
     int64_t update_id
     uint8_t side                 # SideCode of the last trade
-    uint8_t is_trading_suspended # TruthCode
+    uint8_t is_trading_suspended  # TruthCode
     Text16 change
     Text16 trade_date
     Text16 trade_time

@@ -38,7 +38,7 @@ cdef enum:
     LONGEST = 255
     ROW_ALIGNMENT = 32
     SMALLEST_ROOM = 8
-    LARGEST_CAPACITY = 1 << 24
+    LARGEST_CAPACITY = 16_777_216  # a literal: overflowcheck cannot compile an expression in an enum
 
 MAX_TEXT_SIZE = LONGEST
 
