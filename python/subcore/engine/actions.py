@@ -1,0 +1,117 @@
+"""What the engine wants done, in this order. Every action is immutable; none of them may block.
+
+An action that names a link and generation which is no longer open is skipped by whoever carries it out:
+its LinkDown is on the way, and the engine learns from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from subcore.types import Int32Array, StatusKind
+
+__all__ = [
+    "Action",
+    "AwaitEvidence",
+    "Connect",
+    "Disconnect",
+    "Log",
+    "Notify",
+    "Ping",
+    "ReleaseStreams",
+    "RequestMarkets",
+    "Send",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """Open a connection. Answered by exactly one LinkUp and later one LinkDown, or by one LinkDown alone."""
+
+    link: int
+    generation: int
+    route: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write one message. `request` numbers the link's requests (0 = not a subscription request, e.g. a
+    listing).
+    """
+
+    link: int
+    generation: int
+    payload: bytes
+    opcode: int
+    request: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Send a protocol ping; its answer comes back as Pong."""
+
+    link: int
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """End the connection: a close frame with `code`, then the socket, at once if it does not answer."""
+
+    link: int
+    generation: int
+    reason: str
+    code: int = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AwaitEvidence:
+    """Tell the meter, before the Send that follows goes out, to report these streams' first data from
+    now on.
+
+    A SNAPSHOT counts at once; a REALTIME frame only if it is received at or after
+    `realtime_not_before_ns` (same clock as `now`; 0 = at once), because late frames of an earlier
+    request must not prove a new one.
+    """
+
+    link: int
+    generation: int
+    streams: Int32Array
+    realtime_not_before_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RequestMarkets:
+    """Fetch the venue's list of markets anew; answered by SymbolsKnown."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Notify:
+    """Tell the holders of these streams, one Status per component."""
+
+    kind: StatusKind
+    streams: Int32Array
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReleaseStreams:
+    """Neither wanted nor on any wire: the ledger may give these ids to other streams."""
+
+    streams: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """A line for the log. `level` as in the logging module; `fields` are for machines."""
+
+    level: int
+    text: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+Action = Connect | Send | Ping | Disconnect | AwaitEvidence | RequestMarkets | Notify | ReleaseStreams | Log

@@ -1,0 +1,154 @@
+"""What the engine is told. Every event is immutable; `now` (monotonic nanoseconds) comes beside it.
+
+`link` and `generation` name one connection: the engine counts a link's generation up with every Connect,
+and drops (and counts) events of an older one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from subcore.types import Control, Int32Array
+
+__all__ = [
+    "AskedAgain",
+    "Changed",
+    "CloseAll",
+    "ControlFrame",
+    "Event",
+    "LinkActivity",
+    "LinkDown",
+    "LinkUp",
+    "Pong",
+    "StreamEvidence",
+    "SymbolsKnown",
+    "Tick",
+]
+
+
+def _no_streams() -> Int32Array:
+    return np.empty(0, np.int32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Changed:
+    """The ledger's edges of one loop turn.
+
+    opened: first interest came; closed: last one left; changed: width or class of a wanted stream is
+    another now. A stream that opened and closed within the turn is in neither. `urgent`: removals do not
+    wait to ride along (their component was reaped).
+    """
+
+    opened: Int32Array = field(default_factory=_no_streams)
+    closed: Int32Array = field(default_factory=_no_streams)
+    changed: Int32Array = field(default_factory=_no_streams)
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AskedAgain:
+    """A component asked anew for streams that are REFUSED and still wanted: they get another chance."""
+
+    streams: Int32Array
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The handshake of a Connect succeeded. `rtt_ns`: its best known round trip (request to 101)."""
+
+    link: int
+    generation: int
+    rtt_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A Connect failed, or an open link ended, whoever ended it. Exactly one for each Connect.
+
+    `code` is the close code received, None without a close frame. `http_status` and `retry_after_ns`
+    come from a refused handshake.
+    """
+
+    link: int
+    generation: int
+    reason: str
+    code: int | None = None
+    http_status: int | None = None
+    retry_after_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkActivity:
+    """Sent once a tick for each open link: when its last frame came (same clock as `now`; 0 = none yet)
+    and how many frames it carried since it opened. Pongs are not frames.
+    """
+
+    link: int
+    generation: int
+    last_receive_ns: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamEvidence:
+    """Awaited data came for these streams since their AwaitEvidence (once for each stream and AwaitEvidence).
+
+    `at_ns`: when the first of it was received; the engine trusts it no further than `now`.
+    """
+
+    link: int
+    generation: int
+    streams: Int32Array
+    at_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ControlFrame:
+    """A frame that is not data, as the venue's decode_control read it."""
+
+    link: int
+    generation: int
+    control: Control
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to a Ping; `rtt_ns` from its sending."""
+
+    link: int
+    generation: int
+    rtt_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolsKnown:
+    """A list of the venue's markets arrived; None = it cannot be had, go by spelling alone."""
+
+    symbols: frozenset[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed. Sent whenever `deadline()` is reached, after its LinkActivity and StreamEvidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseAll:
+    """Close every link and open none again. The engine sends nothing after this."""
+
+
+Event = (
+    Changed
+    | AskedAgain
+    | LinkUp
+    | LinkDown
+    | LinkActivity
+    | StreamEvidence
+    | ControlFrame
+    | Pong
+    | SymbolsKnown
+    | Tick
+    | CloseAll
+)

@@ -1,0 +1,407 @@
+"""What a venue declares: values and pure functions. No I/O, no clock; the engine, the planner and the
+pacer stay blind.
+
+A `Venue` is a frozen dataclass. Users can make their own; the built-in ones are found by name with
+`venue(...)`. Seconds here are what the venue's rules say; the engine converts to nanoseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, IntEnum
+from typing import Any
+from urllib.parse import urlsplit
+
+from subcore.errors import UnsupportedError, UsageError
+from subcore.types import Control, Int32Array, ReasonClass, StreamColumns, Topic
+
+__all__ = [
+    "Blast",
+    "Capacity",
+    "Channel",
+    "ConnectPlan",
+    "Counted",
+    "EmptyTarget",
+    "GroupBy",
+    "Keepalive",
+    "KeepaliveRole",
+    "Life",
+    "Limit",
+    "Model",
+    "OnBreach",
+    "Out",
+    "Packing",
+    "Route",
+    "Scope",
+    "Venue",
+    "Window",
+    "get_venue",
+    "venue",
+    "venue_names",
+]
+
+TEXT = 1
+BINARY = 2
+
+
+class Model(Enum):
+    """How a request acts on what its connection carries."""
+
+    REPLACE = "replace"  # a request states the whole set
+    DELTA = "delta"  # a request adds or removes
+
+
+class Scope(Enum):
+    """Over what a limit counts."""
+
+    LINK = "link"
+    IP = "ip"
+    ACCOUNT = "account"
+
+
+class Counted(Enum):
+    """What a limit counts."""
+
+    CONNECT = "connect"
+    MESSAGE = "message"
+    PING = "ping"
+    PONG = "pong"
+    LOGIN = "login"
+
+
+class OnBreach(Enum):
+    """What the venue does to one who passes a limit."""
+
+    UNKNOWN = "unknown"
+    ERROR = "error"
+    CLOSE = "close"
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
+class Blast(Enum):
+    """What one refused topic spoils."""
+
+    TOPIC = "topic"
+    REQUEST = "request"
+    CONNECTION = "connection"
+
+
+class EmptyTarget(Enum):
+    """What to do with a connection that shall carry nothing."""
+
+    CLOSE = "close"
+    IDLE = "idle"
+
+
+class GroupBy(Enum):
+    """What the topics of one message must share."""
+
+    NONE = "none"
+    CHANNEL = "channel"
+    TOPIC = "topic"
+
+
+class KeepaliveRole(IntEnum):
+    """Who keeps the connection alive."""
+
+    CLIENT_PINGS = 0
+    SERVER_PINGS = 1
+    CLIENT_ANSWERS = 2
+    CLIENT_SUBSCRIBES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """At most `amount` in any `seconds`. It is planned over `planned_seconds`, which leaves room for
+    jitter, and `reserve` of the amount is kept for repair (restores, re-asks), out of reach of
+    ordinary changes.
+    """
+
+    amount: int
+    seconds: float
+    planned_seconds: float
+    reserve: int = 0
+
+    def __post_init__(self) -> None:
+        if self.amount < 1 or self.seconds <= 0 or self.planned_seconds < self.seconds:
+            raise UsageError(f"{self}: amount must be at least 1, and planned_seconds at least seconds > 0")
+        if not 0 <= self.reserve < self.amount:
+            raise UsageError(f"{self}: reserve must lie in [0, amount)")
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One rate limit: all windows must have room for each event in `counts`.
+
+    `group` names the venue's counter; limits of one group and host share it (scopes IP and ACCOUNT,
+    whole process). `burst`: so many may follow each other freely after calm, then they are spread evenly
+    over the longest window (0 = never spread). `min_gap_seconds`: least distance of two.
+    """
+
+    group: str
+    scope: Scope
+    counts: frozenset[Counted]
+    windows: tuple[Window, ...]
+    burst: int = 0
+    min_gap_seconds: float = 0.0
+    on_breach: OnBreach = OnBreach.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """How much of a resource fits. `soft` amounts are advice and may be passed, others not."""
+
+    resource: str
+    amount: int
+    scope: Scope = Scope.LINK
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A kind of data.
+
+    `depths`: allowed numbers of book levels, ascending (empty = the channel has none; a larger one can
+    be cut to a smaller). `grouping`: the channel takes a price step, and frames show it. `snapshot`: a
+    request is answered with a snapshot of each market that ever had data. `wire`: the venue's word for
+    it, where it differs from `name`.
+    """
+
+    name: str
+    kind: str  # event: ticker, trade, orderbook, candle, order, asset
+    route: str = "public"
+    depths: tuple[int, ...] = ()
+    grouping: bool = False
+    snapshot: bool = True
+    needs_symbol: bool = True
+    wire: str = ""
+
+    @property
+    def wire_name(self) -> str:
+        """The word the venue uses."""
+        return self.wire or self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A family of endpoints. `grant`: what must be fetched before each connect ("" = nothing, "jwt",
+    "token", ...).
+    """
+
+    name: str
+    path: str
+    grant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Keepalive:
+    """How a link is kept and judged alive, in seconds of loop-runnable time.
+
+    Silent for `idle`, a ping goes out; unanswered for `answer`, the link is dead. The `busy_` pair holds
+    for links that carried at least `busy_rate` frames a second. `payload` None = protocol ping, else a
+    message sent with `opcode`.
+    """
+
+    role: KeepaliveRole = KeepaliveRole.CLIENT_PINGS
+    payload: bytes | None = None
+    opcode: int = TEXT
+    idle: float = 4.0
+    answer: float = 4.0
+    busy_idle: float = 2.0
+    busy_answer: float = 2.0
+    busy_rate: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """How long a connection may live. None = not known. `max_age`: it dies then; `first_subscribe`: it
+    dies without a request by then; `connect_floor`: least gap after a close.
+    """
+
+    max_age: float | None = None
+    first_subscribe: float | None = None
+    connect_floor: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """How topics go into messages (delta venues; a replace venue sends one message)."""
+
+    group_by: GroupBy = GroupBy.NONE
+    max_topics: int | None = None
+    max_bytes: int | None = None
+    removes_first: bool = False
+    max_in_flight: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectPlan:
+    """Where to connect, and with which headers."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Out:
+    """One message. It answers for `adds` and `removes` (stream ids); on a replace venue, once it is
+    sent, the wire is exactly the target it was made from.
+    """
+
+    payload: bytes
+    opcode: int
+    request_id: str | None
+    adds: Int32Array
+    removes: Int32Array
+
+
+Encode = Callable[[StreamColumns, StreamColumns, StreamColumns, int], list[Out]]
+
+
+def _nothing_fatal(code: int | None) -> ReasonClass:
+    return ReasonClass.TRANSIENT
+
+
+@dataclass(frozen=True, slots=True)
+class Venue:
+    """Everything subcore knows about a venue. See the field comments; functions are pure.
+
+    check_symbol(text) raises UnknownSymbolError unless the text is how the venue writes a market.
+    encode(add, remove, target, next_id) -> messages in order; replace venues use `target` alone.
+    decode_control(frame) -> what a frame that is not data says; never raises.
+    """
+
+    name: str
+    url: str  # scheme and host: wss://host[:port]
+    routes: tuple[Route, ...]
+    channels: tuple[Channel, ...]
+    model: Model
+    limits: tuple[Limit, ...]
+    check_symbol: Callable[[str], None]
+    encode: Encode
+    decode_control: Callable[[bytes], list[Control]]
+    load_fields: Callable[[], Any]  # the schema tables for the scanner, imported only when first asked for
+    encode_listing: Callable[[int], Out] | None = None  # asks what the connection carries; None = cannot
+    answer: Callable[[bytes, int], Out] | None = None  # reply to MustAnswer; None = echo the payload
+    headers: Callable[[Route, Mapping[str, str] | None], Mapping[str, str]] | None = None
+    connect_url: Callable[[str, Route, Mapping[str, str] | None], str] | None = None
+    markets_url: str | None = None
+    parse_markets: Callable[[bytes], frozenset[str]] | None = None
+    classify_close: Callable[[int | None], ReasonClass] = _nothing_fatal
+    packing: Packing = Packing()
+    empty_target: EmptyTarget = EmptyTarget.IDLE
+    blast: Blast = Blast.REQUEST
+    acknowledges: bool = True  # good requests are answered
+    ack_is_proof: bool = False
+    dedupe: bool = True  # never ask for what is asked for or held
+    error_window: float = 0.4  # seconds; at least 3 round trips
+    keepalive: Keepalive = Keepalive()
+    life: Life = Life()
+    capacities: tuple[Capacity, ...] = ()
+    options: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # what `venue(...)` was given, defaults filled in
+
+    def channel_index(self, name: str) -> int:
+        """Place of the channel in `channels`. Raises UnsupportedError naming those there are."""
+        for index, channel in enumerate(self.channels):
+            if channel.name == name:
+                return index
+        known = ", ".join(c.name for c in self.channels)
+        raise UnsupportedError(f"{self.name} has no channel {name!r}; it has {known}")
+
+    def check_topic(self, topic: Topic) -> Topic:
+        """The topic as subcore keys it. Raises UnsupportedError or UnknownSymbolError; no I/O, no list
+        of markets.
+        """
+        channel = self.channels[self.channel_index(topic.channel)]
+        if channel.needs_symbol or topic.symbol:
+            self.check_symbol(topic.symbol)
+        if topic.depth is not None and topic.depth not in channel.depths:
+            allowed = ", ".join(map(str, channel.depths)) or "none: leave it out"
+            raise UnsupportedError(
+                f"{self.name} {topic.channel}: depth {topic.depth} is not offered ({allowed})"
+            )
+        if topic.grouping is None:
+            return topic
+        if not channel.grouping:
+            raise UnsupportedError(f"{self.name} {topic.channel} has no grouping; leave it out")
+        if not 0 <= topic.grouping < float("inf"):
+            raise UnsupportedError(
+                f"{self.name} {topic.channel}: grouping must be a price step, not {topic.grouping}"
+            )
+        return replace(topic, grouping=None) if topic.grouping == 0 else topic
+
+    def route(self, name: str) -> Route:
+        """The route of that name."""
+        for route in self.routes:
+            if route.name == name:
+                return route
+        raise UsageError(
+            f"{self.name} has no route {name!r}; it has {', '.join(r.name for r in self.routes)}"
+        )
+
+    def connect_plan(self, route: Route, grant: Mapping[str, str] | None = None) -> ConnectPlan:
+        """Where to connect for this route; `grant` is what was fetched for it, where it needs one."""
+        if route.grant and grant is None:
+            raise UsageError(f"{self.name} route {route.name} needs a {route.grant} before each connect")
+        url = self.connect_url(self.url, route, grant) if self.connect_url else self.url + route.path
+        return ConnectPlan(url, self.headers(route, grant) if self.headers else {})
+
+    @property
+    def host(self) -> str:
+        """host:port, the key under which the process shares IP limits."""
+        parts = urlsplit(self.url)
+        port = parts.port or (443 if parts.scheme == "wss" else 80)
+        return f"{parts.hostname}:{port}"
+
+    def at(self, url: str) -> Venue:
+        """The same venue at another address (`ws://127.0.0.1:9000`). Its list of markets is not asked
+        for there.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+            raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port or wss://host")
+        return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None)
+
+
+_BUILT_IN: dict[str, str] = {
+    "upbit": "subcore.venues.upbit",
+    "upbit-sg": "subcore.venues.upbit",
+    "upbit-id": "subcore.venues.upbit",
+    "upbit-th": "subcore.venues.upbit",
+}
+
+
+def venue_names() -> tuple[str, ...]:
+    """Names of the built-in venues."""
+    return tuple(_BUILT_IN)
+
+
+def venue(name: str, **options: Any) -> Venue:
+    """A built-in venue by name; its module is imported only now. Options are the venue's own
+    (`format="DEFAULT"`).
+
+    Raises UsageError for a name or option that does not exist.
+    """
+    module = _BUILT_IN.get(name)
+    if module is None:
+        raise UsageError(f"no venue is called {name!r}; there are {', '.join(_BUILT_IN)}")
+    make = importlib.import_module(module).make_venue
+    made: Venue = make(name, **options)
+    return made
+
+
+def get_venue(given: str | Venue) -> Venue:
+    """The venue itself, or the built-in one of that name."""
+    return given if isinstance(given, Venue) else venue(given)
+
+
+def check_options(venue_name: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:
+    """Raises UsageError naming what may be given. For venue modules."""
+    for option in given:
+        if option not in allowed:
+            raise UsageError(f"{venue_name} has no option {option!r}; it has {', '.join(allowed) or 'none'}")
