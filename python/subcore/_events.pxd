@@ -7,6 +7,9 @@ integers ABSENT, absent texts have size 0. Times are nanoseconds since 1970 UTC.
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
+cdef extern from "<stdint.h>" nogil:
+    const int64_t ABSENT "INT64_MIN"
+
 cdef enum:
     ABI_VERSION = 1
 
@@ -194,3 +197,42 @@ cdef union Record:               # the scanner's scratch: whichever kind the fra
     CandleData candle
     OrderData order
     AssetData asset
+
+cdef class Event:
+    cdef readonly str venue
+    cdef readonly str channel
+    cdef readonly str symbol     # None where the event has none
+    cdef readonly bytes raw      # None unless asked for
+    cdef EventHead* head         # never NULL; the first member of the final class's `data`
+
+cdef class Ticker(Event):
+    cdef TickerData data
+
+cdef class Trade(Event):
+    cdef TradeData data
+
+cdef class Orderbook(Event):
+    cdef OrderbookData data      # data.bids and data.asks point into `levels`
+    cdef Level* levels           # one block: bids, then asks
+    cdef tuple bid_levels        # built on first use
+    cdef tuple ask_levels
+
+cdef class Candle(Event):
+    cdef CandleData data
+
+cdef class Order(Event):
+    cdef OrderData data
+
+cdef class Asset(Event):
+    cdef AssetData data          # data.balances is owned
+    cdef tuple balance_tuples    # built on first use
+
+# Copies the record: nothing of the event points into it. `cut` = levels kept of each side of a book, 0 = all.
+# ValueError for a record of no known kind, MemoryError.
+cdef Event make_event(const Record* record, str venue, str channel, str symbol, bytes raw, uint16_t cut)
+
+# The event's own struct: valid, and only to be read, while the event lives.
+cdef const Record* record_of(Event event) noexcept
+
+# Bytes the event alone holds: object, levels, tuples built so far, raw; not the shared texts.
+cdef Py_ssize_t size_of(Event event) noexcept
