@@ -6,10 +6,12 @@ from typing import Any, Self, final
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from subcore.parts import Balance, Level
 from subcore.types import Side
 
+@disjoint_base
 class Event:
     def __init__(
         self,
@@ -48,7 +50,7 @@ class Event:
     def to_dict(self) -> dict[str, Any]: ...
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, memo: object) -> Self: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
