@@ -4,10 +4,6 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
-cdef struct TextSlot:
-    uint32_t tag          # upper hash bits: they choose the home slot and filter comparisons
-    int32_t id            # -1 = empty
-
 cdef struct TextRow:      # 32 bytes, never across a cache line
     PyObject* text        # the str; NULL = the id is free
     char data[22]         # UTF-8 of a short text; a PyObject* to its bytes for a long one; next free id where free
@@ -15,7 +11,7 @@ cdef struct TextRow:      # 32 bytes, never across a cache line
     uint8_t reserved
 
 cdef class Interner:
-    cdef TextSlot* slots
+    cdef uint64_t* slots          # {upper hash bits, id + 1}; 0 = empty
     cdef TextRow* rows
     cdef uint32_t* generations
     cdef void* rows_block         # what was allocated; rows is its first aligned row
@@ -34,11 +30,10 @@ cdef class Interner:
 
     cdef uint32_t tag_of(self, const char* text, Py_ssize_t size) noexcept nogil
     cdef int32_t find_tagged(self, uint32_t tag, const char* text, Py_ssize_t size) noexcept nogil
-    cdef void move_to(self, TextSlot* slots, uint32_t slot_count, void* block, uint32_t* generations,
+    cdef void move_to(self, uint64_t* slots, uint32_t slot_count, void* block, uint32_t* generations,
                       int32_t room) noexcept
     cdef int reserve(self, Py_ssize_t extra) except -1
     cdef int32_t commit(self, PyObject* text, PyObject* utf8) noexcept
-    cdef void forget_slot(self, int32_t id) noexcept nogil
     cdef int32_t get_one(self, str text) except -2
     cdef object get_exact(self, list texts)
     cdef int check(self, Py_ssize_t id) except -1

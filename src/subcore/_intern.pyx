@@ -7,11 +7,11 @@ grows the table. `find` reads only and is bounded by the number of slots whateve
 """
 
 cimport cython
-from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Malloc
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF, Py_XDECREF
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcpy
 
 import sys
 
@@ -25,6 +25,15 @@ cnp.import_array()
 cdef extern from "_hash.h" nogil:
     uint64_t subcore_hash_text(const char* text, size_t size, uint64_t seed) noexcept
     bint subcore_same_text(const char* x, const char* y, size_t size) noexcept
+
+cdef extern from "_slots.h" nogil:
+    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
+    uint32_t subcore_next(uint32_t at, uint32_t slot_count) noexcept
+    int32_t subcore_slot_id(uint64_t slot) noexcept
+    uint32_t subcore_slot_tag(uint64_t slot) noexcept
+    void subcore_slot_put(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
+    void subcore_slot_move_all(uint64_t* to, uint32_t to_count, const uint64_t* source, uint32_t count) noexcept
+    void subcore_slot_drop(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
 
 cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text)
@@ -57,20 +66,6 @@ cdef inline const char* row_bytes(const TextRow* row) noexcept nogil:
 
 cdef inline bint row_is(const TextRow* row, const char* text, Py_ssize_t size) noexcept nogil:
     return row.size == size and subcore_same_text(row_bytes(row), text, <size_t>size)
-
-
-cdef inline uint32_t home_of(uint32_t tag, uint32_t slot_count) noexcept nogil:
-    return <uint32_t>((<uint64_t>tag * slot_count) >> 32)
-
-
-cdef inline void place(TextSlot* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept nogil:
-    cdef uint32_t at = home_of(tag, slot_count)
-    while slots[at].id >= 0:
-        at += 1
-        if at == slot_count:
-            at = 0
-    slots[at].tag = tag
-    slots[at].id = id
 
 
 cdef str as_text(object text):
@@ -137,18 +132,16 @@ cdef class Interner:
 
     cdef int32_t find_tagged(self, uint32_t tag, const char* text, Py_ssize_t size) noexcept nogil:
         cdef uint32_t slot_count = self.slot_count
-        cdef uint32_t at = home_of(tag, slot_count)
+        cdef uint32_t at = subcore_home(tag, slot_count)
         cdef uint32_t _step
-        cdef TextSlot* slot
+        cdef int32_t id
         for _step in range(slot_count):
-            slot = &self.slots[at]
-            if slot.id < 0:
+            id = subcore_slot_id(self.slots[at])
+            if id < 0:
                 return -1
-            if slot.tag == tag and row_is(&self.rows[slot.id], text, size):
-                return slot.id
-            at += 1
-            if at == slot_count:
-                at = 0
+            if subcore_slot_tag(self.slots[at]) == tag and row_is(&self.rows[id], text, size):
+                return id
+            at = subcore_next(at, slot_count)
         return -1
 
     cdef PyObject* text_of(self, int32_t id) noexcept nogil:
@@ -171,7 +164,7 @@ cdef class Interner:
         room = max(self.count + extra, self.room + self.room // 2, <Py_ssize_t>SMALLEST_ROOM)
         room = min(<Py_ssize_t>self.limit, room)
         slot_count = <uint32_t>(2 * room)
-        cdef TextSlot* slots = <TextSlot*>PyMem_Malloc(slot_count * sizeof(TextSlot))
+        cdef uint64_t* slots = <uint64_t*>PyMem_Calloc(slot_count, sizeof(uint64_t))
         cdef void* block = PyMem_Calloc(1, room * sizeof(TextRow) + ROW_ALIGNMENT)
         cdef uint32_t* generations = <uint32_t*>PyMem_Calloc(room, sizeof(uint32_t))
         if slots == NULL or block == NULL or generations == NULL:
@@ -182,14 +175,10 @@ cdef class Interner:
         self.move_to(slots, slot_count, block, generations, <int32_t>room)
         return 0
 
-    cdef void move_to(self, TextSlot* slots, uint32_t slot_count, void* block, uint32_t* generations,
+    cdef void move_to(self, uint64_t* slots, uint32_t slot_count, void* block, uint32_t* generations,
                       int32_t room) noexcept:
         cdef TextRow* rows = <TextRow*>((<uintptr_t>block + ROW_ALIGNMENT - 1) // ROW_ALIGNMENT * ROW_ALIGNMENT)
-        cdef uint32_t at
-        memset(slots, 0xFF, slot_count * sizeof(TextSlot))
-        for at in range(self.slot_count):
-            if self.slots[at].id >= 0:
-                place(slots, slot_count, self.slots[at].tag, self.slots[at].id)
+        subcore_slot_move_all(slots, slot_count, self.slots, self.slot_count)
         if self.used:
             memcpy(rows, self.rows, self.used * sizeof(TextRow))
             memcpy(generations, self.generations, self.used * sizeof(uint32_t))
@@ -220,29 +209,9 @@ cdef class Interner:
             Py_INCREF(<object>utf8)
             memcpy(row.data, &utf8, sizeof(utf8))
             self.long_bytes += <size_t>sys.getsizeof(<object>utf8)
-        place(self.slots, self.slot_count, self.tag_of(PyBytes_AS_STRING(utf8), size), id)
+        subcore_slot_put(self.slots, self.slot_count, self.tag_of(PyBytes_AS_STRING(utf8), size), id)
         self.count += 1
         return id
-
-    cdef void forget_slot(self, int32_t id) noexcept nogil:
-        """Take an id out of the slots: later slots of the same run move back, so no tombstone stays."""
-        cdef const TextRow* row = &self.rows[id]
-        cdef uint32_t slot_count = self.slot_count
-        cdef uint32_t hole = home_of(self.tag_of(row_bytes(row), row.size), slot_count)
-        cdef uint32_t at, home
-        while self.slots[hole].id != id:
-            hole = hole + 1 if hole + 1 < slot_count else 0
-        at = hole
-        while True:
-            at = at + 1 if at + 1 < slot_count else 0
-            if self.slots[at].id < 0:
-                break
-            home = home_of(self.slots[at].tag, slot_count)
-            # It may move into the hole unless its home lies behind the hole (cyclically, in (hole, at]).
-            if (home <= hole or home > at) if hole < at else (home <= hole and home > at):
-                self.slots[hole] = self.slots[at]
-                hole = at
-        self.slots[hole].id = -1
 
     cdef int check(self, Py_ssize_t id) except -1:
         if id < 0 or id >= self.used or self.rows[id].text == NULL:
@@ -265,16 +234,17 @@ cdef class Interner:
         cdef cnp.ndarray ids = self.get_exact(wanted)
         cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(ids)
         cdef Py_ssize_t i
-        cdef dict unknown = {}
+        cdef dict fresh = {}
+        cdef list unknown = []
+        cdef list encoded = []
         for i in range(len(wanted)):
-            if out[i] < 0 and wanted[i] not in unknown:
-                unknown[wanted[i]] = encode(wanted[i])
-        if not unknown:
-            return ids
+            if out[i] < 0 and wanted[i] not in fresh:
+                fresh[wanted[i]] = None
+                unknown.append(wanted[i])
+                encoded.append(encode(<str>wanted[i]))
         self.reserve(len(unknown))
-        cdef dict fresh = dict.fromkeys(unknown)
-        for text, utf8 in unknown.items():
-            fresh[text] = self.commit(<PyObject*>text, <PyObject*>utf8)
+        for i in range(len(unknown)):
+            fresh[unknown[i]] = self.commit(<PyObject*>unknown[i], <PyObject*>encoded[i])
         for i in range(len(wanted)):
             if out[i] < 0:
                 out[i] = fresh[wanted[i]]
@@ -313,7 +283,7 @@ cdef class Interner:
         cdef TextRow* row = &self.rows[freed]
         cdef PyObject* text = row.text
         cdef PyObject* utf8 = long_text(row) if row.size > SHORT_SIZE else NULL
-        self.forget_slot(freed)
+        subcore_slot_drop(self.slots, self.slot_count, self.tag_of(row_bytes(row), row.size), freed)
         row.text = NULL
         row.size = 0
         memcpy(row.data, &self.first_free, sizeof(int32_t))
@@ -345,7 +315,7 @@ cdef class Interner:
     @property
     def nbytes(self) -> int:
         """Bytes held: this object, its tables, copies of texts beyond 22 bytes; not the shared str objects."""
-        cdef size_t tables = self.slot_count * sizeof(TextSlot) + self.room * (sizeof(TextRow) + sizeof(uint32_t))
+        cdef size_t tables = self.slot_count * sizeof(uint64_t) + self.room * (sizeof(TextRow) + sizeof(uint32_t))
         return sys.getsizeof(self) + tables + (ROW_ALIGNMENT if self.room else 0) + self.long_bytes
 
     def __len__(self) -> int:

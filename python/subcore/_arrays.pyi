@@ -1,0 +1,1 @@
+"""Conversions that let the core read int32 arrays by pointer; no Python face."""
