@@ -1,0 +1,27 @@
+"""The two clocks a manager reads, as one object that tests can replace."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Monotonic time for deadlines and pacing, wall time for what people and venues read. Nanoseconds."""
+
+    def monotonic_ns(self) -> int: ...
+    def time_ns(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    __slots__ = ()
+
+    def monotonic_ns(self) -> int:
+        """Nanoseconds that never go back."""
+        return time.monotonic_ns()
+
+    def time_ns(self) -> int:
+        """Nanoseconds since 1970 UTC."""
+        return time.time_ns()
