@@ -1,0 +1,410 @@
+"""The embedded exchange: a strict venue in one object, with no socket, no clock and no task of its own.
+
+Bytes and `now` go in, bytes and closes come out. Time is int nanoseconds since the epoch (`time.time_ns()`; a
+virtual
+clock may count from anywhere) and never goes back. The same seed and the same client behaviour give the same
+bytes.
+It knows nothing of the rest of the package: its tables are its own reading of the venue's documentation.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .conditions import Conditions
+from .connection import BINARY, CLOSE, PING, PONG, Connection, Output, Subscription
+from .desk import Desk
+from .durations import SECOND, Durations
+from .encode import PUBLIC_TYPES, error_frame, status_frame
+from .faults import Fault, Faults
+from .limits import ArrivalLog, Gate, Violation
+from .markets import Market, generate_markets, markets_for
+from .requests import Refused, Wanted, parse_request
+from .rules import Rules
+from .traffic import Traffic
+
+__all__ = ["HANDSHAKE_HEADERS", "PATHS", "Exchange", "Refusal", "Stats"]
+
+PATHS: dict[str, tuple[str, ...]] = {"/websocket/v1": PUBLIC_TYPES}
+"""Paths that accept a WebSocket, and the types each serves."""
+HANDSHAKE_HEADERS = {"remaining-req": "group=websocket; min=300; sec=3", "limit-by-ip": "Yes"}
+"""Sent with a 101, as captured; the numbers do not match the documented limits."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A connect that did not become a connection.
+
+    `kind`: `status` (an HTTP reply), `refuse` (TCP ends before any reply), `cut` (TCP ends inside the 101
+    reply),
+    `hang` (no reply while the client waits).
+    """
+
+    kind: str
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Stats:
+    """Totals since the start."""
+
+    connects: int = 0
+    refused: int = 0
+    messages: int = 0
+    requests: int = 0
+    errors: int = 0
+    frames: int = 0
+    bytes: int = 0
+    violations: int = 0
+    idle_drops: int = 0
+
+
+class Exchange:
+    """The venue. Not thread-safe; every call takes the present time.
+
+    `markets` is None (855 generated ones), codes, or `Market` values. `rate` scales the generated traffic: at
+    1.0 all
+    books together make about 800 frames a second, at 125 about 100,000. `faults` are (seconds after the first
+    use,
+    `Fault`); one without a time is in force from the start.
+    """
+
+    def __init__(
+        self,
+        seed: int = 1,
+        durations: Durations | None = None,
+        faults: Faults | Iterable[Fault | tuple[float, Fault]] = (),
+        rate: float = 1.0,
+        markets: Iterable[str] | Iterable[Market] | None = None,
+        rules: Rules | None = None,
+    ) -> None:
+        if rate <= 0:
+            raise ValueError(f"rate must be positive, not {rate}")
+        self.seed = seed
+        self.rate = rate
+        self.durations = durations or Durations()
+        self.rules = rules or Rules()
+        self.stats = Stats()
+        self.violations: deque[Violation] = deque(maxlen=100_000)
+        """The last breaches of a limit; `stats.violations` counts them all."""
+        self.fault_counts: Counter[str] = Counter()
+        """How often each kind of fault bit: a frame swallowed, a connect refused, a connection reset."""
+        self.connections: dict[int, Connection] = {}
+        self._rng = random.Random(f"exchange {seed}")
+        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._order = 0
+        self._now: int | None = None
+        self._outputs: list[Output] = []
+        self._next_id = 1
+        self._gates: dict[str, Gate] = {}
+        self._rest: dict[str, ArrivalLog] = {}
+        self._planned = [f if isinstance(f, tuple) else (0.0, f) for f in faults]
+        self.conditions = Conditions(random.Random(f"faults {seed}"), self.fault_counts)
+        chosen = _markets(markets, seed)
+        self.markets: dict[str, Market] = {market.code: market for market in chosen}
+        """Listed markets by code."""
+        d = self.durations
+        self._traffic = Traffic(chosen, seed, rate, d, self._schedule, self._send_stream)
+        self._idle, self._error_to_close, self._up_every = (
+            d.ns("idle"),
+            d.ns("error_to_close"),
+            d.ns("up_every"),
+        )
+        self._request_delay = d.ns("request_delay")
+        self._desk = Desk(
+            self._traffic, self.conditions, self.rules, d, self._rng, self._schedule, self._send
+        )
+
+    # -- time --------------------------------------------------------------------------------------
+
+    def deadline(self) -> int | None:
+        """When `advance` next has something to do; None = not before something is received."""
+        if self._outputs:
+            return self._outputs[0].at
+        return self._heap[0][0] if self._heap else None
+
+    def advance(self, now: int) -> list[Output]:
+        """Let time pass up to `now`; everything that left since the last call, in order of time."""
+        self._run(now)
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+    def _run(self, now: int) -> int:
+        """Do everything due up to `now`. A time before an earlier one counts as that one."""
+        if self._now is None:
+            self._now = now
+            for seconds, fault in self._planned:
+                self._schedule(now + round(seconds * SECOND), self._inject, fault)
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            at, _, function, arguments = heapq.heappop(heap)
+            self._now = at
+            function(at, *arguments)
+        self._now = max(self._now, now)
+        return self._now
+
+    def _schedule(self, at: int, function: Callable[..., None], *arguments: Any) -> None:
+        """`function(at, *arguments)` when the time has come; equal times in the order of scheduling."""
+        self._order += 1
+        heapq.heappush(self._heap, (at, self._order, function, arguments))
+
+    # -- connections -------------------------------------------------------------------------------
+
+    def connect(
+        self,
+        now: int,
+        ip: str = "127.0.0.1",
+        headers: Mapping[str, str] | None = None,
+        path: str = "/websocket/v1",
+    ) -> int | Refusal:
+        """A client asks for a WebSocket: the connection's id, or a `Refusal`. Counts against the connect
+        limit."""
+        now = self._run(now)
+        names = {name.lower() for name in headers or ()}
+        refusal = self._refusal(now, ip, path, origin="origin" in names)
+        if refusal is not None:
+            self.stats.refused += 1
+            return refusal
+        rules, d = self.rules, self.durations
+        log = ArrivalLog(
+            (
+                ("message-short", rules.messages_short, d.ns("message_window")),
+                ("message-long", rules.messages_long, d.ns("message_window_long")),
+            )
+        )
+        conn = Connection(self._next_id, ip, path, now, PATHS[path], log)
+        self._next_id += 1
+        self.connections[conn.id] = conn
+        self.stats.connects += 1
+        self._schedule(now + self._idle, self._check_idle, conn)
+        return conn.id
+
+    def _refusal(self, now: int, ip: str, path: str, *, origin: bool) -> Refusal | None:
+        for kind in ("hang", "refuse", "cut"):
+            if self.conditions.first(kind, now):
+                return Refusal(kind)
+        if fault := self.conditions.first("status", now):
+            return _retry(fault.code or 429, fault.retry_after)
+        if path not in PATHS:
+            return Refusal("status", 404)
+        d = self.durations
+        gate = self._gates.get(ip)
+        if gate is None:
+            windows = (d.ns("connect_window"), d.ns("origin_window"), d.ns("block"))
+            gate = self._gates[ip] = Gate(ip, self.rules.connects, *windows)
+        verdict = gate.knock(now, origin=origin)
+        self._record(verdict.violations)
+        return _retry(verdict.status, verdict.retry_after_ns / SECOND) if verdict.status else None
+
+    def closed(self, conn_id: int, now: int) -> None:
+        """The client's TCP connection is gone. Unknown ids are ignored (both sides may end at once)."""
+        now = self._run(now)
+        conn = self.connections.get(conn_id)
+        if conn is not None:
+            self._forget(conn, now)
+            conn.gone = True
+
+    def _forget(self, conn: Connection, now: int) -> None:
+        """No more streams, no more reading; outputs already on their way still go out unless `gone`."""
+        self.connections.pop(conn.id, None)
+        conn.over = True
+        self._desk.clear(conn, now)
+
+    def _end(self, conn: Connection, kind: str, code: int, now: int) -> None:
+        if conn.id in self.connections:
+            self._send(conn, Output(conn.id, kind, CLOSE, b"", code, now), None)
+            self._forget(conn, now)
+
+    def _check_idle(self, at: int, conn: Connection) -> None:
+        if conn.id not in self.connections or self.conditions.holds("half_open", at, conn):
+            if conn.id in self.connections:
+                self._schedule(at + self._idle, self._check_idle, conn)
+            return
+        due = conn.touched_at + self._idle
+        if due > at:
+            self._schedule(due, self._check_idle, conn)
+            return
+        self.stats.idle_drops += 1
+        self._end(conn, "drop", 0, at)
+
+    # -- what a client sends -----------------------------------------------------------------------
+
+    def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
+        """A whole message or control frame of a client. Answers come out of `advance`. Unknown ids are
+        ignored."""
+        now = self._run(now)
+        conn = self.connections.get(conn_id)
+        if conn is None or self.conditions.first("half_open", now, conn):
+            return
+        if opcode != PING or self.rules.ping_resets_idle:
+            conn.touched_at = now
+        if opcode == PING:
+            if not self.conditions.first("mute_pong", now, conn):
+                self._send(conn, Output(conn.id, "pong", PONG, payload, 0, now), None)
+        elif opcode == CLOSE:
+            code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1000
+            self._end(conn, "close", code, now)
+        elif opcode != PONG:
+            self._receive_message(conn, payload, now)
+
+    def _receive_message(self, conn: Connection, payload: bytes, now: int) -> None:
+        conn.messages += 1
+        self.stats.messages += 1
+        if len(payload) > self.rules.max_message:
+            self._end(conn, "close", 1009, now)
+            return
+        is_ping = payload == b"PING"
+        if (not is_ping or self.rules.text_ping_counts) and self._over_limit(conn, now):
+            return
+        if conn.closing:
+            return
+        if is_ping:
+            self._text_ping(conn, now)
+        else:
+            self._schedule(now + self._request_delay, self._request, conn, payload, now)
+
+    def _over_limit(self, conn: Connection, now: int) -> bool:
+        """Judge a message by arrival; True = it has been dealt with."""
+        broken = conn.log.arrive(now)
+        if not broken:
+            return False
+        self._record(
+            tuple(
+                Violation(now, conn.id, conn.ip, name, count, limit, window)
+                for name, count, limit, window in broken
+            )
+        )
+        if self.rules.over_limit == "ignore":
+            return False
+        if not conn.closing:
+            if self.rules.over_limit == "error":
+                self._refuse(conn, Refused("TOO_MANY_REQUEST", "요청이 너무 많습니다."), now)
+            else:
+                self._end(conn, "close", 1008, now)
+        return True
+
+    def _record(self, violations: tuple[Violation, ...]) -> None:
+        self.violations.extend(violations)
+        self.stats.violations += len(violations)
+
+    def _text_ping(self, conn: Connection, now: int) -> None:
+        if conn.subscriptions:
+            if self.rules.answers_ping_when_subscribed:
+                self._send_control(conn, status_frame(), now)
+        elif not conn.up_running:
+            conn.up_running = True
+            first = self._rng.uniform(self.durations.up_first_min, self.durations.up_first_max)
+            self._schedule(now + round(first * SECOND), self._status, conn)
+
+    def _status(self, at: int, conn: Connection) -> None:
+        if conn.id in self.connections:
+            self._send_control(conn, status_frame(), at)
+            self._schedule(at + self._up_every, self._status, conn)
+
+    def _request(self, at: int, conn: Connection, payload: bytes, arrived: int) -> None:
+        if conn.id not in self.connections or conn.closing:
+            return
+        try:
+            request = parse_request(payload, conn.types)
+            self._desk.check(request, at)
+        except Refused as refused:
+            self._refuse(conn, refused, at)
+            return
+        self.stats.requests += 1
+        self._desk.serve(conn, request, at, arrived)
+
+    def _refuse(self, conn: Connection, refused: Refused, now: int) -> None:
+        """An error frame, and 0.15 s later the close that ends every stream of the connection."""
+        self.stats.errors += 1
+        conn.closing = True
+        self._send_control(conn, error_frame(refused.name, refused.message), now)
+        self._schedule(now + self._error_to_close, self._close_after_error, conn)
+
+    def _close_after_error(self, at: int, conn: Connection) -> None:
+        self._end(conn, "close", 1000, at)
+
+    # -- out ---------------------------------------------------------------------------------------
+
+    def _send_stream(self, subscription: Subscription, payload: bytes, at: int) -> None:
+        conn = subscription.conn
+        self._send(conn, Output(conn.id, "frame", BINARY, payload, 0, at), subscription.wanted)
+
+    def _send_control(self, conn: Connection, payload: bytes, at: int) -> None:
+        self._send(conn, Output(conn.id, "frame", BINARY, payload, 0, at), None)
+
+    def _send(self, conn: Connection, output: Output, wanted: Wanted | None) -> None:
+        if conn.gone:
+            return
+        if self.conditions.on_links:
+            for changed in self.conditions.pass_through(output, conn, wanted):
+                if changed.at <= output.at:
+                    self._put(output.at, conn, changed)
+                else:
+                    self._schedule(changed.at, self._put, conn, changed)
+            return
+        if output.at < conn.release_at:
+            output = output._replace(at=conn.release_at)
+            self._schedule(output.at, self._put, conn, output)
+            return
+        self._put(output.at, conn, output)
+
+    def _put(self, at: int, conn: Connection, output: Output) -> None:
+        if conn.gone:
+            return
+        if output.kind == "frame":
+            conn.frames += 1
+            self.stats.frames += 1
+            self.stats.bytes += len(output.payload)
+        elif output.kind != "pong":
+            conn.gone = True
+        if self.rules.sent_resets_idle:
+            conn.touched_at = at
+        self._outputs.append(output)
+
+    # -- faults and the market list ----------------------------------------------------------------
+
+    def inject(self, fault: Fault, now: int) -> None:
+        """Have a fault now. `fault_counts` tells when and how often it bites."""
+        self._inject(self._run(now), fault)
+
+    def heal(self, now: int, kind: str | None = None) -> None:
+        """End the lasting faults, or those of one kind."""
+        self._run(now)
+        self.conditions.clear(kind)
+
+    def _inject(self, at: int, fault: Fault) -> None:
+        if fault.kind == "delist":
+            assert fault.symbol is not None
+            self.fault_counts["delist"] += self.markets.pop(fault.symbol, None) is not None
+            self._traffic.delist(fault.symbol)
+        elif fault.lasts:
+            self.conditions.add(fault, at)
+        else:
+            kind = {"drop_fin": "drop", "drop_rst": "reset", "close": "close"}[fault.kind]
+            for conn in list(self.connections.values()):
+                if fault.conn in (None, conn.id):
+                    self.fault_counts[fault.kind] += 1
+                    self._end(conn, kind, fault.code or (1001 if kind == "close" else 0), at)
+
+
+def _retry(status: int, seconds: float) -> Refusal:
+    """A refusal that tells the time to stay away, in whole seconds as HTTP has it (the exact time beside
+    it)."""
+    whole = max(1, -int(-seconds // 1))
+    return Refusal(
+        "status", status, {"Retry-After": str(whole), "X-Retry-After-Ms": str(max(1, round(seconds * 1000)))}
+    )
+
+
+def _markets(markets: Iterable[str] | Iterable[Market] | None, seed: int) -> tuple[Market, ...]:
+    if markets is None:
+        return generate_markets(seed)
+    given: list[str | Market] = list(markets)
+    named = {m.code: m for m in markets_for([m for m in given if isinstance(m, str)], seed)}
+    return tuple(named[m] if isinstance(m, str) else m for m in given)
