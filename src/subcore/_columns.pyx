@@ -1,0 +1,110 @@
+# cython: language_level=3
+"""Many rows of the core's tables read at once, as columns: what the control plane asks for.
+
+Every function is O(ids given), checks every id first (IndexError names the bad one) and returns copies.
+"""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+cimport numpy as cnp
+import numpy as np
+
+from subcore._arrays cimport int32_vector, new_ids
+from subcore._intern cimport Interner
+from subcore._ledger cimport Ledger
+from subcore._topics cimport STREAM_LIVE, TopicTable
+
+cnp.import_array()
+
+
+cdef inline int32_t* ids_of(cnp.ndarray array) noexcept:
+    return <int32_t*>cnp.PyArray_DATA(array)
+
+
+def stream_columns(TopicTable table not None, streams):
+    """(channels, symbols, variants) of streams, as int32 arrays in the order given."""
+    cdef cnp.ndarray given = int32_vector(streams, "streams")
+    cdef Py_ssize_t count = cnp.PyArray_DIM(given, 0)
+    cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count), variants = new_ids(count)
+    cdef Py_ssize_t i
+    cdef uint64_t key
+    for i in range(count):
+        table.check_stream(ids_of(given)[i])
+        key = table.keys[ids_of(given)[i]]
+        ids_of(channels)[i] = <int32_t>(key >> 48)
+        ids_of(variants)[i] = <int32_t>((key >> 32) & 0xFFFF)
+        ids_of(symbols)[i] = <int32_t>(key & 0xFFFFFFFF)
+    return channels, symbols, variants
+
+
+def topic_columns(TopicTable table not None, topics):
+    """(streams, channels, symbols, variants, cuts) of topics, as int32 arrays in the order given."""
+    cdef cnp.ndarray given = int32_vector(topics, "topics")
+    cdef Py_ssize_t count = cnp.PyArray_DIM(given, 0)
+    cdef cnp.ndarray streams = new_ids(count), cuts = new_ids(count)
+    cdef Py_ssize_t i
+    for i in range(count):
+        table.check_topic(ids_of(given)[i])
+        ids_of(streams)[i] = table.topic_rows[ids_of(given)[i]].stream
+        ids_of(cuts)[i] = table.topic_extras[ids_of(given)[i]].cut
+    channels, symbols, variants = stream_columns(table, streams)
+    return streams, channels, symbols, variants, cuts
+
+
+def get_topic(TopicTable table not None, stream, int cut=0):
+    """Id of the topic (stream, cut), or -1. Never grows."""
+    table.check_stream(stream)
+    return table.find_topic(stream, cut)
+
+
+def live_streams(TopicTable table not None):
+    """Sorted ids of all streams. O(streams ever used)."""
+    cdef cnp.ndarray found = new_ids(table.live_streams)
+    cdef Py_ssize_t used = 0
+    cdef int32_t stream
+    for stream in range(table.stream_used):
+        if table.streams[stream].flags & STREAM_LIVE:
+            ids_of(found)[used] = stream
+            used += 1
+    return found
+
+
+def holds_many(Ledger ledger not None, component, topics):
+    """Which of the topics the component holds, as a bool array."""
+    cdef cnp.ndarray given = int32_vector(topics, "topics")
+    cdef Py_ssize_t count = cnp.PyArray_DIM(given, 0)
+    cdef cnp.ndarray held = np.empty(count, np.bool_)
+    cdef uint8_t* out = <uint8_t*>cnp.PyArray_DATA(held)
+    cdef Py_ssize_t i
+    ledger.check_component(component)
+    cdef int32_t holder = component
+    for i in range(count):
+        out[i] = ledger.payload_of(holder, ids_of(given)[i]) != NULL
+    return held
+
+
+def texts(Interner interner not None, ids):
+    """The texts of ids, as a list in the order given."""
+    cdef cnp.ndarray given = int32_vector(ids, "ids")
+    cdef Py_ssize_t i
+    cdef PyObject* text
+    cdef list found = []
+    for i in range(cnp.PyArray_DIM(given, 0)):
+        text = interner.text_of(ids_of(given)[i])
+        if text == NULL:
+            raise IndexError(f"no text has id {ids_of(given)[i]}: it was never interned, or has been released")
+        found.append(<object>text)
+    return found
+
+
+def interned_ids(Interner interner not None):
+    """Sorted ids of all texts. O(ids ever used)."""
+    cdef cnp.ndarray found = new_ids(interner.count)
+    cdef Py_ssize_t used = 0
+    cdef int32_t id
+    for id in range(interner.used):
+        if interner.text_of(id) != NULL:
+            ids_of(found)[used] = id
+            used += 1
+    return found

@@ -1,0 +1,78 @@
+"""Columns agree with the one-by-one reads they replace, and refuse ids that are not alive."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from subcore._intern import Interner
+from subcore._ledger import Ledger
+
+from subcore import _columns
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    made = Ledger()
+    rng = random.Random(7)
+    for _ in range(200):
+        stream = made.stream(rng.randrange(5), rng.randrange(50), rng.randrange(3))
+        made.topic(stream, rng.choice([0, 1, 5, 15]))
+    for stream in range(0, made.stream_count, 7):
+        made.release_stream(stream)
+    return made
+
+
+def test_stream_columns_equal_the_single_reads(ledger: Ledger) -> None:
+    streams = _columns.live_streams(ledger)
+    assert len(streams) == ledger.stream_count
+    columns = _columns.stream_columns(ledger, streams)
+    assert list(zip(*(c.tolist() for c in columns), strict=True)) == [
+        ledger.stream_key(s) for s in streams.tolist()
+    ]
+
+
+def test_topic_columns_equal_the_single_reads(ledger: Ledger) -> None:
+    for stream in _columns.live_streams(ledger).tolist():
+        topics = ledger.topics_of_stream(stream)
+        owners, channels, symbols, variants, cuts = _columns.topic_columns(ledger, topics)
+        for i, topic in enumerate(topics.tolist()):
+            assert ledger.topic_key(topic) == (owners[i], cuts[i])
+            assert ledger.stream_key(stream) == (channels[i], symbols[i], variants[i])
+            assert _columns.get_topic(ledger, stream, int(cuts[i])) == topic
+        assert _columns.get_topic(ledger, stream, 999) == -1
+
+
+def test_released_and_foreign_ids_are_refused(ledger: Ledger) -> None:
+    for read in (_columns.stream_columns, _columns.topic_columns):
+        for bad in (-1, 10**6):
+            with pytest.raises(IndexError, match=str(bad)):
+                read(ledger, [bad])
+    with pytest.raises(IndexError, match="released"):
+        _columns.stream_columns(ledger, [0])
+    with pytest.raises(IndexError):
+        _columns.get_topic(ledger, 0)
+
+
+def test_holds_many(ledger: Ledger) -> None:
+    component = ledger.open_component()
+    topics = np.concatenate([ledger.topics_of_stream(s) for s in _columns.live_streams(ledger)[:20].tolist()])
+    ledger.add(component, topics[::2])
+    assert _columns.holds_many(ledger, component, topics).tolist() == [
+        ledger.holds(component, t) for t in topics
+    ]
+    assert _columns.holds_many(ledger, component, [-5, 10**6]).tolist() == [False, False]
+    with pytest.raises(IndexError):
+        _columns.holds_many(ledger, 99, topics)
+
+
+def test_texts_and_ids() -> None:
+    interner = Interner()
+    interner.intern_many(["KRW-A", "KRW-B", "KRW-C"])
+    interner.release(1)
+    assert _columns.interned_ids(interner).tolist() == [0, 2]
+    assert _columns.texts(interner, [2, 0, 2]) == ["KRW-C", "KRW-A", "KRW-C"]
+    for bad in (1, -1, 99):
+        with pytest.raises(IndexError, match="no text"):
+            _columns.texts(interner, [bad])
