@@ -81,3 +81,30 @@ class LedgerModel:
         changed = sorted(s for s in now.keys() & self.taken.keys() if now[s] != self.taken[s])
         self.taken = now
         return opened, closed, changed
+
+
+class WireSetModel:
+    """Two sets."""
+
+    def __init__(self) -> None:
+        self.target: set[int] = set()
+        self.wire: set[int] = set()
+
+    @staticmethod
+    def change(members: set[int], streams: list[int], flag: bool) -> None:
+        (members.update if flag else members.difference_update)(streams)
+
+
+def messages_of(sizes: list[int], max_count: int, max_bytes: int, overhead: int) -> list[list[int]]:
+    """Entries put into the open message while it has room, else into a new one."""
+    messages: list[list[int]] = []
+    for size in sizes:
+        fits = (
+            bool(messages)
+            and len(messages[-1]) < max_count
+            and overhead + sum(messages[-1]) + size <= max_bytes
+        )
+        if not fits:
+            messages.append([])
+        messages[-1].append(size)
+    return messages

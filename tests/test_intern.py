@@ -209,14 +209,14 @@ def test_traced_memory_equals_nbytes_and_nothing_stays() -> None:
             interner.intern(name)
         gc.collect()
         # Python's own small integers and frames come and go: a few hundred bytes are not ours.
-        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 600
+        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 1_000
         for id in range(0, 3_000, 3):
             interner.release(id)
         gc.collect()
-        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 600
+        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 1_000
         del interner
         gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - empty < 600
+        assert tracemalloc.get_traced_memory()[0] - empty < 1_000
     finally:
         tracemalloc.stop()
 

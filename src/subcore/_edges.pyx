@@ -24,7 +24,6 @@ cdef extern from "_slots.h" nogil:
     void subcore_prefetch(const void* at) noexcept
 
 
-
 @cython.final
 cdef class Edges:
     """Streams that differ from the previous take, each array sorted int32.

@@ -60,7 +60,7 @@ cdef inline uint32_t most_in(uint32_t cell_count) noexcept nogil:
 
 
 cdef inline uint32_t cells_for(uint32_t interests) noexcept nogil:
-    return interests + interests // 4 + 2
+    return interests + interests // 5 + 2
 
 
 cdef inline Interest* cell_of(const ComponentRow* row, int32_t topic) noexcept nogil:
