@@ -1,32 +1,14 @@
 # cython: language_level=3
-"""The members of event structs as tables: what each is called, means, and how it reads as a Python value."""
+"""One member of an event struct, or all of them, as Python values."""
 
-from libc.stdint cimport uint8_t, uint16_t, uint64_t
+from libc.stdint cimport uint64_t
 
-cdef enum FieldType:
-    FIELD_NUMBER = 0      # double; NaN = absent
-    FIELD_STEP = 1        # double; NaN or 0 = absent
-    FIELD_INTEGER = 2     # int64; ABSENT = absent
-    FIELD_TEXT = 3        # Text16, Text40, Text72; size 0 = absent
-    FIELD_TRUTH = 4       # TruthCode
-    FIELD_SIDE = 5        # SideCode
-    FIELD_TRADE_ID = 6    # TradeData.id, or id_text where the venue's ids are texts
-
-cdef struct Field:
-    const char* name
-    const char* doc
-    uint16_t offset       # from the start of the struct
-    uint8_t type          # FieldType
-    uint8_t room          # bytes of UTF-8 a text may have
-
-cdef struct FieldTable:
-    const Field* fields
-    int count
-
-cdef FieldTable field_table(int kind) noexcept nogil
+from subcore._event_tables cimport Field
 
 cdef object read_field(const Field* field, const char* data)
 cdef int write_field(const Field* field, char* data, object value) except -1
-cdef void clear_field(const Field* field, char* data) noexcept nogil
-cdef bint same_field(const Field* field, const char* a, const char* b) noexcept nogil
-cdef uint64_t mix_field(const Field* field, const char* data, uint64_t state) noexcept nogil
+
+cdef int add_fields(int kind, const char* data, dict values) except -1
+cdef int take_fields(int kind, char* data, dict values) except -1
+cdef bint same_fields(int kind, const char* a, const char* b) noexcept nogil
+cdef uint64_t mix_fields(int kind, const char* data, uint64_t state) noexcept nogil

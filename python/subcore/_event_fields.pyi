@@ -1,3 +1,1 @@
-"""Tables of the members of event structs; used from Cython only."""
-
-TYPE_NAMES: dict[int, str]
+"""Members of event structs as Python values; used from Cython only."""

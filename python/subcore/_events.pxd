@@ -235,4 +235,4 @@ cdef Event make_event(const Record* record, str venue, str channel, str symbol, 
 cdef const Record* record_of(Event event) noexcept
 
 # Bytes the event alone holds: object, levels, tuples built so far, raw; not the shared texts.
-cdef Py_ssize_t size_of(Event event) noexcept
+cdef Py_ssize_t size_of(Event event) except -1

@@ -8,34 +8,26 @@ to can refer back. Any thread may read an event.
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
-import sys
 from operator import index
 
-cimport numpy as cnp
-import numpy as np
-
-from subcore._event_fields cimport (
-    FIELD_NUMBER,
-    FIELD_SIDE,
-    FIELD_TEXT,
-    Field,
-    FieldTable,
-    FieldType,
-    field_table,
-    mix_field,
-    read_field,
-    same_field,
-    write_field,
+from subcore._event_fields cimport add_fields, mix_fields, read_field, same_fields, take_fields
+from subcore._event_parts cimport (
+    balance_tuples,
+    checked_rows,
+    level_array,
+    level_tuple,
+    level_tuples,
+    same_levels,
+    tuples_size,
+    write_balances,
+    write_levels,
 )
+from subcore._event_tables cimport FIELD_NUMBER, Field, FieldTable, field_table
 
 from subcore import _event_text
-from subcore.parts import Balance as BalanceTuple
-from subcore.parts import Level as LevelTuple
-
-cnp.import_array()
 
 cdef extern from "_hash.h" nogil:
     uint64_t subcore_hash_word(uint64_t word, uint64_t seed) noexcept
@@ -44,7 +36,6 @@ cdef extern from "Python.h":
     ctypedef struct PyGetSetDef:
         pass
     ctypedef object (*getter)(object, void*)
-    object PyUnicode_DecodeUTF8(const char* text, Py_ssize_t size, const char* errors)
 
 cdef extern from "_objects.h":
     int subcore_pool_type(object type) except -1
@@ -53,12 +44,11 @@ cdef extern from "_objects.h":
 
 cdef enum:
     MOST_FIELDS = 128
-    LARGEST_SIDE = 1 << 20          # levels or balances that a caller may give
 
 cdef PyGetSetDef PROPERTIES[MOST_FIELDS]
 cdef int PROPERTY_COUNT = 0
 cdef EventHead NOTHING              # what `head` of a bare Event points to
-cdef dict CLASSES = {}              # EventKind -> class
+cdef size_t COPIED[KIND_COUNT]      # bytes of a record that make_event copies as they are
 cdef dict KINDS = {}                # class -> EventKind
 
 
@@ -264,9 +254,7 @@ cdef class Asset(Event):
     def balances(self):
         """tuple[Balance, ...]: as the venue listed them; made on first use and kept."""
         if self.balance_tuples is None:
-            self.balance_tuples = tuple([
-                new_balance(&self.data.balances[i]) for i in range(self.data.balance_count)
-            ])
+            self.balance_tuples = balance_tuples(self.data.balances, self.data.balance_count)
         return self.balance_tuples
 
 
@@ -275,22 +263,20 @@ cdef Event make_event(const Record* record, str venue, str channel, str symbol, 
     cdef int kind = record.head.kind
     if kind == KIND_TICKER:
         event = Ticker.__new__(Ticker)
-        (<Ticker>event).data = record.ticker
     elif kind == KIND_TRADE:
         event = Trade.__new__(Trade)
-        (<Trade>event).data = record.trade
     elif kind == KIND_ORDERBOOK:
         event = copy_orderbook(&record.orderbook, cut)
     elif kind == KIND_CANDLE:
         event = Candle.__new__(Candle)
-        (<Candle>event).data = record.candle
     elif kind == KIND_ORDER:
         event = Order.__new__(Order)
-        (<Order>event).data = record.order
     elif kind == KIND_ASSET:
         event = copy_asset(&record.asset)
     else:
         raise ValueError(f"no event class for records of kind {kind}")
+    # A size known at run time only: for a known one gcc emits `rep movs`, at three times the cost of memcpy.
+    memcpy(event.head, record, COPIED[kind])
     event.venue, event.channel, event.symbol, event.raw = venue, channel, symbol, raw
     return event
 
@@ -299,7 +285,7 @@ cdef const Record* record_of(Event event) noexcept:
     return <const Record*>event.head
 
 
-cdef Py_ssize_t size_of(Event event) noexcept:
+cdef Py_ssize_t size_of(Event event) except -1:
     cdef Py_ssize_t size = own_size(event)
     if event.raw is not None:
         size += bytes.__basicsize__ + len(event.raw)
@@ -347,33 +333,6 @@ cdef Balance* hold_balances(Asset event, int32_t count) except NULL:
     return balances
 
 
-cdef object level_tuple(const Level* level):
-    return LevelTuple(level.price, level.size)
-
-
-cdef tuple level_tuples(const Level* levels, int32_t count):
-    return tuple([level_tuple(&levels[i]) for i in range(count)])
-
-
-cdef object level_array(Orderbook event, const Level* levels, int32_t count):
-    cdef cnp.npy_intp[2] shape
-    if count == 0:
-        return EMPTY_SIDE
-    shape[0], shape[1] = count, 2
-    cdef cnp.ndarray array = cnp.PyArray_SimpleNewFromData(2, shape, cnp.NPY_FLOAT64, <void*>levels)
-    cnp.PyArray_CLEARFLAGS(array, cnp.NPY_ARRAY_WRITEABLE)
-    cnp.set_array_base(array, event)
-    return array
-
-
-cdef object new_balance(const Balance* balance):
-    return BalanceTuple(
-        PyUnicode_DecodeUTF8(balance.currency.data, balance.currency.size, "replace"),
-        None if balance.available != balance.available else balance.available,
-        None if balance.locked != balance.locked else balance.locked,
-    )
-
-
 cdef object get_field(object event, void* field):
     return read_field(<const Field*>field, <const char*>(<Event>event).head)
 
@@ -383,11 +342,11 @@ cdef object get_number(object event, void* field):
     return None if number != number else number
 
 
-cdef Py_ssize_t own_size(Event event) noexcept:
+cdef Py_ssize_t own_size(Event event) except -1:
     """Bytes of the object, its levels or balances, and the tuples made of them so far."""
     cdef Py_ssize_t size = (<object>type(event)).__basicsize__
     if type(event) is Orderbook:
-        size += (event_book(event).bid_count + event_book(event).ask_count) * <Py_ssize_t>sizeof(Level)
+        size += (book(event).bid_count + book(event).ask_count) * <Py_ssize_t>sizeof(Level)
         size += tuples_size((<Orderbook>event).bid_levels) + tuples_size((<Orderbook>event).ask_levels)
     elif type(event) is Asset:
         size += (<Asset>event).data.balance_count * <Py_ssize_t>sizeof(Balance)
@@ -395,59 +354,34 @@ cdef Py_ssize_t own_size(Event event) noexcept:
     return size
 
 
-cdef inline const OrderbookData* event_book(Event event) noexcept:
+cdef inline const OrderbookData* book(Event event) noexcept:
     return &(<Orderbook>event).data
 
 
-cdef Py_ssize_t tuples_size(tuple rows):
-    """Of the tuples and the values that only they hold."""
-    if rows is None:
-        return 0
-    return sys.getsizeof(rows) + sum([sys.getsizeof(row) + sum(map(sys.getsizeof, row)) for row in rows])
-
-
 cdef bint same_event(Event a, Event b) except -1:
-    cdef FieldTable table = field_table(a.head.kind)
-    cdef int i
     if (
         a.head.exchange_time_ns != b.head.exchange_time_ns
         or a.head.receive_time_ns != b.head.receive_time_ns
         or a.head.flags != b.head.flags
         or a.venue != b.venue or a.channel != b.channel or a.symbol != b.symbol
+        or not same_fields(a.head.kind, <const char*>a.head, <const char*>b.head)
     ):
         return False
-    for i in range(table.count):
-        if not same_field(&table.fields[i], <const char*>a.head, <const char*>b.head):
-            return False
     if type(a) is Orderbook:
         return (
-            same_levels(event_book(a).bids, event_book(a).bid_count, event_book(b).bids, event_book(b).bid_count)
-            and same_levels(event_book(a).asks, event_book(a).ask_count, event_book(b).asks, event_book(b).ask_count)
+            same_levels(book(a).bids, book(a).bid_count, book(b).bids, book(b).bid_count)
+            and same_levels(book(a).asks, book(a).ask_count, book(b).asks, book(b).ask_count)
         )
     if type(a) is Asset:
         return (<Asset>a).balances == (<Asset>b).balances
     return True
 
 
-cdef bint same_levels(const Level* a, int32_t count, const Level* b, int32_t other_count) noexcept nogil:
-    cdef int32_t i
-    if count != other_count:
-        return False
-    for i in range(count):
-        if a[i].price != b[i].price or a[i].size != b[i].size:
-            return False
-    return True
-
-
 cdef uint64_t hash_event(Event event) except? 0:
-    cdef FieldTable table = field_table(event.head.kind)
     cdef uint64_t state = subcore_hash_word(<uint64_t>event.head.exchange_time_ns, event.head.kind)
-    cdef int i
     state = subcore_hash_word(<uint64_t>event.head.receive_time_ns, state)
     state = subcore_hash_word(<uint64_t><Py_ssize_t>hash((event.venue, event.channel, event.symbol)), state)
-    for i in range(table.count):
-        state = mix_field(&table.fields[i], <const char*>event.head, state)
-    return state
+    return mix_fields(event.head.kind, <const char*>event.head, state)
 
 
 cdef int64_t as_time(str name, value) except? -1:
@@ -459,66 +393,22 @@ cdef int64_t as_time(str name, value) except? -1:
 
 cdef int fill(Event event, int kind, dict values) except -1:
     """Set every member of an event under construction from `values`, which is used up."""
-    cdef FieldTable table = field_table(kind)
-    cdef const Field* field
-    cdef int i
-    cdef str name
-    for i in range(table.count):
-        field = &table.fields[i]
-        name = field.name.decode()
-        try:
-            write_field(field, <char*>event.head, values.pop(name, None))
-        except (TypeError, ValueError) as error:
-            raise type(error)(f"{name} {error}") from None
+    take_fields(kind, <char*>event.head, values)
     if kind == KIND_ORDERBOOK:
-        fill_levels(event, as_rows("bids", values.pop("bids", ()), 2), as_rows("asks", values.pop("asks", ()), 2))
+        bids = checked_rows("bids", values.pop("bids", ()), 2)
+        asks = checked_rows("asks", values.pop("asks", ()), 2)
+        hold_levels(event, <int32_t>len(bids), <int32_t>len(asks))
+        write_levels(bids + asks, (<Orderbook>event).levels)
     elif kind == KIND_ASSET:
-        fill_balances(event, as_rows("balances", values.pop("balances", ()), 3))
+        balances = checked_rows("balances", values.pop("balances", ()), 3)
+        write_balances(balances, hold_balances(event, <int32_t>len(balances)))
     if values:
         raise TypeError(f"{type(event).__name__} has no {', '.join(sorted(values))}")
     return 0
 
 
-cdef list as_rows(str name, object rows, int width):
-    cdef list checked = [tuple(row) for row in rows]
-    if len(checked) > LARGEST_SIDE:
-        raise ValueError(f"{name} may have {LARGEST_SIDE} entries, not {len(checked)}")
-    if any([len(row) != width for row in checked]):
-        raise ValueError(f"{name} must be tuples of {width} values")
-    return checked
-
-
-cdef int fill_levels(Orderbook event, list bids, list asks) except -1:
-    cdef list flat = bids + asks
-    cdef Py_ssize_t i
-    hold_levels(event, <int32_t>len(bids), <int32_t>len(asks))
-    for i in range(len(flat)):
-        write_field(&PRICE, <char*>&event.levels[i], flat[i][0])
-        write_field(&SIZE, <char*>&event.levels[i], flat[i][1])
-        if flat[i][0] is None or flat[i][1] is None:
-            raise ValueError("a level has a price and a size, not None")
-    return 0
-
-
-cdef int fill_balances(Asset event, list rows) except -1:
-    cdef Balance* balances = hold_balances(event, <int32_t>len(rows))
-    cdef Py_ssize_t i
-    for i in range(len(rows)):
-        write_field(&CURRENCY, <char*>&balances[i], rows[i][0])
-        write_field(&AVAILABLE, <char*>&balances[i], rows[i][1])
-        write_field(&LOCKED, <char*>&balances[i], rows[i][2])
-    return 0
-
-
 cdef int add_values(Event event, dict values) except -1:
-    cdef FieldTable table = field_table(event.head.kind)
-    cdef const Field* field
-    cdef int i
-    for i in range(table.count):
-        field = &table.fields[i]
-        value = read_field(field, <const char*>event.head)
-        if value is not None:
-            values[field.name.decode()] = value.name if field.type == FIELD_SIDE else value
+    add_fields(event.head.kind, <const char*>event.head, values)
     if type(event) is Orderbook:
         values["bids"] = [list(level) for level in (<Orderbook>event).bids]
         values["asks"] = [list(level) for level in (<Orderbook>event).asks]
@@ -532,9 +422,10 @@ def restore(cls, values):
     return cls(**values)
 
 
-cdef int declare(int kind, object cls) except -1:
+cdef int declare(int kind, object cls, size_t copied) except -1:
     """Give a class its properties and its freelist."""
     global PROPERTY_COUNT
+    COPIED[kind] = copied
     cdef FieldTable table = field_table(kind)
     cdef const Field* field
     cdef int i
@@ -546,32 +437,13 @@ cdef int declare(int kind, object cls) except -1:
         )
         PROPERTY_COUNT += 1
     subcore_pool_type(cls)
-    CLASSES[kind], KINDS[cls] = cls, kind
+    KINDS[cls] = kind
     return 0
 
 
-cdef Field part(const char* name, size_t offset, FieldType type, int room=0):
-    cdef Field made
-    made.name = made.doc = name
-    made.offset, made.type, made.room = <uint16_t>offset, type, <uint8_t>room
-    return made
-
-
-cdef Level A_LEVEL
-cdef Balance A_BALANCE
-cdef Field PRICE = part("price", <char*>&A_LEVEL.price - <char*>&A_LEVEL, FIELD_NUMBER)
-cdef Field SIZE = part("size", <char*>&A_LEVEL.size - <char*>&A_LEVEL, FIELD_NUMBER)
-cdef Field CURRENCY = part("currency", <char*>&A_BALANCE.currency - <char*>&A_BALANCE, FIELD_TEXT,
-                           sizeof(A_BALANCE.currency.data))
-cdef Field AVAILABLE = part("available", <char*>&A_BALANCE.available - <char*>&A_BALANCE, FIELD_NUMBER)
-cdef Field LOCKED = part("locked", <char*>&A_BALANCE.locked - <char*>&A_BALANCE, FIELD_NUMBER)
-
-cdef object EMPTY_SIDE = np.empty((0, 2))
-EMPTY_SIDE.flags.writeable = False
-
-declare(KIND_TICKER, Ticker)
-declare(KIND_TRADE, Trade)
-declare(KIND_ORDERBOOK, Orderbook)
-declare(KIND_CANDLE, Candle)
-declare(KIND_ORDER, Order)
-declare(KIND_ASSET, Asset)
+declare(KIND_TICKER, Ticker, sizeof(TickerData))
+declare(KIND_TRADE, Trade, sizeof(TradeData))
+declare(KIND_ORDERBOOK, Orderbook, 0)  # copied with what it points to
+declare(KIND_CANDLE, Candle, sizeof(CandleData))
+declare(KIND_ORDER, Order, sizeof(OrderData))
+declare(KIND_ASSET, Asset, 0)  # copied with what it points to

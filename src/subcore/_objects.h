@@ -1,5 +1,5 @@
-/* Two things that Cython has no words for: a freelist for final classes that have a base class (its own serves base
- * classes only), and properties made from a table instead of one function each.
+/* What Cython has no words for: a freelist for final classes that have a base class (its own serves base classes
+ * only), and properties made from a table instead of one function each.
  *
  * The freelist is for types without garbage collection, and is used under the GIL.
  */

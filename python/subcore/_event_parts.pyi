@@ -1,0 +1,1 @@
+"""Levels and balances inside events as Python values; used from Cython only."""

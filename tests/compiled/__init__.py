@@ -1,0 +1,64 @@
+"""Cython modules that use subcore's C face from outside; compiled when a test first asks for one."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from types import ModuleType
+
+import numpy
+
+import subcore
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+
+BUILD = """
+import sys
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+source, target, package, numpy_headers = sys.argv[1:5]
+setup(
+    name="compiled",
+    script_args=["--quiet", "build_ext", "--build-lib", target, "--build-temp", target],
+    ext_modules=cythonize(
+        [Extension(sys.argv[5], [source], include_dirs=[numpy_headers],
+                   define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")])],
+        include_path=[package], build_dir=target, quiet=True, force=True,
+        compiler_directives={"language_level": 3, "boundscheck": False, "wraparound": False},
+    ),
+)
+"""
+
+
+def compiled(name: str) -> ModuleType:
+    """Import tests/compiled/<name>.pyx, compiled outside the source tree if anything it is made of is newer."""
+    source = HERE / f"{name}.pyx"
+    package = Path(subcore.__file__).resolve().parent
+    target = ROOT / "build" / f"compiled-{sys.implementation.cache_tag}"
+    library = target / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    made_of = [source, *package.glob("*.pxd")]
+    if not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in made_of):
+        target.mkdir(parents=True, exist_ok=True)
+        work = [sys.executable, "-c", BUILD, str(source), str(target), str(package.parent)]
+        done = subprocess.run(
+            [*work, numpy.get_include(), name],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=target,
+            env={**os.environ, "CFLAGS": "-O2"},
+        )
+        if done.returncode or not library.exists():
+            raise RuntimeError(f"could not compile {source}:\n{done.stdout}\n{done.stderr}")
+    spec = importlib.util.spec_from_file_location(name, library)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
