@@ -1,3 +1,5 @@
+"""Delivery policies and the bounded queue of a component."""
+
 from collections.abc import Callable
 from typing import Any, Literal
 

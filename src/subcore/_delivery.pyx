@@ -113,13 +113,14 @@ cdef class WakeBatch:
 cdef class EventQueue:
     """A component's bounded queue: events in order, with statuses and losses at the place where they happened.
 
-    `wakes` tells the reader and the owner of news. `on_loss(count, {topic: count})` is called by the reader's take at the
-    place of a gap and returns what stands there for the reader (None = nothing). `on_change(queue)` is called from a
-    flush when `is_high` (0.75 of maxsize reached, 0.5 not yet) or `overflowed` changed. One reader at a time. A put
-    costs a few nanoseconds and never raises: out of memory counts as a loss.
+    `wakes` tells the reader and the owner of news. `on_loss(count, {topic: count})` is called by the reader's take at
+    the place of a gap and returns what stands there for the reader (None = nothing). `on_change(queue)` is called
+    from a flush when `is_high` (0.75 of maxsize reached, 0.5 not yet) or `overflowed` changed. One reader at a
+    time. A put costs a few nanoseconds and never raises: out of memory counts as a loss.
     """
 
-    def __cinit__(self, maxsize=8192, overflow="drop_oldest", *, WakeBatch wakes not None, on_loss=None, on_change=None):
+    def __cinit__(self, maxsize=8192, overflow="drop_oldest", *, WakeBatch wakes not None, on_loss=None,
+                  on_change=None):
         config = Queue(maxsize, overflow)
         self.maxsize = config.maxsize
         self.overflow = OVERFLOWS.index(config.overflow)

@@ -1,0 +1,23 @@
+"""Fan-out: one frame to every sink of its stream."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import final
+
+from subcore._events import Event
+from subcore._ledger import Ledger
+from subcore._routes import RouteTable
+
+@final
+class Frame: ...
+
+@final
+class Router(RouteTable):
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        gone: deque[int],
+        on_error: Callable[[int, int, BaseException], object] | None = None,
+    ) -> None: ...
+    def send(self, stream: int, event: Event) -> None: ...

@@ -1,0 +1,57 @@
+# cython: language_level=3
+"""C face of the table of sinks: the places that events are delivered to."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+
+cdef enum:
+    SINK_BITS = 26
+    SINK_LIMIT = 1 << 26
+
+cdef enum SinkKind:
+    SINK_FREE = 0
+    SINK_CALL = 1             # target(event)
+    SINK_METHOD = 2           # target(object behind `weak`, event)
+    SINK_QUEUE = 3
+    SINK_STRATEGY = 4
+
+cdef struct Sink:
+    PyObject* target          # both borrowed from `owners`, where the garbage collector sees them
+    PyObject* weak            # weak reference to a bound method's object, or NULL
+    uint64_t delivered
+    uint64_t errors
+    int32_t component         # of a free sink: the next free one, -1 = none
+    uint32_t generation
+    uint32_t uses             # routes and queued changes that name it: its id is not reused before they are gone
+    uint8_t kind
+    uint8_t raw
+    uint8_t dead              # released: nothing reaches it any more
+
+cdef class SinkTable:
+    cdef readonly object gone
+    cdef object on_error
+    cdef Sink* sinks
+    cdef int32_t sink_room
+    cdef int32_t sink_used
+    cdef int32_t free_sink
+    cdef readonly int32_t sink_count      # made and not yet free again
+    cdef readonly uint64_t failures       # calls of handlers that raised
+    cdef readonly bint running            # a fan-out is under way
+    cdef object fatal                     # KeyboardInterrupt or SystemExit out of a handler, until taken
+    cdef list owners                      # per sink what its pointers borrow from
+    cdef list graveyard                   # targets replaced or released during a fan-out
+    cdef dict errors                      # {sink: HandlerError}
+
+    # KeyboardInterrupt or SystemExit that a handler raised, once; else None.
+    cdef object take_fatal(self)
+    # Takes the exception that a call of this sink left set: counts it, tells `on_error`.
+    cdef void handler_failed(self, int32_t sink) noexcept
+
+    cdef void report(self, int32_t sink, object error) noexcept
+    cdef void tell(self, int32_t sink, object error) noexcept
+    cdef int32_t sink_at(self, object sink_id) except -1
+    cdef object sink_id_of(self, int32_t sink)
+    cdef int32_t take_sink(self) except -1
+    cdef void drop_use(self, int32_t sink, uint32_t uses) noexcept
+    cdef int aim(self, int32_t sink, object target) except -1
+    cdef object swap_owner(self, int32_t sink, object owner)

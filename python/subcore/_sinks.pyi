@@ -1,0 +1,39 @@
+"""The places that events are delivered to, and what happens when one of them fails."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from subcore._delivery import EventQueue
+from subcore._strategy import Strategy
+
+class HandlerError(NamedTuple):
+    exception: str
+    text: str
+    where: str
+
+class SinkInfo(NamedTuple):
+    component: int
+    interests: int
+    delivered: int
+    errors: int
+    last_error: HandlerError | None
+
+class GoneNote:
+    def __call__(self, reference: object) -> None: ...
+
+class SinkTable:
+    @property
+    def gone(self) -> deque[int]: ...
+    @property
+    def sink_count(self) -> int: ...
+    @property
+    def failures(self) -> int: ...
+    @property
+    def running(self) -> bool: ...
+    def new_sink(
+        self, component: int, target: Callable[[Any], object] | EventQueue | Strategy, *, raw: bool = False
+    ) -> int: ...
+    def set_handler(self, sink_id: int, target: Callable[[Any], object] | EventQueue | Strategy) -> None: ...
+    def release_sink(self, sink_id: int) -> None: ...
+    def sink_info(self, sink_id: int) -> SinkInfo: ...

@@ -1,0 +1,7 @@
+"""Strategies written in Cython."""
+
+STRATEGY_ABI: int
+
+class StrategyAbi1: ...
+
+Strategy = StrategyAbi1

@@ -1,0 +1,302 @@
+"""Which sinks each stream has: the routes, and how interests enter and leave them.
+
+A route is an array of 8-byte entries, one for each interest, inline in the stream's row where there is one. The ledger
+remembers where each interest stands, so that taking one out costs the same in a route of ten thousand as in one of two.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
+from libc.stdint cimport UINT64_MAX, int32_t, uint32_t
+from libc.string cimport memcpy, memset
+
+from subcore._arrays cimport int32_vector
+from subcore._ledger cimport Ledger
+from subcore._sinks cimport Sink
+
+cdef Entry NO_ENTRY = UINT64_MAX
+
+
+@cython.no_gc_clear
+cdef class RouteTable(SinkTable):
+    def __cinit__(self, Ledger ledger not None, *, gone, on_error=None):
+        if ledger.topic_limit > TOPIC_LIMIT:
+            raise ValueError(f"routes hold topic ids below {TOPIC_LIMIT}: give the ledger max_topics of at most that")
+        self.ledger = ledger
+
+    def __dealloc__(self):
+        cdef int32_t stream
+        for stream in range(self.route_room):
+            if self.routes[stream].room:
+                PyMem_Free(self.routes[stream].place.many)
+        PyMem_Free(self.routes)
+        PyMem_Free(self.changes)
+
+    cdef bint has_route(self, int32_t stream) noexcept nogil:
+        return 0 <= stream < self.route_room and self.routes[stream].count > 0
+
+    cdef int make_changes(self) except -1:
+        """What was asked for during the fan-out, in order."""
+        cdef Py_ssize_t i
+        cdef Change change
+        for i in range(self.change_count):
+            change = self.changes[i]
+            if change.sink < 0:
+                self.disconnect_one(change.stream, change.component, change.topic, change.position)
+                continue
+            # Not where the sink or the interest was given up again in the same fan-out.
+            if not self.sinks[change.sink].dead and self.ledger.payload_of(change.component, change.topic) != NULL:
+                try:
+                    self.settle_replaced(self.connect_one(change.sink, change.stream, change.topic, change.cut))
+                except MemoryError as error:
+                    self.report(change.sink, error)
+            self.drop_use(change.sink, 1)
+        self.change_count = 0
+        return 0
+
+    def connect(self, sink_id, topics):
+        """Deliver these topics, whose interests the sink's component must hold in the ledger, to the sink.
+
+        `topics`: int32 ids. A topic that the component has elsewhere moves to this sink. All or nothing: KeyError for a
+        sink released or an interest not held. During a fan-out it takes effect after it. Cost: one look-up in the
+        ledger a topic.
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef int32_t sink = self.sink_at(sink_id)
+        cdef int32_t component = self.sinks[sink].component
+        cdef Py_ssize_t i, count = ids.shape[0]
+        for i in range(count):
+            if self.ledger.payload_of(component, ids[i]) == NULL:
+                raise KeyError(f"component {component} holds no interest in topic {ids[i]}: add it to the ledger")
+        if not self.running:
+            if count:
+                self.connect_now(sink, &ids[0], count)
+            return
+        self.reserve_changes(count)
+        for i in range(count):
+            self.queue_change(sink, component, ids[i])
+        self.sinks[sink].uses += <uint32_t>count
+
+    def disconnect(self, int32_t component, topics):
+        """Stop delivering these topics to the component; those it has no route for are passed over.
+
+        Call it before the ledger forgets the interests: it knows where they stand. During a fan-out it takes effect
+        after it. All or nothing: KeyError for a topic that is not in the ledger.
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef Py_ssize_t i, count = ids.shape[0]
+        for i in range(count):
+            if self.ledger.stream_of(ids[i]) < 0:
+                raise KeyError(f"no topic has id {ids[i]}: disconnect before the ledger forgets it")
+        if self.running:
+            self.reserve_changes(count)
+        for i in range(count):
+            if self.running:
+                self.queue_change(-1, component, ids[i])
+            else:
+                self.disconnect_one(self.ledger.stream_of(ids[i]), component, ids[i], -1)
+
+    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1:
+        """The room for it is reserved."""
+        cdef Change* change = &self.changes[self.change_count]
+        cdef int32_t* place = self.ledger.payload_of(component, topic)
+        change.sink = sink
+        change.component = component
+        change.topic = topic
+        change.stream = self.ledger.stream_of(topic)
+        change.cut = <uint32_t>self.ledger.cut_of(topic)
+        change.position = -1 if place == NULL else place[0]
+        self.change_count += 1
+        return 0
+
+    cdef int reserve_changes(self, Py_ssize_t extra) except -1:
+        cdef Py_ssize_t room
+        cdef Change* changes
+        if extra <= self.change_room - self.change_count:
+            return 0
+        room = self.change_count + extra + self.change_room // 2
+        changes = <Change*>PyMem_Realloc(self.changes, <size_t>room * sizeof(Change))
+        if changes == NULL:
+            raise MemoryError(f"no memory for {extra} changes of routes")
+        self.changes = changes
+        self.change_room = room
+        return 0
+
+    cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count) except -1:
+        cdef Py_ssize_t i, done = 0
+        cdef Entry* replaced = <Entry*>PyMem_Malloc(<size_t>count * sizeof(Entry))
+        if replaced == NULL:
+            raise MemoryError(f"no memory to connect {count} topics")
+        try:
+            for i in range(count):
+                replaced[i] = self.connect_one(sink, self.ledger.stream_of(topics[i]), topics[i],
+                                               <uint32_t>self.ledger.cut_of(topics[i]))
+                done += 1
+            for i in range(count):
+                self.settle_replaced(replaced[i])
+        except MemoryError:
+            for i in range(done - 1, -1, -1):
+                self.undo_connect(sink, topics[i], replaced[i])
+            raise
+        finally:
+            PyMem_Free(replaced)
+        return 0
+
+    cdef void settle_replaced(self, Entry replaced) noexcept:
+        if replaced != NO_ENTRY:
+            self.drop_use(sink_in(replaced), 1)
+
+    cdef void undo_connect(self, int32_t sink, int32_t topic, Entry replaced) noexcept:
+        """In reverse order, so an interest that was added stands last in its route."""
+        cdef Route* route = &self.routes[self.ledger.stream_of(topic)]
+        cdef int32_t place = self.ledger.payload_of(self.sinks[sink].component, topic)[0]
+        if replaced == NO_ENTRY:
+            self.remove_at(route, route.count - 1)
+            self.note_position(entry_for(sink, topic, 0), -1)
+            self.drop_use(sink, 1)
+            return
+        entries_of(route)[place] = replaced
+        self.drop_use(sink, 1)
+
+    cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, uint32_t cut) except? 0:
+        """Returns the entry of the same interest that this one replaces; the use of its sink is not dropped yet."""
+        cdef int32_t component = self.sinks[sink].component
+        cdef int32_t* place = self.ledger.payload_of(component, topic)
+        cdef Entry replaced = NO_ENTRY
+        cdef Route* route
+        self.reserve_streams(stream)
+        route = &self.routes[stream]
+        if self.stands_at(route, place[0], component, topic):
+            replaced = entries_of(route)[place[0]]
+        else:
+            if route.count >= 1 and route.count == max(route.room, <uint32_t>1):
+                self.grow(route)
+            place[0] = <int32_t>route.count
+            route.count += 1
+            self.interest_count += 1
+        entries_of(route)[place[0]] = entry_for(sink, topic, cut)
+        self.sinks[sink].uses += 1
+        return replaced
+
+    cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept:
+        cdef Route* route
+        cdef int32_t place
+        cdef Entry entry
+        if not self.has_route(stream):
+            return
+        route = &self.routes[stream]
+        place = self.place_of(route, component, topic, hint)
+        if place < 0:
+            return
+        entry = entries_of(route)[place]
+        self.note_position(entry, -1)
+        self.remove_at(route, <uint32_t>place)
+        self.drop_use(sink_in(entry), 1)
+
+    cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t hint) noexcept nogil:
+        """Where an interest stands, -1 = nowhere. The ledger knows, or did when the change was asked for; else search
+        from the end, where what was connected in the same fan-out stands."""
+        cdef int32_t* noted = self.ledger.payload_of(component, topic)
+        cdef int32_t place
+        if noted != NULL and self.stands_at(route, noted[0], component, topic):
+            return noted[0]
+        if self.stands_at(route, hint, component, topic):
+            return hint
+        self.searches += 1
+        for place in range(<int32_t>route.count - 1, -1, -1):
+            if self.stands_at(route, place, component, topic):
+                return place
+        return -1
+
+    cdef bint stands_at(self, const Route* route, int32_t position, int32_t component, int32_t topic) noexcept nogil:
+        cdef Entry entry
+        if position < 0 or <uint32_t>position >= route.count:
+            return False
+        entry = entries_of(<Route*>route)[position]
+        return topic_in(entry) == topic and self.sinks[sink_in(entry)].component == component
+
+    cdef void note_position(self, Entry entry, int32_t position) noexcept nogil:
+        cdef int32_t* place = self.ledger.payload_of(self.sinks[sink_in(entry)].component, topic_in(entry))
+        if place != NULL:
+            place[0] = position
+
+    cdef void remove_at(self, Route* route, uint32_t position) noexcept:
+        """The last entry takes the free place."""
+        cdef Entry* entries = entries_of(route)
+        route.count -= 1
+        self.interest_count -= 1
+        if position != route.count:
+            entries[position] = entries[route.count]
+            self.note_position(entries[position], <int32_t>position)
+        if route.room and route.count * 2 <= route.room:
+            self.shrink(route)
+
+    # --- memory
+
+    cdef int reserve_streams(self, int32_t stream) except -1:
+        cdef int32_t room = self.route_room
+        cdef Route* routes
+        if stream < room:
+            return 0
+        room = max(stream + 1, room + room // 2)
+        routes = <Route*>PyMem_Realloc(self.routes, <size_t>room * sizeof(Route))
+        if routes == NULL:
+            raise MemoryError(f"no memory for the routes of {room} streams")
+        memset(routes + self.route_room, 0, <size_t>(room - self.route_room) * sizeof(Route))
+        self.routes = routes
+        self.route_room = room
+        return 0
+
+    cdef int grow(self, Route* route) except -1:
+        """By a quarter: an interest costs 8 to 10 bytes."""
+        cdef uint32_t room = route.count + route.count // 4 + 1
+        cdef Entry* many = <Entry*>PyMem_Malloc(room * sizeof(Entry))
+        if many == NULL:
+            raise MemoryError(f"no memory for {room} interests of a stream")
+        self.move(route, many, room)
+        return 0
+
+    cdef void shrink(self, Route* route) noexcept:
+        """To what is in use and a quarter; inline for one. Without memory the larger block stays."""
+        cdef Entry* old = route.place.many
+        cdef uint32_t room = route.count + route.count // 4
+        cdef Entry* many
+        if route.count > 1:
+            many = <Entry*>PyMem_Malloc(room * sizeof(Entry))
+            if many != NULL:
+                self.move(route, many, room)
+            return
+        self.block_bytes -= route.room * sizeof(Entry)
+        route.place.one = old[0] if route.count else 0
+        route.room = 0
+        PyMem_Free(old)
+
+    cdef void move(self, Route* route, Entry* many, uint32_t room) noexcept:
+        memcpy(many, entries_of(route), route.count * sizeof(Entry))
+        if route.room:
+            self.block_bytes -= route.room * sizeof(Entry)
+            PyMem_Free(route.place.many)
+        self.block_bytes += room * sizeof(Entry)
+        route.place.many = many
+        route.room = room
+
+    @property
+    def nbytes(self):
+        """Bytes of the tables of routes, sinks and queued changes; exact."""
+        return (
+            <size_t>self.route_room * sizeof(Route)
+            + self.block_bytes
+            + <size_t>self.sink_room * sizeof(Sink)
+            + <size_t>self.change_room * sizeof(Change)
+        )
+
+    def route(self, int32_t stream):
+        """[(component, topic, cut, sink_id)] of a stream in delivery order; for display and tests."""
+        cdef list rows = []
+        cdef uint32_t i
+        cdef Entry entry
+        if self.has_route(stream):
+            for i in range(self.routes[stream].count):
+                entry = entries_of(&self.routes[stream])[i]
+                rows.append((self.sinks[sink_in(entry)].component, topic_in(entry), entry & CUT_MASK,
+                             self.sink_id_of(sink_in(entry))))
+        return rows

@@ -1,0 +1,241 @@
+"""Sinks: the places that events are delivered to, and what happens when one of them fails.
+
+A sink is a callable, a bound method, a component's queue or a Cython strategy. Its id carries a generation, so that
+an id kept too long is refused. An exception of a handler ends here: counted, told, and nobody else's matter.
+"""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memset
+
+from types import MethodType
+from typing import NamedTuple
+from weakref import ref
+
+from subcore._delivery cimport EventQueue
+from subcore._strategy cimport StrategyAbi1
+
+from subcore.errors import CapacityError
+
+cdef extern from "_call.h":
+    int subcore_left_error() except -1
+
+cdef Py_ssize_t ERROR_TEXT_LIMIT = 500
+
+
+class HandlerError(NamedTuple):
+    """The last exception of a sink, as text: keeping the exception would keep the handler's whole stack alive."""
+
+    exception: str
+    text: str
+    where: str
+
+
+class SinkInfo(NamedTuple):
+    """Figures of one sink. `delivered` counts calls and puts, those that raised included."""
+
+    component: int
+    interests: int
+    delivered: int
+    errors: int
+    last_error: HandlerError | None
+
+
+cdef object describe(object error):
+    trace = error.__traceback__
+    where = ""
+    while trace is not None:
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    try:
+        text = str(error)[:ERROR_TEXT_LIMIT]
+    except Exception:
+        text = "(its text could not be made)"
+    return HandlerError(type(error).__qualname__, text, where)
+
+
+@cython.final
+cdef class GoneNote:
+    """What a weak reference calls when its object goes: it only notes the sink."""
+
+    cdef object gone
+    cdef object sink_id
+
+    def __call__(self, reference):
+        self.gone.append(self.sink_id)
+
+
+cdef object weak_reference(object target, object gone, object sink_id):
+    """None where the object knows no weak references; such a method is held strongly."""
+    cdef GoneNote note = GoneNote()
+    note.gone, note.sink_id = gone, sink_id
+    try:
+        return ref(target, note)
+    except TypeError:
+        return None
+
+
+# A cleared table would leave pointers to what `owners` held; cycles through it are broken at their other ends.
+@cython.no_gc_clear
+cdef class SinkTable:
+    def __cinit__(self, *args, gone=None, on_error=None, **kwargs):
+        if gone is None:
+            raise TypeError("give gone=, a deque for the ids of sinks whose object went")
+        self.gone = gone
+        self.on_error = on_error
+        self.free_sink = -1
+        self.owners = []
+        self.graveyard = []
+        self.errors = {}
+
+    def __dealloc__(self):
+        PyMem_Free(self.sinks)
+
+    def new_sink(self, int32_t component, target not None, *, bint raw=False):
+        """Make a place to deliver to; returns its id. TypeError if `target` is nothing that events can go to.
+
+        `target`: a Cython strategy, an `EventQueue`, or a callable of one event. A bound method is held through its
+        object, weakly; everything else strongly. A `raw` sink gets events that carry the frame's bytes.
+        """
+        cdef int32_t sink = self.take_sink()
+        try:
+            self.aim(sink, target)
+        except BaseException:
+            self.sinks[sink].dead = True
+            self.drop_use(sink, 1)
+            raise
+        self.sinks[sink].component = component
+        self.sinks[sink].raw = raw
+        self.drop_use(sink, 1)
+        return self.sink_id_of(sink)
+
+    def set_handler(self, sink_id, target not None):
+        """From now on this sink delivers to `target`; at once, even during a fan-out. TypeError as `new_sink`."""
+        self.aim(self.sink_at(sink_id), target)
+
+    def release_sink(self, sink_id):
+        """Nothing reaches the sink from now on. Its id is free again once its interests are disconnected too."""
+        cdef int32_t sink = self.sink_at(sink_id)
+        _released = self.swap_owner(sink, None)        # dies last: a destructor may call anything
+        self.sinks[sink].dead = True
+        self.sinks[sink].uses += 1
+        self.drop_use(sink, 1)
+
+    def sink_info(self, sink_id):
+        """SinkInfo of one sink. KeyError for an id that was released."""
+        cdef int32_t sink = self.sink_at(sink_id)
+        cdef Sink* row = &self.sinks[sink]
+        return SinkInfo(row.component, row.uses, row.delivered, row.errors, self.errors.get(sink))
+
+    cdef object take_fatal(self):
+        fatal, self.fatal = self.fatal, None
+        return fatal
+
+    cdef void handler_failed(self, int32_t sink) noexcept:
+        try:
+            subcore_left_error()
+        except BaseException as error:
+            self.report(sink, error)
+
+    cdef void report(self, int32_t sink, object error) noexcept:
+        self.failures += 1
+        self.sinks[sink].errors += 1
+        if self.fatal is None and isinstance(error, (KeyboardInterrupt, SystemExit)):
+            self.fatal = error
+        self.tell(sink, error)
+
+    cdef void tell(self, int32_t sink, object error) noexcept:
+        """An error of the hook itself is unraisable: it may not stop the fan-out."""
+        try:
+            self.errors[sink] = describe(error)
+            if self.on_error is not None:
+                self.on_error(self.sinks[sink].component, self.sink_id_of(sink), error)
+        except (KeyboardInterrupt, SystemExit) as raised:
+            if self.fatal is None:
+                self.fatal = raised
+
+    cdef int32_t sink_at(self, object sink_id) except -1:
+        cdef int64_t wanted = sink_id
+        cdef int64_t sink = wanted & (SINK_LIMIT - 1)
+        if (
+            wanted < 0
+            or sink >= self.sink_used
+            or self.sinks[sink].kind == SINK_FREE
+            or self.sinks[sink].dead
+            or self.sinks[sink].generation != wanted >> SINK_BITS
+        ):
+            raise KeyError(f"no sink has id {sink_id}: it was never made, or has been released")
+        return <int32_t>sink
+
+    cdef object sink_id_of(self, int32_t sink):
+        return (<int64_t>self.sinks[sink].generation << SINK_BITS) | sink
+
+    cdef int32_t take_sink(self) except -1:
+        """A sink with one use, so that it stays whatever a destructor does while it is set up."""
+        cdef int32_t sink = self.free_sink
+        cdef int32_t room
+        cdef Sink* sinks
+        if sink >= 0:
+            self.free_sink = self.sinks[sink].component
+        else:
+            if self.sink_used >= SINK_LIMIT:
+                raise CapacityError(f"all {SINK_LIMIT} sinks are in use")
+            if self.sink_used == self.sink_room:
+                room = min(self.sink_room + self.sink_room // 2 + 8, <int32_t>SINK_LIMIT)
+                sinks = <Sink*>PyMem_Realloc(self.sinks, <size_t>room * sizeof(Sink))
+                if sinks == NULL:
+                    raise MemoryError("no memory for another sink")
+                memset(sinks + self.sink_room, 0, <size_t>(room - self.sink_room) * sizeof(Sink))
+                self.sinks, self.sink_room = sinks, room
+            self.owners.append(None)
+            sink = self.sink_used
+            self.sink_used += 1
+        self.sinks[sink].kind = SINK_CALL
+        self.sinks[sink].uses = 1
+        self.sink_count += 1
+        return sink
+
+    cdef void drop_use(self, int32_t sink, uint32_t uses) noexcept:
+        """Fewer routes or changes name the sink; a released one becomes free with the last."""
+        cdef Sink* row = &self.sinks[sink]
+        cdef uint32_t generation = row.generation
+        row.uses -= uses
+        if row.uses or not row.dead:
+            return
+        self.errors.pop(sink, None)
+        memset(row, 0, sizeof(Sink))
+        row.generation = 0 if generation == <uint32_t>0x7FFF_FFFF else generation + 1
+        row.component = self.free_sink
+        self.free_sink = sink
+        self.sink_count -= 1
+
+    cdef int aim(self, int32_t sink, object target) except -1:
+        """Point a sink at a target. What can fail comes first."""
+        cdef int kind = SINK_CALL
+        function, weak = target, None
+        if isinstance(target, StrategyAbi1):
+            kind = SINK_STRATEGY
+        elif isinstance(target, EventQueue):
+            kind = SINK_QUEUE
+        elif not callable(target):
+            raise TypeError(f"a handler must be callable with one event; {type(target).__name__} is not")
+        elif type(target) is MethodType:
+            weak = weak_reference(target.__self__, self.gone, self.sink_id_of(sink))
+            if weak is not None:
+                kind, function = SINK_METHOD, target.__func__
+        _replaced = self.swap_owner(sink, (function, weak))
+        self.sinks[sink].kind = kind
+        self.sinks[sink].target = <PyObject*>function
+        self.sinks[sink].weak = NULL if weak is None else <PyObject*>weak
+        return 0
+
+    cdef object swap_owner(self, int32_t sink, object owner):
+        """Give up a sink's target; during a fan-out it may be the one running, so it lives on until the end."""
+        old = self.owners[sink]
+        if self.running and old is not None:
+            self.graveyard.append(old)
+        self.owners[sink] = owner
+        self.sinks[sink].target = self.sinks[sink].weak = NULL
+        return old
