@@ -25,6 +25,7 @@ from .faults import Fault, Faults
 from .limits import ArrivalLog, Gate, Violation
 from .markets import Market, generate_markets, markets_for
 from .requests import Refused, Wanted, parse_request
+from .rest import MARKET_PATH, market_list
 from .rules import Rules
 from .traffic import Traffic
 
@@ -103,7 +104,7 @@ class Exchange:
         self._outputs: list[Output] = []
         self._next_id = 1
         self._gates: dict[str, Gate] = {}
-        self._rest: dict[str, ArrivalLog] = {}
+        self._rest: dict[tuple[str, bool], ArrivalLog] = {}
         self._planned = [f if isinstance(f, tuple) else (0.0, f) for f in faults]
         self.conditions = Conditions(random.Random(f"faults {seed}"), self.fault_counts)
         chosen = _markets(markets, seed)
@@ -141,13 +142,14 @@ class Exchange:
             self._now = now
             for seconds, fault in self._planned:
                 self._schedule(now + round(seconds * SECOND), self._inject, fault)
+        now = max(now, self._now)
         heap = self._heap
         while heap and heap[0][0] <= now:
             at, _, function, arguments = heapq.heappop(heap)
             self._now = at
             function(at, *arguments)
-        self._now = max(self._now, now)
-        return self._now
+        self._now = now
+        return now
 
     def _schedule(self, at: int, function: Callable[..., None], *arguments: Any) -> None:
         """`function(at, *arguments)` when the time has come; equal times in the order of scheduling."""
@@ -202,9 +204,34 @@ class Exchange:
         self._record(verdict.violations)
         return _retry(verdict.status, verdict.retry_after_ns / SECOND) if verdict.status else None
 
-    def closed(self, conn_id: int, now: int) -> None:
-        """The client's TCP connection is gone. Unknown ids are ignored (both sides may end at once)."""
+    def get(
+        self, now: int, target: str, ip: str = "127.0.0.1", headers: Mapping[str, str] | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """A REST request: (status, headers, body). Its limits are counted apart from those of WebSocket."""
         now = self._run(now)
+        path, _, query = target.partition("?")
+        if path != MARKET_PATH:
+            return 404, {}, b'{"error":{"name":404,"message":"no such page"}}'
+        origin = any(name.lower() == "origin" for name in headers or ())
+        log = self._rest.get((ip, origin))
+        if log is None:
+            rule = (
+                ("rest-origin", 1, "origin_window")
+                if origin
+                else ("rest", self.rules.rest_requests, "connect_window")
+            )
+            log = self._rest[ip, origin] = ArrivalLog(((rule[0], rule[1], self.durations.ns(rule[2])),))
+        broken = log.arrive(now)
+        if broken:
+            self._record(tuple(Violation(now, None, ip, *each) for each in broken))
+            refusal = _retry(429, (log.room_at(now) - now) / SECOND)
+            return 429, refusal.headers, b'{"error":{"name":"too_many_requests"}}'
+        details = "is_details=true" in query.split("&")
+        body = market_list(self.markets.values(), details=details)
+        return 200, {"Content-Type": "application/json;charset=UTF-8"}, body
+
+    def closed(self, conn_id: int, now: int) -> None:
+        """The client's TCP connection is gone, at once. Unknown ids are ignored (both sides may end together)."""
         conn = self.connections.get(conn_id)
         if conn is not None:
             self._forget(conn, now)
@@ -236,9 +263,15 @@ class Exchange:
     # -- what a client sends -----------------------------------------------------------------------
 
     def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
-        """A whole message or control frame of a client. Answers come out of `advance`. Unknown ids are
-        ignored."""
-        now = self._run(now)
+        """A whole message or control frame of a client arrives at `now`. Unknown ids are ignored.
+
+        It is judged and answered, in its turn, when `advance` reaches `now`.
+        """
+        if conn_id in self.connections:
+            at = now if self._now is None else max(now, self._now)
+            self._schedule(at, self._receive, conn_id, opcode, payload)
+
+    def _receive(self, now: int, conn_id: int, opcode: int, payload: bytes) -> None:
         conn = self.connections.get(conn_id)
         if conn is None or self.conditions.first("half_open", now, conn):
             return

@@ -87,9 +87,7 @@ class Gate:
         broken = self._log.arrive(now)
         if origin:
             broken += self._origin_log.arrive(now)
-        violations = tuple(
-            Violation(now, None, self.ip, name, count, limit, window) for name, count, limit, window in broken
-        )
+        violations = tuple(Violation(now, None, self.ip, *each) for each in broken)
         if now < self._blocked_until:
             return Verdict(418, self._blocked_until - now, violations)
         if not broken:
