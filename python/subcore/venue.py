@@ -7,8 +7,8 @@ A `Venue` is a frozen dataclass. Users can make their own; the built-in ones are
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
 from typing import Any
@@ -37,9 +37,7 @@ __all__ = [
     "Scope",
     "Venue",
     "Window",
-    "get_venue",
-    "venue",
-    "venue_names",
+    "check_options",
 ]
 
 TEXT = 1
@@ -284,6 +282,7 @@ class Venue:
     encode: Encode
     decode_control: Callable[[bytes], list[Control]]
     load_fields: Callable[[], Any]  # the schema tables for the scanner, imported only when first asked for
+    check_parameters: Callable[[Topic], None] | None = None  # rules that tie parameters to symbols; raises
     encode_listing: Callable[[int], Out] | None = None  # asks what the connection carries; None = cannot
     answer: Callable[[bytes, int], Out] | None = None  # reply to MustAnswer; None = echo the payload
     headers: Callable[[Route, Mapping[str, str] | None], Mapping[str, str]] | None = None
@@ -298,6 +297,7 @@ class Venue:
     ack_is_proof: bool = False
     dedupe: bool = True  # never ask for what is asked for or held
     error_window: float = 0.4  # seconds; at least 3 round trips
+    resnapshots: bool = True  # (replace) a rewrite gives a new snapshot of what the link carried before
     keepalive: Keepalive = Keepalive()
     life: Life = Life()
     capacities: tuple[Capacity, ...] = ()
@@ -313,27 +313,31 @@ class Venue:
         known = ", ".join(c.name for c in self.channels)
         raise UnsupportedError(f"{self.name} has no channel {name!r}; it has {known}")
 
-    def check_topic(self, topic: Topic) -> Topic:
-        """The topic as subcore keys it. Raises UnsupportedError or UnknownSymbolError; no I/O, no list
-        of markets.
+    def check_topic(self, topic: Topic, grants: Container[str] = ()) -> Topic:
+        """The topic as subcore keys it. No I/O, no list of markets.
+
+        `grants`: what the caller can fetch before a connect (see Route.grant). Raises UnsupportedError or
+        UnknownSymbolError, naming what can be asked for instead.
         """
         channel = self.channels[self.channel_index(topic.channel)]
+        grant = self.route(channel.route).grant
+        if grant and grant not in grants:
+            raise UnsupportedError(f"{self.name} {topic.channel} needs a login ({grant}); none was given")
         if channel.needs_symbol or topic.symbol:
             self.check_symbol(topic.symbol)
         if topic.depth is not None and topic.depth not in channel.depths:
-            allowed = ", ".join(map(str, channel.depths)) or "none: leave it out"
-            raise UnsupportedError(
-                f"{self.name} {topic.channel}: depth {topic.depth} is not offered ({allowed})"
-            )
-        if topic.grouping is None:
-            return topic
-        if not channel.grouping:
-            raise UnsupportedError(f"{self.name} {topic.channel} has no grouping; leave it out")
-        if not 0 <= topic.grouping < float("inf"):
-            raise UnsupportedError(
-                f"{self.name} {topic.channel}: grouping must be a price step, not {topic.grouping}"
-            )
-        return replace(topic, grouping=None) if topic.grouping == 0 else topic
+            offered = ", ".join(map(str, channel.depths)) or "none, leave it out"
+            raise UnsupportedError(f"{self.name} {topic.channel}: no depth {topic.depth}; offered: {offered}")
+        if topic.grouping is not None:
+            if not channel.grouping:
+                raise UnsupportedError(f"{self.name} {topic.channel} has no grouping; leave it out")
+            if not 0 <= topic.grouping < math.inf:
+                raise UnsupportedError(f"grouping is a price step of the book, not {topic.grouping!r}")
+            if topic.grouping == 0:
+                topic = replace(topic, grouping=None)
+        if self.check_parameters is not None:
+            self.check_parameters(topic)
+        return topic
 
     def route(self, name: str) -> Route:
         """The route of that name."""
@@ -366,38 +370,6 @@ class Venue:
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port or wss://host")
         return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None)
-
-
-_BUILT_IN: dict[str, str] = {
-    "upbit": "subcore.venues.upbit",
-    "upbit-sg": "subcore.venues.upbit",
-    "upbit-id": "subcore.venues.upbit",
-    "upbit-th": "subcore.venues.upbit",
-}
-
-
-def venue_names() -> tuple[str, ...]:
-    """Names of the built-in venues."""
-    return tuple(_BUILT_IN)
-
-
-def venue(name: str, **options: Any) -> Venue:
-    """A built-in venue by name; its module is imported only now. Options are the venue's own
-    (`format="DEFAULT"`).
-
-    Raises UsageError for a name or option that does not exist.
-    """
-    module = _BUILT_IN.get(name)
-    if module is None:
-        raise UsageError(f"no venue is called {name!r}; there are {', '.join(_BUILT_IN)}")
-    make = importlib.import_module(module).make_venue
-    made: Venue = make(name, **options)
-    return made
-
-
-def get_venue(given: str | Venue) -> Venue:
-    """The venue itself, or the built-in one of that name."""
-    return given if isinstance(given, Venue) else venue(given)
 
 
 def check_options(venue_name: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:

@@ -36,6 +36,9 @@ class WireSet(Protocol):
     def target(self) -> Int32Array:
         """Sorted ids of the target."""
 
+    def target_size(self) -> int:
+        """Number of streams in the target. O(1)."""
+
     def wire(self) -> Int32Array:
         """Sorted ids of the wire."""
 

@@ -1,0 +1,104 @@
+"""What the parts of the engine share: the venue, the columns, the defaults, the counters, and the
+actions so far.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from subcore.engine.actions import Action, Log, Notify
+from subcore.engine.clock import SECOND, RunnableClock
+from subcore.engine.pacing import LimitRegistry
+from subcore.engine.ports import StreamTable, WireSet
+from subcore.engine.topics import Streams
+from subcore.types import Int32Array, StatusKind
+from subcore.venue import Venue
+
+__all__ = ["NO_STREAMS", "Context", "EngineStats", "Settings"]
+
+NO_STREAMS: Int32Array = np.empty(0, np.int32)
+NO_STREAMS.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Every default of the engine, in nanoseconds unless named otherwise."""
+
+    tick: int = SECOND // 4
+    remove_wait: int = 2 * SECOND  # a removal rides along with an addition, or goes alone after this
+    linger: int = 5 * SECOND  # a link that carries nothing is closed after this
+    connect_timeout: int = 15 * SECOND
+    backoff_first_seconds: float = 0.25
+    backoff_most_seconds: float = 30.0
+    backoff_reset: int = 30 * SECOND  # up so long, with data: the next loss starts from the first backoff
+    late_frames: int = 2 * SECOND  # frames of a dropped stream may come so long after
+    blame: int = SECOND  # a link that dies so soon after a request may have died of it
+    snapshot_due: int = 3 * SECOND  # a rewrite's new snapshots are due within this
+    listing_silence: int = 2 * SECOND  # only streams silent so long after their send are looked up
+    listing_gap: int = 10 * SECOND
+    markets_gap: int = 10 * SECOND
+    retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # then always the last
+    narrow: int = 3600 * SECOND
+    block_429: int = 10 * SECOND  # where the reply names no time
+    block_418: int = 120 * SECOND
+
+
+@dataclass(slots=True)
+class EngineStats:
+    """Counts since the engine was made."""
+
+    plans: int = 0  # requests sent
+    messages: int = 0  # requests and listings
+    additions: int = 0
+    removals: int = 0
+    connects: int = 0
+    losses: int = 0  # open links that ended unasked
+    refused_connects: int = 0
+    pings: int = 0
+    listings: int = 0
+    failed_requests: int = 0
+    late_events: int = 0  # of an older generation, or a link that is not
+    unknown_control: int = 0
+    restores: int = 0  # requests after a loss
+
+
+@dataclass(slots=True)
+class Context:
+    """One engine's shared state. `out` collects the actions of the event in hand."""
+
+    venue: Venue
+    table: StreamTable
+    make_wire_set: Callable[[], WireSet]
+    rng: random.Random
+    registry: LimitRegistry
+    settings: Settings = Settings()
+    streams: Streams = field(default_factory=Streams)
+    stats: EngineStats = field(default_factory=EngineStats)
+    out: list[Action] = field(default_factory=list)
+    clock: RunnableClock = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.clock = RunnableClock(self.settings.tick)
+
+    def notify(self, kind: StatusKind, streams: Int32Array, reason: str) -> None:
+        """Tell holders, if there is anything to tell."""
+        if len(streams):
+            self.out.append(Notify(kind, streams, reason))
+
+    def log(self, level: int, text: str, **fields: Any) -> None:
+        """A line for the log."""
+        self.out.append(Log(level, text, fields))
+
+    def info(self, text: str, **fields: Any) -> None:
+        """A line at level INFO."""
+        self.log(logging.INFO, text, **fields)
+
+    def warn(self, text: str, **fields: Any) -> None:
+        """A line at level WARNING."""
+        self.log(logging.WARNING, text, **fields)

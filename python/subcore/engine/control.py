@@ -1,0 +1,148 @@
+"""What the venue says beside data, acted on by what kind of thing it says. Knows no venue."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subcore.engine.actions import Send
+from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.proof import Proof
+from subcore.engine.topics import TopicEvent
+from subcore.types import (
+    Accepted,
+    Alive,
+    Control,
+    Dropped,
+    Fault,
+    GoingAway,
+    Int32Array,
+    Listing,
+    MustAnswer,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamState,
+    Took,
+    Unknown,
+)
+from subcore.venue import Blast
+
+__all__ = ["Controls", "Verdict"]
+
+# Why the link is to be dropped, and the venue's error if the last request is to blame for it.
+Verdict = tuple[str, str | None]
+
+
+class Controls:
+    """Reads control frames into consequences."""
+
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, proof: Proof) -> None:
+        self._ctx = ctx
+        self._lifecycle = lifecycle
+        self._proof = proof
+
+    def handle(self, link: Link, control: Control, now: int) -> Verdict | None:
+        """Act on one; not None = the link cannot go on."""
+        match control:
+            case Refused():
+                return self._refused(link, control, now)
+            case Listing():
+                self._proof.listed(link, control, now)
+            case Accepted():
+                self._accepted(link, control, now)
+            case Took():
+                self._took(link, control, now)
+            case Dropped():
+                self._dropped(link, control, now)
+            case Fault():
+                self._fault(link, control, now)
+            case Alive():
+                self._lifecycle.alive(link)
+            case MustAnswer():
+                self._answer(link, control)
+            case GoingAway():
+                self._ctx.info("the venue will close the link", link=link.id, seconds=control.seconds)
+            case Unknown():
+                self._ctx.stats.unknown_control += 1
+        return None
+
+    def _refused(self, link: Link, refused: Refused, now: int) -> Verdict | None:
+        ctx = self._ctx
+        ctx.stats.failed_requests += refused.reason is ReasonClass.RATE
+        said = f"the venue said {refused.name}"
+        ctx.warn(said, link=link.id, name=refused.name, message=refused.message[:200])
+        if refused.reason is ReasonClass.RATE:
+            # The venue may count over the address what it documents per connection.
+            ctx.registry.narrow(ctx.venue.host, now + ctx.settings.narrow)
+        if ctx.venue.blast is Blast.CONNECTION:
+            return said, refused.name if refused.reason is ReasonClass.PERMANENT else None
+        request = self._request(link, refused.request_id)
+        streams = self._concerned(request, refused.topics)
+        if request is not None and refused.topics is None:
+            link.in_flight.remove(request)
+            link.pacer.settle(now)
+        if refused.reason is ReasonClass.DUPLICATE and request is not None:
+            self._proof.accepted(link, request, streams, now)
+        elif refused.reason is ReasonClass.PERMANENT:
+            self._proof.unwire(link, streams)
+            self._proof.refuse(link, streams, said, now)
+        else:
+            self._proof.fail(link, self._on_wire(streams), said, now)
+        return None
+
+    def _request(self, link: Link, request_id: str | None) -> Request | None:
+        """The open request an answer is about: the one it names, else the oldest."""
+        for request in link.in_flight:
+            if request_id is None or request.id == request_id:
+                return request
+        return None
+
+    def _concerned(self, request: Request | None, topics: object) -> Int32Array:
+        if isinstance(topics, tuple):
+            return self._proof.find(topics)
+        return request.adds if request is not None else NO_STREAMS
+
+    def _on_wire(self, streams: Int32Array) -> Int32Array:
+        return self._ctx.streams.in_state(streams, StreamState.SENT, StreamState.OPEN)
+
+    def _accepted(self, link: Link, accepted: Accepted, now: int) -> None:
+        request = self._request(link, accepted.request_id)
+        if request is None:
+            self._ctx.stats.late_events += 1
+            return
+        self._proof.accepted(link, request, self._concerned(request, accepted.topics), now)
+
+    def _took(self, link: Link, took: Took, now: int) -> None:
+        request = self._request(link, took.request_id)
+        if request is None:
+            self._ctx.stats.late_events += 1
+            return
+        taken = self._proof.find(took.topics)
+        refused = np.setdiff1d(request.adds, taken).astype(np.int32)
+        self._proof.accepted(link, request, np.intersect1d(request.adds, taken).astype(np.int32), now)
+        self._proof.unwire(link, refused)
+        self._proof.refuse(link, refused, "the venue did not take it", now)
+
+    def _dropped(self, link: Link, dropped: Dropped, now: int) -> None:
+        streams = self._on_wire(self._proof.find(dropped.topics))
+        said = f"the venue ended it ({dropped.name})"
+        if dropped.reason is ReasonClass.PERMANENT:
+            self._proof.unwire(link, streams)
+            self._proof.refuse(link, streams, said, now)
+        else:
+            self._proof.fail(link, streams, said, now)
+
+    def _fault(self, link: Link, fault: Fault, now: int) -> None:
+        streams = link.wire.wire() if fault.topics is None else self._proof.find(fault.topics)
+        open_ones = self._ctx.streams.in_state(streams, StreamState.OPEN)
+        moved = self._ctx.streams.apply(TopicEvent.OVERDUE, open_ones, now)
+        self._ctx.notify(StatusKind.SUSPECT, moved.doubted, f"the venue reports lost data ({fault.name})")
+
+    def _answer(self, link: Link, asked: MustAnswer) -> None:
+        make, payload, opcode = self._ctx.venue.answer, asked.payload, asked.opcode
+        if make is not None:
+            link.requests += 1
+            out = make(asked.payload, link.requests)
+            payload, opcode = out.payload, out.opcode
+        self._ctx.out.append(Send(link.id, link.generation, payload, opcode))

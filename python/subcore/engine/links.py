@@ -1,0 +1,229 @@
+"""One link: what is known of its connection, when it is opened, kept, judged dead and opened again.
+
+The record keeps everything that belongs to one link, so that any number of links can stand side by side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from subcore.engine.actions import Connect, Disconnect, Ping, Send
+from subcore.engine.clock import SECOND, nanoseconds
+from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.events import LinkDown
+from subcore.engine.pacing import Pacer
+from subcore.engine.ports import WireSet
+from subcore.types import Int32Array
+from subcore.venue import Counted, KeepaliveRole, Route
+
+__all__ = ["Lifecycle", "Link", "Phase", "Request"]
+
+RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
+
+
+class Phase(IntEnum):
+    """Where a link is in its life."""
+
+    IDLE = 0  # nothing to carry
+    BACKOFF = 1  # to be opened at `connect_at`
+    CONNECTING = 2
+    UP = 3
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """A message on its way: what it added, what it carried over, and until when its error window lasts."""
+
+    number: int
+    id: str | None
+    adds: Int32Array
+    carried: Int32Array
+    sent_ns: int
+    window_ends: int
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """What is known of the present connection's health. Idle and ping times are loop-runnable."""
+
+    last_receive: int = 0
+    frames: int = 0
+    idle_since: int = 0
+    pinged: int | None = None
+    rate: float = 0.0  # frames a second
+    busy: bool = False
+    counted_at: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Link:
+    """One link. Times are monotonic nanoseconds unless said otherwise."""
+
+    id: int
+    route: Route
+    wire: WireSet
+    pacer: Pacer
+    phase: Phase = Phase.IDLE
+    generation: int = 0
+    attempts: int = 0  # failed ones since the link was last healthy
+    connect_at: int = 0
+    connect_by: int = 0
+    up_since: int = 0
+    rtt_ns: int = 0
+    requests: int = 0  # numbers every request of this link, over all its generations
+    first_request: int = 0  # number of the present generation's first request
+    in_flight: list[Request] = field(default_factory=list)
+    last_request: Request | None = None  # of this generation, whether answered or not
+    resized: set[int] = field(default_factory=set)  # on the wire with another width than wanted, perhaps
+    repairs: bool = False  # what waits is a restore or a re-ask
+    remove_by: int | None = None
+    linger_by: int | None = None
+    snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
+    unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
+    suspects: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    deaths: int = 0
+    life: Life = field(default_factory=Life)
+    wake: int | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it can carry messages."""
+        return self.phase is Phase.UP
+
+
+class Lifecycle:
+    """Opens, keeps and judges links."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def want(self, link: Link, now: int) -> None:
+        """There is something to carry: open the link as soon as may be."""
+        if link.phase is Phase.IDLE:
+            link.phase, link.connect_at = Phase.BACKOFF, max(now, link.connect_at)
+
+    def service(self, link: Link, now: int) -> int | None:
+        """Do what is due on a link that is not up; when to look again."""
+        if link.phase is Phase.BACKOFF:
+            if not link.wire.target_size():
+                link.phase = Phase.IDLE
+                return None
+            if now >= link.connect_at:
+                self._connect(link, now)
+        if link.phase is Phase.BACKOFF:
+            return link.connect_at
+        return link.connect_by if link.phase is Phase.CONNECTING else None
+
+    def _connect(self, link: Link, now: int) -> None:
+        if not link.pacer.try_spend(Counted.CONNECT, now):
+            link.connect_at = link.pacer.next_allowed(Counted.CONNECT, now)
+            return
+        plan = self._ctx.venue.connect_plan(link.route)
+        link.phase = Phase.CONNECTING
+        link.generation += 1
+        link.connect_by = now + self._ctx.settings.connect_timeout
+        self._ctx.stats.connects += 1
+        self._ctx.out.append(Connect(link.id, link.generation, link.route.name, plan.url, plan.headers))
+
+    def up(self, link: Link, now: int, rtt_ns: int) -> None:
+        """The handshake succeeded. The watchdog is armed here, before the first message."""
+        link.phase = Phase.UP
+        link.up_since = now
+        link.rtt_ns = rtt_ns
+        link.first_request = link.requests + 1
+        link.last_request = None
+        link.pacer.renew()
+        runnable = self._ctx.clock.runnable
+        link.life = Life(idle_since=runnable, counted_at=runnable)
+        self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
+
+    def down(self, link: Link, now: int) -> None:
+        """The connection is over: schedule the next one, if there is anything to carry."""
+        settings = self._ctx.settings
+        link.in_flight.clear()
+        link.snapshots_due.clear()
+        link.resized.clear()
+        link.unproven = NO_STREAMS
+        link.listing_sent = link.remove_by = link.linger_by = None
+        most = min(
+            settings.backoff_most_seconds, settings.backoff_first_seconds * 2.0 ** min(link.attempts, 32)
+        )
+        wait = max(self._ctx.rng.uniform(0.0, most), self._ctx.venue.life.connect_floor)
+        link.attempts += 1
+        link.connect_at = now + nanoseconds(wait)
+        link.phase = Phase.BACKOFF if link.wire.target_size() else Phase.IDLE
+
+    def finish(self, link: Link, now: int, reason: str) -> None:
+        """End a connection that nobody needs. Not a fault: the next one need not wait."""
+        self._ctx.out.append(Disconnect(link.id, link.generation, reason))
+        attempts = link.attempts
+        self.down(link, now)
+        link.attempts = attempts
+        link.connect_at = now + nanoseconds(self._ctx.venue.life.connect_floor)
+
+    def refused(self, link: Link, now: int, event: LinkDown) -> None:
+        """A handshake failed. After HTTP 429 or 418 nobody in this process tries that host before the told
+        time."""
+        self._ctx.stats.refused_connects += 1
+        settings = self._ctx.settings
+        fallback = {429: settings.block_429, 418: settings.block_418}.get(event.http_status or 0)
+        if fallback is None:
+            return
+        until = now + max(event.retry_after_ns or fallback, 0)
+        host, seconds = self._ctx.venue.host, round((until - now) / SECOND, 1)
+        self._ctx.registry.block(host, until)
+        text = f"{host} answered HTTP {event.http_status}: no connection to it for {seconds} s"
+        self._ctx.warn(text, host=host, status=event.http_status)
+
+    def activity(self, link: Link, last_receive: int, frames: int) -> None:
+        """The tick's report of what the link received."""
+        life, runnable = link.life, self._ctx.clock.runnable
+        if frames > life.frames or last_receive > life.last_receive:
+            life.idle_since, life.pinged = runnable, None
+        elapsed = runnable - life.counted_at
+        if elapsed > 0:
+            share = min(1.0, elapsed / RATE_MEMORY_NS)
+            life.rate += share * ((frames - life.frames) * SECOND / elapsed - life.rate)
+            if frames > life.frames:  # judged while it speaks; silence must not make a busy link look idle
+                life.busy = life.rate >= self._ctx.venue.keepalive.busy_rate
+            life.counted_at, life.frames = runnable, frames
+        life.last_receive = max(life.last_receive, last_receive)
+
+    def pong(self, link: Link, rtt_ns: int) -> None:
+        """The path works. It says nothing about the data, so only the ping clock starts anew."""
+        if rtt_ns > 0:
+            link.rtt_ns = rtt_ns
+        if link.life.pinged is not None:
+            link.life.pinged = None
+            link.life.idle_since = self._ctx.clock.runnable
+
+    def alive(self, link: Link) -> None:
+        """An answer to a keepalive message came."""
+        self.pong(link, 0)
+
+    def tick(self, link: Link, now: int) -> str | None:
+        """Ping a silent link; the reason to drop it, if it is dead."""
+        settings, keep, life = self._ctx.settings, self._ctx.venue.keepalive, link.life
+        if link.attempts and now - link.up_since >= settings.backoff_reset and life.frames:
+            link.attempts = 0
+        if keep.role is not KeepaliveRole.CLIENT_PINGS:
+            return None
+        idle, answer = (keep.busy_idle, keep.busy_answer) if life.busy else (keep.idle, keep.answer)
+        runnable = self._ctx.clock.runnable
+        if life.pinged is not None:
+            if runnable - life.pinged >= nanoseconds(answer):
+                return f"no frame and no answer to a ping for {answer:g} s"
+        elif runnable - life.idle_since >= nanoseconds(idle) and link.pacer.try_spend(Counted.PING, now):
+            life.pinged = runnable
+            self._ctx.stats.pings += 1
+            self._ping(link)
+        return None
+
+    def _ping(self, link: Link) -> None:
+        keep = self._ctx.venue.keepalive
+        if keep.payload is None:
+            self._ctx.out.append(Ping(link.id, link.generation))
+        else:
+            self._ctx.out.append(Send(link.id, link.generation, keep.payload, keep.opcode))

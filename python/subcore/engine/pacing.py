@@ -1,0 +1,220 @@
+"""When the next message, ping or connect may go out, so that no rolling window of the venue is ever
+exceeded.
+
+Each limit keeps a sliding log of sends. The venue counts arrivals, and a message may be under way for a
+while, so a window of `amount` in `seconds` has room again when the amount-th last send is
+`planned_seconds` old *and* was certainly received `seconds` ago: its answer came by then (`settle`), or
+JITTER_NS passed since it left. Hence any interval of the window's length holds at most `amount`
+arrivals, whatever its phase.
+
+Logs of scope LINK live with one connection. Logs of scope IP and ACCOUNT live in a `LimitRegistry`,
+which all managers of the process share; so do blocks (429, 418) and narrowings (after a rate refusal,
+link limits count over the whole process, in case the venue does). `now` is monotonic nanoseconds
+everywhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from subcore.engine.clock import nanoseconds
+from subcore.venue import Counted, Limit, Scope
+
+__all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer"]
+
+JITTER_NS = 300_000_000
+CALM_BURSTS = 3  # a burst is free again once it is this many times older than spreading it would have taken
+
+
+class SendLog:
+    """Times of the latest sends, oldest first: when each left, and by when it had certainly arrived."""
+
+    __slots__ = ("_keep", "_settled", "arrived", "sent")
+
+    def __init__(self) -> None:
+        self.sent: list[int] = []
+        self.arrived: list[int] = []
+        self._keep = 1
+        self._settled = 0  # sends before this index have their final arrival time
+
+    def reserve(self, amount: int) -> None:
+        """Remember at least the last `amount` sends."""
+        self._keep = max(self._keep, amount)
+
+    def append(self, now: int) -> None:
+        """A send leaves now."""
+        if len(self.sent) >= 2 * self._keep:
+            cut = len(self.sent) - self._keep
+            del self.sent[:cut], self.arrived[:cut]
+            self._settled = max(0, self._settled - cut)
+        self.sent.append(now)
+        self.arrived.append(now + JITTER_NS)
+
+    def clear(self) -> None:
+        """Forget every send."""
+        self.sent.clear()
+        self.arrived.clear()
+        self._settled = 0
+
+    def settle(self, now: int) -> None:
+        """Every send so far has arrived by now."""
+        for index in range(self._settled, len(self.sent)):
+            self.arrived[index] = min(self.arrived[index], now)
+        self._settled = len(self.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    amount: int
+    usable: int  # by ordinary sends
+    wire_ns: int
+    planned_ns: int
+
+
+class Rule:
+    """One limit, ready to be judged against a log."""
+
+    __slots__ = ("_burst", "_calm_ns", "_even_ns", "_gap_ns", "_longest", "_windows", "amount")
+
+    def __init__(self, limit: Limit) -> None:
+        self._windows = tuple(
+            _Window(w.amount, w.amount - w.reserve, nanoseconds(w.seconds), nanoseconds(w.planned_seconds))
+            for w in limit.windows
+        )
+        self._longest = max(self._windows, key=lambda w: w.planned_ns)
+        self._gap_ns = nanoseconds(limit.min_gap_seconds)
+        self._burst = limit.burst
+        self._even_ns = -(-self._longest.planned_ns // self._longest.usable)
+        self._calm_ns = CALM_BURSTS * self._burst * self._even_ns
+        self.amount = max(w.amount for w in self._windows)
+
+    def next_allowed(self, log: SendLog, now: int, repair: bool) -> int:
+        """The first moment, at least `now`, at which one more send keeps every window."""
+        sent = log.sent
+        if not sent:
+            return now
+        when = max(now, sent[-1] + self._gap_ns)
+        for window in self._windows:
+            amount = window.amount if repair else window.usable
+            if len(sent) >= amount:
+                when = max(when, sent[-amount] + window.planned_ns, log.arrived[-amount] + window.wire_ns)
+        if self._burst and not repair:
+            when = max(when, self._spread(sent, now))
+        return when
+
+    def _spread(self, sent: list[int], now: int) -> int:
+        """Not before this: evenly over what is left of the longest window, unless a burst is due."""
+        if len(sent) < self._burst:
+            return now
+        calm = sent[-self._burst] + self._calm_ns
+        if calm <= now:
+            return now
+        last, window = sent[-1], self._longest
+        first = bisect_right(sent, last - window.planned_ns)
+        left = window.usable - (len(sent) - first)
+        gap = self._even_ns
+        if left > 0:
+            gap = max(gap, (sent[first] + window.planned_ns - last) // left)
+        return min(calm, last + gap)
+
+
+class LimitRegistry:
+    """What the whole process shares about hosts. Safe to use from any thread; nothing in it blocks."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._logs: dict[tuple[str, str, Scope, str], SendLog] = {}
+        self._blocked: dict[str, int] = {}
+        self._narrowed: dict[str, int] = {}
+
+    def log(self, group: str, host: str, scope: Scope, account: str = "") -> SendLog:
+        """The log of that counter, made when first asked for."""
+        with self.lock:
+            return self._logs.setdefault((group, host, scope, account), SendLog())
+
+    def block(self, host: str, until: int) -> None:
+        """No connect to `host` before `until`; an earlier end never shortens a later one."""
+        with self.lock:
+            self._blocked[host] = max(until, self._blocked.get(host, until))
+
+    def blocked_until(self, host: str) -> int | None:
+        """End of the block, which may lie in the past; None if there never was one."""
+        return self._blocked.get(host)
+
+    def narrow(self, host: str, until: int) -> None:
+        """Count limits of scope LINK over all links of the process to `host`, until then."""
+        with self.lock:
+            self._narrowed[host] = max(until, self._narrowed.get(host, until))
+
+    def is_narrowed(self, host: str, now: int) -> bool:
+        """Whether link limits of `host` count over the process now."""
+        return now < self._narrowed.get(host, now)
+
+
+PROCESS_LIMITS = LimitRegistry()
+
+
+class Pacer:
+    """What one link may send, and when. Its LINK logs belong to one connection: `renew()` at each new one."""
+
+    def __init__(
+        self, limits: Iterable[Limit], host: str, registry: LimitRegistry = PROCESS_LIMITS, account: str = ""
+    ) -> None:
+        self._host = host
+        self._registry = registry
+        self._rules: dict[Counted, list[tuple[Rule, SendLog, bool]]] = {counted: [] for counted in Counted}
+        self._own: list[SendLog] = []
+        for limit in limits:
+            self._add(limit, account)
+
+    def _add(self, limit: Limit, account: str) -> None:
+        rule = Rule(limit)
+        key = account if limit.scope is Scope.ACCOUNT else ""
+        shared_scope = Scope.IP if limit.scope is Scope.LINK else limit.scope
+        shared = self._registry.log(limit.group, self._host, shared_scope, key)
+        uses = [(rule, shared, limit.scope is Scope.LINK)]
+        if limit.scope is Scope.LINK:
+            own = SendLog()
+            self._own.append(own)
+            uses.append((rule, own, False))
+        for _, log, _ in uses:
+            log.reserve(rule.amount)
+        for counted in limit.counts:
+            self._rules[counted] += uses
+
+    def next_allowed(self, counted: Counted, now: int, *, repair: bool = False) -> int:
+        """The first moment, at least `now`, at which one may go out. Spends nothing.
+
+        `repair`: may use the part of the windows that is kept for restores and re-asks.
+        """
+        with self._registry.lock:
+            when = now
+            if counted is Counted.CONNECT:
+                when = max(when, self._registry.blocked_until(self._host) or now)
+            narrowed = self._registry.is_narrowed(self._host, now)
+            for rule, log, only_narrowed in self._rules[counted]:
+                if narrowed or not only_narrowed:
+                    when = max(when, rule.next_allowed(log, now, repair))
+            return when
+
+    def try_spend(self, counted: Counted, now: int, *, repair: bool = False) -> bool:
+        """Take one, if it may go out now; else change nothing."""
+        with self._registry.lock:
+            if self.next_allowed(counted, now, repair=repair) > now:
+                return False
+            for _, log, _ in self._rules[counted]:
+                log.append(now)
+            return True
+
+    def settle(self, now: int) -> None:
+        """An answer came: everything this link sent has arrived. Shared logs keep their estimate."""
+        for log in self._own:
+            log.settle(now)
+
+    def renew(self) -> None:
+        """A new connection: its own counters start at zero."""
+        for log in self._own:
+            log.clear()

@@ -1,0 +1,228 @@
+"""What the wire of a link should carry, and when the next message about it goes out.
+
+Edges of a loop turn meet here after they cancelled each other in the link's sets. Then: an addition (or a
+wider
+parameter) wants to go at once, a removal (or a narrower one) rides along or waits; one request is in flight
+at a time
+where the venue's requests replace each other; pacing has the last word; and what is in force already is never
+sent.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+
+import numpy as np
+
+from subcore.engine.actions import AwaitEvidence, Send
+from subcore.engine.clock import nanoseconds
+from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.topics import TopicEvent
+from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
+from subcore.venue import Counted, EmptyTarget, Model, Out
+
+__all__ = ["Planner"]
+
+WINDOW_RTTS = 3  # an error window lasts at least this many round trips
+WIDEST = np.iinfo(np.int32).max
+
+
+class Planner:
+    """Turns targets into messages, one link at a time."""
+
+    def __init__(self, ctx: Context, lifecycle: Lifecycle) -> None:
+        self._ctx = ctx
+        self._lifecycle = lifecycle
+        self._postponed: list[tuple[int, int, Link, Int32Array]] = []
+        self._order = count()
+
+    def want(self, link: Link, streams: Int32Array, now: int) -> None:
+        """The link should carry these."""
+        if len(streams):
+            link.wire.want(streams)
+            self._ctx.streams.link[streams] = link.id
+            link.linger_by = None
+            self._lifecycle.want(link, now)
+
+    def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
+        """The link need not carry these any more. `urgent`: the removal does not wait to ride along."""
+        if not len(streams):
+            return
+        link.wire.unwant(streams)
+        if np.any(self._ctx.streams.width[streams] >= 0):
+            self._remove_by(link, now if urgent else now + self._ctx.settings.remove_wait)
+
+    def postpone(self, link: Link, streams: Int32Array, now: int) -> None:
+        """These failed: out of the target, and back into it after a while that grows with each failure."""
+        if not len(streams):
+            return
+        link.wire.unwant(streams)
+        waits = self._ctx.settings.retry_seconds
+        retries = self._ctx.streams.retries
+        tries = int(retries[streams].max())
+        retries[streams] += 1
+        due = now + nanoseconds(waits[min(tries, len(waits) - 1)])
+        heapq.heappush(self._postponed, (due, next(self._order), link, streams))
+
+    def deadline(self) -> int | None:
+        """When the next postponed streams are due."""
+        return self._postponed[0][0] if self._postponed else None
+
+    def resume(self, now: int) -> None:
+        """Want again what was postponed until now, and is still wanted."""
+        while self._postponed and self._postponed[0][0] <= now:
+            _, _, link, streams = heapq.heappop(self._postponed)
+            still = self._ctx.streams.in_state(streams, StreamState.WAITING, StreamState.RECOVERING)
+            still = still[self._ctx.streams.link[still] == link.id]
+            self.want(link, still, now)
+            link.repairs |= bool(len(still))
+
+    def resize(self, link: Link, columns: StreamColumns, now: int) -> None:
+        """Widths of wanted streams may have changed."""
+        in_force = self._ctx.streams.width[columns.streams]
+        differ = (in_force >= 0) & (in_force != columns.widths)
+        link.resized.difference_update(columns.streams.tolist())
+        link.resized.update(columns.streams[differ].tolist())
+        if np.any(differ):
+            self._remove_by(link, now + self._ctx.settings.remove_wait)
+
+    @staticmethod
+    def _remove_by(link: Link, when: int) -> None:
+        link.remove_by = when if link.remove_by is None else min(link.remove_by, when)
+
+    def is_waiting(self, link: Link) -> bool:
+        """Whether additions wait for this link."""
+        return bool(len(link.wire.added()))
+
+    def service(self, link: Link, now: int) -> int | None:
+        """Send what is due on an open link; when to look again."""
+        self._end_windows(link, now)
+        if not link.wire.target_size():
+            return self._empty(link, now)
+        link.linger_by = None
+        adds, removes = link.wire.added(), link.wire.removed()
+        due = self._due(link, adds, removes, now)
+        if due is None:
+            link.remove_by = None
+        elif due <= now and len(link.in_flight) < self._ctx.venue.packing.max_in_flight:
+            due = self._send(link, adds, removes, now)
+        ends = min((r.window_ends for r in link.in_flight), default=None)
+        if due is None or (ends is not None and due <= now):
+            return ends
+        return due if ends is None else min(due, ends)
+
+    def _empty(self, link: Link, now: int) -> int | None:
+        if self._ctx.venue.empty_target is EmptyTarget.IDLE and not len(link.wire.removed()):
+            return None
+        if link.linger_by is None:
+            link.linger_by = now + self._ctx.settings.linger
+        if now < link.linger_by:
+            return link.linger_by
+        self._leave(link, link.wire.wire(), now)
+        link.wire.clear_wire()
+        self._lifecycle.finish(link, now, "nothing is wanted any more")
+        return None
+
+    def _due(self, link: Link, adds: Int32Array, removes: Int32Array, now: int) -> int | None:
+        """When the wire should change, whatever the limits say; None = it is as wanted."""
+        if len(adds) or self._widened(link):
+            return now
+        return link.remove_by if len(removes) or link.resized else None
+
+    def _widened(self, link: Link) -> bool:
+        if not link.resized:
+            return False
+        streams = np.array(sorted(link.resized), np.int32)
+        wanted = self._ctx.table.columns(streams).widths
+        in_force = self._ctx.streams.width[streams]
+        differ = (in_force >= 0) & (in_force != wanted)
+        link.resized = set(streams[differ].tolist())
+        return bool(np.any(differ & (_levels(wanted) > _levels(in_force))))
+
+    def _send(self, link: Link, adds: Int32Array, removes: Int32Array, now: int) -> int | None:
+        """Write the message or messages; when to try again, if the limits left something unsent."""
+        ctx = self._ctx
+        repair = link.repairs or link.requests < link.first_request
+        when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
+        if when > now:
+            return when
+        target = link.wire.target()
+        columns = ctx.table.columns(target)
+        replaces = ctx.venue.model is Model.REPLACE
+        add = columns if len(adds) == len(target) else ctx.table.columns(adds)
+        outs = ctx.venue.encode(add, ctx.table.columns(removes), columns, link.requests + 1)
+        for out in outs:
+            room = len(link.in_flight) < ctx.venue.packing.max_in_flight
+            if not room or not link.pacer.try_spend(Counted.MESSAGE, now, repair=repair):
+                return link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
+            carried = np.setdiff1d(target, adds, assume_unique=True) if replaces else NO_STREAMS
+            self._write(link, out, carried, now)
+            sent = columns if replaces else ctx.table.columns(out.adds)
+            ctx.streams.width[sent.streams] = sent.widths
+        link.resized.clear()
+        link.remove_by = None
+        link.repairs = False
+        return None
+
+    def _write(self, link: Link, out: Out, carried: Int32Array, now: int) -> None:
+        ctx, streams = self._ctx, self._ctx.streams
+        link.requests += 1
+        window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
+        request = Request(link.requests, out.request_id, out.adds, carried, now, now + window)
+        link.in_flight.append(request)
+        link.last_request = request
+        ctx.stats.restores += request.number == link.first_request and link.generation > 1
+        self._await(link, request)
+        ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
+        for ids in (out.adds, carried):
+            streams.request[ids] = request.number
+        streams.generation[out.adds] = link.generation
+        streams.evidence[out.adds] = Evidence.NONE
+        streams.apply(TopicEvent.ASKED, out.adds, now)
+        self._leave(link, out.removes, now)
+        link.wire.sent(out.adds, out.removes)
+        link.unproven = np.concatenate([link.unproven, out.adds])
+        if len(carried) and ctx.venue.resnapshots:
+            link.snapshots_due.append((ctx.clock.runnable + ctx.settings.snapshot_due, request))
+        ctx.stats.plans += 1
+        ctx.stats.messages += 1
+        ctx.stats.additions += len(out.adds)
+        ctx.stats.removals += len(out.removes)
+
+    def _await(self, link: Link, request: Request) -> None:
+        """Ask for evidence. "Late frames of a dropped code can still arrive after a resend": a realtime frame
+        of
+        a stream that was in the link's earlier sets proves nothing before the error window is over."""
+        ctx = self._ctx
+        since = max(request.sent_ns - ctx.settings.late_frames, link.up_since)
+        left = ctx.streams.left[request.adds]
+        late = (left > 0) & (left >= since)
+        old = request.adds[late]
+        if ctx.venue.resnapshots:
+            old = np.concatenate([old, request.carried])
+        if len(new := request.adds[~late]):
+            ctx.out.append(AwaitEvidence(link.id, link.generation, new))
+        if len(old):
+            ctx.out.append(AwaitEvidence(link.id, link.generation, old, request.window_ends))
+
+    def _leave(self, link: Link, removed: Int32Array, now: int) -> None:
+        self._ctx.streams.width[removed] = -1
+        self._ctx.streams.left[removed] = now
+
+    def _end_windows(self, link: Link, now: int) -> None:
+        for request in [r for r in link.in_flight if r.window_ends <= now]:
+            self.answered(link, request, now)
+
+    def answered(self, link: Link, request: Request, now: int) -> None:
+        """The request's error window is over, quietly: by its first data, or by time."""
+        link.in_flight.remove(request)
+        asked = request.adds[self._ctx.streams.request[request.adds] >= request.number]
+        self._ctx.streams.evidence[asked] |= np.uint8(Evidence.QUIET)
+        link.pacer.settle(now)
+
+
+def _levels(widths: Int32Array) -> Int32Array:
+    """Widths so that wider is greater: 0 stands for the venue's widest."""
+    return np.where(widths == 0, WIDEST, widths).astype(np.int32)

@@ -1,0 +1,211 @@
+"""The life of every stream: two axes, one table, columns over stream ids.
+
+`NEXT` says for each state and event which state follows, `KEEP` that nothing does, `LATE` that the event
+came too late or from elsewhere: it is dropped and counted. `NEXT_DATA` is the same for the data axis.
+Everything works on arrays of ids; a change of n streams costs O(n), whatever else exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from subcore.errors import InternalError
+from subcore.types import DataState, Evidence, Int32Array, StreamState
+
+__all__ = ["KEEP", "LATE", "NEXT", "NEXT_DATA", "Moved", "Streams", "TopicEvent", "TopicRow"]
+
+
+class TopicEvent(IntEnum):
+    """What can happen to a stream."""
+
+    WANTED = 0  # its first interest came
+    RESUMED = 1  # wanted again while the wire still carries it, asked for and not proven
+    RESUMED_HELD = 2  # wanted again while the wire still carries it, proven
+    UNWANTED = 3  # its last interest went
+    ASKED = 4  # sent as an addition
+    PROVEN_DATA = 5  # first data since it was asked for, or its new snapshot
+    PROVEN_LISTED = 6  # the venue lists or acknowledges it, where that proves
+    LOST = 7  # its link is gone; it was never proven
+    LOST_PROVEN = 8  # its link is gone; it was proven before
+    FAILED = 9  # its request was refused or is not in force, nobody blamed; it was never proven
+    FAILED_PROVEN = 10  # the same, and it was proven before
+    REFUSED = 11  # it is to blame, or not listed
+    ASKED_AGAIN = 12  # a holder asked anew
+    OVERDUE = 13  # data is due and absent
+
+
+KEEP = 254
+LATE = 255
+
+_CLOSED, _WAITING, _SENT, _OPEN, _RECOVERING, _REFUSED = (int(s) for s in StreamState)
+
+# One row for each event; columns: CLOSED, WAITING, SENT, OPEN, RECOVERING, REFUSED.
+_ROWS: dict[TopicEvent, tuple[int, int, int, int, int, int]] = {
+    TopicEvent.WANTED: (_WAITING, KEEP, KEEP, KEEP, KEEP, KEEP),
+    TopicEvent.RESUMED: (_SENT, LATE, KEEP, LATE, LATE, LATE),
+    TopicEvent.RESUMED_HELD: (_OPEN, LATE, LATE, KEEP, LATE, LATE),
+    TopicEvent.UNWANTED: (KEEP, _CLOSED, _CLOSED, _CLOSED, _CLOSED, _CLOSED),
+    TopicEvent.ASKED: (LATE, _SENT, KEEP, LATE, _SENT, LATE),
+    TopicEvent.PROVEN_DATA: (LATE, LATE, _OPEN, KEEP, LATE, LATE),
+    TopicEvent.PROVEN_LISTED: (LATE, LATE, _OPEN, KEEP, LATE, LATE),
+    TopicEvent.LOST: (LATE, KEEP, _WAITING, _RECOVERING, KEEP, KEEP),
+    TopicEvent.LOST_PROVEN: (LATE, KEEP, _RECOVERING, _RECOVERING, KEEP, KEEP),
+    TopicEvent.FAILED: (LATE, KEEP, _WAITING, _WAITING, KEEP, KEEP),
+    TopicEvent.FAILED_PROVEN: (LATE, KEEP, _RECOVERING, _RECOVERING, KEEP, KEEP),
+    TopicEvent.REFUSED: (LATE, _REFUSED, _REFUSED, _REFUSED, _REFUSED, KEEP),
+    TopicEvent.ASKED_AGAIN: (LATE, KEEP, KEEP, KEEP, KEEP, _WAITING),
+    TopicEvent.OVERDUE: (LATE, LATE, LATE, KEEP, LATE, LATE),
+}
+NEXT: npt.NDArray[np.uint8] = np.array([_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
+
+_NONE, _GOOD, _SUSPECT = (int(d) for d in DataState)
+_SAME = (_NONE, _GOOD, _SUSPECT)
+_DOUBT = (_NONE, _SUSPECT, _SUSPECT)
+
+# Columns: NONE, GOOD, SUSPECT. Applied only where the state axis did not say LATE.
+_DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
+    TopicEvent.WANTED: _SAME,
+    TopicEvent.RESUMED: _SAME,
+    TopicEvent.RESUMED_HELD: _SAME,
+    TopicEvent.UNWANTED: (_NONE, _NONE, _NONE),
+    TopicEvent.ASKED: _SAME,
+    TopicEvent.PROVEN_DATA: (_GOOD, _GOOD, _GOOD),
+    TopicEvent.PROVEN_LISTED: _SAME,
+    TopicEvent.LOST: _DOUBT,
+    TopicEvent.LOST_PROVEN: _DOUBT,
+    TopicEvent.FAILED: _DOUBT,
+    TopicEvent.FAILED_PROVEN: _DOUBT,
+    TopicEvent.REFUSED: _DOUBT,
+    TopicEvent.ASKED_AGAIN: _SAME,
+    TopicEvent.OVERDUE: _DOUBT,
+}
+NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
+
+
+_COLUMNS: tuple[str, ...] = ("state", "data", "evidence", "proven", "retries", "link", "since")
+_COLUMNS += ("generation", "request", "answered", "width", "left", "leaving")
+_FILL = {"link": -1, "width": -1}
+
+
+class Moved(NamedTuple):
+    """What an event changed: streams whose state is another now; whose data became SUSPECT; whose data was
+    SUSPECT and is GOOD again.
+    """
+
+    state: Int32Array
+    doubted: Int32Array
+    recovered: Int32Array
+
+
+class TopicRow(NamedTuple):
+    """One stream as it stands."""
+
+    state: StreamState
+    data: DataState
+    evidence: Evidence
+    link: int  # that carries or shall carry it, -1 = none
+    since_ns: int  # of the state
+    retries: int
+    reason: str
+
+
+class Streams:
+    """The columns. Grows with the greatest id; nothing in it is sized by anything else."""
+
+    def __init__(self, capacity: int = 64) -> None:
+        self.state = np.zeros(capacity, np.uint8)
+        self.data = np.zeros(capacity, np.uint8)
+        self.evidence = np.zeros(capacity, np.uint8)
+        self.proven = np.zeros(capacity, np.bool_)  # at least once since it was wanted
+        self.retries = np.zeros(capacity, np.uint16)
+        self.link = np.full(capacity, -1, np.int16)
+        self.since = np.zeros(capacity, np.int64)
+        self.generation = np.zeros(capacity, np.int32)  # of the link, when it was last asked for
+        self.request = np.zeros(capacity, np.int32)  # that asked for it last, as an addition or carried
+        self.answered = np.zeros(capacity, np.int32)  # last request after which data came
+        self.width = np.full(capacity, -1, np.int32)  # that is in force on the wire
+        self.left = np.zeros(capacity, np.int64)  # when it last left a wire
+        self.leaving = np.zeros(capacity, np.bool_)  # its id is to be given back, once that is safe
+        self.reasons: dict[int, str] = {}
+        self.late = 0  # events dropped because they came too late or from elsewhere
+        self.pairs = np.zeros(NEXT.shape, np.int64)  # how often each (state, event) occurred
+
+    def ensure(self, streams: Int32Array) -> None:
+        """Make room for these ids. Raises nothing but MemoryError, and then nothing has changed."""
+        need = int(streams.max()) + 1 if len(streams) else 0
+        have = len(self.state)
+        if need <= have:
+            return
+        size = max(need, 2 * have)
+        grown = {}
+        for name in _COLUMNS:
+            old = getattr(self, name)
+            new = np.full(size, _FILL.get(name, 0), old.dtype)
+            new[:have] = old
+            grown[name] = new
+        for name, column in grown.items():
+            setattr(self, name, column)
+
+    def apply(self, event: TopicEvent, streams: Int32Array, now: int) -> Moved:
+        """Let `event` happen to `streams` (distinct ids). Late ones are dropped and counted."""
+        old = self.state[streams]
+        new = NEXT[old, event]
+        self.pairs[:, event] += np.bincount(old, minlength=len(StreamState))
+        valid = new != LATE
+        self.late += len(streams) - int(np.count_nonzero(valid))
+        moved = valid & (new != KEEP)
+        state_moved = streams[moved]
+        self.state[state_moved] = new[moved]
+        self.since[state_moved] = now
+        kept = streams[valid]
+        before = self.data[kept]
+        after = NEXT_DATA[before, event]
+        self.data[kept] = after
+        turned = before != after
+        doubted = kept[turned & (after == _SUSPECT)]
+        return Moved(state_moved, doubted, kept[turned & (before == _SUSPECT) & (after == _GOOD)])
+
+    def forget(self, streams: Int32Array) -> None:
+        """Reset the rows of streams whose ids are given back."""
+        if np.any(self.state[streams] != _CLOSED):
+            raise InternalError("a stream that is not CLOSED was to be forgotten; please report this")
+        for name in _COLUMNS:
+            getattr(self, name)[streams] = _FILL.get(name, 0)
+        self.explain(streams, "")
+
+    def explain(self, streams: Iterable[int] | Int32Array, reason: str) -> None:
+        """Note one reason for these streams; "" takes it away. O(their number)."""
+        ids = streams.tolist() if isinstance(streams, np.ndarray) else streams
+        if reason:
+            self.reasons.update(dict.fromkeys(ids, reason))
+        elif self.reasons:
+            for stream in ids:
+                self.reasons.pop(stream, None)
+
+    def in_state(self, streams: Int32Array, *states: StreamState) -> Int32Array:
+        """Those of `streams` that are in one of `states`."""
+        return streams[np.isin(self.state[streams], states)]
+
+    def row(self, stream: int) -> TopicRow:
+        """One stream as it stands; an id never seen is CLOSED."""
+        if not 0 <= stream < len(self.state):
+            return TopicRow(StreamState.CLOSED, DataState.NONE, Evidence.NONE, -1, 0, 0, "")
+        return TopicRow(
+            StreamState(int(self.state[stream])),
+            DataState(int(self.data[stream])),
+            Evidence(int(self.evidence[stream])),
+            int(self.link[stream]),
+            int(self.since[stream]),
+            int(self.retries[stream]),
+            self.reasons.get(stream, ""),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
