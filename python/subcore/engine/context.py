@@ -43,7 +43,7 @@ class Settings:
     listing_silence: int = 2 * SECOND  # only streams silent so long after their send are looked up
     listing_gap: int = 10 * SECOND
     markets_gap: int = 10 * SECOND
-    retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # then always the last
+    retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # a stream that failed is asked for again, so often
     narrow: int = 3600 * SECOND
     block_429: int = 10 * SECOND  # where the reply names no time
     block_418: int = 120 * SECOND

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Action, AwaitEvidence, Disconnect, ReleaseStreams, RequestMarkets
 from subcore.engine.context import Context, EngineStats, Settings
@@ -106,6 +107,15 @@ class Engine:
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands."""
         return self._ctx.streams.row(stream)
+
+    def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these ids the engine still uses; the others will never come in a ReleaseStreams."""
+        columns = self._ctx.streams
+        known = np.zeros(len(streams), np.bool_)
+        seen = streams < len(columns.state)
+        rows = streams[seen]
+        known[seen] = (columns.state[rows] != StreamState.CLOSED) | columns.leaving[rows]
+        return known
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about `event`, which happened at `now` (monotonic nanoseconds, never going back)."""
@@ -219,7 +229,7 @@ class Engine:
             self._ctx.notify(StatusKind.WAITING, streams[~passes], reason)
         self._place(columns, passes, now)
 
-    def _place(self, columns: StreamColumns, passes: np.typing.NDArray[np.bool_], now: int) -> None:
+    def _place(self, columns: StreamColumns, passes: npt.NDArray[np.bool_], now: int) -> None:
         """One link for each route."""
         routes = np.array([self._routes[c] for c in columns.channels.tolist()])
         for name in np.unique(routes[passes]).tolist():
@@ -297,6 +307,8 @@ class Engine:
     def _forget(self, streams: Int32Array) -> None:
         if len(streams):
             self._ctx.streams.forget(streams)
+            for link in self.links.values():
+                link.suspects = np.setdiff1d(link.suspects, streams)
             self._ctx.out.append(ReleaseStreams(streams))
 
     # What links and the venue say

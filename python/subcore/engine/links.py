@@ -107,7 +107,7 @@ class Lifecycle:
     def service(self, link: Link, now: int) -> int | None:
         """Do what is due on a link that is not up; when to look again."""
         if link.phase is Phase.BACKOFF:
-            if not link.wire.target_size():
+            if not link.wire.len_target:
                 link.phase = Phase.IDLE
                 return None
             if now >= link.connect_at:
@@ -153,7 +153,7 @@ class Lifecycle:
         wait = max(self._ctx.rng.uniform(0.0, most), self._ctx.venue.life.connect_floor)
         link.attempts += 1
         link.connect_at = now + nanoseconds(wait)
-        link.phase = Phase.BACKOFF if link.wire.target_size() else Phase.IDLE
+        link.phase = Phase.BACKOFF if link.wire.len_target else Phase.IDLE
 
     def finish(self, link: Link, now: int, reason: str) -> None:
         """End a connection that nobody needs. Not a fault: the next one need not wait."""

@@ -41,7 +41,7 @@ class Planner:
     def want(self, link: Link, streams: Int32Array, now: int) -> None:
         """The link should carry these."""
         if len(streams):
-            link.wire.want(streams)
+            link.wire.set_target(streams)
             self._ctx.streams.link[streams] = link.id
             link.linger_by = None
             self._lifecycle.want(link, now)
@@ -50,21 +50,25 @@ class Planner:
         """The link need not carry these any more. `urgent`: the removal does not wait to ride along."""
         if not len(streams):
             return
-        link.wire.unwant(streams)
+        link.wire.set_target(streams, False)
         if np.any(self._ctx.streams.width[streams] >= 0):
             self._remove_by(link, now if urgent else now + self._ctx.settings.remove_wait)
 
-    def postpone(self, link: Link, streams: Int32Array, now: int) -> None:
-        """These failed: out of the target, and back into it after a while that grows with each failure."""
-        if not len(streams):
-            return
-        link.wire.unwant(streams)
-        waits = self._ctx.settings.retry_seconds
-        retries = self._ctx.streams.retries
-        tries = int(retries[streams].max())
-        retries[streams] += 1
-        due = now + nanoseconds(waits[min(tries, len(waits) - 1)])
-        heapq.heappush(self._postponed, (due, next(self._order), link, streams))
+    def postpone(self, link: Link, streams: Int32Array, now: int) -> Int32Array:
+        """These failed: out of the target, and back into it after a while that grows with each failure.
+
+        Returns those that failed too often and are not tried again.
+        """
+        waits, retries = self._ctx.settings.retry_seconds, self._ctx.streams.retries
+        spent = retries[streams] >= len(waits)
+        again = streams[~spent]
+        link.wire.set_target(again, False)
+        for tries in np.unique(retries[again]).tolist():
+            due = now + nanoseconds(waits[tries])
+            batch = again[retries[again] == tries]
+            heapq.heappush(self._postponed, (due, next(self._order), link, batch))
+        retries[again] += 1
+        return streams[spent]
 
     def deadline(self) -> int | None:
         """When the next postponed streams are due."""
@@ -94,12 +98,12 @@ class Planner:
 
     def is_waiting(self, link: Link) -> bool:
         """Whether additions wait for this link."""
-        return bool(len(link.wire.added()))
+        return link.wire.len_added > 0
 
     def service(self, link: Link, now: int) -> int | None:
         """Send what is due on an open link; when to look again."""
         self._end_windows(link, now)
-        if not link.wire.target_size():
+        if not link.wire.len_target:
             return self._empty(link, now)
         link.linger_by = None
         adds, removes = link.wire.added(), link.wire.removed()
@@ -114,7 +118,7 @@ class Planner:
         return due if ends is None else min(due, ends)
 
     def _empty(self, link: Link, now: int) -> int | None:
-        if self._ctx.venue.empty_target is EmptyTarget.IDLE and not len(link.wire.removed()):
+        if self._ctx.venue.empty_target is EmptyTarget.IDLE and not link.wire.len_removed:
             return None
         if link.linger_by is None:
             link.linger_by = now + self._ctx.settings.linger
@@ -182,8 +186,9 @@ class Planner:
         streams.evidence[out.adds] = Evidence.NONE
         streams.apply(TopicEvent.ASKED, out.adds, now)
         self._leave(link, out.removes, now)
-        link.wire.sent(out.adds, out.removes)
-        link.unproven = np.concatenate([link.unproven, out.adds])
+        link.wire.set_wire(out.removes, False)
+        link.wire.set_wire(out.adds)
+        link.unproven = np.union1d(link.unproven, out.adds).astype(np.int32)
         if len(carried) and ctx.venue.resnapshots:
             link.snapshots_due.append((ctx.clock.runnable + ctx.settings.snapshot_due, request))
         ctx.stats.plans += 1

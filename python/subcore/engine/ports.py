@@ -22,34 +22,40 @@ class StreamTable(Protocol):
 
 
 class WireSet(Protocol):
-    """One link's target (what it should carry) and wire (what was last sent).
+    """One link's target (what it should carry) and wire (what was last sent); `subcore._sets.WireSet` is one.
 
-    Differences cost what changed, not what is there.
+    Ids come back sorted. Differences cost what changed, not what is there.
     """
 
-    def want(self, streams: Int32Array) -> None:
-        """Put streams into the target; those in it stay."""
-
-    def unwant(self, streams: Int32Array) -> None:
-        """Take streams out of the target; those not in it stay out."""
-
-    def target(self) -> Int32Array:
-        """Sorted ids of the target."""
-
-    def target_size(self) -> int:
+    @property
+    def len_target(self) -> int:
         """Number of streams in the target. O(1)."""
 
-    def wire(self) -> Int32Array:
-        """Sorted ids of the wire."""
+    @property
+    def len_added(self) -> int:
+        """Number of streams in target and not in wire. O(1)."""
 
-    def added(self) -> Int32Array:
-        """Sorted ids in target, not in wire."""
+    @property
+    def len_removed(self) -> int:
+        """Number of streams in wire and not in target. O(1)."""
 
-    def removed(self) -> Int32Array:
-        """Sorted ids in wire, not in target."""
+    def set_target(self, streams: Int32Array, flag: bool = True) -> None:
+        """Put streams into the target, or take them out; all or none."""
 
-    def sent(self, adds: Int32Array, removes: Int32Array) -> None:
-        """The wire now also carries `adds`, and `removes` no longer."""
+    def set_wire(self, streams: Int32Array, flag: bool = True) -> None:
+        """The wire carries streams now, or no longer; all or none."""
 
     def clear_wire(self) -> None:
         """The link is gone: the wire carries nothing."""
+
+    def target(self) -> Int32Array:
+        """What the link should carry."""
+
+    def wire(self) -> Int32Array:
+        """What it was asked for."""
+
+    def added(self) -> Int32Array:
+        """In target, not in wire."""
+
+    def removed(self) -> Int32Array:
+        """In wire, not in target."""

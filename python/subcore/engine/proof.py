@@ -99,13 +99,17 @@ class Proof:
         again = columns.apply(TopicEvent.FAILED_PROVEN, streams[ever], now).state
         self.unwire(link, streams)
         failed = np.concatenate([first, again])
-        columns.explain(failed, reason)
-        self._planner.postpone(link, failed, now)
-        self._ctx.notify(StatusKind.WAITING, failed, reason)
+        given_up = self._planner.postpone(link, failed, now)
+        again = np.setdiff1d(failed, given_up)
+        columns.explain(again, reason)
+        self._ctx.notify(StatusKind.WAITING, again, reason)
+        if len(given_up):
+            times = len(self._ctx.settings.retry_seconds) + 1
+            self.refuse(link, given_up, f"asked for {times} times: {reason}", now)
 
     def unwire(self, link: Link, streams: Int32Array) -> None:
         """The wire does not carry these after all, or shall be asked as if it did not."""
-        link.wire.sent(NO_STREAMS, streams)
+        link.wire.set_wire(streams, False)
         self._ctx.streams.width[streams] = -1
         self._ctx.streams.evidence[streams] = Evidence.NONE
 

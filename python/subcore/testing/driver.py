@@ -1,0 +1,384 @@
+"""Engine, plain ledger and a pure exchange joined over a simulated network, in virtual time."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from subcore._sets import WireSet
+from subcore.engine import actions, events
+from subcore.engine.clock import SECOND, nanoseconds
+from subcore.engine.engine import Engine
+from subcore.engine.pacing import LimitRegistry
+from subcore.testing.clock import VirtualClock
+from subcore.testing.frames import FrameKey, read_upbit_frame
+from subcore.testing.ledger import PlainLedger, ids_of
+from subcore.types import Int32Array, Priority, StreamState, Topic
+from subcore.venue import Venue
+
+__all__ = ["EngineDriver", "PureExchange"]
+
+PING = 9
+
+
+class PureExchange(Protocol):
+    """A venue without sockets, like `subcore.sim.Exchange`. Times are nanoseconds and never go back."""
+
+    def connect(self, now: int, ip: str = ..., headers: Any = ..., path: str = ...) -> Any:
+        """A connection's id, or why there is none."""
+
+    def closed(self, conn_id: int, now: int) -> None:
+        """The client's side is gone."""
+
+    def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
+        """A message or control frame of the client."""
+
+    def deadline(self) -> int | None:
+        """When `advance` has something to do."""
+
+    def advance(self, now: int) -> list[Any]:
+        """What left since the last call."""
+
+
+@dataclass(slots=True, eq=False)
+class _Connection:
+    """The driver's side of one connection: the meter's and the link's part, in plain Python."""
+
+    link: int
+    generation: int
+    path: str
+    started: int
+    conn: int | None = None
+    over: bool = False
+    up_at: int = 0
+    down_at: int = 0
+    frames: int = 0
+    last_receive: int = 0
+    pinged_at: int = 0
+    partial: bytes = b""
+    awaited: dict[int, int] = field(default_factory=dict)
+
+
+class EngineDriver:
+    """Engine, plain ledger and a pure exchange, in virtual time.
+
+    `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept
+    per
+    connection, as TCP does. `history` tells what happened, for reading after a failure.
+    """
+
+    def __init__(
+        self,
+        venue: Venue,
+        exchange: PureExchange,
+        *,
+        seed: int = 1,
+        delay: tuple[float, float] = (0.005, 0.05),
+        symbols: frozenset[str] | None = None,
+        markets: Callable[[], frozenset[str] | None] = lambda: None,
+        registry: LimitRegistry | None = None,
+        read_frame: Callable[[bytes], list[FrameKey]] = read_upbit_frame,
+    ) -> None:
+        self.venue = venue
+        self.exchange = exchange
+        self.clock = VirtualClock()
+        self.ledger = PlainLedger(venue)
+        self.registry = registry or LimitRegistry()
+        self.engine = Engine(
+            venue,
+            self.ledger,
+            WireSet,
+            random.Random(f"engine {seed}"),
+            registry=self.registry,
+            symbols=symbols,
+        )
+        self.history: list[tuple[int, str]] = []
+        self.sent: list[actions.Send] = []
+        self.notices: list[actions.Notify] = []
+        self.counts: Counter[str] = Counter()
+        self._delay = delay
+        self._markets = markets
+        self._read_frame = read_frame
+        self._rng = random.Random(f"network {seed}")
+        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = 0
+        self._connections: dict[int, _Connection] = {}  # present one of each link
+        self._by_conn: dict[int, _Connection] = {}
+        self._blocked_until = 0
+
+    @property
+    def now(self) -> int:
+        """The present, in nanoseconds."""
+        return self.clock.now
+
+    # Users' side
+
+    def subscribe(
+        self,
+        component: str,
+        channel: str,
+        symbols: Iterable[str],
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+        priority: Priority = Priority.NORMAL,
+    ) -> Int32Array:
+        """Hold interests; they reach the engine at the end of the turn (`turn`, or any run)."""
+        topics = [Topic(channel, symbol, depth, grouping) for symbol in symbols]
+        return ids_of(self.ledger.subscribe(component, topic, priority) for topic in topics)
+
+    def unsubscribe(
+        self,
+        component: str,
+        channel: str,
+        symbols: Iterable[str],
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+    ) -> None:
+        """Let go of interests."""
+        for symbol in symbols:
+            self.ledger.unsubscribe(component, Topic(channel, symbol, depth, grouping))
+
+    def turn(self, *, urgent: bool = False) -> None:
+        """End the loop turn: the engine sees what changed."""
+        changed = self.ledger.take_edges(urgent)
+        if len(changed.opened) or len(changed.closed) or len(changed.changed):
+            self.handle(changed)
+
+    def at(self, when: int, call: Callable[[], None]) -> None:
+        """Call something at a time."""
+        self._order += 1
+        heapq.heappush(self._agenda, (max(when, self.now), self._order, call))
+
+    def after(self, seconds: float, call: Callable[[], None]) -> None:
+        """Call something so much later."""
+        self.at(self.now + nanoseconds(seconds), call)
+
+    def stall(self, seconds: float) -> None:
+        """The loop is stuck for so long: nothing reaches the engine, the world goes on."""
+        self._blocked_until = self.now + nanoseconds(seconds)
+
+    # Time
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass."""
+        end = self.now + nanoseconds(seconds)
+        self.turn()
+        while self._step(end):
+            pass
+        self.clock.advance_to(end)
+
+    def run_until(self, done: Callable[[], bool], seconds: float) -> bool:
+        """Let time pass until `done()`, at most so much; whether it came true."""
+        end = self.now + nanoseconds(seconds)
+        self.turn()
+        while not done():
+            if not self._step(end):
+                self.clock.advance_to(end)
+                return done()
+        return True
+
+    def _step(self, end: int) -> bool:
+        times = [self._agenda[0][0]] if self._agenda else []
+        if (deadline := self.exchange.deadline()) is not None:
+            times.append(deadline)
+        if (deadline := self.engine.deadline()) is not None:
+            times.append(max(deadline, self._blocked_until))
+        when = min(times, default=end + 1)
+        if when > end:
+            return False
+        self.clock.advance_to(when)
+        for output in self.exchange.advance(self.now):
+            self._from_exchange(output)
+        while self._agenda and self._agenda[0][0] <= self.now:
+            heapq.heappop(self._agenda)[2]()
+        self.turn()
+        deadline = self.engine.deadline()
+        if deadline is not None and deadline <= self.now and self.now >= self._blocked_until:
+            self._tick()
+        return True
+
+    def _tick(self) -> None:
+        for one in list(self._connections.values()):
+            if one.up_at and not one.over:
+                self.handle(events.LinkActivity(one.link, one.generation, one.last_receive, one.frames))
+        self.handle(events.Tick())
+
+    # Engine to network
+
+    def handle(self, event: events.Event) -> None:
+        """Give the engine an event and carry out what it wants."""
+        self.note(repr(event))
+        for action in self.engine.handle(event, self.now):
+            self.counts[type(action).__name__] += 1
+            self.note("    " + repr(action))
+            getattr(self, f"_do_{type(action).__name__.lower()}")(action)
+
+    def note(self, text: str) -> None:
+        """A line of history."""
+        self.history.append((self.now, text))
+
+    def read_history(self, last: int = 200) -> str:
+        """The latest lines of history, readable."""
+        return "\n".join(f"{at / SECOND:12.6f}  {text}" for at, text in self.history[-last:])
+
+    def _one_way(self) -> int:
+        return nanoseconds(self._rng.uniform(*self._delay))
+
+    def _do_connect(self, action: actions.Connect) -> None:
+        path = action.url.removeprefix(self.venue.url)
+        one = _Connection(action.link, action.generation, path, self.now)
+        self._connections[action.link] = one
+        self.at(self.now + self._one_way(), lambda: self._knock(one, action))
+
+    def _knock(self, one: _Connection, action: actions.Connect) -> None:
+        if one.over:
+            return
+        answer = self.exchange.connect(self.now, headers=action.headers, path=one.path)
+        one.up_at = self.now  # the earliest time for what comes after
+        if isinstance(answer, int):
+            one.conn = answer
+            self._by_conn[answer] = one
+            rtt = 2 * self._one_way()
+            self._deliver(one, lambda: self._opened(one, rtt))
+        elif answer.kind != "hang":
+            self._deliver(one, lambda: self._refused(one, answer))
+
+    def _opened(self, one: _Connection, rtt: int) -> None:
+        self.handle(events.LinkUp(one.link, one.generation, rtt))
+
+    def _refused(self, one: _Connection, answer: Any) -> None:
+        status = answer.status or None
+        retry = answer.headers.get("Retry-After") if status else None
+        after = None if retry is None else int(retry) * SECOND
+        self._end(one, f"connect failed: {answer.kind}", None, status, after)
+
+    def _do_send(self, action: actions.Send) -> None:
+        self.sent.append(action)
+        self._to_exchange(action.link, action.generation, action.opcode, action.payload)
+
+    def _do_ping(self, action: actions.Ping) -> None:
+        one = self._connections[action.link]
+        one.pinged_at = self.now
+        self._to_exchange(action.link, action.generation, PING, b"")
+
+    def _to_exchange(self, link: int, generation: int, opcode: int, payload: bytes) -> None:
+        one = self._connections[link]
+        if one.generation != generation or one.over:
+            return
+        one.down_at = max(one.down_at, self.now + self._one_way())
+        self.at(one.down_at, lambda: self._arrive(one, opcode, payload))
+
+    def _arrive(self, one: _Connection, opcode: int, payload: bytes) -> None:
+        if one.conn is not None:
+            self.exchange.receive(one.conn, opcode, payload, self.now)
+
+    def _do_disconnect(self, action: actions.Disconnect) -> None:
+        one = self._connections[action.link]
+        if one.generation != action.generation or one.over:
+            return
+        conn = one.conn
+        if conn is not None:
+            self.at(
+                max(one.down_at, self.now) + self._one_way(), lambda: self.exchange.closed(conn, self.now)
+            )
+        self.after(0, lambda: self._end(one, action.reason, None, None, None))
+
+    def _do_awaitevidence(self, action: actions.AwaitEvidence) -> None:
+        one = self._connections[action.link]
+        one.awaited.update(dict.fromkeys(action.streams.tolist(), action.realtime_not_before_ns))
+
+    def _do_requestmarkets(self, action: actions.RequestMarkets) -> None:
+        self.after(0.05, lambda: self.handle(events.SymbolsKnown(self._markets())))
+
+    def _do_notify(self, action: actions.Notify) -> None:
+        self.notices.append(action)
+
+    def _do_releasestreams(self, action: actions.ReleaseStreams) -> None:
+        self.ledger.release(action.streams)
+
+    def _do_log(self, action: actions.Log) -> None:
+        pass
+
+    # Network to engine
+
+    def _deliver(self, one: _Connection, call: Callable[[], None]) -> None:
+        """Later, in order, and not while the loop is stuck."""
+        one.up_at = max(one.up_at, self.now + self._one_way())
+        self.at(one.up_at, lambda: self._when_free(call))
+
+    def _when_free(self, call: Callable[[], None]) -> None:
+        if self.now < self._blocked_until:
+            self.at(self._blocked_until, call)
+        else:
+            call()
+
+    def _from_exchange(self, output: Any) -> None:
+        one = self._by_conn.get(output.conn)
+        if one is not None:
+            self._deliver(one, lambda: self._receive(one, output))
+
+    def _receive(self, one: _Connection, output: Any) -> None:
+        if one.over:
+            return
+        if output.kind == "pong":
+            self.handle(events.Pong(one.link, one.generation, self.now - one.pinged_at))
+        elif output.kind == "frame":
+            one.partial += output.payload
+            if output.fin:
+                payload, one.partial = one.partial, b""
+                self._frame(one, payload)
+        else:
+            code = output.code if output.kind == "close" else None
+            self._end(one, f"the venue ended it: {output.kind}", code, None, None)
+
+    def _frame(self, one: _Connection, payload: bytes) -> None:
+        one.frames += 1
+        one.last_receive = self.now
+        keys = self._read_frame(payload)
+        if not keys:
+            for control in self.venue.decode_control(payload):
+                self.handle(events.ControlFrame(one.link, one.generation, control))
+            return
+        proven = [s for key in keys if (s := self._evidence(one, key)) >= 0]
+        if proven:
+            self.handle(
+                events.StreamEvidence(one.link, one.generation, ids_of(sorted(set(proven))), self.now)
+            )
+
+    def _evidence(self, one: _Connection, key: FrameKey) -> int:
+        channel = self.venue.channel_index(key.channel)
+        stream = self.ledger.find_stream(channel, key.symbol, key.grouping)
+        not_before = one.awaited.get(stream)
+        if not_before is None or (not key.is_snapshot and self.now < not_before):
+            return -1
+        del one.awaited[stream]
+        return stream
+
+    def _end(
+        self, one: _Connection, reason: str, code: int | None, status: int | None, retry_after: int | None
+    ) -> None:
+        if not one.over:
+            one.over = True
+            self.handle(events.LinkDown(one.link, one.generation, reason, code, status, retry_after))
+
+    # Questions
+
+    def streams_in(self, *states: StreamState) -> set[int]:
+        """Wanted streams in one of these states."""
+        return {s for s in self.ledger.wanted() if self.engine.row(s).state in states}
+
+    def all_settled(self) -> bool:
+        """Every wanted stream is OPEN or REFUSED."""
+        return all(
+            self.engine.row(s).state in (StreamState.OPEN, StreamState.REFUSED) for s in self.ledger.wanted()
+        )
+
+    def open_topics(self) -> Iterator[Topic]:
+        """Topics of streams that are OPEN."""
+        return (self.ledger.topic(s) for s in sorted(self.streams_in(StreamState.OPEN)))

@@ -1,0 +1,34 @@
+"""What a data frame is about, read the slow and obvious way."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+__all__ = ["FrameKey", "read_upbit_frame"]
+
+
+class FrameKey(NamedTuple):
+    """What a data frame is about."""
+
+    channel: str
+    symbol: str
+    grouping: float
+    is_snapshot: bool
+
+
+def read_upbit_frame(payload: bytes) -> list[FrameKey]:
+    """Keys of a data frame, read with the json module; [] = not data."""
+    try:
+        said = json.loads(payload)
+    except ValueError:
+        return []
+    keys = []
+    for one in said if isinstance(said, list) else [said]:
+        if not isinstance(one, dict) or ("stream_type" not in one and "st" not in one):
+            return []
+        kind = one.get("stream_type", one.get("st"))
+        level = float(one.get("level", one.get("lv", 0.0)) or 0.0)
+        code = str(one.get("code", one.get("cd", "")))
+        keys.append(FrameKey(str(one.get("type", one.get("ty"))), code, level, kind == "SNAPSHOT"))
+    return keys
