@@ -1,0 +1,1 @@
+"""References and harness loops in Cython, compiled on first use; see build.py."""

@@ -1,0 +1,13 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The least a fan-out can do: call each of a list, and call each of an array of C methods."""
+
+from cpython.object cimport PyObject
+from libc.stdlib cimport free, malloc
+
+
+def call_each(list callbacks, event, Py_ssize_t rounds):
+    """`rounds` times one call of each callback with the same event."""
+    cdef Py_ssize_t number
+    for number in range(rounds):
+        for callback in callbacks:
+            callback(event)
