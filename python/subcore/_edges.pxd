@@ -1,6 +1,7 @@
 # cython: language_level=3
 """C face of the counts per stream and their edges."""
 
+cimport cython
 from libc.stdint cimport int32_t
 
 from subcore._topics cimport STREAM_TOUCHED, TopicTable
@@ -10,6 +11,7 @@ cdef class StreamCounts(TopicTable):
     cdef void move_edges(self, int32_t** out) noexcept nogil
 
 
+@cython.nonecheck(False)
 cdef inline void touch(TopicTable table, int32_t stream) noexcept nogil:
     if not table.streams[stream].flags & STREAM_TOUCHED:
         table.streams[stream].flags |= STREAM_TOUCHED
@@ -17,6 +19,7 @@ cdef inline void touch(TopicTable table, int32_t stream) noexcept nogil:
         table.touched_count += 1
 
 
+@cython.nonecheck(False)
 cdef inline void count_in(TopicTable table, int32_t topic, int cls, bint paused) noexcept nogil:
     cdef int32_t stream = table.topic_rows[topic].stream
     if paused:
@@ -28,6 +31,7 @@ cdef inline void count_in(TopicTable table, int32_t topic, int cls, bint paused)
         touch(table, stream)
 
 
+@cython.nonecheck(False)
 cdef inline void count_out(TopicTable table, int32_t topic, int cls, bint paused) noexcept nogil:
     cdef int32_t stream = table.topic_rows[topic].stream
     if paused:

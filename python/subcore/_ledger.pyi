@@ -1,6 +1,6 @@
 """Who wants what: interests as a set of (component, topic), counted per stream."""
 
-from typing import final
+from typing import Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -9,14 +9,14 @@ from subcore._edges import StreamCounts
 
 @final
 class Ledger(StreamCounts):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         max_streams: int = 1_048_576,
         max_topics: int = 1_048_576,
         max_components: int = 65_536,
         *,
         seed: int = 0,
-    ) -> None: ...
+    ) -> Self: ...
     @property
     def component_count(self) -> int: ...
     @property

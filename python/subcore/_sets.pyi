@@ -1,6 +1,6 @@
 """Set algebra over sorted stream ids, packing into messages, and the difference between wish and wire."""
 
-from typing import final
+from typing import Self, final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ def pack(
 
 @final
 class WireSet:
-    def __init__(self, max_streams: int = 1_048_576) -> None: ...
+    def __new__(cls, max_streams: int = 1_048_576) -> Self: ...
     @property
     def len_target(self) -> int: ...
     @property

@@ -2,7 +2,9 @@
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class TopicTable:
     @property
     def stream_count(self) -> int: ...

@@ -48,7 +48,7 @@ cdef enum:
     EDGE_CHANGED = 3
     EDGE_KINDS = 4
     KIND_SHIFT = 28
-    STREAM_BITS = (1 << KIND_SHIFT) - 1     # the ledger allows 1 << 26 streams
+    STREAM_BITS = 0x0FFF_FFFF               # the ledger allows 1 << 26 streams
     AHEAD = 8                               # streams between a prefetch and its use
 
 
@@ -66,6 +66,7 @@ cdef inline int edge_of(const StreamRow* row, const TopicRow* topics, const Topi
 cdef class StreamCounts(TopicTable):
     """Counts per stream by class, and what changed since they were last taken."""
 
+    @cython.nonecheck(False)
     cdef void judge_touched(self, int32_t* counts) noexcept nogil:
         """Write the kind of edge beside each touched stream (ids leave the upper bits free), and count the kinds."""
         cdef int32_t i
@@ -82,6 +83,7 @@ cdef class StreamCounts(TopicTable):
             self.touched[i] = (self.touched[i] & STREAM_BITS) | (kind << KIND_SHIFT)
             counts[kind] += 1
 
+    @cython.nonecheck(False)
     cdef void move_edges(self, int32_t** out) noexcept nogil:
         """Tell the judged edges and make the present state the one taken."""
         cdef int32_t i, stream

@@ -35,9 +35,9 @@ cdef enum:
     NO_PAYLOAD = -1
     AHEAD = 24                    # interests between a prefetch and its use
     SMALLEST_ROOM = 8
-    LARGEST_STREAMS = 1 << 26
-    LARGEST_TOPICS = 1 << 28
-    LARGEST_COMPONENTS = 1 << 24
+    LARGEST_STREAMS = 67_108_864
+    LARGEST_TOPICS = 268_435_456
+    LARGEST_COMPONENTS = 16_777_216
 
 
 cdef inline int32_t topic_in(const Interest* cell) noexcept nogil:

@@ -21,8 +21,8 @@ cnp.import_array()
 
 cdef enum:
     SMALLEST_ROOM = 64
-    LARGEST_LIMIT = 1 << 28
-    DIFFERS = IN_TARGET | ON_WIRE
+    LARGEST_LIMIT = 268_435_456
+    DIFFERS = 3                   # IN_TARGET and ON_WIRE: where just one is set
 
 
 cdef inline const int32_t* ids_of(object array) noexcept:
@@ -232,12 +232,16 @@ cdef class WireSet:
             self.bits, self.room = bits, <int32_t>room
         return 0
 
+    @cython.nonecheck(False)
     cdef void commit(self, int32_t stream, uint8_t bits) noexcept nogil:
-        cdef uint8_t before = self.bits[stream]
-        self.target_count += (bits & IN_TARGET) - (before & IN_TARGET)
-        self.wire_count += ((bits & ON_WIRE) - (before & ON_WIRE)) // ON_WIRE
-        self.added_count += (bits & DIFFERS == IN_TARGET) - (before & DIFFERS == IN_TARGET)
-        self.removed_count += (bits & DIFFERS == ON_WIRE) - (before & DIFFERS == ON_WIRE)
+        """Make the bits of a stream `bits`, which differ from what they were."""
+        cdef int before = self.bits[stream]
+        cdef int old = before & DIFFERS
+        cdef int new = bits & DIFFERS
+        self.target_count = self.target_count + (new & IN_TARGET != 0) - (old & IN_TARGET != 0)
+        self.wire_count = self.wire_count + (new & ON_WIRE != 0) - (old & ON_WIRE != 0)
+        self.added_count = self.added_count + (new == IN_TARGET) - (old == IN_TARGET)
+        self.removed_count = self.removed_count + (new == ON_WIRE) - (old == ON_WIRE)
         self.bits[stream] = bits | LISTED
         if not before & LISTED:
             self.listed[self.listed_count] = stream
@@ -257,6 +261,7 @@ cdef class WireSet:
             self.forget_settled()
         return 0
 
+    @cython.nonecheck(False)
     cdef void forget_settled(self) noexcept nogil:
         cdef int32_t i, stream
         cdef int32_t kept = 0

@@ -5,6 +5,7 @@ Bounded; ids are reused with a new generation. The rows also carry what the ledg
 interest touches one line of topics and one of streams.
 """
 
+cimport cython
 from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int32_t, uint16_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
@@ -206,6 +207,7 @@ cdef class TopicTable:
         self.topic_rows, self.topic_extras, self.topic_room = rows, extras, <int32_t>room
         return 0
 
+    @cython.nonecheck(False)
     cdef int32_t commit_stream(self, uint64_t key) noexcept nogil:
         """A new stream, for which there is room; cannot fail."""
         cdef int32_t stream = self.free_stream
@@ -225,6 +227,7 @@ cdef class TopicTable:
         self.live_streams += 1
         return stream
 
+    @cython.nonecheck(False)
     cdef int32_t commit_topic(self, int32_t stream, int cut) noexcept nogil:
         """A new topic of a stream, for which there is room; cannot fail."""
         cdef int32_t topic = self.free_topic
@@ -242,6 +245,7 @@ cdef class TopicTable:
         self.live_topics += 1
         return topic
 
+    @cython.nonecheck(False)
     cdef void drop_topic(self, int32_t topic) noexcept nogil:
         """Free a topic that is already out of its stream's list."""
         self.topic_rows[topic].stream = -1
