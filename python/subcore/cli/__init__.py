@@ -9,7 +9,9 @@ import click
 
 import subcore
 
-COMMANDS: dict[str, str] = {}
+COMMANDS: dict[str, str] = {
+    "sim": "subcore.cli.sim",
+}
 """Name -> module whose `command` is the click command."""
 
 

@@ -9,6 +9,8 @@ one to three levels, so a full 30-level frame costs a join.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
+from functools import lru_cache
 
 from .markets import Market, tick_size
 from .numbers import double, fixed, plain
@@ -22,8 +24,25 @@ _UNIT_TEXT = {
 }
 
 
+_KEPT = 1 << 16
+
+
+@lru_cache(_KEPT)
 def _default_size(units: int) -> str:
     return plain(units) if units % 3 == 0 else fixed(units)
+
+
+_SPELL: dict[str, tuple[Callable[[int], str], Callable[[int], str]]] = {
+    "DEFAULT": (lru_cache(_KEPT)(double), _default_size),
+    "SIMPLE": (lru_cache(_KEPT)(plain), lru_cache(_KEPT)(double)),
+}
+"""Price and size spelling by style. Kept, because a level that moves up or down is spelled again unchanged."""
+
+
+def _rounded(size: int, digits: int) -> int:
+    """People order round amounts: only the leading digits stay."""
+    step: int = 10 ** max(0, len(str(size)) - digits)
+    return size // step * step
 
 
 class Book:
@@ -46,7 +65,7 @@ class Book:
         typical = self.market.typical_size
         size = int(typical * rng.paretovariate(1.2)) if rng.random() < 0.9 else typical * rng.randint(1, 400)
         if rng.random() < 0.25:
-            size = max(1, size // 1_000_000) * 1_000_000
+            size = _rounded(size, rng.randint(1, 3))
         return max(1, size)
 
     def _fill(self, rng: random.Random) -> None:
@@ -152,7 +171,7 @@ class Book:
             self._dirty[style] = set(range(DEPTH))
         dirty = self._dirty[style]
         if dirty:
-            spell_price, spell_size = (double, _default_size) if style == "DEFAULT" else (plain, double)
+            spell_price, spell_size = _SPELL[style]
             form = _UNIT_TEXT[style].format
             asks, bids = len(self.ask_prices), len(self.bid_prices)
             for i in dirty:
@@ -169,7 +188,7 @@ class Book:
         """As `units`, with orders summed into price steps of `level`: asks round up, bids down."""
         asks = self._grouped(self.ask_prices, self.ask_sizes, level, up=True)
         bids = self._grouped(self.bid_prices, self.bid_sizes, level, up=False)
-        spell_price, spell_size = (double, _default_size) if style == "DEFAULT" else (plain, double)
+        spell_price, spell_size = _SPELL[style]
         form = _UNIT_TEXT[style].format
         rows = []
         for i in range(depth):

@@ -18,7 +18,7 @@ from .numbers import decimal, double, fixed, fixed4, plain, scientific
 from .state import CANDLE_UNITS, Candle, MarketState, Trade
 
 __all__ = [
-    "FORMATS", "KEYS", "PUBLIC_TYPES", "candle_frame", "error_frame", "listing_frame", "orderbook_frame",
+    "FORMATS", "KEYS", "PUBLIC_TYPES", "candle_frame", "clock_texts", "error_frame", "listing_frame", "orderbook_frame",
     "status_frame",
     "style_of", "ticker_frame", "trade_frame", "wrap",
 ]  # fmt: skip
@@ -124,7 +124,7 @@ _E8 = 10**8
 
 
 @lru_cache(maxsize=4096)
-def _clock(second: int) -> tuple[str, str, str, str]:
+def clock_texts(second: int) -> tuple[str, str, str, str]:
     """(`yyyyMMdd`, `HHmmss`, `yyyy-MM-dd`, `HH:mm:ss`) of an epoch second, UTC."""
     when = time.gmtime(second)
     return (
@@ -156,8 +156,8 @@ def _ticker_change(style: str, price: int, before: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _ticker_year(style: str, high: int, low: int, day: int, caution: bool) -> str:
-    high_day = _clock((day - high // 7 % 300) * 86_400)[2]
-    low_day = _clock((day - low // 7 % 300 - 1) * 86_400)[2]
+    high_day = clock_texts((day - high // 7 % 300) * 86_400)[2]
+    low_day = clock_texts((day - low // 7 % 300 - 1) * 86_400)[2]
     warning = "CAUTION" if caution else "NONE"
     return _TICKER_YEAR[style] % (fixed4(high), high_day, fixed(low), low_day, "ACTIVE", "null", warning)
 
@@ -170,7 +170,7 @@ def spelling_variant(market: Market) -> int:
 def ticker_frame(state: MarketState, style: str, stream_type: str, timestamp_ms: int) -> bytes:
     """The day's figures as of the last trade."""
     trade, market = state.last_trade, state.market
-    date, clock, _, _ = _clock(trade.trade_ms // 1000)
+    date, clock, _, _ = clock_texts(trade.trade_ms // 1000)
     volume = state.ask_volume + state.bid_volume
     turnover_24h = state.turnover + state.day_before_turnover
     volume_24h = volume + state.day_before_volume
@@ -200,7 +200,7 @@ def ticker_frame(state: MarketState, style: str, stream_type: str, timestamp_ms:
 
 def trade_frame(code: str, trade: Trade, style: str, stream_type: str) -> bytes:
     """One fill."""
-    _, _, date, clock = _clock(trade.trade_ms // 1000)
+    _, _, date, clock = clock_texts(trade.trade_ms // 1000)
     change = trade.price - trade.previous_close
     if style == "DEFAULT":
         price, size, best_size = fixed(trade.price), fixed(trade.size), plain
@@ -240,8 +240,8 @@ def candle_frame(
     code: str, unit: str, candle: Candle, style: str, stream_type: str, timestamp_ms: int
 ) -> bytes:
     """One candle as it stands; nothing says whether it is finished."""
-    _, _, date, clock = _clock(candle.start_s)
-    _, _, kst_date, kst_clock = _clock(candle.start_s + 9 * 3600)
+    _, _, date, clock = clock_texts(candle.start_s)
+    _, _, kst_date, kst_clock = clock_texts(candle.start_s + 9 * 3600)
     turnover = f"{candle.turnover // _E16}.{candle.turnover % _E16:016d}"
     return (
         _CANDLE[style]

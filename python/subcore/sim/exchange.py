@@ -13,16 +13,18 @@ import heapq
 import random
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from .conditions import Conditions
 from .connection import BINARY, CLOSE, PING, PONG, Connection, Output, Subscription
+from .cycle import CyclingTraffic
 from .desk import Desk
+from .door import Door, Refusal
 from .durations import SECOND, Durations
 from .encode import PUBLIC_TYPES, error_frame, status_frame
 from .faults import Fault, Faults
-from .limits import ArrivalLog, Gate, Violation
+from .limits import ArrivalLog, Violation
 from .markets import Market, generate_markets, markets_for
 from .requests import Refused, Wanted, parse_request
 from .rest import MARKET_PATH, market_list
@@ -35,20 +37,6 @@ PATHS: dict[str, tuple[str, ...]] = {"/websocket/v1": PUBLIC_TYPES}
 """Paths that accept a WebSocket, and the types each serves."""
 HANDSHAKE_HEADERS = {"remaining-req": "group=websocket; min=300; sec=3", "limit-by-ip": "Yes"}
 """Sent with a 101, as captured; the numbers do not match the documented limits."""
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A connect that did not become a connection.
-
-    `kind`: `status` (an HTTP reply), `refuse` (TCP ends before any reply), `cut` (TCP ends inside the 101
-    reply),
-    `hang` (no reply while the client waits).
-    """
-
-    kind: str
-    status: int = 0
-    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -73,7 +61,8 @@ class Exchange:
     1.0 all
     books together make about 800 frames a second, at 125 about 100,000. `faults` are (seconds after the first
     use,
-    `Fault`); one without a time is in force from the start.
+    `Fault`); one without a time is in force from the start. `variety`: 0 computes every frame anew; n computes n a
+    stream and repeats them with fresh times and ids, which is several times cheaper; None decides by the rate.
     """
 
     def __init__(
@@ -84,6 +73,7 @@ class Exchange:
         rate: float = 1.0,
         markets: Iterable[str] | Iterable[Market] | None = None,
         rules: Rules | None = None,
+        variety: int | None = None,
     ) -> None:
         if rate <= 0:
             raise ValueError(f"rate must be positive, not {rate}")
@@ -103,15 +93,14 @@ class Exchange:
         self._now: int | None = None
         self._outputs: list[Output] = []
         self._next_id = 1
-        self._gates: dict[str, Gate] = {}
-        self._rest: dict[tuple[str, bool], ArrivalLog] = {}
         self._planned = [f if isinstance(f, tuple) else (0.0, f) for f in faults]
         self.conditions = Conditions(random.Random(f"faults {seed}"), self.fault_counts)
+        self._door = Door(self.rules, self.durations, self.conditions, self._record)
         chosen = _markets(markets, seed)
         self.markets: dict[str, Market] = {market.code: market for market in chosen}
         """Listed markets by code."""
         d = self.durations
-        self._traffic = Traffic(chosen, seed, rate, d, self._schedule, self._send_stream)
+        self._traffic = _traffic(variety, (chosen, seed, rate, d, self._schedule, self._send_stream))
         self._idle, self._error_to_close, self._up_every = (
             d.ns("idle"),
             d.ns("error_to_close"),
@@ -169,7 +158,7 @@ class Exchange:
         limit."""
         now = self._run(now)
         names = {name.lower() for name in headers or ()}
-        refusal = self._refusal(now, ip, path, origin="origin" in names)
+        refusal = self._door.connect(now, ip, known_path=path in PATHS, origin="origin" in names)
         if refusal is not None:
             self.stats.refused += 1
             return refusal
@@ -187,23 +176,6 @@ class Exchange:
         self._schedule(now + self._idle, self._check_idle, conn)
         return conn.id
 
-    def _refusal(self, now: int, ip: str, path: str, *, origin: bool) -> Refusal | None:
-        for kind in ("hang", "refuse", "cut"):
-            if self.conditions.first(kind, now):
-                return Refusal(kind)
-        if fault := self.conditions.first("status", now):
-            return _retry(fault.code or 429, fault.retry_after)
-        if path not in PATHS:
-            return Refusal("status", 404)
-        d = self.durations
-        gate = self._gates.get(ip)
-        if gate is None:
-            windows = (d.ns("connect_window"), d.ns("origin_window"), d.ns("block"))
-            gate = self._gates[ip] = Gate(ip, self.rules.connects, *windows)
-        verdict = gate.knock(now, origin=origin)
-        self._record(verdict.violations)
-        return _retry(verdict.status, verdict.retry_after_ns / SECOND) if verdict.status else None
-
     def get(
         self, now: int, target: str, ip: str = "127.0.0.1", headers: Mapping[str, str] | None = None
     ) -> tuple[int, dict[str, str], bytes]:
@@ -213,21 +185,10 @@ class Exchange:
         if path != MARKET_PATH:
             return 404, {}, b'{"error":{"name":404,"message":"no such page"}}'
         origin = any(name.lower() == "origin" for name in headers or ())
-        log = self._rest.get((ip, origin))
-        if log is None:
-            rule = (
-                ("rest-origin", 1, "origin_window")
-                if origin
-                else ("rest", self.rules.rest_requests, "connect_window")
-            )
-            log = self._rest[ip, origin] = ArrivalLog(((rule[0], rule[1], self.durations.ns(rule[2])),))
-        broken = log.arrive(now)
-        if broken:
-            self._record(tuple(Violation(now, None, ip, *each) for each in broken))
-            refusal = _retry(429, (log.room_at(now) - now) / SECOND)
-            return 429, refusal.headers, b'{"error":{"name":"too_many_requests"}}'
-        details = "is_details=true" in query.split("&")
-        body = market_list(self.markets.values(), details=details)
+        refusal = self._door.rest(now, ip, origin=origin)
+        if refusal is not None:
+            return refusal.status, refusal.headers, b'{"error":{"name":"too_many_requests"}}'
+        body = market_list(self.markets.values(), details="is_details=true" in query.split("&"))
         return 200, {"Content-Type": "application/json;charset=UTF-8"}, body
 
     def closed(self, conn_id: int, now: int) -> None:
@@ -426,13 +387,11 @@ class Exchange:
                     self._end(conn, kind, fault.code or (1001 if kind == "close" else 0), at)
 
 
-def _retry(status: int, seconds: float) -> Refusal:
-    """A refusal that tells the time to stay away, in whole seconds as HTTP has it (the exact time beside
-    it)."""
-    whole = max(1, -int(-seconds // 1))
-    return Refusal(
-        "status", status, {"Retry-After": str(whole), "X-Retry-After-Ms": str(max(1, round(seconds * 1000)))}
-    )
+def _traffic(variety: int | None, arguments: tuple[Any, ...]) -> Traffic:
+    """Frames are computed anew as long as a core can keep up: up to ten times the real venue."""
+    if variety is None:
+        variety = 32 if arguments[2] > 10 else 0
+    return CyclingTraffic(variety, *arguments) if variety else Traffic(*arguments)
 
 
 def _markets(markets: Iterable[str] | Iterable[Market] | None, seed: int) -> tuple[Market, ...]:

@@ -18,9 +18,9 @@ from .markets import Market
 from .requests import Wanted
 from .state import CANDLE_UNITS, Candle, MarketState, Trade
 
-__all__ = ["Feed", "Traffic"]
+__all__ = ["MS", "Feed", "Traffic"]
 
-_MS = 1_000_000
+MS = 1_000_000
 
 
 class Feed:
@@ -109,7 +109,7 @@ class Traffic:
             return None
         feed = self._awake(wanted.code, now)
         state = self._state(feed)
-        state.roll_day(now // _MS)
+        state.roll_day(now // MS)
         item: Any = state.last_trade if wanted.type == "trade" else None
         if wanted.type in CANDLE_UNITS:
             item = state.candle(wanted.type)
@@ -132,10 +132,10 @@ class Traffic:
     def _awake(self, code: str, now: int) -> Feed:
         feed = self.feeds[code]
         if feed.state is None:
-            feed.state = MarketState(feed.market, self.seed, now // _MS, self._frame_delay_ms)
+            feed.state = MarketState(feed.market, self.seed, now // MS, self._frame_delay_ms)
             feed.asleep_since = now
         elif not feed.subscribers and now > feed.asleep_since:
-            feed.state.catch_up(feed.asleep_since // _MS, now // _MS, self.rate)
+            feed.state.catch_up(feed.asleep_since // MS, now // MS, self.rate)
             feed.asleep_since = now
         return feed
 
@@ -155,7 +155,7 @@ class Traffic:
     def _tell_order(self, feed: Feed, now: int) -> None:
         """A taker's order moves trade, ticker, candles and book together."""
         state = self._state(feed)
-        told = state.taker_order(now // _MS)
+        told = state.taker_order(now // MS)
         feed.traded = True
         subscribers = feed.subscribers
         if "trade" in subscribers:
@@ -199,7 +199,7 @@ class Traffic:
         self._schedule_book(feed, self._next_book(feed, now))
 
     def _tell_book(self, feed: Feed, now: int) -> None:
-        self._state(feed).book_change(now // _MS, traded=feed.traded)
+        self._state(feed).book_change(now // MS, traded=feed.traded)
         feed.traded = False
         self._emit(feed, "orderbook", now, None)
 
@@ -252,5 +252,5 @@ class Traffic:
         elif wanted.type == "trade":
             frame = trade_frame(wanted.code, item, style, stream_type)
         else:
-            frame = candle_frame(wanted.code, wanted.type, item, style, stream_type, now // _MS)
+            frame = candle_frame(wanted.code, wanted.type, item, style, stream_type, now // MS)
         return wrap(frame, format)
