@@ -1,8 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The least a fan-out can do: call each of a list, and call each of an array of C methods."""
-
-from cpython.object cimport PyObject
-from libc.stdlib cimport free, malloc
+"""The least a fan-out to Python can do: call each of a list."""
 
 
 def call_each(list callbacks, event, Py_ssize_t rounds):
