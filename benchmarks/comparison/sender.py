@@ -1,0 +1,148 @@
+"""The other end of the socket rows: a child process on another core that sends prepared frames in bursts.
+
+Run as a script it is the child. It takes one order a line from standard input and serves one connection for each:
+handshake, the client's first message where the order says so, a pause in which the client notes its CPU time,
+the frames, and after them one frame of the market END, by which every client knows that it has seen all.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from comparison.frames import SYMBOLS, frames, renamed
+
+__all__ = ["END", "Order", "Sender"]
+
+END = "KRW-END"
+START_DELAY = 0.12
+_CLOSE = b"\x88\x02\x03\xe8"
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the next connection gets. `waits`: the client sends a request first. A burst is one send, then a
+    pause."""
+
+    kind: str
+    style: str
+    count: int
+    waits: bool
+    burst: int = 512
+    pause_ms: float = 2.0
+
+
+class Sender:
+    """The child, from the client's side."""
+
+    def __init__(self) -> None:
+        cores = _other_cores()
+        self._child = subprocess.Popen(
+            [sys.executable, __file__, *map(str, cores)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None
+        self.url = f"ws://127.0.0.1:{int(self._child.stdout.readline())}/websocket/v1"
+
+    def order(self, order: Order) -> None:
+        """To be given before the client connects."""
+        assert self._child.stdin is not None
+        self._child.stdin.write(json.dumps(asdict(order)) + "\n")
+        self._child.stdin.flush()
+
+    def close(self) -> None:
+        """Ends the child."""
+        self._child.kill()
+        self._child.communicate()
+
+
+def _other_cores() -> list[int]:
+    """Cores that this process may use and does not; its own where there is no other."""
+    if not hasattr(os, "sched_getaffinity"):
+        return []
+    mine = os.sched_getaffinity(0)
+    return sorted(set(range(os.cpu_count() or 1)) - mine) or sorted(mine)
+
+
+def _wire(payload: bytes) -> bytes:
+    """A binary frame as servers send it."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x82, size)) + payload
+    if size < 65_536:
+        return struct.pack(">BBH", 0x82, 126, size) + payload
+    return struct.pack(">BBQ", 0x82, 127, size) + payload
+
+
+def _bursts(order: Order) -> list[bytes]:
+    """The order's frames as bytes to send at once each; the first of each market says SNAPSHOT."""
+    made = frames(order.kind, order.style)
+    first = [frame.replace(b"REALTIME", b"SNAPSHOT") for frame in made[:SYMBOLS]]
+    wires, opening = [_wire(frame) for frame in made], [_wire(frame) for frame in first]
+    queue = [(opening if index < SYMBOLS else wires)[index % len(wires)] for index in range(order.count)]
+    queue.append(_wire(renamed(first[0], END)))
+    return [b"".join(queue[start : start + order.burst]) for start in range(0, len(queue), order.burst)]
+
+
+def _shake_hands(connection: socket.socket) -> bytes:
+    """Answers the upgrade request; returns what came after it."""
+    request = b""
+    while b"\r\n\r\n" not in request:
+        request += connection.recv(4096)
+    head, _, rest = request.partition(b"\r\n\r\n")
+    headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    key = next(value for name, value in headers.items() if name.lower() == b"sec-websocket-key")
+    accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
+    connection.sendall(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
+        + accept + b"\r\n\r\n"
+    )  # fmt: skip
+    return rest
+
+
+def _serve(connection: socket.socket, order: Order, bursts: list[bytes]) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if not _shake_hands(connection) and order.waits:
+        connection.recv(65_536)
+    time.sleep(START_DELAY)
+    for burst in bursts:
+        connection.sendall(burst)
+        time.sleep(order.pause_ms / 1000)
+    while (received := connection.recv(65_536)) and received[0] != _CLOSE[0]:
+        pass
+    connection.sendall(_CLOSE)
+
+
+def main() -> None:
+    """The child: prints its port, then serves order after order."""
+    if cores := {int(core) for core in sys.argv[1:]}:
+        os.sched_setaffinity(0, cores)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1)
+    print(listening.getsockname()[1], flush=True)
+    for line in sys.stdin:
+        order = Order(**json.loads(line))
+        bursts = _bursts(order)
+        connection, _ = listening.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(30)
+            _serve(connection, order, bursts)
+
+
+if __name__ == "__main__":
+    main()
