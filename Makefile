@@ -36,6 +36,14 @@ lint: build      ## ruff and cython-lint
 types: build     ## mypy and stubtest
 	@bash .ci/steps/25-types.sh
 
+BENCH_ARGS :=
+bench: build     ## one table of ratios against other libraries and the plain manager (minutes; gates nothing)
+	@printf '==> installing what is compared with\n'
+	@SUBCORE_NO_EXTENSIONS=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --editable ".[bench]"
+	@for library in cryptofeed ccxt; do $(BIN)/python -m pip show --quiet $$library 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $$library || true; done
+	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
+
 instructions: build ## instruction counts against the committed ones
 	@$(BIN)/python scripts/instruction_gate.py
 
