@@ -48,7 +48,8 @@ HOW = """\
 $ make bench                                            # everything, some minutes; no gate anywhere reads it
 $ make bench BENCH_ARGS="--quick"                       # rough, under a minute
 $ make bench BENCH_ARGS="--only ticker --rounds 5"      # some groups; --list names them
-$ make bench BENCH_ARGS="--json build/compare.json" && .venv/bin/python scripts/make_performance_doc.py build/compare.json
+$ make bench BENCH_ARGS="--json build/compare.json"     # then this page is made of it:
+$ .venv/bin/python scripts/make_performance_doc.py build/compare.json
 ```
 
 What gates in CI are instruction counts (`make instructions`), which do not depend on what else a machine does.

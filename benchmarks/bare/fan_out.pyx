@@ -4,7 +4,7 @@
 
 def call_each(list callbacks, event, Py_ssize_t rounds):
     """`rounds` times one call of each callback with the same event."""
-    cdef Py_ssize_t number
-    for number in range(rounds):
+    cdef Py_ssize_t _round
+    for _round in range(rounds):
         for callback in callbacks:
             callback(event)

@@ -15,17 +15,17 @@ cdef class NothingStrategy(StrategyAbi1):
 
 def fan_out(Router router, int32_t stream, Event event, Py_ssize_t rounds):
     """`rounds` frames with the event's content to the stream's sinks."""
-    cdef Py_ssize_t number
+    cdef Py_ssize_t _round
     cdef const Record* record = record_of(event)
     cdef str venue = event.venue, channel = event.channel, symbol = event.symbol
-    for number in range(rounds):
+    for _round in range(rounds):
         router.fan_out(stream, record, venue, channel, symbol, NULL)
 
 
 def call_strategies(list strategies, Event event, Py_ssize_t rounds):
     """`rounds` calls of each strategy's method for tickers."""
-    cdef Py_ssize_t number
+    cdef Py_ssize_t _round
     cdef const Record* record = record_of(event)
-    for number in range(rounds):
+    for _round in range(rounds):
         for strategy in strategies:
             (<StrategyAbi1>strategy).on_ticker(&record.ticker)
