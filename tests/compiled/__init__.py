@@ -37,7 +37,7 @@ setup(
 
 
 def compiled(name: str) -> ModuleType:
-    """Import tests/compiled/<name>.pyx, compiled outside the source tree if anything it is made of is newer."""
+    """Import tests/compiled/<name>.pyx, compiled outside the source tree if it is not up to date."""
     source = HERE / f"{name}.pyx"
     package = Path(subcore.__file__).resolve().parent
     target = ROOT / "build" / f"compiled-{sys.implementation.cache_tag}"

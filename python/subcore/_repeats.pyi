@@ -1,0 +1,1 @@
+"""Whether a snapshot repeats what its stream has said before; used from Cython only."""

@@ -1,0 +1,41 @@
+/* Hash of what an event says, fast enough to be taken of every event: four lanes of words, texts without their tails.
+ *
+ * Equal contents have equal hashes; unequal ones differ but for chance (64 bits, seeded per process).
+ */
+#ifndef SUBCORE_CONTENT_H
+#define SUBCORE_CONTENT_H
+
+#include "_hash.h"
+
+/* `count` 8-byte words. */
+static inline uint64_t subcore_hash_words(const char *at, size_t count, uint64_t seed) {
+    uint64_t a = seed ^ SUBCORE_K0, b = seed ^ SUBCORE_K1, c = seed ^ SUBCORE_K2, d = seed + count;
+    for (; count >= 8; count -= 8, at += 64) {
+        a = subcore_fold(subcore_load64(at) ^ a, subcore_load64(at + 8) ^ SUBCORE_K0);
+        b = subcore_fold(subcore_load64(at + 16) ^ b, subcore_load64(at + 24) ^ SUBCORE_K1);
+        c = subcore_fold(subcore_load64(at + 32) ^ c, subcore_load64(at + 40) ^ SUBCORE_K2);
+        d = subcore_fold(subcore_load64(at + 48) ^ d, subcore_load64(at + 56) ^ SUBCORE_K0);
+    }
+    for (; count >= 2; count -= 2, at += 16) {
+        d = subcore_fold(subcore_load64(at) ^ d, subcore_load64(at + 8) ^ SUBCORE_K1);
+    }
+    if (count) {
+        d = subcore_fold(subcore_load64(at) ^ d, SUBCORE_K2);
+    }
+    return subcore_fold(a ^ subcore_fold(b, SUBCORE_K1), c ^ subcore_fold(d, SUBCORE_K2));
+}
+
+/* A text held in 16 bytes, size first; what lies behind its end is left from earlier texts and does not count. */
+static inline uint64_t subcore_hash_text16(const char *at, uint64_t seed) {
+    unsigned size = (unsigned char)at[0] < 15 ? (unsigned char)at[0] : 15;
+    uint64_t low = subcore_load64(at), high = subcore_load64(at + 8);
+    if (size < 8) {
+        low &= ~UINT64_C(0) >> (56 - 8 * size);
+        high = 0;
+    } else {
+        high &= ~UINT64_C(0) >> (120 - 8 * size);
+    }
+    return subcore_fold(low ^ seed, high ^ SUBCORE_K2);
+}
+
+#endif

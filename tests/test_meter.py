@@ -1,0 +1,405 @@
+"""Meter: counters against a plain recount, repeats against dicts, evidence against a list, memory as told."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from collections import defaultdict, deque
+from typing import Any
+
+import numpy as np
+import pytest
+from compiled import compiled
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
+from subcore._histogram import Histogram
+from subcore._meter import Meter
+from subcore.errors import CapacityError
+
+feed = compiled("meter_feed").feed
+judge = compiled("meter_feed").judge
+lose = compiled("meter_feed").lose
+
+HEAD = {"venue": "v", "symbol": "A"}
+SECOND = 1_000_000_000
+EXAMPLES = settings(max_examples=80, deadline=None)
+
+
+def ticker(receive: int = 0, exchange: int | None = None, snapshot: bool = False, **values: Any) -> Ticker:
+    return Ticker(
+        **HEAD,
+        channel="ticker",
+        receive_time_ns=receive,
+        exchange_time_ns=exchange,
+        is_snapshot=snapshot,
+        **values,
+    )
+
+
+def trade(id: int | str | None, snapshot: bool = False) -> Trade:
+    return Trade(**HEAD, channel="trade", id=id, is_snapshot=snapshot)
+
+
+# Counters.
+
+FRAMES = st.lists(
+    st.tuples(
+        st.integers(0, 3),  # link
+        st.integers(-1, 9),  # stream
+        st.integers(0, 4),  # channel, one beyond what there is
+        st.integers(0, 10**13),  # receive
+        st.none() | st.integers(-(10**13), 2 * 10**13),  # exchange
+        st.booleans(),  # snapshot
+        st.integers(0, 5000),  # size
+    ),
+    max_size=60,
+)
+
+
+def recount(frames: list[tuple[Any, ...]]) -> dict[str, Any]:
+    out: dict[str, Any] = {"frames": len(frames), "bytes": sum(f[6] for f in frames)}
+    out["snapshots"] = sum(f[5] for f in frames)
+    delays = [f[3] - f[4] for f in frames if f[4] is not None and not f[5]]
+    out["skewed"] = sum(d < 0 for d in delays)
+    out["delays"] = [d for d in delays if d >= 0]
+    out["last_receive_ns"] = frames[-1][3] if frames else 0
+    out["last_exchange_ns"] = next((f[4] for f in reversed(frames) if f[4] is not None), 0)
+    out["last_delay_ns"] = delays[-1] if delays else 0
+    out["worst_delay_ns"] = max(out["delays"], default=0)
+    return out
+
+
+def histogram_of(values: list[int]) -> list[int]:
+    histogram = Histogram()
+    histogram.add_many(np.array(values, np.int64))
+    return histogram.to_numpy()[1].tolist()
+
+
+@EXAMPLES
+@given(FRAMES)
+def test_counts_are_a_recount(frames: list[tuple[Any, ...]]) -> None:
+    meter = Meter(4)
+    meter.enable_histogram(3)
+    for link, stream, channel, receive, exchange, snapshot, size in frames:
+        assert not feed(meter, ticker(receive, exchange, snapshot), link, stream, channel, size)
+    for place, figures in ((0, meter.link), (2, meter.channel)):
+        for number in range(5):
+            wanted = recount([f for f in frames if f[place] == number])
+            if place == 2 and number == 4:
+                wanted = recount([])
+            found = figures(number)
+            assert found.delays.to_numpy()[1].tolist() == histogram_of(wanted["delays"])
+            for name in ("frames", "bytes", "snapshots", "skewed", "last_receive_ns"):
+                assert getattr(found, name) == wanted[name], name
+    known = [f for f in frames if f[2] < 4]
+    assert meter.total().frames == len(known)
+    assert meter.total().delays.to_numpy()[1].tolist() == histogram_of(recount(known)["delays"])
+    rows = meter.streams()
+    for stream in range(10):
+        wanted = recount([f for f in frames if f[1] == stream])
+        for name in rows.dtype.names if stream < len(rows) else ():
+            if name in wanted:
+                assert rows[stream][name] == wanted[name], (stream, name)
+    assert meter.histogram(3).to_numpy()[1].tolist() == histogram_of(  # type: ignore[union-attr]
+        recount([f for f in frames if f[1] == 3])["delays"]
+    )
+    assert meter.histogram(4) is None
+    assert meter.link_activity(0) == (meter.link(0).last_receive_ns, meter.link(0).frames)
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(st.integers(0, 10 * SECOND), st.booleans()), max_size=30))
+def test_interval_is_an_average_between_live_frames(steps: list[tuple[int, bool]]) -> None:
+    meter, now, average, last = Meter(1), SECOND, 0.0, None
+    for step, snapshot in steps:
+        now += step
+        feed(meter, ticker(now, snapshot=snapshot))
+        if not snapshot and last is not None:
+            average = step if average == 0 else average + (step - average) / 16
+        last = None if snapshot else now
+    assert (meter.streams()["interval_ns"][0] if steps else 0) == pytest.approx(average)
+
+
+def test_hostile_exchange_times() -> None:
+    meter = Meter(1)
+    feed(meter, ticker(2**62, -(2**63) + 1))
+    feed(meter, ticker(-(2**62), 2**63 - 1))
+    assert meter.total().skewed == 1
+    assert meter.total().delays.max == 2**63 - 1
+
+
+def test_rows_are_copies_that_cannot_be_written() -> None:
+    meter = Meter(1)
+    feed(meter, ticker(5), stream=2)
+    rows = meter.streams()
+    feed(meter, ticker(6), stream=2)
+    assert rows["frames"].tolist() == [0, 0, 1]
+    with pytest.raises(ValueError, match="read-only"):
+        rows["frames"][0] = 1
+
+
+def test_losses() -> None:
+    meter = Meter(1)
+    lose(meter, 3, 5)
+    meter.add_losses(3)
+    assert meter.streams()["losses"].tolist() == [0, 0, 0, 6]
+
+
+def test_bounds() -> None:
+    meter = Meter(1, max_streams=4)
+    feed(meter, ticker(1), stream=4)
+    feed(meter, ticker(1), stream=2**31 - 1, link=5000)
+    assert judge(meter, ticker(1), stream=4) == (False, False)
+    assert judge(meter, ticker(1), stream=-1) == (False, False)
+    assert meter.uncounted_frames == 2
+    assert meter.total().frames == 2
+    assert meter.link(5000).frames == meter.link(-1).frames == meter.channel(-1).frames == 0
+    for call in (meter.enable_histogram, meter.add_losses, lambda s: meter.await_evidence(0, [1, s])):
+        for stream in (-1, 4):
+            with pytest.raises(CapacityError):
+                call(stream)
+    assert meter.awaiting == 0
+    meter.reset_streams([-1, 3, 4, 2**31 - 1])
+    meter.disable_histogram(77)
+    for wrong in ({"channels": -1}, {"channels": 65_537}, {"channels": 1, "max_streams": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            Meter(**wrong)
+
+
+# Repeats.
+
+STATES = st.builds(
+    ticker,
+    exchange=st.sampled_from([None, 1, 2]),
+    receive=st.integers(0, 3),
+    snapshot=st.booleans(),
+    price=st.sampled_from([None, 1.0, 2.0]),
+    low_52w=st.sampled_from([None, 3.0]),
+    change=st.sampled_from([None, "RISE", "FALL", "RISING"]),
+    side=st.sampled_from([None, 1, 2]),
+) | st.builds(
+    lambda **values: Orderbook(**HEAD, channel="orderbook", **values),
+    exchange_time_ns=st.sampled_from([1, 2]),
+    is_snapshot=st.booleans(),
+    bids=st.lists(st.tuples(st.sampled_from([1.0, 2.0]), st.just(1.0)), max_size=3),
+    asks=st.lists(st.tuples(st.sampled_from([1.0, 2.0]), st.just(1.0)), max_size=3),
+    total_bid_size=st.sampled_from([None, 1.0]),
+)
+
+
+def content(event: Event) -> tuple[Any, ...]:
+    told = event.to_dict()
+    for name in ("receive_time_ns", "is_snapshot", "is_realtime", "is_image"):
+        del told[name]
+    return repr(told), type(event)
+
+
+@EXAMPLES
+@given(st.lists(st.tuples(st.integers(0, 2), STATES, st.integers(0, 255)), max_size=60))
+def test_state_repeats_are_a_dict(events: list[tuple[int, Event, int]]) -> None:
+    meter, last = Meter(1), {}
+    repeats = 0
+    for stream, event, stale in events:
+        wanted = event.is_snapshot and last.get(stream) == content(event)
+        assert judge(meter, event, stream, stale=stale) == (wanted, False)
+        last[stream] = content(event)
+        repeats += wanted
+    assert meter.total().repeats == repeats == meter.streams()["repeats"].sum()
+
+
+@EXAMPLES
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 1), st.none() | st.integers(-2, 90) | st.sampled_from(["a", "b"]), st.booleans()
+        ),
+        max_size=250,
+    ),
+    st.integers(0, 200),
+)
+def test_trade_repeats_are_a_deque(events: list[tuple[int, Any, bool]], run: int) -> None:
+    meter = Meter(1)
+    seen: dict[int, deque[Any]] = defaultdict(lambda: deque(maxlen=64))
+    gaps = 0
+    for stream, id, snapshot in [*((0, 1000 + i, False) for i in range(run)), *events]:
+        known = seen[stream]
+        repeat = snapshot and id is not None and (id in known)
+        gap = snapshot and id is not None and not repeat and len(known) > 0
+        assert judge(meter, trade(id, snapshot), stream) == (repeat, gap)
+        if id is not None and not repeat:
+            known.append(id)
+        gaps += gap
+    assert meter.streams()["gaps"].sum() == gaps
+
+
+def test_every_value_of_a_state_counts() -> None:
+    rng = random.Random(5)
+    for cls in (Ticker, Orderbook, Candle):
+        base = {**HEAD, "channel": "c", "is_snapshot": True, "exchange_time_ns": 5}
+        docs = {name: vars(cls)[name].__doc__ or "" for name in vars(cls)}
+        for name, doc in docs.items():
+            other: Any = {"float": rng.random(), "int": 7, "str": "x", "bool": True, "Side": 2}.get(
+                doc.split(" |")[0]
+            )
+            if other is None or "| None: " not in doc or name in ("best_bid", "best_ask"):
+                continue
+            meter = Meter(1)
+            assert judge(meter, cls(**base)) == (False, False)
+            assert judge(meter, cls(**base, **{name: other})) == (False, False), name
+            assert judge(meter, cls(**base, **{name: other})) == (True, False), name
+
+
+def test_orders_and_balances_are_never_repeats() -> None:
+    meter = Meter(1)
+    for event in (
+        Order(**HEAD, channel="o", is_snapshot=True),
+        Asset(venue="v", channel="a", is_snapshot=True),
+    ):
+        assert [judge(meter, event) for _ in range(3)] == 3 * [(False, False)]
+
+
+def test_live_events_are_never_repeats() -> None:
+    meter = Meter(1)
+    for event in (ticker(price=1), trade(5)):
+        assert [judge(meter, event, stream=event.channel == "trade") for _ in range(3)] == 3 * [
+            (False, False)
+        ]
+
+
+# Evidence.
+
+
+def taken(meter: Meter) -> list[tuple[int, list[int], int]]:
+    return [(link, streams.tolist(), time) for link, streams, time in meter.take_evidence()]
+
+
+def test_first_fitting_frame_is_evidence_once() -> None:
+    meter = Meter(1)
+    meter.await_evidence(2, np.array([4, 5], np.int32), 100)
+    assert meter.awaiting == 2
+    assert not feed(meter, ticker(99), link=2, stream=4)  # too early for a live one
+    assert not feed(meter, ticker(200, snapshot=True), link=1, stream=4)  # another link
+    assert not feed(meter, ticker(200), link=2, stream=6)  # not awaited
+    assert feed(meter, ticker(50, snapshot=True), link=2, stream=4)
+    assert not feed(meter, ticker(60, snapshot=True), link=2, stream=4)
+    assert feed(meter, ticker(100), link=2, stream=5)
+    assert meter.awaiting == 0
+    assert taken(meter) == [(2, [4, 5], 100)]
+    assert taken(meter) == []
+
+
+def test_awaiting_anew_forgets_what_was_not_taken() -> None:
+    meter = Meter(1)
+    meter.await_evidence(0, [1, 2])
+    feed(meter, ticker(5), stream=1)
+    feed(meter, ticker(6), stream=2)
+    meter.await_evidence(1, [1, 1])
+    assert meter.awaiting == 1
+    assert taken(meter) == [(0, [2], 6)]
+    assert not feed(meter, ticker(7), link=0, stream=1)
+    assert feed(meter, ticker(8), link=1, stream=1)
+    meter.reset_streams([1])
+    assert taken(meter) == []
+    meter.await_evidence(1, [1])
+    meter.reset_streams([1])
+    assert meter.awaiting == 0
+    assert not feed(meter, ticker(9), link=1, stream=1)
+
+
+class EvidenceMachine(RuleBasedStateMachine):
+    """Against a dict of what is awaited and a list of what was proven."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meter = Meter(1)
+        self.awaited: dict[int, tuple[int, int]] = {}
+        self.proven: list[tuple[int, int, int]] = []
+
+    @rule(link=st.integers(0, 2), streams=st.lists(st.integers(0, 40), max_size=20), at=st.integers(0, 9))
+    def wait(self, link: int, streams: list[int], at: int) -> None:
+        self.meter.await_evidence(link, streams, at)
+        self.awaited |= dict.fromkeys(streams, (link, at))
+        self.proven = [proof for proof in self.proven if proof[1] not in streams]
+
+    @rule(link=st.integers(0, 2), stream=st.integers(0, 40), now=st.integers(0, 9), snapshot=st.booleans())
+    def frame(self, link: int, stream: int, now: int, snapshot: bool) -> None:
+        wanted = self.awaited.get(stream)
+        proves = wanted is not None and wanted[0] == link and (snapshot or now >= wanted[1])
+        assert feed(self.meter, ticker(now, snapshot=snapshot), link, stream) == proves
+        if proves:
+            del self.awaited[stream]
+            self.proven.append((link, stream, now))
+
+    @rule(streams=st.lists(st.integers(0, 50), max_size=5))
+    def reset(self, streams: list[int]) -> None:
+        self.meter.reset_streams(streams)
+        for stream in streams:
+            self.awaited.pop(stream, None)
+        self.proven = [proof for proof in self.proven if proof[1] not in streams]
+
+    @rule()
+    def take(self) -> None:
+        wanted: dict[int, tuple[list[int], int]] = {}
+        for link, stream, now in self.proven:
+            wanted[link] = ([*wanted.get(link, ([], 0))[0], stream], now)
+        assert taken(self.meter) == [(link, *rest) for link, rest in wanted.items()]
+        self.proven = []
+
+    @invariant()
+    def awaits_the_same(self) -> None:
+        assert self.meter.awaiting == len(self.awaited)
+
+
+TestEvidenceMachine = EvidenceMachine.TestCase
+TestEvidenceMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+# Memory.
+
+
+def use(meter: Meter, streams: int) -> None:
+    for stream in range(streams):
+        feed(meter, TICKER, stream % 5, stream, stream % 3)
+        for id in range(stream % 70):
+            judge(meter, TRADES[id], stream, 1)
+    meter.enable_histogram(0)
+    meter.await_evidence(1, range(streams))
+
+
+TICKER = ticker(5, 3)
+TRADES = [trade(id) for id in range(70)]
+
+
+def test_bytes_are_what_is_said_and_leave_nothing() -> None:
+    use(Meter(3, seed=1), 300)
+    tracemalloc.start()
+    try:
+        base = tracemalloc.get_traced_memory()[0]
+        meter = Meter(3, seed=1)
+        use(meter, 300)
+        traced = tracemalloc.get_traced_memory()[0] - base
+        said = meter.nbytes
+        del meter
+        left = tracemalloc.get_traced_memory()[0] - base
+    finally:
+        tracemalloc.stop()
+    assert said <= traced <= said + 1500
+    assert left < 1500
+
+
+def test_churn_of_one_stream_grows_nothing() -> None:
+    meter = Meter(3)
+
+    def churn() -> None:
+        use(meter, 40)
+        meter.take_evidence()
+        meter.reset_streams(range(40))
+
+    churn()
+    before = meter.nbytes
+    for _ in range(50):
+        churn()
+    assert meter.nbytes == before
+    assert not meter.streams()["frames"].any()
