@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from typing import Any
@@ -71,7 +72,9 @@ def command(
     try:
         asyncio.run(_serve(server, seconds, as_json))
     except OSError as error:
-        raise click.ClickException(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
+        raise click.ClickException(
+            f"cannot listen on {host}:{port}: {os.strerror(error.errno or 0) if error.errno else error}"
+        ) from None
     _summary(server, as_json)
 
 

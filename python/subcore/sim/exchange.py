@@ -268,12 +268,7 @@ class Exchange:
         broken = conn.log.arrive(now)
         if not broken:
             return False
-        self._record(
-            tuple(
-                Violation(now, conn.id, conn.ip, name, count, limit, window)
-                for name, count, limit, window in broken
-            )
-        )
+        self._record(tuple(Violation(now, conn.id, conn.ip, *each) for each in broken))
         if self.rules.over_limit == "ignore":
             return False
         if not conn.closing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 __all__ = ["KINDS", "Fault", "FaultSpecError", "Faults"]
@@ -59,12 +60,11 @@ class Fault:
             raise FaultSpecError("a silent stream needs channel= and symbol=")
         if self.kind in ("error", "delist") and not self.symbol:
             raise FaultSpecError(f"{self.kind} needs symbol=")
-        if self.count < 1 or self.lag < 0 or not 0 <= self.probability <= 1 or self.retry_after < 0:
-            raise FaultSpecError(
-                "count must be at least 1, lag and retry_after not negative, probability in 0..1"
-            )
-        if self.seconds is not None and self.seconds < 0:
-            raise FaultSpecError("seconds must not be negative")
+        times = (self.lag, self.retry_after, self.probability, 0.0 if self.seconds is None else self.seconds)
+        if not all(math.isfinite(value) for value in times):
+            raise FaultSpecError("times and probability must be finite numbers")
+        if self.count < 1 or min(times) < 0 or self.probability > 1:
+            raise FaultSpecError("count must be at least 1, probability within 0..1, times not negative")
 
     @property
     def lasts(self) -> bool:
@@ -95,7 +95,11 @@ class Fault:
         try:
             start = float(when) if at else 0.0
         except ValueError:
-            raise FaultSpecError(f"{when!r} after @ in fault {text!r} is not a number of seconds") from None
+            start = math.nan
+        if not math.isfinite(start):
+            raise FaultSpecError(f"{when!r} after @ in fault {text!r} is not a number of seconds")
+        if start < 0:
+            raise FaultSpecError(f"the time after @ in fault {text!r} must not be negative")
         return start, cls(kind, **values)  # type: ignore[arg-type]
 
 

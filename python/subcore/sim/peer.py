@@ -95,12 +95,10 @@ class Peer(WSListener):
         self.end()
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if self.conn is None:
-            return
         opcode = frame.msg_type.value
-        if self._closing:
-            if opcode == CLOSE:
-                self.end()
+        if self._closing and opcode == CLOSE:
+            self.end()
+        if self._closing or self.conn is None:
             return
         if frame.rsv1 or frame.rsv2 or frame.rsv3:
             self._fail(1002)
@@ -135,9 +133,13 @@ class Peer(WSListener):
             self._server.wake()
 
     def _fail(self, code: int) -> None:
-        """A breach of the WebSocket protocol itself."""
-        self.write(close_frame(code))
-        self.end()
+        """A breach of the WebSocket protocol itself. Reading goes on for a while: unread bytes would turn the end
+        into a reset that overtakes the close frame."""
+        if self.conn is not None:
+            self._server.by_conn.pop(self.conn, None)
+            self._server.exchange.closed(self.conn, self._server.clock())
+            self.conn = None
+        self._say_goodbye(code)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._server.peers.discard(self)
@@ -180,13 +182,17 @@ class Peer(WSListener):
             self.reset()
         elif output.kind == "drop":
             self.end()
-        else:
+        elif self._client_closed:
             self.write(close_frame(output.code))
-            self._closing = True
-            if self._client_closed:
-                self.end()
-                return
-            asyncio.get_running_loop().call_later(_CLOSE_GRACE, self.end)
+            self.end()
+        else:
+            self._say_goodbye(output.code)
+
+    def _say_goodbye(self, code: int) -> None:
+        """A close frame; the TCP end follows the client's own close, or comes after a grace."""
+        self.write(close_frame(code))
+        self._closing = True
+        asyncio.get_running_loop().call_later(_CLOSE_GRACE, self.end)
 
     def _next_waiting(self) -> None:
         """Dribble one output after another; what is not to be dribbled goes out whole."""

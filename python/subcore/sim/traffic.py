@@ -101,7 +101,9 @@ class Traffic:
 
     def delist(self, code: str) -> None:
         """The market is no more."""
-        self.feeds.pop(code, None)
+        feed = self.feeds.pop(code, None)
+        if feed is not None:
+            feed.subscribers.clear()
 
     def snapshot(self, wanted: Wanted, format: str, now: int) -> bytes | None:
         """The stream's SNAPSHOT frame, or None for a market that is no more."""

@@ -1,0 +1,77 @@
+"""`subcore sim` as a user meets it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+from subcore.cli import main
+from ws_client import Client
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", "from subcore.cli import main; main()", "sim", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_it_serves_and_ends_with_a_summary_on_ctrl_c() -> None:
+    process = start("--json", "--fault", "mute_pong", "--speedup", "20")
+    assert process.stdout is not None
+    with process:
+        url = json.loads(process.stdout.readline())["url"]
+        with Client(url) as client:
+            client.ask("ticker", ["KRW-BTC"])
+            assert client.json()["code"] == "KRW-BTC"
+            client.send(b"", 9)
+            client.frames_for(0.2)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=10)
+    summary = json.loads(out)
+    assert process.returncode == 0
+    assert not err
+    assert (summary["connects"], summary["messages"], summary["violations"]) == (1, 1, 0)
+    assert summary["frames"] >= 1
+    assert summary["faults"] == {"mute_pong": 1}
+
+
+def test_plain_output_names_url_and_totals() -> None:
+    result = CliRunner().invoke(main, ["sim", "--seconds", "0.1"])
+    assert result.exit_code == 0
+    first, *rest = result.output.splitlines()
+    assert first.startswith("ws://127.0.0.1:")
+    assert [line.split()[0] for line in rest] == ["connections", "messages", "violations", "frames"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--fault", "nope"], "no fault named 'nope'"),
+        (["--port", "99999"], "99999"),
+        (["--rate", "0"], "rate"),
+        (["--speedup", "-1"], "speedup"),
+        (["--over-limit", "shout"], "shout"),
+    ],
+)
+def test_bad_input_gives_one_clear_line(arguments: list[str], says: str) -> None:
+    result = CliRunner().invoke(main, ["sim", *arguments])
+    assert result.exit_code == 2
+    assert says in result.output.splitlines()[-1]
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(main, ["sim", "--port", str(port)])
+    assert result.exit_code == 1
+    assert result.output == f"Error: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+
+
+def test_help_lists_the_command() -> None:
+    result = CliRunner().invoke(main, ["--help"])
+    assert "sim " in result.output
+    assert CliRunner().invoke(main, ["nope"]).exit_code == 2
