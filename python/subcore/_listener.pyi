@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from picows import WSFrame, WSListener, WSTransport
+
 from subcore._receiver import Receiver
 
 PICOWS_FROM: tuple[int, int, int]

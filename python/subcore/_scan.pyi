@@ -1,0 +1,2 @@
+"""The scanner: a frame's bytes in, events' values out, a named state for everything else."""
+

@@ -1,0 +1,145 @@
+/* What the scanner runs on: a venue's field table, compiled. Built once by the schema, then read only, but for the
+ * guesses of which key follows which. */
+#ifndef SUBCORE_SCAN_TABLE_H
+#define SUBCORE_SCAN_TABLE_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "scan_number.h"
+
+enum {
+    STATE_OK = 0, STATE_CONTROL, STATE_END, STATE_BAD_JSON, STATE_BAD_UTF8, STATE_DUPLICATE_KEY, STATE_DEPTH,
+    STATE_OVERFLOW, STATE_INT_RANGE, STATE_WRONG_TYPE, STATE_MISSING_FIELD, STATE_TRAILING_BYTES,
+    STATE_NUMBER_SYNTAX, STATE_UNKNOWN_CHANNEL, STATE_COUNT
+};
+
+enum {
+    SCAN_SKIP = 0,   /* known, of no use: any value */
+    SCAN_DOUBLE, SCAN_INT, SCAN_ID, SCAN_TEXT, SCAN_SYMBOL, SCAN_ENUM, SCAN_FLAGS, SCAN_TRUTH, SCAN_VARIANT,
+    SCAN_TIME_TEXT, SCAN_OBJECT, SCAN_ROWS
+};
+
+enum { SCAN_REQUIRED = 1, SCAN_NULLABLE = 2, SCAN_QUOTED = 4, SCAN_BARE = 8, SCAN_UPPER = 16, SCAN_POSITIONAL = 32,
+       SCAN_DROP_ZERO = 64 };
+
+#define MAX_FIELDS 64        /* a bit each in one word */
+#define KEY_WORDS 4          /* a key with its quotes and colon, in words of eight bytes */
+#define NO_FIELD 0xFFFF
+
+typedef struct {
+    const char *text;
+    int32_t size;
+    int32_t value;
+} scan_word;
+
+typedef struct scan_object scan_object;
+
+typedef struct {
+    uint64_t pattern[KEY_WORDS];  /* "key": as it stands on the wire */
+    uint64_t mask;                /* of the last word */
+    const char *key;
+    int32_t key_size;
+    int32_t pattern_size;
+    int32_t words;
+    uint16_t next;                /* the field whose key followed last time */
+    uint8_t type;
+    uint8_t flags;
+    uint8_t target;               /* 0: the record; 1, 2: row of that side */
+    uint8_t capacity;             /* of a text */
+    uint16_t offset;
+    uint16_t text_offset;         /* SCAN_ID: where a text goes */
+    int64_t scale;
+    const scan_object *child;
+    const scan_word *map;
+    int32_t map_size;
+} scan_field;
+
+struct scan_object {
+    scan_field *fields;
+    uint16_t *slots;              /* hash of key -> field, NO_FIELD = empty */
+    uint64_t required;
+    int32_t count;
+    uint32_t slot_mask;
+    uint16_t first;               /* the field whose key came first last time */
+    uint8_t sides;                /* rows: bit 0 side 1, bit 1 side 2 */
+    const char *blank;            /* a row with everything absent, or NULL where every field is required */
+};
+
+typedef struct {                  /* what a discriminator's text leads to */
+    const char *text;
+    int32_t size;
+    uint16_t channel;
+    uint16_t format;
+    const scan_object *object;
+    const char *blank;            /* a record with everything absent */
+    int32_t record_size;
+    uint8_t kind;
+} scan_entry;
+
+typedef struct {
+    scan_field key;               /* only its pattern and key are used */
+    scan_entry *entries;
+    uint16_t *slots;
+    uint32_t slot_mask;
+    int32_t count;
+    char split;                   /* 0, or what parts the symbol from the channel */
+    uint8_t symbol_upper;
+} scan_discriminator;
+
+/* Texts of up to any size; all bytes of those up to 16 take part. */
+static inline uint32_t scan_hash(const char *text, int64_t size) {
+    uint64_t head = 0, tail = 0;
+    if (size >= 8) {
+        memcpy(&head, text, 8);
+        memcpy(&tail, text + size - 8, 8);
+    } else
+        memcpy(&head, text, (size_t)size);
+    head = (head ^ (tail * 0x9E3779B97F4A7C15ull) ^ (uint64_t)size) * 0xD6E8FEB86659FD93ull;
+    return (uint32_t)(head >> 32);
+}
+
+static inline void scan_prepare_key(scan_field *f) {
+    char text[8 * KEY_WORDS] = {0};
+    int32_t rest;
+    f->pattern_size = f->key_size + 3;
+    text[0] = '"';
+    memcpy(text + 1, f->key, (size_t)f->key_size);
+    memcpy(text + 1 + f->key_size, "\":", 2);
+    memcpy(f->pattern, text, sizeof text);
+    f->words = (f->pattern_size + 7) / 8;
+    rest = f->pattern_size - 8 * (f->words - 1);
+    f->mask = rest == 8 ? ~0ull : (1ull << (8 * rest)) - 1;
+    f->next = NO_FIELD;
+}
+
+/* Does this field's key, colon included, stand at p? */
+static inline int scan_is_key(const scan_field *f, const char *p) {
+    int32_t i, last = f->words - 1;
+    for (i = 0; i < last; i++)
+        if (scan_load8(p + 8 * i) != f->pattern[i])
+            return 0;
+    return ((scan_load8(p + 8 * last) ^ f->pattern[last]) & f->mask) == 0;
+}
+
+static inline uint16_t scan_find_field(const scan_object *o, const char *text, int64_t size) {
+    uint32_t at = scan_hash(text, size) & o->slot_mask;
+    for (; o->slots[at] != NO_FIELD; at = (at + 1) & o->slot_mask) {
+        const scan_field *f = &o->fields[o->slots[at]];
+        if (f->key_size == size && memcmp(f->key, text, (size_t)size) == 0)
+            return o->slots[at];
+    }
+    return NO_FIELD;
+}
+
+static inline const scan_entry *scan_find_entry(const scan_discriminator *d, const char *text, int64_t size) {
+    uint32_t at = scan_hash(text, size) & d->slot_mask;
+    for (; d->slots[at] != NO_FIELD; at = (at + 1) & d->slot_mask) {
+        const scan_entry *e = &d->entries[d->slots[at]];
+        if (e->size == size && memcmp(e->text, text, (size_t)size) == 0)
+            return e;
+    }
+    return 0;
+}
+
+#endif
