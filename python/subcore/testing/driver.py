@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from subcore._sets import WireSet
 from subcore.engine import actions, events
@@ -96,10 +96,11 @@ class EngineDriver:
             registry=self.registry,
             symbols=symbols,
         )
-        self.history: list[tuple[int, str]] = []
+        self.history: list[tuple[int, events.Event | actions.Action]] = []
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
         self.counts: Counter[str] = Counter()
+        self._channels = {channel.wire_name: index for index, channel in enumerate(venue.channels)}
         self._delay = delay
         self._markets = markets
         self._read_frame = read_frame
@@ -149,6 +150,7 @@ class EngineDriver:
         changed = self.ledger.take_edges(urgent)
         if len(changed.opened) or len(changed.closed) or len(changed.changed):
             self.handle(changed)
+        self.ledger.tidy(self.engine.knows)
 
     def at(self, when: int, call: Callable[[], None]) -> None:
         """Call something at a time."""
@@ -213,19 +215,22 @@ class EngineDriver:
 
     def handle(self, event: events.Event) -> None:
         """Give the engine an event and carry out what it wants."""
-        self.note(repr(event))
-        for action in self.engine.handle(event, self.now):
+        todo = self.engine.handle(event, self.now)
+        if todo or not isinstance(event, (events.Tick, events.LinkActivity)):
+            self.history.append((self.now, event))
+        for action in todo:
             self.counts[type(action).__name__] += 1
-            self.note("    " + repr(action))
+            self.history.append((self.now, action))
             getattr(self, f"_do_{type(action).__name__.lower()}")(action)
 
-    def note(self, text: str) -> None:
-        """A line of history."""
-        self.history.append((self.now, text))
-
     def read_history(self, last: int = 200) -> str:
-        """The latest lines of history, readable."""
-        return "\n".join(f"{at / SECOND:12.6f}  {text}" for at, text in self.history[-last:])
+        """The latest events and, indented, what the engine did about them."""
+        told = get_args(events.Event)
+        lines = (
+            f"{at / SECOND:12.6f}  {'' if isinstance(what, told) else '    '}{what!r}"
+            for at, what in self.history[-last:]
+        )
+        return "\n".join(lines)
 
     def _one_way(self) -> int:
         return nanoseconds(self._rng.uniform(*self._delay))
@@ -352,8 +357,7 @@ class EngineDriver:
             )
 
     def _evidence(self, one: _Connection, key: FrameKey) -> int:
-        channel = self.venue.channel_index(key.channel)
-        stream = self.ledger.find_stream(channel, key.symbol, key.grouping)
+        stream = self.ledger.find_stream(self._channels.get(key.channel, -1), key.symbol, key.grouping)
         not_before = one.awaited.get(stream)
         if not_before is None or (not key.is_snapshot and self.now < not_before):
             return -1

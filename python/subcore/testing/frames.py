@@ -21,14 +21,16 @@ def read_upbit_frame(payload: bytes) -> list[FrameKey]:
     """Keys of a data frame, read with the json module; [] = not data."""
     try:
         said = json.loads(payload)
-    except ValueError:
+    except (ValueError, RecursionError):
         return []
     keys = []
     for one in said if isinstance(said, list) else [said]:
         if not isinstance(one, dict) or ("stream_type" not in one and "st" not in one):
             return []
         kind = one.get("stream_type", one.get("st"))
-        level = float(one.get("level", one.get("lv", 0.0)) or 0.0)
+        level = one.get("level", one.get("lv")) or 0
+        if not isinstance(level, (int, float)):
+            return []
         code = str(one.get("code", one.get("cd", "")))
-        keys.append(FrameKey(str(one.get("type", one.get("ty"))), code, level, kind == "SNAPSHOT"))
+        keys.append(FrameKey(str(one.get("type", one.get("ty"))), code, float(level), kind == "SNAPSHOT"))
     return keys

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.events import Changed
 from subcore.types import Int32Array, Priority, StreamColumns, Topic
@@ -38,6 +39,7 @@ class PlainLedger:
         self._ids: dict[tuple[int, str, float], int] = {}
         self._free: list[int] = []
         self._touched: set[int] = set()
+        self._idle: set[int] = set()  # perhaps made and dropped within one turn
 
     def subscribe(self, component: str, topic: Topic, priority: Priority = Priority.NORMAL) -> int:
         """Hold an interest; again = other class. Returns its stream."""
@@ -79,6 +81,7 @@ class PlainLedger:
             elif now != row.seen:
                 changed.append(stream)
             row.seen = now
+        self._idle |= self._touched
         self._touched.clear()
         return Changed(ids_of(opened), ids_of(closed), ids_of(changed), urgent)
 
@@ -88,6 +91,14 @@ class PlainLedger:
             row = self._streams.pop(stream)
             del self._ids[(row.channel, row.symbol, row.grouping)]
             self._free.append(stream)
+
+    def tidy(self, knows: Callable[[Int32Array], npt.NDArray[np.bool_]]) -> None:
+        """Give back ids that nobody wants and that the engine never heard of."""
+        if not self._idle:
+            return
+        unwanted = ids_of(i for i in self._idle if i in self._streams and not self._streams[i].holders)
+        self._idle.clear()
+        self.release(unwanted[~knows(unwanted)])
 
     def columns(self, streams: Int32Array) -> StreamColumns:
         """See `engine.ports.StreamTable`."""
