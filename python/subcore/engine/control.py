@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from subcore.engine.actions import Send
@@ -30,8 +32,12 @@ from subcore.venue import Blast
 
 __all__ = ["Controls", "Verdict"]
 
-# Why the link is to be dropped, and the venue's error if the last request is to blame for it.
-Verdict = tuple[str, str | None]
+
+class Verdict(NamedTuple):
+    """The link cannot go on: why, and the venue's error if the last request is to blame for it."""
+
+    reason: str
+    error: str | None
 
 
 class Controls:
@@ -76,7 +82,7 @@ class Controls:
             # The venue may count over the address what it documents per connection.
             ctx.registry.narrow(ctx.venue.host, now + ctx.settings.narrow)
         if ctx.venue.blast is Blast.CONNECTION:
-            return said, refused.name if refused.reason is ReasonClass.PERMANENT else None
+            return Verdict(said, refused.name if refused.reason is ReasonClass.PERMANENT else None)
         request = self._request(link, refused.request_id)
         streams = self._concerned(request, refused.topics)
         if request is not None and refused.topics is None:

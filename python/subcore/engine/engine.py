@@ -258,6 +258,7 @@ class Engine:
 
     def _symbols_known(self, event: SymbolsKnown, now: int) -> None:
         passed, refused = self._gate.learn(event.symbols)
+        refused = refused[~self._ctx.streams.proven[refused]]  # data outweighs any list
         if event.symbols is not None:
             self._watch_unlisted(now)
         for link in (None, *self.links.values()):
@@ -340,14 +341,22 @@ class Engine:
         self._drop(link, now, event.reason + code)
 
     def _drop(
-        self, link: Link, now: int, reason: str, *, error: str | None = None, tell_link: bool = False
+        self,
+        link: Link,
+        now: int,
+        reason: str,
+        *,
+        error: str | None = None,
+        blame: bool = True,
+        tell_link: bool = False,
     ) -> None:
-        """The connection is over, or is to be."""
+        """The connection is over, or is to be. `blame`: its last request may be the cause."""
         ctx = self._ctx
         if tell_link:
             ctx.out.append(Disconnect(link.id, link.generation, reason))
         if link.is_up:
-            self._proof.blame(link, now, error)
+            if blame:
+                self._proof.blame(link, now, error)
             self._proof.lost(link, f"link lost: {reason}", now)
         elif link.attempts == 0:
             ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
@@ -373,7 +382,8 @@ class Engine:
         verdict = self._controls.handle(link, event.control, now)
         if verdict is not None:
             self._ctx.stats.losses += 1
-            self._drop(link, now, verdict[0], error=verdict[1], tell_link=True)
+            error = verdict.error
+            self._drop(link, now, verdict.reason, error=error, blame=error is not None, tell_link=True)
 
     def _pong(self, event: Pong, now: int) -> None:
         link = self._present(event.link, event.generation, Phase.UP)

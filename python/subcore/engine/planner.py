@@ -103,7 +103,7 @@ class Planner:
     def service(self, link: Link, now: int) -> int | None:
         """Send what is due on an open link; when to look again."""
         self._end_windows(link, now)
-        if not link.wire.len_target:
+        if not link.wire.len_target and self._ctx.venue.empty_target is EmptyTarget.CLOSE:
             return self._empty(link, now)
         link.linger_by = None
         adds, removes = link.wire.added(), link.wire.removed()
@@ -118,8 +118,6 @@ class Planner:
         return due if ends is None else min(due, ends)
 
     def _empty(self, link: Link, now: int) -> int | None:
-        if self._ctx.venue.empty_target is EmptyTarget.IDLE and not link.wire.len_removed:
-            return None
         if link.linger_by is None:
             link.linger_by = now + self._ctx.settings.linger
         if now < link.linger_by:
