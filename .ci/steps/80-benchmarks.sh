@@ -1,0 +1,14 @@
+# The asv benchmarks load and run, once each: their figures are not judged here.
+. .ci/lib.sh
+scripts/setup_venv.sh .venv dev,bench
+export HOME="$PWD/build/asv-home" # asv keeps the machine's description in the home folder
+mkdir -p "$HOME"
+"$BIN/asv" machine --yes >/dev/null
+say "asv check"
+"$BIN/asv" check --python=same
+say "asv run --quick"
+"$BIN/asv" run --python=same --quick --show-stderr | tee build/ci/asv.txt
+if grep -qiE "failed" build/ci/asv.txt; then
+    echo "a benchmark failed" >&2
+    exit 1
+fi
