@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from model import InternerModel
 from subcore._intern import MAX_TEXT_SIZE, Interner
 from subcore.errors import CapacityError, SubcoreError

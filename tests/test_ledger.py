@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from model import LedgerModel
 from subcore._ledger import Ledger
 from subcore.errors import CapacityError

@@ -10,6 +10,7 @@ from typing import Any
 
 import picows
 import pytest
+
 from raw_server import Peer, raw_server
 from subcore.dialing import Dialer
 from subcore.link import Link

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from subcore.errors import RecordingError, UsageError
 from subcore.recording import FrameReader, Recorder, times_path
 

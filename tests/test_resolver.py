@@ -7,6 +7,7 @@ import socket
 import threading
 
 import pytest
+
 from subcore.errors import LinkError
 from subcore.resolver import Address, Resolver, run_in_daemon
 
