@@ -22,7 +22,7 @@ import Cython
 import numpy
 import picows
 from Cython.Build import cythonize
-from Cython.Compiler import Errors, ExprNodes, PyrexTypes, Symtab
+from Cython.Compiler import Errors, ExprNodes, Nodes, PyrexTypes, Symtab
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -66,6 +66,21 @@ def fail_on_performance_hints() -> None:
         if not hasattr(module, "performance_hint"):
             sys.exit(f"setup.py: no performance_hint in {module.__name__} of Cython {Cython.__version__}")
         module.performance_hint = hint_is_an_error
+
+
+def leave_constants_unchecked() -> None:
+    """Keep overflowcheck from the values of enums: they are compile-time constants, and Cython crashes on them."""
+    analyse = Nodes.CEnumDefItemNode.analyse_enum_declarations
+
+    def analyse_unchecked(self: object, env: object, *rest: object) -> object:
+        directives = env.directives  # type: ignore[attr-defined]
+        env.directives = {**directives, "overflowcheck": False}  # type: ignore[attr-defined]
+        try:
+            return analyse(self, env, *rest)
+        finally:
+            env.directives = directives  # type: ignore[attr-defined]
+
+    Nodes.CEnumDefItemNode.analyse_enum_declarations = analyse_unchecked
 
 
 def everything_outdated() -> bool:
@@ -123,6 +138,7 @@ def modules() -> list[Extension]:
     if os.environ.get("SUBCORE_NO_EXTENSIONS") == "1":
         return []
     fail_on_performance_hints()
+    leave_constants_unchecked()
     return cythonize(
         extensions(),
         build_dir=str(BUILD),

@@ -6,10 +6,10 @@ import random
 
 import numpy as np
 import pytest
-from subcore._intern import Interner
-from subcore._ledger import Ledger
 
 from subcore import _columns
+from subcore._intern import Interner
+from subcore._ledger import Ledger
 
 
 @pytest.fixture

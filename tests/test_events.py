@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compiled import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from compiled import compiled
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from subcore.parts import Balance, Level
 from subcore.types import Side

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 
 import pytest
+
 from subcore.markets import MarketList, cache_file, fetch_over_rest
 
 

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from subcore._delivery import EventQueue, WakeBatch
 from subcore._events import Event, Orderbook, Ticker
 from subcore._ledger import Ledger

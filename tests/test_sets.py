@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
 from model import WireSetModel, messages_of
 from subcore._sets import WireSet, diff, intersect, is_sorted_unique, pack, subtract, union
 

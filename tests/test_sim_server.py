@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from subcore.sim import Durations, Exchange, Fault
 from subcore.sim.server import SimServer
 from ws_client import Client, HandshakeFailed, get

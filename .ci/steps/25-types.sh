@@ -3,4 +3,10 @@
 say "mypy --strict"
 "$BIN/mypy" --strict
 say "stubtest"
-"$BIN/stubtest" subcore --allowlist .ci/stubtest-allowlist.txt --ignore-unused-allowlist
+# Only the extension modules: of the others the source is the stub. Every extension class is a disjoint base; saying
+# so on each would tell a reader nothing.
+modules=()
+for source in src/subcore/*.pyx; do
+    modules+=("subcore.$(basename "$source" .pyx)")
+done
+"$BIN/stubtest" "${modules[@]}" --allowlist .ci/stubtest-allowlist.txt --ignore-unused-allowlist --ignore-disjoint-bases

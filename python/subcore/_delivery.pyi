@@ -1,11 +1,13 @@
 """Delivery policies and the bounded queue of a component."""
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 OVERFLOWS: tuple[str, str, str]
 
-class Delivery: ...
+class Delivery:
+    def __init__(self, *args: object, **options: object) -> None: ...
+
 class Callback(Delivery): ...
 
 class Queue(Delivery):
@@ -17,7 +19,7 @@ class Mark: ...
 
 class WakeBatch:
     failures: int
-    def __init__(self, schedule: Callable[[Callable[[], None]], object]) -> None: ...
+    def __new__(cls, schedule: Callable[[Callable[[], None]], object]) -> Self: ...
     def flush(self) -> None: ...
 
 class EventQueue:
@@ -27,15 +29,15 @@ class EventQueue:
     closed: bool
     overflowed: bool
     is_high: bool
-    def __init__(
-        self,
+    def __new__(
+        cls,
         maxsize: int = 8192,
         overflow: str = "drop_oldest",
         *,
         wakes: WakeBatch,
         on_loss: Callable[[int, dict[int, int]], object | None] | None = None,
         on_change: Callable[[EventQueue], object] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def put(self, event: object, topic: int = -1) -> bool: ...
     def put_status(self, status: object) -> None: ...
     def close(self) -> None: ...

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import final
+from typing import Self, final
 
 from subcore._events import Event
 from subcore._ledger import Ledger
@@ -13,11 +13,11 @@ class Frame: ...
 
 @final
 class Router(RouteTable):
-    def __init__(
-        self,
+    def __new__(
+        cls,
         ledger: Ledger,
         *,
         gone: deque[int],
         on_error: Callable[[int, int, BaseException], object] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def send(self, stream: int, event: Event) -> None: ...

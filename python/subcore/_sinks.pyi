@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 from subcore._delivery import EventQueue
 from subcore._strategy import Strategy
@@ -19,6 +19,7 @@ class SinkInfo(NamedTuple):
     errors: int
     last_error: HandlerError | None
 
+@final
 class GoneNote:
     def __call__(self, reference: object) -> None: ...
 

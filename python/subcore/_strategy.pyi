@@ -1,5 +1,6 @@
 """Strategies written in Cython."""
 
+PREFIX: str
 STRATEGY_ABI: int
 
 class StrategyAbi1: ...

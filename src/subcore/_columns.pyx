@@ -5,7 +5,7 @@ Every function is O(ids given), checks every id first (IndexError names the bad 
 """
 
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
 
 cimport numpy as cnp
 import numpy as np

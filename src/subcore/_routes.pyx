@@ -201,7 +201,7 @@ cdef class RouteTable(SinkTable):
             return noted[0]
         if self.stands_at(route, hint, component, topic):
             return hint
-        self.searches += 1
+        self.searches = self.searches + 1  # not +=: the debug build checks for None, which in place needs the GIL
         for place in range(<int32_t>route.count - 1, -1, -1):
             if self.stands_at(route, place, component, topic):
                 return place
