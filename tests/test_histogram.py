@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from subcore._histogram import Histogram, restore
 
 MICROSECOND, HOUR = 1_000, 3_600_000_000_000

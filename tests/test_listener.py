@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from picows.picows import WSMsgType, _make_test_ws_frame
+
 from subcore._listener import FeedListener, check_picows, ping_payload
 from subcore._receiver import Receiver
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compiled import compiled
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from compiled import compiled
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from subcore._histogram import Histogram
 from subcore._meter import Meter

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from sim_play import Play, frames
 from subcore.sim import frames as samples
 from subcore.sim.numbers import SPELLINGS, decimal, double, fixed, fixed4, plain, scientific, wide

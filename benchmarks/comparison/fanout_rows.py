@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 
 from bare.build import load
+
 from subcore._events import Ticker
 from subcore._ledger import Ledger
 from subcore._route import Router

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from subcore._ledger import Ledger
 from subcore._route import Router
 from subcore._sets import WireSet

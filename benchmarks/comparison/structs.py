@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+
 from subcore.sim.encode import KEYS
 
 __all__ = ["decoder"]

@@ -4,7 +4,7 @@ from libc.stdint cimport int32_t, int64_t
 
 
 cdef class Receiver:
-    """Base class. A Python subclass overrides `on_message`; an exception out of it is unraisable, not the link's end."""
+    """Base class. A Python subclass overrides `on_message`; an exception in it is unraisable, not the link's end."""
 
     cdef void on_payload(self, int32_t link, const char* data, Py_ssize_t size, int64_t receive_time_ns,
                          int64_t now_ns) noexcept:
