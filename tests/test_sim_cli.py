@@ -10,6 +10,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+
 from subcore.cli import main
 from ws_client import Client
 

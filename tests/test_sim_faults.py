@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+
 from sim_play import Play, at, ends, frames, kinds
 from subcore.sim import KINDS, SECOND, Fault, FaultSpecError, Refusal
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 import subcore.sim
 from sim_play import Play, frames
 from subcore.sim import Market, generate_markets
