@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 import numpy as np
+
 from subcore._sets import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND

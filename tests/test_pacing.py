@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
+
 from subcore.engine.clock import SECOND
 from subcore.engine.pacing import LimitRegistry, Pacer
 from subcore.errors import UsageError

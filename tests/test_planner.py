@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
 from engine_script import MS, Script
 from subcore.engine import actions, events
 from subcore.types import (

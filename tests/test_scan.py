@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from subcore._scan import Scanner
 from subcore._schema import Schema
 from subcore.venues import upbit_fields

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
+
 from subcore.engine.clock import SECOND
 from subcore.sim.durations import Durations
 from subcore.sim.exchange import Exchange

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from subcore.engine.topics import KEEP, LATE, NEXT, NEXT_DATA, Streams, TopicEvent
 from subcore.errors import InternalError
 from subcore.types import DataState, Evidence, StreamState

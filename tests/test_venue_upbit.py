@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from subcore.errors import UnknownSymbolError, UnsupportedError, UsageError
 from subcore.sim.requests import Request, Wanted, parse_request
 from subcore.types import Alive, Listing, ReasonClass, Refused, StreamColumns, Topic, Unknown

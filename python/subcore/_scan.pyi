@@ -1,2 +1,1 @@
 """The scanner: a frame's bytes in, events' values out, a named state for everything else."""
-
