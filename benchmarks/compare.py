@@ -21,12 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from comparison import fanout_rows, ledger_rows
+from comparison import decode_rows, fanout_rows, ledger_rows
 from comparison.measure import Contest, Effort, Result, run_contest
 from comparison.skips import SKIPPED
 from comparison.table import as_json, print_table
 
-SUBJECTS = (ledger_rows, fanout_rows)
+SUBJECTS = (decode_rows, ledger_rows, fanout_rows)
 
 
 def arguments() -> argparse.Namespace:
