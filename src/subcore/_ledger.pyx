@@ -63,18 +63,21 @@ cdef inline uint32_t cells_for(uint32_t interests) noexcept nogil:
     return interests + interests // 5 + 2
 
 
-cdef inline Interest* cell_of(const ComponentRow* row, int32_t topic) noexcept nogil:
-    """The cell that holds a topic, or the empty one where it would go. The table must not be empty."""
+cdef inline uint32_t place_of(const ComponentRow* row, int32_t topic) noexcept nogil:
+    """Where the cell is that holds a topic, or the empty one where it would go. The table must not be empty."""
     cdef uint32_t wanted = <uint32_t>topic + 1
     cdef uint32_t at = subcore_home(subcore_spread(<uint32_t>topic), row.cell_count)
     while row.cells[at].key != 0 and row.cells[at].key >> CLASS_BITS != wanted:
         at = subcore_next(at, row.cell_count)
-    return &row.cells[at]
+    return at
 
 
-cdef void take_cell(ComponentRow* row, Interest* cell) noexcept nogil:
+cdef inline Interest* cell_of(const ComponentRow* row, int32_t topic) noexcept nogil:
+    return &row.cells[place_of(row, topic)]
+
+
+cdef void empty_cell(ComponentRow* row, uint32_t hole) noexcept nogil:
     """Empty a cell; later cells of its run move back, so no tombstone stays."""
-    cdef uint32_t hole = <uint32_t>(cell - row.cells)
     cdef uint32_t at = subcore_next(hole, row.cell_count)
     cdef uint32_t home
     while row.cells[at].key != 0:
@@ -228,14 +231,14 @@ cdef class Ledger(StreamCounts):
         cdef bint paused = row.state == COMPONENT_PAUSED
         cdef uint32_t before = row.count
         cdef Py_ssize_t i
-        cdef Interest* cell
+        cdef uint32_t at
         if row.count == 0:
             return 0
         for i in range(count):
-            cell = cell_of(row, topics[i])
-            if cell.key != 0:
-                count_out(self, topics[i], class_in(cell), paused)
-                take_cell(row, cell)
+            at = place_of(row, topics[i])
+            if row.cells[at].key != 0:
+                count_out(self, topics[i], class_in(&row.cells[at]), paused)
+                empty_cell(row, at)
                 row.count -= 1
         self.interest_count -= before - row.count
         self.shrink_cells(row)
@@ -337,9 +340,7 @@ cdef class Ledger(StreamCounts):
     def remove(self, component, topics) -> int:
         """Remove interests; number removed (a topic not held is nothing). IndexError for ids not in use."""
         cdef cnp.ndarray wanted = int32_vector(topics, "topics")
-        return self.remove_ids(
-            component, <const int32_t*>cnp.PyArray_DATA(wanted), cnp.PyArray_DIM(wanted, 0)
-        )
+        return self.remove_ids(component, <const int32_t*>cnp.PyArray_DATA(wanted), cnp.PyArray_DIM(wanted, 0))
 
     def holds(self, component, topic) -> bool:
         """Whether a component holds a topic. IndexError for ids not in use. O(1)."""
