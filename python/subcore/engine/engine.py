@@ -7,17 +7,16 @@ a Tick if nothing happens before. The same events at the same times with the sam
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections.abc import Callable, Iterator
-from itertools import count
 
 import numpy as np
 import numpy.typing as npt
 
-from subcore.engine.actions import Action, AwaitEvidence, Disconnect, ReleaseStreams, RequestMarkets
+from subcore.engine.actions import Action, AwaitEvidence, Disconnect, RequestMarkets
 from subcore.engine.context import Context, EngineStats, Settings
 from subcore.engine.control import Controls
+from subcore.engine.departures import Departures
 from subcore.engine.events import (
     AskedAgain,
     Changed,
@@ -75,8 +74,7 @@ class Engine:
         self._gate = SymbolGate(self._ctx.settings.markets_gap, symbols)
         self._routes = [channel.route for channel in venue.channels]
         self._by_route: dict[str, Link] = {}
-        self._leaving: list[tuple[int, int, Int32Array]] = []
-        self._order = count()
+        self._departures = Departures(self._ctx)
         self._ticked = 0
         self._closed = False
         self.links: dict[int, Link] = {}
@@ -141,11 +139,9 @@ class Engine:
                 yield link.wake
             if link.is_up:
                 yield self._ticked + self._ctx.settings.tick
-        for when in (self._planner.deadline(), self._gate.deadline()):
+        for when in (self._planner.deadline(), self._gate.deadline(), self._departures.deadline()):
             if when is not None:
                 yield when
-        if self._leaving:
-            yield self._leaving[0][0]
 
     def _run(self, now: int) -> None:
         """Do whatever is due."""
@@ -157,7 +153,9 @@ class Engine:
             if link.phase is Phase.CONNECTING and now >= link.connect_by:
                 self._drop(link, now, "no answer to the connection", tell_link=True)
             link.wake = service(link, now)
-        self._release(now)
+        for gone in self._departures.run(now):
+            for link in self.links.values():
+                link.suspects = np.setdiff1d(link.suspects, gone)
 
     # What components want
 
@@ -183,7 +181,7 @@ class Engine:
         self._gate.drop(moved)
         for link, part in self._on_links(moved):
             self._planner.unwant(link, part, now, urgent=urgent)
-        self._leave(moved, now)
+        self._departures.add(moved, now)
 
     def _open(self, streams: Int32Array, now: int) -> None:
         columns = self._ctx.streams
@@ -279,38 +277,6 @@ class Engine:
             silent = target[~states.proven[target]]
             columns = self._ctx.table.columns(silent)
             self._gate.hold(columns, ~self._gate.passes(columns), now)
-
-    # Giving ids back
-
-    def _leave(self, streams: Int32Array, now: int) -> None:
-        """Closed: their ids go back once no wire carries them, and late frames of theirs can no longer
-        come."""
-        columns = self._ctx.streams
-        never = (columns.width[streams] < 0) & (columns.left[streams] == 0) & ~columns.leaving[streams]
-        self._forget(streams[never])
-        later = streams[~never & ~columns.leaving[streams]]
-        if len(later):
-            columns.leaving[later] = True
-            due = now + self._ctx.settings.late_frames
-            heapq.heappush(self._leaving, (due, next(self._order), later))
-
-    def _release(self, now: int) -> None:
-        columns = self._ctx.streams
-        while self._leaving and self._leaving[0][0] <= now:
-            _, _, streams = heapq.heappop(self._leaving)
-            columns.leaving[streams] = False
-            closed = columns.in_state(streams, StreamState.CLOSED)
-            recent = columns.left[closed] > now - self._ctx.settings.late_frames
-            stay = (columns.width[closed] >= 0) | recent
-            self._forget(closed[~stay])
-            self._leave(closed[stay], now)
-
-    def _forget(self, streams: Int32Array) -> None:
-        if len(streams):
-            self._ctx.streams.forget(streams)
-            for link in self.links.values():
-                link.suspects = np.setdiff1d(link.suspects, streams)
-            self._ctx.out.append(ReleaseStreams(streams))
 
     # What links and the venue say
 

@@ -1,0 +1,61 @@
+"""Giving stream ids back: not before their last late frame can have come."""
+
+from __future__ import annotations
+
+import heapq
+from itertools import count
+
+import numpy as np
+
+from subcore.engine.actions import ReleaseStreams
+from subcore.engine.context import Context
+from subcore.types import Int32Array, StreamState
+
+__all__ = ["Departures"]
+
+
+class Departures:
+    """Closed streams on their way out. One that was never on a wire goes at once; the others once no wire carries
+    them and, since a re-add under a new id would forget it, no frame of theirs can be late any more."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._queue: list[tuple[int, int, Int32Array]] = []
+        self._order = count()
+        self._gone: list[Int32Array] = []
+
+    def add(self, streams: Int32Array, now: int) -> None:
+        """These were closed."""
+        columns = self._ctx.streams
+        fresh = streams[~columns.leaving[streams]]
+        never = (columns.width[fresh] < 0) & (columns.left[fresh] == 0)
+        self._forget(fresh[never])
+        later = fresh[~never]
+        if len(later):
+            columns.leaving[later] = True
+            due = now + self._ctx.settings.late_frames
+            heapq.heappush(self._queue, (due, next(self._order), later))
+
+    def deadline(self) -> int | None:
+        """When to look again."""
+        return self._queue[0][0] if self._queue else None
+
+    def run(self, now: int) -> list[Int32Array]:
+        """Give back what may go; the ids given back since the last run."""
+        columns = self._ctx.streams
+        while self._queue and self._queue[0][0] <= now:
+            _, _, streams = heapq.heappop(self._queue)
+            columns.leaving[streams] = False
+            closed = columns.in_state(streams, StreamState.CLOSED)
+            recent = columns.left[closed] > now - self._ctx.settings.late_frames
+            stay = (columns.width[closed] >= 0) | recent
+            self._forget(closed[~stay])
+            self.add(closed[stay], now)
+        gone, self._gone = self._gone, []
+        return gone
+
+    def _forget(self, streams: Int32Array) -> None:
+        if len(streams):
+            self._ctx.streams.forget(streams)
+            self._gone.append(np.array(streams))
+            self._ctx.out.append(ReleaseStreams(streams))

@@ -1,0 +1,220 @@
+"""The engine played by hand: losses, restores, and who is to blame."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from engine_script import MS, Script
+from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
+from subcore.engine.links import Phase
+from subcore.engine.pacing import LimitRegistry
+from subcore.types import (
+    DataState,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamState,
+)
+
+BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
+RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
+
+
+def symbols_of(send: actions.Send) -> set[str]:
+    return {code for entry in json.loads(send.payload) for code in entry.get("codes", ())}
+
+
+# Loss and restore
+
+
+def test_a_loss_is_told_and_everything_comes_back_in_one_message() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    (unproven,) = s.want("trade", BTC).tolist()
+    s.wait(1.5)
+    s.down("reset")
+    assert s.told(StatusKind.SUSPECT) == [ids.tolist()]
+    assert s.told(StatusKind.WAITING) == [[unproven]]
+    assert s.states(ids) == {StreamState.RECOVERING}
+    assert s.state(unproven) is StreamState.WAITING
+    assert {s.engine.row(i).data for i in ids.tolist()} == {DataState.SUSPECT}
+    s.wait(0.3)
+    s.up()
+    (send,) = s.of(actions.Send)
+    assert len(json.loads(send.payload)) == 4  # ticket, ticker, trade, format
+    s.data([*ids.tolist(), unproven])
+    assert s.told(StatusKind.OPEN) == [[0, 1, 2]]
+    assert s.told(StatusKind.GOOD) == []
+    assert s.engine.stats.restores == 1
+
+
+def test_wishes_during_a_loss_are_part_of_the_restore() -> None:
+    s = Script()
+    s.open_with("ticker", BTC, ETH)
+    s.down()
+    s.unwant("ticker", ETH)
+    s.want("ticker", XRP)
+    s.wait(0.3)
+    s.up()
+    (send,) = s.of(actions.Send)
+    assert symbols_of(send) == {BTC, XRP}
+
+
+def test_backoff_doubles_with_full_jitter() -> None:
+    waits: list[list[float]] = []
+    for seed in range(200):
+        s = Script(seed=seed)
+        s.want("ticker", BTC)
+        row = []
+        for _ in range(9):
+            s.down("refused")
+            row.append((s.engine.links[0].connect_at - s.now) / SECOND)
+            s.now = s.engine.links[0].connect_at
+            s.tell(events.Tick())
+        waits.append(row)
+    for i, bound in enumerate([0.25, 0.5, 1, 2, 4, 8, 16, 30, 30]):
+        column = [row[i] for row in waits]
+        assert 0.9 * bound < max(column) <= bound
+        assert min(column) < 0.1 * bound
+
+
+def test_only_thirty_good_seconds_with_data_reset_the_backoff() -> None:
+    s = Script()
+    s.want("ticker", BTC)
+    for _ in range(5):
+        s.down("refused")
+        s.wait(0)
+        while s.engine.links[0].phase is not Phase.CONNECTING:
+            s.wait(0.1)
+    s.up()
+    s.wait(29, frames=1)
+    s.down()
+    assert s.engine.links[0].attempts == 6, "a link that held for less than 30 s has proven nothing"
+    s.reconnect()
+    for _ in range(20):
+        s.wait(2)
+        s.tell(events.Pong(0, s.generation, MS))
+    assert s.engine.links[0].attempts == 6, "nor has one without data"
+    s.wait(1, frames=1)
+    assert s.engine.links[0].attempts == 0
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "pause"), [(429, 7.0, 7), (418, 95.0, 95), (429, None, 10), (418, None, 120)]
+)
+def test_a_block_stops_all_connects_of_the_process(status: int, told: float | None, pause: int) -> None:
+    registry = LimitRegistry()
+    one, other = Script(registry=registry), Script(registry=registry, seed=2)
+    one.want("ticker", BTC)
+    one.down(f"HTTP {status}", status=status, retry_after=told)
+    other.want("ticker", BTC)
+    assert not other.of(actions.Connect)
+    for s in (one, other):
+        assert not [a for a in s.wait(pause - 0.01) if isinstance(a, actions.Connect)]
+        assert [a for a in s.wait(0.02) if isinstance(a, actions.Connect)]
+
+
+def test_connects_of_many_engines_share_the_window_of_the_address() -> None:
+    registry = LimitRegistry()
+    scripts = [Script(registry=registry, seed=i) for i in range(8)]
+    for s in scripts:
+        s.want("ticker", BTC)
+    assert sum(bool(s.of(actions.Connect)) for s in scripts) == 5
+
+
+def test_the_end_of_a_given_up_connection_changes_nothing() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.say(Refused("INVALID_PARAM"))
+    assert len(s.of(actions.Disconnect)) == 1
+    before = s.engine.links[0].connect_at
+    s.down("our own close")
+    assert s.engine.links[0].connect_at == before
+    assert s.engine.stats.losses == 1
+
+
+# Blame
+
+
+def test_an_error_frame_blames_the_additions_only_the_second_time() -> None:
+    s = Script()
+    good = s.open_with("ticker", BTC, ETH)
+    (bad,) = s.want("trade", XRP).tolist()
+    s.say(Refused("INVALID_PARAM", "잘못된 요청"))
+    assert s.state(bad) is StreamState.WAITING
+    assert s.states(good) == {StreamState.RECOVERING}
+    s.reconnect()
+    assert XRP in symbols_of(s.of(actions.Send)[0])
+    s.say(Refused("INVALID_PARAM", "잘못된 요청"))
+    assert s.told(StatusKind.REFUSED) == [[bad]]
+    assert "INVALID_PARAM" in s.engine.row(bad).reason
+    s.reconnect()
+    assert symbols_of(s.of(actions.Send)[0]) == {BTC, ETH}
+    s.data(good)
+    assert s.states(good) == {StreamState.OPEN}
+    s.wait(200, frames=1)
+    assert not s.of(actions.Send)
+
+
+def test_two_quick_deaths_blame_what_is_new_but_never_a_set_of_which_nothing_was_proven() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    (bad,) = s.want("trade", XRP).tolist()
+    s.down("closed", code=1000)
+    s.reconnect()
+    s.wait(0.3)
+    s.down("closed", code=1000)
+    assert s.state(bad) is StreamState.REFUSED
+
+    s = Script()
+    ids = s.want("ticker", BTC, ETH)
+    s.up()
+    for _ in range(5):
+        s.down("closed", code=1000)
+        s.reconnect()
+        s.down("closed", code=1000)
+    assert s.states(ids) == {StreamState.WAITING}
+
+
+def test_a_slow_death_blames_nobody() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    (new,) = s.want("trade", XRP).tolist()
+    for _ in range(3):
+        s.wait(1.2)
+        s.down("closed")
+        s.reconnect()
+    assert s.state(new) is StreamState.SENT
+
+
+def test_a_rate_refusal_blames_nobody_and_narrows_the_limits_for_an_hour() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    (new,) = s.want("trade", XRP).tolist()
+    for _ in range(3):
+        s.say(RATE)
+        assert len(s.of(actions.Disconnect)) == 1
+        s.reconnect()
+    assert s.state(new) is StreamState.SENT
+    assert s.registry.is_narrowed(s.venue.host, s.now + 3500 * SECOND)
+    assert not s.registry.is_narrowed(s.venue.host, s.now + 3601 * SECOND)
+
+
+def test_a_refused_stream_comes_back_only_when_asked_for_again() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    (bad,) = s.want("trade", XRP).tolist()
+    for _ in range(2):
+        s.say(Refused("INVALID_PARAM"))
+        s.reconnect()
+    s.data([0])
+    s.want("trade", XRP, who="somebody else")  # held already: no edge
+    assert not s.of(actions.Send)
+    s.tell(events.AskedAgain(np.array([bad, 0], np.int32)))
+    assert XRP in symbols_of(s.of(actions.Send)[0])
+    assert s.engine.row(bad).reason == ""
+    s.data([bad])
+    assert s.state(bad) is StreamState.OPEN
