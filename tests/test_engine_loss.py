@@ -218,3 +218,17 @@ def test_a_refused_stream_comes_back_only_when_asked_for_again() -> None:
     assert s.engine.row(bad).reason == ""
     s.data([bad])
     assert s.state(bad) is StreamState.OPEN
+
+
+def test_deaths_of_different_requests_do_not_add_up() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.want("trade", XRP)
+    s.say(Refused("INVALID_PARAM"))
+    s.unwant("trade", XRP)
+    s.reconnect()
+    s.data([0])
+    (other,) = s.want("trade", ETH).tolist()
+    s.say(Refused("INVALID_PARAM"))
+    assert s.told(StatusKind.REFUSED) == []
+    assert s.state(other) is StreamState.WAITING

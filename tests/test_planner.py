@@ -236,10 +236,27 @@ def test_a_listing_never_goes_ahead_of_waiting_changes() -> None:
     s = Script()
     s.want("candle.1m", BTC)
     s.up()
-    for _ in range(40):  # additions keep the windows full
-        s.want("ticker", f"KRW-X{s.now // MS}")
-        s.wait(0.3)
-    assert s.engine.stats.listings == 0
+    s.wait(1.9)
+    for i in range(5):  # the burst is spent when the candle has been silent long enough
+        s.want("ticker", f"KRW-X{i}")
+        s.data([i + 1])
+    s.want("ticker", "KRW-LAST")
+    seen = [a for a in s.wait(2.0) if isinstance(a, actions.Send)]
+    assert [bool(a.request) for a in seen] == [True, False]
+
+
+def test_an_answer_shortens_the_wait_since_it_shows_what_has_arrived() -> None:
+    s = Script()
+    s.want("ticker", "KRW-X0")
+    s.up()
+    for i in range(1, 5):
+        s.data([i - 1])
+        s.want("ticker", f"KRW-X{i}")
+    s.data([4])
+    s.want("ticker", "KRW-X5")
+    assert not s.of(actions.Send)
+    assert not [a for a in s.wait(1.09, frames=1) if isinstance(a, actions.Send)]
+    assert [a for a in s.wait(0.02, frames=1) if isinstance(a, actions.Send)]
 
 
 # A delta venue with acknowledgements

@@ -344,3 +344,10 @@ def test_unknown_venues_are_named() -> None:
         venue("upbeat")
     assert get_venue(UPBIT) is UPBIT
     assert get_venue("upbit").name == "upbit"
+
+
+def test_channels_and_field_tables_agree() -> None:
+    from subcore.venues import upbit_fields
+
+    assert tuple(channel.name for channel in UPBIT.channels) == upbit_fields.CHANNELS
+    assert UPBIT.load_fields() is upbit_fields.schema()

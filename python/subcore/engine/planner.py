@@ -43,7 +43,6 @@ class Planner:
         if len(streams):
             link.wire.set_target(streams)
             self._ctx.streams.link[streams] = link.id
-            link.linger_by = None
             self._lifecycle.want(link, now)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:

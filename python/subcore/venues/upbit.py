@@ -258,7 +258,7 @@ def _book_codes(target: StreamColumns, rows: Rows) -> str:
 
 
 def _load_fields() -> Any:
-    return importlib.import_module("subcore.venues.upbit_fields")
+    return importlib.import_module("subcore.venues.upbit_fields").schema()
 
 
 def make_venue(
