@@ -9,7 +9,7 @@ from subcore._sinks cimport SinkTable
 cdef enum:
     SINK_SHIFT = 38
     TOPIC_SHIFT = 16
-    TOPIC_LIMIT = 1 << 22
+    TOPIC_LIMIT = 0x40_0000    # 22 bits
     CUT_MASK = 0xFFFF
 
 # One interest in its stream's route: sink << 38 | topic << 16 | cut.

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef enum:
     SINK_BITS = 26
-    SINK_LIMIT = 1 << 26
+    SINK_LIMIT = 0x400_0000   # 26 bits
 
 cdef enum SinkKind:
     SINK_FREE = 0

@@ -15,7 +15,7 @@ cdef extern from "Python.h":
 
 cdef uint32_t FIRST_ROOM = 16
 cdef uint32_t IDLE_ROOM = 256               # an emptied queue keeps at most this much
-cdef uint32_t MAXSIZE_LIMIT = 1 << 24
+cdef uint32_t MAXSIZE_LIMIT = 0x100_0000
 cdef Py_ssize_t STATUS_LIMIT = 1024
 cdef Py_ssize_t SLOT_BYTES = sizeof(void*) + sizeof(int32_t)
 

@@ -51,7 +51,7 @@ cdef enum:
     INVALID_TEXT = 1007
     TOO_BIG = 1009
     KEPT_ROOM = 65536             # bytes of assembly that a finished message leaves behind
-    PING_BYTES = sizeof(int64_t)
+    PING_BYTES = 8
 
 cdef const char* NOTHING = ""
 
@@ -178,7 +178,7 @@ cdef class FeedListener(WSListener):
         cdef Py_ssize_t room = self.message_room
         self.message = NULL
         self.drop_message()
-        self.hand_on(message if message != NULL else NOTHING, size, receive_time_ns)
+        self.hand_on(NOTHING if message == NULL else <const char*>message, size, receive_time_ns)
         if room <= KEPT_ROOM and self.message == NULL and not self.stopped:
             self.message, self.message_room = message, room
         else:

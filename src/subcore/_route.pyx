@@ -23,7 +23,7 @@ cdef extern from "_call.h":
 
 cdef enum:
     RAW_SHIFT = 16
-    NO_KEY = 1 << 17
+    NO_KEY = 0x2_0000          # beyond every cut | raw << 16
 
 # The same functions seen as ones that leave their exception set.
 ctypedef int (*StrategyCall)(StrategyAbi1, const Record*) noexcept

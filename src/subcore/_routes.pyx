@@ -192,6 +192,7 @@ cdef class RouteTable(SinkTable):
         self.remove_at(route, <uint32_t>place)
         self.drop_use(sink_in(entry), 1)
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t hint) noexcept nogil:
         """Where an interest stands, -1 = nowhere. The ledger knows, or did when the change was asked for; else search
         from the end, where what was connected in the same fan-out stands."""
@@ -214,6 +215,7 @@ cdef class RouteTable(SinkTable):
         entry = entries_of(<Route*>route)[position]
         return topic_in(entry) == topic and self.sinks[sink_in(entry)].component == component
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef void note_position(self, Entry entry, int32_t position) noexcept nogil:
         cdef int32_t* place = self.ledger.payload_of(self.sinks[sink_in(entry)].component, topic_in(entry))
         if place != NULL:

@@ -36,11 +36,14 @@ setup(
 """
 
 
-def compiled(name: str) -> ModuleType:
-    """Import tests/compiled/<name>.pyx, compiled outside the source tree if it is not up to date."""
-    source = HERE / f"{name}.pyx"
-    package = Path(subcore.__file__).resolve().parent
-    target = ROOT / "build" / f"compiled-{sys.implementation.cache_tag}"
+def compiled(name: str, *, source: Path | None = None, package: Path | None = None) -> ModuleType:
+    """Import tests/compiled/<name>.pyx, compiled outside the source tree if it is not up to date.
+
+    `source`: another file of that name; `package`: where the .pxd files are, if not those of the installed subcore.
+    """
+    source = source or HERE / f"{name}.pyx"
+    target = (package or ROOT) / "build" / f"compiled-{sys.implementation.cache_tag}"
+    package = package or Path(subcore.__file__).resolve().parent
     library = target / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     made_of = [source, *package.glob("*.pxd")]
     if not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in made_of):
