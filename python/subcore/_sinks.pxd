@@ -26,6 +26,7 @@ cdef struct Sink:
     uint8_t kind
     uint8_t raw
     uint8_t dead              # released: nothing reaches it any more
+    uint8_t muted             # nothing reaches it for now
 
 cdef class SinkTable:
     cdef readonly object gone

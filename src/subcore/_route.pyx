@@ -135,7 +135,7 @@ cdef class Router(RouteTable):
         for i in range(count):
             index = sink_in(entries[i])
             sink = &self.sinks[index]
-            if sink.dead:
+            if sink.dead or sink.muted:
                 continue
             cut = <uint32_t>(entries[i] & CUT_MASK)
             if <int32_t>cut >= frame.deepest:

@@ -291,6 +291,21 @@ cdef class RouteTable(SinkTable):
             + <size_t>self.change_room * sizeof(Change)
         )
 
+    def topics_of_sink(self, sink_id):
+        """int32 array, ascending: the topics delivered to this sink now. O(interests of its component)."""
+        cdef int32_t sink = self.sink_at(sink_id)
+        cdef const int32_t[::1] held = self.ledger.interests(self.sinks[sink].component)
+        cdef list topics = []
+        cdef int32_t place, stream
+        cdef Py_ssize_t i
+        for i in range(held.shape[0]):
+            stream = self.ledger.stream_of(held[i])
+            if self.has_route(stream):
+                place = self.place_of(&self.routes[stream], self.sinks[sink].component, held[i], -1)
+                if place >= 0 and sink_in(entries_of(&self.routes[stream])[place]) == sink:
+                    topics.append(held[i])
+        return int32_vector(sorted(topics), "topics")
+
     def route(self, int32_t stream):
         """[(component, topic, cut, sink_id)] of a stream in delivery order; for display and tests."""
         cdef list rows = []

@@ -115,6 +115,10 @@ cdef class SinkTable:
         """From now on this sink delivers to `target`; at once, even during a fan-out. TypeError as `new_sink`."""
         self.aim(self.sink_at(sink_id), target)
 
+    def mute_sink(self, sink_id, bint flag=True):
+        """A muted sink gets nothing, at once, until it is unmuted; what passes meanwhile is not counted as lost."""
+        self.sinks[self.sink_at(sink_id)].muted = flag
+
     def release_sink(self, sink_id):
         """Nothing reaches the sink from now on. Its id is free again once its interests are disconnected too."""
         cdef int32_t sink = self.sink_at(sink_id)
