@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from engine_script import MS, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND

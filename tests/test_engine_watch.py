@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from engine_script import MS, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, RunnableClock

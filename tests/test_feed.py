@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from subcore._events import Event
 from subcore._feed import Feed
 from subcore._intern import Interner

@@ -6,12 +6,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+import subcore
 import subcore._strategy
 from compiled import ROOT, compiled
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from test_route import World, orderbook
-
-import subcore
 
 NAMED = {"venue": "venue", "channel": "channel", "symbol": "KRW-BTC"}
 

@@ -124,13 +124,12 @@ class Link:
 
     async def close(self, timeout: float) -> str:
         """End whatever runs and wait at most `timeout` seconds; "" or what did not end. link_down does not follow."""
-        task = self._task
         if self._transport is not None:
             self._say_goodbye(self._transport, 1000)
         self.generation += 1
         self._ended.set()
         self._drop_current()
-        running = {one for one in (task, *self._goodbyes) if one is not None and not one.done()}
+        running = {one for one in self._goodbyes if not one.done()}
         if running:
             _, running = await asyncio.wait(running, timeout=timeout)
         return f"link {self.number}" if running else ""
@@ -217,6 +216,8 @@ class Link:
         task, self._task = self._task, None
         if task is not None and not task.done() and task is not asyncio.current_task():
             task.cancel()
+            self._goodbyes.add(task)
+            task.add_done_callback(self._goodbyes.discard)
         if self._transport is not None:
             self._say_goodbye(self._transport, None)
             self._transport = None

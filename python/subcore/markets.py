@@ -27,10 +27,10 @@ MAX_BODY_BYTES = 8 * 1024 * 1024
 MAX_SYMBOLS = 65_536
 
 Markets = Iterable[str] | Callable[[], Iterable[str] | Awaitable[Iterable[str]]]
-Parse = Callable[[bytes], list[str]]
+Parse = Callable[[bytes], Iterable[str]]
 
 
-def fetch_over_rest(url: str, parse: Parse) -> list[str]:
+def fetch_over_rest(url: str, parse: Parse) -> Iterable[str]:
     """GET `url` and parse it. Blocks at most about `FETCH_DEADLINE_S` a socket step; raises OSError or ValueError."""
     request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "subcore"})
     try:
@@ -99,7 +99,7 @@ class MarketList:
         self._keep(sorted(self.known))
         return self.known
 
-    async def _ask(self) -> list[str]:
+    async def _ask(self) -> Iterable[str]:
         if self._source is None:
             url, parse = self._url, self._parse
             if url is None or parse is None:

@@ -10,7 +10,9 @@ import click
 import subcore
 
 COMMANDS: dict[str, str] = {
+    "demo": "subcore.cli.demo",
     "sim": "subcore.cli.sim",
+    "watch": "subcore.cli.watch",
 }
 """Name -> module whose `command` is the click command."""
 

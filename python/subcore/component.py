@@ -1,0 +1,287 @@
+"""A component: what a user holds to say what is wanted and to read what comes."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import warnings
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._delivery import Callback, Delivery, EventQueue, Queue
+from .errors import ComponentClosed, SubscribeTimeout, UsageError
+from .intent import Act, Wish, as_symbols
+from .types import Priority, Status, Topic
+
+if TYPE_CHECKING:
+    from .manager import SubscriptionManager
+    from .members import Member
+
+Handler = Callable[[Any], Any]
+OnStatus = Callable[[Status], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentStats:
+    """Figures of one component. `queued` events wait to be read; `lost` were due and dropped."""
+
+    name: str
+    priority: Priority
+    paused: bool
+    interests: int
+    delivered: int
+    queued: int
+    lost: int
+    losses: dict[Topic, int]
+    handler_errors: int
+    last_error: str | None
+
+
+class Component:
+    """A named consumer of events. Made by `SubscriptionManager.component`, never directly.
+
+    All methods belong to the loop's thread, are synchronous unless `async`, and never call a handler. Calls on a closed
+    component raise ComponentClosed; `close` itself is idempotent. Without handlers a component dies with its last
+    reference; with handlers it lives until `close()`, or until the objects of all its bound methods are gone.
+    """
+
+    def __init__(self, manager: SubscriptionManager, member: Member) -> None:
+        self._manager = manager
+        self._member = member
+
+    # -- what is wanted --
+
+    def subscribe(
+        self,
+        channel: str,
+        symbols: str | Iterable[str],
+        handler: Handler | None = None,
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+        raw: bool = False,
+        priority: Priority | None = None,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """Say that these topics are wanted. Never waits; the wire follows at the end of the loop turn.
+
+        Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
+        `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own bytes.
+        Raises UsageError (also UnsupportedError, UnknownSymbolError, CapacityError) and then has changed nothing.
+        Cost: about 0.1 us a symbol.
+        """
+        self._submit(Act.ADD, channel, symbols, handler, depth, grouping, raw, priority, delivery)
+
+    def replace(
+        self,
+        channel: str,
+        symbols: str | Iterable[str],
+        handler: Handler | None = None,
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+        raw: bool = False,
+        priority: Priority | None = None,
+        delivery: Delivery | None = None,
+    ) -> None:
+        """Want exactly these topics of the channel: others of it go, new ones come. As `subscribe` otherwise."""
+        self._submit(Act.REPLACE, channel, symbols, handler, depth, grouping, raw, priority, delivery)
+
+    def unsubscribe(
+        self,
+        channel: str,
+        symbols: str | Iterable[str] | None = None,
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+    ) -> None:
+        """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
+        manager, member = self._live()
+        index = manager.venue.channel_index(channel)
+        given = None if symbols is None else as_symbols(symbols, "unsubscribe")
+        manager.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping), member)
+
+    def pause(self) -> None:
+        """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent."""
+        manager, member = self._live()
+        manager.set_paused(member, True)
+
+    def resume(self) -> None:
+        """Undo `pause`. Idempotent."""
+        manager, member = self._live()
+        manager.set_paused(member, False)
+
+    def close(self) -> None:
+        """Remove it and its interests; nothing arrives after. What is queued can still be read. Idempotent."""
+        self._manager.check_thread()
+        if not self._member.closed:
+            self._manager.close_member(self._member)
+
+    # -- what comes --
+
+    async def live(self, timeout: float | None = None) -> None:
+        """Wait until everything wanted now is proven.
+
+        Raises SubscribeError at once when a stream is refused, SubscribeTimeout after `timeout` seconds; both name what
+        is missing and why. Cancelling it changes nothing.
+        """
+        manager, member = self._live()
+        await manager.wait_live(member, timeout)
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        """The next event (or Status, where asked for). Cancel-safe. Ends after `close()` when all is read."""
+        queue = self._reading()
+        while (item := queue.get_nowait()) is None:
+            if queue.closed:
+                raise StopAsyncIteration
+            await self._news(queue)
+        return item
+
+    async def batch(self, max: int = 256, timeout: float | None = None) -> list[Any]:
+        """Up to `max` events at once, at least one; empty after `timeout` seconds, or when closed and all is read.
+
+        Much cheaper an event than `async for`. Cancel-safe.
+        """
+        queue = self._reading()
+        if not len(queue) and timeout is not None:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._news(queue)
+            except TimeoutError:
+                return []
+        while not (items := queue.get_many(max)) and not queue.closed:
+            await self._news(queue)
+        return items
+
+    async def __aenter__(self) -> Component:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        self.close()
+
+    # -- what it is --
+
+    @property
+    def name(self) -> str:
+        """Unique among the manager's live components."""
+        return self._member.name
+
+    @property
+    def priority(self) -> Priority:
+        """Class of its interests where neither the call nor the channel says otherwise."""
+        return self._member.priority
+
+    @property
+    def closed(self) -> bool:
+        """True after `close()`."""
+        return self._member.closed
+
+    @property
+    def paused(self) -> bool:
+        """True between `pause()` and `resume()`."""
+        return self._member.paused
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """What it wants now, in no particular order. O(its interests)."""
+        return self._manager.topics_of(self._member)
+
+    def stats(self) -> ComponentStats:
+        """Figures, also of a closed component. May be called from any thread."""
+        return self._manager.component_stats(self._member)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else "paused" if self.paused else "live"
+        return f"<Component {self.name!r} {state}>"
+
+    def __del__(self) -> None:
+        member = getattr(self, "_member", None)
+        if member is not None and not member.closed:
+            # may run in any thread and in the middle of anything: only note it, the loop does the rest
+            member.left_behind()
+            warnings.warn(
+                f"component {member.name!r} was not closed", ResourceWarning, stacklevel=2, source=self
+            )
+
+    # -- inside --
+
+    def _live(self) -> tuple[SubscriptionManager, Member]:
+        self._manager.check_thread()
+        if self._member.closed:
+            raise ComponentClosed(f"component {self._member.name!r} is closed: ask the manager for a new one")
+        return self._manager, self._member
+
+    def _submit(
+        self,
+        act: Act,
+        channel: str,
+        symbols: str | Iterable[str],
+        handler: Handler | None,
+        depth: int | None,
+        grouping: float | None,
+        raw: bool,
+        priority: Priority | None,
+        delivery: Delivery | None,
+    ) -> None:
+        manager, member = self._live()
+        _check_handler(handler, delivery, member)
+        given = as_symbols(symbols, act.value)
+        index = manager.check_topics(channel, given, depth, grouping)
+        cls = manager.class_of(channel, priority, member)
+        keeps = handler is None and member.has_handlers
+        sink = member.sink_maker(handler, raw)
+        wish = Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps)
+        manager.submit(wish, member)
+
+    def _reading(self) -> EventQueue:
+        self._manager.check_thread()
+        return self._member.queue
+
+    async def _news(self, queue: EventQueue) -> None:
+        """Wait until the queue has something or is closed. One reader at a time, else UsageError."""
+        future = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        try:
+            waits = queue.begin_wait(wake)
+        except RuntimeError as error:
+            raise UsageError(f"component {self.name!r}: {error}") from None
+        if waits:
+            try:
+                await future
+            finally:
+                queue.end_wait()
+
+
+def _check_handler(handler: Handler | None, delivery: Delivery | None, member: Member) -> None:
+    if handler is not None:
+        _check_callable(handler)
+        if isinstance(delivery, Queue):
+            raise UsageError(
+                "a subscription has a handler or a queue, not both: leave delivery= or the handler out"
+            )
+    elif isinstance(delivery, Callback):
+        raise UsageError("Callback() delivery needs a handler: give one")
+    elif isinstance(delivery, Queue) and repr(delivery) != repr(member.delivery):
+        raise UsageError(
+            f"component {member.name!r} has one queue, {member.delivery!r}: give {delivery!r} to manager.component()"
+        )
+
+
+def _check_callable(handler: Handler) -> None:
+    called = handler if inspect.isroutine(handler) else type(handler).__call__
+    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
+        raise TypeError(
+            f"{handler!r} is async, and handlers are called, not awaited: "
+            "pass a plain function, or iterate the component with async for"
+        )
+
+
+__all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeTimeout"]

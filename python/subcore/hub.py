@@ -1,0 +1,360 @@
+"""Everything a manager owns, put together: core tables, engine, runtime, members, markets, recorder."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import secrets
+import weakref
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._delivery import Delivery, WakeBatch
+from ._feed import Feed
+from ._intern import Interner
+from ._ledger import Ledger
+from ._meter import Meter
+from ._route import Router
+from ._scan import Scanner
+from ._schema import Schema
+from ._sets import WireSet
+from .clock import Clock
+from .engine import events
+from .engine.engine import Engine
+from .intent import Intent, Wish
+from .link import Connect, Link
+from .listening import raise_in_loop
+from .markets import MarketList, Markets
+from .members import Member
+from .notices import Notices
+from .reports import Reports
+from .runtime import Runtime
+from .transaction import Transactions
+from .types import Int32Array, Priority, StatusKind, StreamState, Topic
+from .venue import Venue
+from .waits import Waits
+
+if TYPE_CHECKING:
+    from ._listener import FeedListener
+    from .component import Component, OnStatus
+    from .engine.actions import Notify
+    from .recording import Recorder
+
+log = logging.getLogger("subcore.manager")
+
+MARKETS_EVERY_S = 600.0
+MAX_COMPONENTS = 65_536
+
+
+class Hub:
+    """The inside of one manager. Belongs to the loop's thread."""
+
+    def __init__(
+        self,
+        venue: Venue,
+        *,
+        clock: Clock,
+        connect: Connect | None,
+        markets: Markets | None,
+        own_markets: bool,
+        replay: tuple[Path, float] | None,
+        seed: int | None,
+    ) -> None:
+        seed = secrets.randbits(63) if seed is None else seed
+        self.venue = venue
+        self.clock = clock
+        self.members: dict[int, Member] = {}
+        self.names: set[str] = set()
+        self._gone: deque[int] = deque()  # sinks whose object was collected
+        self._left: deque[int] = deque()  # components whose last reference or owner went
+        self._pinned: dict[int, Component] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._recorder: Recorder | None = None
+        self._replay = replay
+        self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
+        self.interner = Interner(seed=seed)
+        self.router = Router(self.ledger, gone=self._gone, on_error=self._handler_failed)
+        self.meter = Meter(len(venue.channels))
+        self.scanner = Scanner(Schema(venue.load_fields(), [c.name for c in venue.channels]), self.interner)
+        self.feed = Feed(venue.name, self.scanner, self.ledger, self.meter, self.router)
+        self.intent = Intent(venue, self.interner, self.ledger, self.router)
+        self.intent.on_grouping = self._set_groupings
+        self.markets = MarketList(
+            venue.name,
+            source=markets,
+            url=venue.markets_url if own_markets else None,
+            parse=venue.parse_markets,
+        )
+        self.engine = Engine(
+            venue, self.intent, WireSet, random.Random(seed), symbols=self.markets.load_cached()
+        )
+        self.runtime = Runtime(
+            self.engine, self.ledger, self.meter, owner=self, connect=self._connect(connect), clock=clock
+        )
+        self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
+        self.feed.on_evidence = self.runtime.evidence_waits
+        self.feed.on_control = self._control
+        self.feed.on_fatal = raise_in_loop
+        self.feed.on_gap = self._gap
+        self._expect_format()
+        self.notices = Notices(self.router, self.intent, self.members, clock)
+        self.waits = Waits(self.engine, self.intent, self.ledger)
+        self.reports = Reports(self)
+        self.transactions = Transactions(self._grant)
+
+    def _connect(self, given: Connect | None) -> Connect:
+        if given is not None:
+            return given
+        if self._replay is not None:
+            from .replaying import ReplayConnection
+
+            return ReplayConnection(*self._replay, hub=self)
+        from .dialing import Dialer
+
+        return Dialer()
+
+    # -- life --
+
+    def start(self) -> None:
+        """Arm timers; fetch the list of markets beside the connect."""
+        self.runtime.start()
+        if self.markets.available:
+            self._spawn(self._refresh_markets(), "markets")
+
+    async def close(self, timeout: float) -> tuple[int, list[str]]:
+        """End links, tasks and the recorder; the number of links closed, and what did not end in time."""
+        links = sum(link.is_up for link in self.runtime.links.values())
+        try:
+            unfinished = await self.runtime.close(timeout)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            recorder, self._recorder = self._recorder, None
+            if recorder is not None:
+                recorder.close(timeout)
+        if self._tasks:
+            _, pending = await asyncio.wait(self._tasks, timeout=timeout)
+            unfinished += [task.get_name() for task in pending]
+        return links, unfinished
+
+    def record(self, path: str | Path) -> None:
+        """See SubscriptionManager.record."""
+        from .recording import Recorder
+
+        recorder = Recorder(path)
+        earlier, self._recorder = self._recorder, recorder
+        self.feed.recorder = recorder.write
+        if earlier is not None:
+            earlier.close()
+
+    # -- members --
+
+    def add_member(
+        self,
+        name: str,
+        *,
+        priority: Priority,
+        delivery: Delivery | None,
+        on_status: OnStatus | None,
+        include_status: bool,
+    ) -> Member:
+        """A new component in the ledger. CapacityError where there are too many."""
+        member = Member(
+            self.ledger.open_component(),
+            name,
+            priority=priority,
+            delivery=delivery,
+            on_status=on_status,
+            include_status=include_status,
+            router=self.router,
+            wakes=self.wakes,
+            left=self._left,
+            on_loss=self.notices.loss,
+        )
+        self.members[member.id] = member
+        self.names.add(name)
+        return member
+
+    def attach(self, member: Member, component: Component, owner: object | None) -> None:
+        """Tie a member to what the user holds."""
+        member.handle = weakref.ref(component)
+        if owner is None:
+            return
+        member.set_owner(owner)
+        if isinstance(owner, asyncio.Future):
+            owner.add_done_callback(lambda _: member.left_behind())
+
+    def close_member(self, member: Member) -> None:
+        """Remove a component: nothing is delivered to it after this returns."""
+        member.closed = True
+        member.release_all()
+        self.intent.close(member.id)
+        self.waits.forget(member)
+        del self.members[member.id]
+        self.names.discard(member.name)
+        self._pinned.pop(member.id, None)
+        member.queue.close()
+        self.runtime.changed()
+
+    def set_paused(self, member: Member, flag: bool) -> None:
+        """Interests of a paused component stay in the ledger, count for nothing, and get nothing."""
+        if member.paused != flag:
+            member.paused = flag
+            self.ledger.pause(member.id, flag)
+            for sink in member.sinks:
+                self.router.mute_sink(sink, flag)
+            self.runtime.changed()
+
+    def topics_of(self, member: Member) -> tuple[Topic, ...]:
+        """What a component wants; nothing once it is closed."""
+        if member.closed:
+            return ()
+        return tuple(self.intent.topics_of(self.ledger.interests(member.id)))
+
+    # -- wishes --
+
+    def check_topics(
+        self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
+    ) -> int:
+        """Check the parameters, and the symbols not seen before; the channel's index."""
+        self._collect()
+        index = self.venue.channel_index(channel)
+        known = self.interner
+        for symbol in symbols[:1]:
+            self.venue.check_topic(Topic(channel, symbol, depth, grouping))
+        if grouping is not None:
+            for symbol in symbols[1:]:
+                self.venue.check_topic(Topic(channel, symbol, depth, grouping))
+            return index
+        for symbol in [s for s in symbols[1:] if s not in known]:
+            self.venue.check_symbol(symbol)
+        return index
+
+    def _grant(self, wishes: Sequence[Wish]) -> None:
+        live = [wish for wish in wishes if wish.component in self.members]
+        wanted = self.intent.grant(live)
+        self._repin({wish.component for wish in live})
+        refused = self.engine.streams.in_state(self._seen(wanted), StreamState.REFUSED)
+        if len(refused):
+            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
+        self.runtime.changed()
+
+    def _seen(self, streams: Int32Array) -> Int32Array:
+        """Those the engine's columns have room for."""
+        return streams[streams < len(self.engine.streams.state)]
+
+    def _repin(self, components: set[int]) -> None:
+        """A component with handlers lives without anybody holding it."""
+        for id in components:
+            member = self.members[id]
+            member.release_idle_sinks()
+            handle = member.handle() if member.handle is not None else None
+            if member.has_handlers and handle is not None:
+                self._pinned[id] = handle
+            else:
+                self._pinned.pop(id, None)
+
+    def _set_groupings(self, variants: dict[float, int]) -> None:
+        for index, channel in enumerate(self.venue.channels):
+            if channel.grouping:
+                self.scanner.set_variants(index, variants)
+
+    # -- what the runtime asks --
+
+    def make_listener(self, link: Link, generation: int) -> FeedListener:
+        """See RuntimeOwner."""
+        from .listening import make_listener
+
+        return make_listener(self.feed, link, generation, self.runtime)
+
+    def notify(self, notice: Notify) -> None:
+        """See RuntimeOwner."""
+        self.notices.spread(notice)
+        self.waits.changed(notice.streams)
+
+    def release_streams(self, streams: Int32Array) -> None:
+        """See RuntimeOwner."""
+        self.meter.reset_streams(streams)
+        self.intent.release(streams)
+
+    def request_markets(self) -> None:
+        """See RuntimeOwner."""
+        self._spawn(self._ask_markets(), "markets")
+
+    def turn_done(self) -> None:
+        """See RuntimeOwner."""
+        self.intent.tidy(self.engine.knows)
+
+    def housekeeping(self) -> None:
+        """See RuntimeOwner: what the garbage collector noted is carried out here."""
+        self._collect()
+        while self._left:
+            member = self.members.get(self._left.popleft())
+            if member is not None and not self._is_held(member):
+                log.warning("component %r is removed: nobody holds it, or its owner is gone", member.name)
+                self.close_member(member)
+
+    def _is_held(self, member: Member) -> bool:
+        return member.handle is not None and member.handle() is not None and not member.owner_done()
+
+    def _collect(self) -> None:
+        """Interests of handlers whose object is gone."""
+        while self._gone:
+            sink = self._gone.popleft()
+            for member in list(self.members.values()):
+                if sink in member.sinks:
+                    topics = self.router.topics_of_sink(sink)
+                    member.forget_sink(sink)
+                    log.warning(
+                        "component %r: the object of a handler is gone; %d topics go",
+                        member.name,
+                        len(topics),
+                    )
+                    self.intent.drop(member.id, topics)
+                    self._repin({member.id})
+                    self.runtime.changed()
+                    break
+
+    def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
+        member = self.members.get(component)
+        if member is not None:
+            self.notices.handler_failed(member, error)
+
+    def _expect_format(self) -> None:
+        """Frames in another format than the one asked for are read all the same, and counted."""
+        asked = str(self.venue.options.get("format", ""))
+        name = {"SIMPLE_LIST": "SIMPLE", "JSON_LIST": "DEFAULT"}.get(asked, asked)
+        formats = self.scanner.schema.formats
+        self.feed.expected_format = formats.index(name) if name in formats else -1
+
+    def _control(self, link: int, frame: bytes) -> None:
+        """A frame that is no data: read it now, tell the engine outside the transport's callback."""
+        generation = self.runtime.links[link].generation
+        for control in self.venue.decode_control(frame):
+            asyncio.get_running_loop().call_soon(self.runtime.control, link, generation, control)
+
+    def _gap(self, stream: int) -> None:
+        asyncio.get_running_loop().call_soon(
+            self.notices.tell,
+            StatusKind.GAP,
+            [stream],
+            "trades may be missing: the snapshot's last one was not seen",
+        )
+
+    # -- tasks --
+
+    def _spawn(self, work: Any, name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"subcore-{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _ask_markets(self) -> None:
+        self.runtime.handle(events.SymbolsKnown(await self.markets.refresh()))
+
+    async def _refresh_markets(self) -> None:
+        while True:
+            await self._ask_markets()
+            await asyncio.sleep(MARKETS_EVERY_S)

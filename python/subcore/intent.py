@@ -1,0 +1,277 @@
+"""What components want, between the names people use and the ids the core counts.
+
+A wish is checked and resolved completely before any is granted, so a group of wishes lands as a whole or not at all.
+Belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _columns
+from ._intern import Interner
+from ._ledger import Ledger
+from ._route import Router
+from .errors import CapacityError, UsageError
+from .types import Int32Array, StreamColumns, Topic
+from .venue import Venue
+
+NO_TOPICS: Int32Array = np.empty(0, np.int32)
+NO_GROUPING = 0.0
+
+
+class Act(Enum):
+    """What a wish does to the interests of its component."""
+
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The content of one call, checked but not yet resolved to ids.
+
+    `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
+    `target` None = keep the handler there is, else the component's own queue.
+    """
+
+    act: Act
+    component: int
+    channel: int
+    symbols: tuple[str, ...] | None
+    depth: int | None = None
+    grouping: float | None = None
+    priority: int = 1
+    sink: Callable[[], int] | None = None
+    keeps_sinks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Resolved:
+    wish: Wish
+    adds: Int32Array
+    removes: Int32Array
+
+
+class Intent:
+    """Names to ids, and the only writer of ledger and routes. Also the engine's `StreamTable`."""
+
+    def __init__(self, venue: Venue, interner: Interner, ledger: Ledger, router: Router) -> None:
+        self.venue = venue
+        self.ledger = ledger
+        self.interner = interner
+        self._router = router
+        self._groupings: list[float] = [NO_GROUPING]
+        self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
+        self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
+
+    # -- wishes --
+
+    def grant(self, wishes: Sequence[Wish]) -> Int32Array:
+        """Carry out all wishes or, with an exception, none. Returns the streams of the topics wanted by them."""
+        resolved: list[_Resolved] = []
+        try:
+            for wish in wishes:
+                resolved.append(self._resolve(wish))
+        except BaseException:
+            self._forget(resolved)
+            raise
+        for one in resolved:
+            self._carry_out(one)
+        wanted = [one.adds for one in resolved if len(one.adds)]
+        if not wanted:
+            return NO_TOPICS
+        streams: Int32Array = np.unique(_columns.topic_columns(self.ledger, np.concatenate(wanted))[0])
+        return streams
+
+    def close(self, component: int) -> None:
+        """Remove every interest of a component, and its id."""
+        self._drop(component, self.ledger.interests(component))
+        self.ledger.close_component(component)
+
+    def drop(self, component: int, topics: Int32Array) -> None:
+        """Remove these interests of a component, whoever asks; those not held are passed over."""
+        self._drop(component, topics[_columns.holds_many(self.ledger, component, topics)])
+
+    def _drop(self, component: int, topics: Int32Array) -> None:
+        self._dropped.append(_columns.topic_columns(self.ledger, topics)[0])
+        self._router.disconnect(component, topics)
+        self.ledger.remove(component, topics)
+
+    def _resolve(self, wish: Wish) -> _Resolved:
+        if wish.act is Act.REMOVE:
+            return _Resolved(wish, NO_TOPICS, self._held(wish))
+        adds = self._topics(wish)
+        removes = NO_TOPICS
+        if wish.act is Act.REPLACE:
+            removes = np.setdiff1d(self._held_of_channel(wish.component, wish.channel), adds).astype(np.int32)
+        return _Resolved(wish, adds, removes)
+
+    def _carry_out(self, one: _Resolved) -> None:
+        wish = one.wish
+        if len(one.removes):
+            self._drop(wish.component, one.removes)
+        if not len(one.adds) or wish.sink is None:
+            return
+        aimed = one.adds
+        if wish.keeps_sinks:
+            aimed = one.adds[~_columns.holds_many(self.ledger, wish.component, one.adds)]
+        self.ledger.add(wish.component, one.adds, wish.priority)
+        if len(aimed):
+            self._router.connect(wish.sink(), aimed)
+
+    def _topics(self, wish: Wish) -> Int32Array:
+        symbols = wish.symbols or ()
+        ids = self._intern(symbols)
+        return self.ledger.topics(wish.channel, ids, self._variant(wish.grouping), wish.depth or 0)
+
+    def _intern(self, symbols: Sequence[str]) -> Int32Array:
+        try:
+            return self.interner.intern_many(symbols)
+        except CapacityError:
+            self.release_unused_symbols()
+            return self.interner.intern_many(symbols)
+
+    def _variant(self, grouping: float | None) -> int:
+        if grouping is None or grouping == NO_GROUPING:
+            return 0
+        if grouping in self._groupings:
+            return self._groupings.index(grouping)
+        if len(self._groupings) >= 1024:
+            raise CapacityError("over 1,023 different groupings are in use: use fewer price steps")
+        self._groupings.append(grouping)
+        self.on_grouping({value: index for index, value in enumerate(self._groupings)})
+        return len(self._groupings) - 1
+
+    def _held(self, wish: Wish) -> Int32Array:
+        """Topics the component holds that a REMOVE means: O(symbols named), or O(its interests) where none are."""
+        if wish.symbols is None:
+            held = self._held_of_channel(wish.component, wish.channel)
+        else:
+            held = self._candidates(wish)
+            held = held[_columns.holds_many(self.ledger, wish.component, held)]
+        if not len(held) or (wish.depth is None and wish.grouping is None):
+            return held
+        _, _, _, variants, cuts = _columns.topic_columns(self.ledger, held)
+        keep = np.ones(len(held), bool)
+        if wish.depth is not None:
+            keep &= cuts == wish.depth
+        if wish.grouping is not None:
+            keep &= variants == self._variant_if_known(wish.grouping)
+        return held[keep]
+
+    def _candidates(self, wish: Wish) -> Int32Array:
+        found: list[Int32Array] = [NO_TOPICS]
+        for symbol in self.interner.get_many(wish.symbols or ()):
+            for variant in range(len(self._groupings)):
+                stream = -1 if symbol < 0 else self.ledger.get_stream(wish.channel, int(symbol), variant)
+                if stream >= 0:
+                    found.append(self.ledger.topics_of_stream(stream))
+        return np.unique(np.concatenate(found)).astype(np.int32)
+
+    def _variant_if_known(self, grouping: float) -> int:
+        return self._groupings.index(grouping) if grouping in self._groupings else -1
+
+    def _held_of_channel(self, component: int, channel: int) -> Int32Array:
+        held = self.ledger.interests(component)
+        if not len(held):
+            return held
+        of_channel: Int32Array = held[_columns.topic_columns(self.ledger, held)[1] == channel]
+        return of_channel
+
+    # -- ids given back --
+
+    def release(self, streams: Int32Array) -> None:
+        """Give these ids back, but for those somebody holds (a paused component's interests count)."""
+        for stream in streams.tolist():
+            with contextlib.suppress(ValueError):
+                self.ledger.release_stream(stream)
+
+    def tidy(self, is_known: Callable[[Int32Array], npt.NDArray[np.bool_]]) -> None:
+        """After the edges were taken: ids the engine never heard of, or has let go, are given back."""
+        if not self._dropped:
+            return
+        streams = np.unique(np.concatenate(self._dropped)).astype(np.int32)
+        self._dropped.clear()
+        live = np.intersect1d(streams, _columns.live_streams(self.ledger)).astype(np.int32)
+        self.release(live[~is_known(live)])
+
+    def _forget(self, resolved: Sequence[_Resolved]) -> None:
+        """After a failed group: what it made for itself goes at the next tidy."""
+        self._dropped.extend(_columns.topic_columns(self.ledger, one.adds)[0] for one in resolved)
+
+    def release_unused_symbols(self) -> None:
+        """Let go of texts no stream is about. O(symbols); asked only when the table is full."""
+        used = set(_columns.stream_columns(self.ledger, _columns.live_streams(self.ledger))[1].tolist())
+        for symbol in _columns.interned_ids(self.interner).tolist():
+            if symbol not in used:
+                self.interner.release(symbol)
+
+    # -- what the engine and people ask --
+
+    def columns(self, streams: Int32Array) -> StreamColumns:
+        """See engine.ports.StreamTable."""
+        channels, symbols, variants = _columns.stream_columns(self.ledger, streams)
+        _, priorities, widths = self.ledger.columns(streams)
+        groupings = np.array(self._groupings, np.float64)[variants]
+        return StreamColumns(
+            streams, channels, _columns.texts(self.interner, symbols), widths, groupings, priorities
+        )
+
+    def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
+        """See engine.ports.StreamTable."""
+        text = self.interner.get(symbol)
+        variant = self._variant_if_known(grouping)
+        if text < 0 or variant < 0:
+            return -1
+        return self.ledger.get_stream(channel, text, variant)
+
+    def topic_of(self, topic: int) -> Topic:
+        """The public name of one topic id."""
+        return self.topics_of(np.array([topic], np.int32))[0]
+
+    def topics_of(self, topics: Int32Array) -> list[Topic]:
+        """Public names of topic ids. O(len(topics))."""
+        _, channels, symbols, variants, cuts = _columns.topic_columns(self.ledger, topics)
+        texts = _columns.texts(self.interner, symbols)
+        names = [channel.name for channel in self.venue.channels]
+        return [
+            Topic(names[channel], text, int(cut) or None, self._groupings[variant] or None)
+            for channel, text, variant, cut in zip(channels, texts, variants, cuts, strict=True)
+        ]
+
+    def is_live(self, topic: int) -> bool:
+        """False where the id was given back."""
+        try:
+            self.ledger.topic_key(topic)
+        except IndexError:
+            return False
+        return True
+
+    def find_topic(self, topic: Topic) -> int:
+        """The id of a topic somebody holds, else -1."""
+        channel = self.venue.channel_index(topic.channel)
+        stream = self.find_stream(channel, topic.symbol, topic.grouping or NO_GROUPING)
+        return -1 if stream < 0 else _columns.get_topic(self.ledger, stream, topic.depth or 0)
+
+
+def as_symbols(symbols: Any, what: str) -> tuple[str, ...]:
+    """A lone string is one symbol. Raises UsageError for anything that is not text."""
+    if isinstance(symbols, str):
+        return (symbols,)
+    try:
+        given = tuple(symbols)
+    except TypeError:
+        raise UsageError(f"{what}: symbols must be a text or texts, not {type(symbols).__name__}") from None
+    for symbol in given:
+        if not isinstance(symbol, str):
+            raise UsageError(f"{what}: symbols must be texts, not {type(symbol).__name__} ({symbol!r})")
+    return given

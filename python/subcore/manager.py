@@ -1,0 +1,267 @@
+"""The manager: one venue, its links, and the components that share them."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import EllipsisType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ._delivery import Delivery
+from .clock import Clock, SystemClock
+from .component import Component, ComponentStats, OnStatus
+from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
+from .markets import Markets
+from .types import CloseReport, Priority, Topic, TopicInfo
+from .venue import Venue
+from .venues import get_venue
+
+if TYPE_CHECKING:
+    from .hub import Hub
+    from .link import Connect
+    from .members import Member
+
+T = TypeVar("T")
+MAX_SPEED = 1e9
+
+
+class SubscriptionManager:
+    """Subscriptions of many components to one venue, over as few connections and messages as it allows.
+
+    `venue`: a name (`"upbit"`) or a `Venue`. `url`: another address of it. `markets`: known symbols, a (possibly
+    async) callable that gives them, or None for spelling rules only (the default where `url` is given); left out, the
+    venue's own list is fetched. `channel_priority`: class of a channel's interests where the call says none.
+    `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
+    `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
+
+    Use it as `async with`, or call `start` and `close`. `component` and `subscribe` also work before. All methods
+    belong to the thread of the event loop, but for `stats` and `call_threadsafe`.
+    """
+
+    def __init__(
+        self,
+        venue: str | Venue,
+        *,
+        url: str | None = None,
+        markets: Markets | EllipsisType | None = ...,
+        channel_priority: Mapping[str, Priority] | None = None,
+        replay: str | Path | None = None,
+        speed: float = 1.0,
+        clock: Clock | None = None,
+        connect: Connect | None = None,
+        seed: int | None = None,
+    ) -> None:
+        from .hub import Hub
+
+        self.venue = get_venue(venue) if url is None else get_venue(venue).at(url)
+        if not 0 <= speed <= MAX_SPEED:
+            raise UsageError(f"speed must be 0 (as fast as read) to {MAX_SPEED:g}, not {speed}")
+        if replay is not None and connect is not None:
+            raise UsageError("replay= is a connection of its own: leave connect= out")
+        self._clock = clock or SystemClock()
+        self._thread = threading.get_ident()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._state = "new"
+        self._priorities = {
+            self.venue.channel_index(c): Priority(p) for c, p in (channel_priority or {}).items()
+        }
+        self._hub: Hub = Hub(
+            self.venue,
+            clock=self._clock,
+            connect=connect,
+            markets=None if isinstance(markets, EllipsisType) else markets,
+            own_markets=markets is ... and url is None and replay is None,
+            replay=None if replay is None else (Path(replay), speed),
+            seed=seed,
+        )
+
+    # -- life --
+
+    async def start(self) -> None:
+        """Begin: what is wanted goes to the wire at the end of this loop turn. UsageError if started before."""
+        if self._state != "new":
+            raise UsageError(f"the manager is {self._state}: make a new one to start again")
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+        self._state = "running"
+        self._hub.start()
+
+    async def close(self, *, timeout: float = 5.0) -> CloseReport:
+        """End every link, task, thread and component, within `timeout` seconds. Idempotent.
+
+        Undelivered events stay readable in their components. Cancelling it leaves the manager closed all the same.
+        """
+        self.check_thread()
+        if self._state == "closed":
+            return CloseReport(0.0, 0)
+        began = time.monotonic()
+        self._state = "closed"
+        for member in list(self._hub.members.values()):
+            self._hub.close_member(member)
+        links, unfinished = await self._hub.close(timeout)
+        return CloseReport(time.monotonic() - began, links, unfinished=tuple(unfinished))
+
+    async def __aenter__(self) -> SubscriptionManager:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    # -- components --
+
+    def component(
+        self,
+        name: str,
+        *,
+        priority: Priority = Priority.NORMAL,
+        delivery: Delivery | None = None,
+        on_status: OnStatus | None = None,
+        include_status: bool = False,
+        owner: object | None = None,
+    ) -> Component:
+        """Register a consumer. NameTakenError while a live component has the name.
+
+        `delivery`: a `Queue` for the events it iterates over (default `Queue(8192)`). `on_status` is called with each
+        `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task, or
+        any object that can be weakly referenced) is done or gone, so is the component.
+        """
+        self.check_thread()
+        if self._state == "closed":
+            raise ManagerClosed("the manager is closed: make a new one")
+        if not isinstance(name, str) or not name:
+            raise UsageError(f"a component's name is a text that is not empty, not {name!r}")
+        self._hub.housekeeping()
+        if name in self._hub.names:
+            raise NameTakenError(
+                f"a component named {name!r} is live: close it first, or choose another name"
+            )
+        member = self._hub.add_member(
+            name,
+            priority=Priority(priority),
+            delivery=delivery,
+            on_status=on_status,
+            include_status=include_status,
+        )
+        component = Component(self, member)
+        self._hub.attach(member, component, owner)
+        return component
+
+    @property
+    def components(self) -> dict[str, Component]:
+        """The live components by name."""
+        self.check_thread()
+        found = {
+            member.name: member.handle() for member in self._hub.members.values() if member.handle is not None
+        }
+        return {name: handle for name, handle in found.items() if handle is not None}
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Group the current task's calls: they apply together at the end of the outermost block, or none does."""
+        self.check_thread()
+        return self._hub.transactions.begin()
+
+    # -- looking --
+
+    def topics(self) -> list[TopicInfo]:
+        """Every topic somebody holds, as it stands. O(topics)."""
+        self.check_thread()
+        return self._hub.reports.topics()
+
+    def topic(
+        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
+    ) -> TopicInfo:
+        """One topic as it stands; UsageError where nobody holds it."""
+        self.check_thread()
+        return self._hub.reports.topic(self.venue.check_topic(Topic(channel, symbol, depth, grouping)))
+
+    def stats(self) -> Any:
+        """Figures of the whole manager. May be called from any thread."""
+        return self._hub.reports.stats()
+
+    def bad_frames(self) -> list[Any]:
+        """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""
+        self.check_thread()
+        return self._hub.feed.bad_frames()
+
+    # -- other --
+
+    def record(self, path: str | Path) -> None:
+        """Write every frame received from now on to `path` (.jsonl or .jsonl.gz); ends with the manager.
+
+        Calling it again ends the earlier recording. Raises OSError where the file cannot be made.
+        """
+        self.check_thread()
+        self._hub.record(path)
+
+    def call_threadsafe(self, function: Callable[..., T], *args: Any) -> concurrent.futures.Future[T]:
+        """Run `function(*args)` in the loop's thread; from any thread. The future carries its result or exception."""
+        loop = self._loop
+        if loop is None or self._state != "running":
+            raise UsageError("call_threadsafe works between start and close of the manager")
+        future: concurrent.futures.Future[T] = concurrent.futures.Future()
+
+        def run() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(function(*args))
+            except BaseException as error:
+                future.set_exception(error)
+
+        loop.call_soon_threadsafe(run)
+        return future
+
+    # -- for components --
+
+    def check_thread(self) -> None:
+        """WrongThread outside the loop's thread."""
+        if threading.get_ident() != self._thread:
+            raise WrongThread(
+                "this belongs to the event loop's thread: use manager.call_threadsafe(function, *arguments)"
+            )
+
+    def check_topics(
+        self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
+    ) -> int:
+        """The channel's index; raises for anything the venue would not understand. O(symbols not seen before)."""
+        return self._hub.check_topics(channel, symbols, depth, grouping)
+
+    def class_of(self, channel: str, priority: Priority | None, member: Member) -> int:
+        """Class of an interest: the call's, else the channel's, else the component's."""
+        if priority is not None:
+            return int(Priority(priority))
+        return int(self._priorities.get(self.venue.channel_index(channel), member.priority))
+
+    def submit(self, wish: Any, member: Member) -> None:
+        """Grant a wish, now or with the current task's transaction."""
+        self._hub.transactions.submit(wish)
+
+    def set_paused(self, member: Member, flag: bool) -> None:
+        """See Component.pause."""
+        self._hub.set_paused(member, flag)
+
+    def close_member(self, member: Member) -> None:
+        """See Component.close."""
+        self._hub.close_member(member)
+
+    async def wait_live(self, member: Member, timeout: float | None) -> None:
+        """See Component.live."""
+        await self._hub.waits.wait(member, timeout)
+
+    def topics_of(self, member: Member) -> tuple[Topic, ...]:
+        """See Component.topics."""
+        self.check_thread()
+        return self._hub.topics_of(member)
+
+    def component_stats(self, member: Member) -> ComponentStats:
+        """See Component.stats."""
+        return self._hub.reports.component(member)
+
+    def __repr__(self) -> str:
+        return f"<SubscriptionManager {self.venue.name} {self._state}, {len(self._hub.members)} components>"

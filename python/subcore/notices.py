@@ -1,0 +1,91 @@
+"""What the engine says about streams, told to the components that hold them: one Status each, never one a topic."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .types import Status, StatusKind
+
+if TYPE_CHECKING:
+    from ._route import Router
+    from .clock import Clock
+    from .engine.actions import Notify
+    from .intent import Intent
+    from .members import Member
+
+log = logging.getLogger("subcore.component")
+
+LOG_ERRORS_EVERY_NS = 60 * 1_000_000_000
+
+
+class Notices:
+    """Turns streams into (component, topics), and faults of handlers into a count, a log line and a Status.
+
+    Costs O(holders of the streams), and nothing for components that listen to no status.
+    """
+
+    def __init__(self, router: Router, intent: Intent, members: dict[int, Member], clock: Clock) -> None:
+        self._router = router
+        self._intent = intent
+        self._members = members
+        self._clock = clock
+        self._logged: dict[int, int] = {}
+
+    def spread(self, notice: Notify) -> None:
+        """Tell every component that holds one of the streams and listens."""
+        self.tell(notice.kind, notice.streams.tolist(), notice.reason)
+
+    def tell(self, kind: StatusKind, streams: Iterable[int], reason: str) -> None:
+        """As `spread`, for streams by id."""
+        if not any(member.listens for member in self._members.values()):
+            return
+        topics: dict[int, list[int]] = {}
+        for stream in streams:
+            for component, topic, _, _ in self._router.route(stream):
+                member = self._members.get(component)
+                if member is not None and member.listens:
+                    topics.setdefault(component, []).append(topic)
+        for component, held in topics.items():
+            self._status(self._members[component], kind, held, reason, len(held))
+
+    def loss(self, member: Member, count: int, topics: dict[int, int]) -> Status | None:
+        """The Status that stands in the iteration where events were lost; None where the reader wants none."""
+        status = self._make(StatusKind.LOSS, list(topics), f"{count} events lost: the queue was full", count)
+        if member.on_status is not None:
+            member.call_on_status(status)
+        return status if member.include_status else None
+
+    def handler_failed(self, member: Member, error: BaseException) -> None:
+        """Count it, log it once a minute a component, tell the component."""
+        member.handler_errors += 1
+        member.last_error = f"{type(error).__name__}: {error}"
+        now = self._clock.monotonic_ns()
+        if now - self._logged.get(member.id, -LOG_ERRORS_EVERY_NS) >= LOG_ERRORS_EVERY_NS:
+            self._logged[member.id] = now
+            log.error(
+                "a handler of component %r raised (%d times so far; logged once a minute)",
+                member.name,
+                member.handler_errors,
+                exc_info=error,
+            )
+        self._status(member, StatusKind.ERROR, [], member.last_error, member.handler_errors)
+
+    def forget(self, component: int) -> None:
+        """The id may be another component's soon."""
+        self._logged.pop(component, None)
+
+    def _status(self, member: Member, kind: StatusKind, topics: list[int], reason: str, count: int) -> None:
+        if member.listens:
+            member.tell(self._make(kind, topics, reason, count))
+
+    def _make(self, kind: StatusKind, topics: list[int], reason: str, count: int) -> Status:
+        live = [topic for topic in topics if self._intent.is_live(topic)]
+        named = tuple(self._intent.topics_of(np.array(live, np.int32)))
+        return Status(kind, named, reason, count, self._clock.time_ns())
+
+
+Tell = Callable[[StatusKind, Iterable[int], str], None]

@@ -1,0 +1,183 @@
+"""What a manager says about itself: topics as they stand, figures of components and of the whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _columns
+from .component import ComponentStats
+from .errors import UsageError
+from .types import Priority, StreamState, Topic, TopicInfo
+
+if TYPE_CHECKING:
+    from .hub import Hub
+    from .members import Member
+
+
+@dataclass(frozen=True, slots=True)
+class LinkStats:
+    """One link. Bytes and frames are of the whole life of the manager."""
+
+    number: int
+    up: bool
+    generation: int
+    frames: int
+    bytes: int
+    streams: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures of one manager since it was made.
+
+    `frames` were accepted, `bad_frames` refused by reason, `repeated` are snapshots equal to what was known.
+    `latency_*_ns` is receive time less the exchange's time, snapshots excluded; None before the first.
+    `memory_bytes` counts the core's tables exactly.
+    """
+
+    components: int
+    interests: int
+    streams: dict[str, int]
+    links: tuple[LinkStats, ...]
+    frames: int
+    bytes: int
+    repeated: int
+    controls: int
+    bad_frames: dict[str, int]
+    messages_sent: int
+    connects: int
+    losses_of_link: int
+    handler_errors: int
+    latency_p50_ns: int | None
+    latency_p99_ns: int | None
+    memory_bytes: int
+
+
+class Reports:
+    """Reads only. O(what is asked about)."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    # -- topics --
+
+    def topics(self) -> list[TopicInfo]:
+        """Every topic with a holder."""
+        found: dict[int, list[str]] = {}
+        for member in self._hub.members.values():
+            for topic in self._hub.ledger.interests(member.id).tolist():
+                found.setdefault(topic, []).append(member.name)
+        names = self._hub.intent.topics_of(np.array(list(found), np.int32))
+        return [self._info(id, name, tuple(found[id])) for id, name in zip(found, names, strict=True)]
+
+    def topic(self, topic: Topic) -> TopicInfo:
+        """One topic; UsageError where nobody holds it."""
+        id = self._hub.intent.find_topic(topic)
+        holders = tuple(
+            m.name for m in self._hub.members.values() if id >= 0 and self._hub.ledger.holds(m.id, id)
+        )
+        if not holders:
+            raise UsageError(f"no component wants {topic}: subscribe to it first")
+        return self._info(id, topic, holders)
+
+    def _info(self, id: int, topic: Topic, holders: tuple[str, ...]) -> TopicInfo:
+        hub = self._hub
+        stream = hub.ledger.topic_key(id)[0]
+        row = hub.engine.row(stream)
+        offset = hub.clock.time_ns() - hub.clock.monotonic_ns()
+        return TopicInfo(
+            topic=topic,
+            state=row.state,
+            data=row.data,
+            evidence=row.evidence,
+            priority=Priority(max(0, hub.ledger.class_of(stream))),
+            holders=holders,
+            link=None if row.link < 0 else row.link,
+            since_ns=row.since_ns + offset if row.since_ns else 0,
+            retries=row.retries,
+            reason=row.reason,
+        )
+
+    # -- figures --
+
+    def component(self, member: Member) -> ComponentStats:
+        """Figures of one component."""
+        hub = self._hub
+        infos = [hub.router.sink_info(sink) for sink in member.sinks]
+        losses = {hub.intent.topic_of(t): n for t, n in member.queue.losses.items() if hub.intent.is_live(t)}
+        return ComponentStats(
+            name=member.name,
+            priority=member.priority,
+            paused=member.paused,
+            interests=0 if member.closed else len(hub.ledger.interests(member.id)),
+            delivered=sum(info.delivered for info in infos) + member.delivered_before,
+            queued=len(member.queue),
+            lost=member.queue.lost,
+            losses=losses,
+            handler_errors=member.handler_errors,
+            last_error=member.last_error,
+        )
+
+    def stats(self) -> Stats:
+        """Figures of the whole."""
+        hub = self._hub
+        total = hub.meter.total()
+        counters = hub.feed.counters()
+        engine = hub.engine.stats
+        delays = total.delays
+        return Stats(
+            components=len(hub.members),
+            interests=len(hub.ledger),
+            streams=self._states(),
+            links=tuple(self._link(number) for number in hub.runtime.links),
+            frames=total.frames,
+            bytes=total.bytes,
+            repeated=total.repeats,
+            controls=counters.get("control", 0),
+            bad_frames={k: v for k, v in counters.items() if k in BAD and v},
+            messages_sent=engine.messages,
+            connects=engine.connects,
+            losses_of_link=engine.losses,
+            handler_errors=hub.router.failures,
+            latency_p50_ns=delays.percentile(50.0),
+            latency_p99_ns=delays.percentile(99.0),
+            memory_bytes=self._memory(),
+        )
+
+    def _states(self) -> dict[str, int]:
+        streams = _columns.live_streams(self._hub.ledger)
+        column = self._hub.engine.streams.state
+        states = column[streams[streams < len(column)]]
+        counts = np.bincount(states, minlength=len(StreamState))
+        return {state.name: int(counts[state]) for state in StreamState if state is not StreamState.CLOSED}
+
+    def _link(self, number: int) -> LinkStats:
+        link = self._hub.runtime.links[number]
+        flow = self._hub.meter.link(number)
+        carried = int(np.count_nonzero(self._hub.engine.streams.link == number))
+        return LinkStats(number, link.is_up, link.generation, flow.frames, flow.bytes, carried)
+
+    def _memory(self) -> int:
+        hub = self._hub
+        parts = (hub.ledger, hub.interner, hub.router, hub.meter, hub.scanner, hub.engine.streams)
+        return sum(part.nbytes for part in parts)
+
+
+BAD = frozenset(
+    [
+        "bad_json",
+        "bad_utf8",
+        "duplicate_key",
+        "depth",
+        "overflow",
+        "int_range",
+        "wrong_type",
+        "missing_field",
+        "trailing_bytes",
+        "number_syntax",
+        "unknown_channel",
+    ]
+)

@@ -1,0 +1,252 @@
+"""Carries facts to the pure engine and its actions out to the links, the meter and the ledger.
+
+Nothing is decided here. One timer stands for the engine's next deadline; everything that changes within one turn of the
+loop reaches the engine together, at the end of that turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from .engine import actions, events
+from .engine.engine import Engine
+from .link import Connect, Link
+from .types import Control, Int32Array
+
+if TYPE_CHECKING:
+    from picows import WSListener
+
+    from ._ledger import Ledger
+    from ._meter import Meter
+    from .clock import Clock
+
+log = logging.getLogger("subcore.engine")
+
+
+class RuntimeOwner(Protocol):
+    """What the runtime asks of the manager. Called from the loop, never inside a public call."""
+
+    def notify(self, notice: actions.Notify) -> None: ...
+    def release_streams(self, streams: Int32Array) -> None: ...
+    def request_markets(self) -> None: ...
+    def make_listener(self, link: Link, generation: int) -> WSListener: ...
+    def housekeeping(self) -> None: ...
+    def turn_done(self) -> None: ...
+
+
+HOUSEKEEPING_S = 0.1
+
+
+class Runtime:
+    """Belongs to the loop's thread. `start` arms it, `close` leaves no task or timer behind."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        ledger: Ledger,
+        meter: Meter,
+        *,
+        owner: RuntimeOwner,
+        connect: Connect,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._ledger = ledger
+        self._meter = meter
+        self._owner = owner
+        self._connect = connect
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._housekeeper: asyncio.TimerHandle | None = None
+        self._turn_scheduled = False
+        self._evidence_scheduled = False
+        self._links: dict[int, Link] = {}
+        self._urgent = False
+
+    @property
+    def links(self) -> dict[int, Link]:
+        """By number; a link stays listed once it was used."""
+        return self._links
+
+    @property
+    def is_running(self) -> bool:
+        """True between start and close."""
+        return self._loop is not None
+
+    def start(self) -> None:
+        """Arm the timers; what was wanted before goes out at the end of this turn."""
+        self._loop = asyncio.get_running_loop()
+        self.changed()
+        self._keep_house()
+
+    def changed(self, *, urgent: bool = False) -> None:
+        """The ledger changed: look at the end of this turn of the loop."""
+        self._urgent |= urgent
+        if self._loop is not None and not self._turn_scheduled:
+            self._turn_scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def evidence_waits(self) -> None:
+        """The meter saw awaited data: take it at the end of this turn, however many frames bring some."""
+        if self._loop is not None and not self._evidence_scheduled:
+            self._evidence_scheduled = True
+            self._loop.call_soon(self._take_evidence)
+
+    def handle(self, event: events.Event) -> None:
+        """Give one event to the engine and carry out what it wants."""
+        for action in self._engine.handle(event, self._clock.monotonic_ns()):
+            self._carry_out(action)
+        self._rearm()
+
+    async def close(self, timeout: float) -> list[str]:
+        """End every link within `timeout` seconds; names what did not end."""
+        if self._loop is None:
+            return []
+        self.handle(events.CloseAll())
+        for timer in (self._timer, self._housekeeper):
+            if timer is not None:
+                timer.cancel()
+        self._loop = None
+        unfinished = await asyncio.gather(*(link.close(timeout) for link in self._links.values()))
+        return [name for name in unfinished if name]
+
+    # -- what links tell --
+
+    def make_listener(self, link: Link, generation: int) -> WSListener:
+        """A listener for one connection."""
+        return self._owner.make_listener(link, generation)
+
+    def link_up(self, link: int, generation: int, rtt_ns: int) -> None:
+        """See LinkOwner."""
+        if self._loop is not None:
+            self.handle(events.LinkUp(link, generation, rtt_ns))
+
+    def link_down(
+        self,
+        link: int,
+        generation: int,
+        reason: str,
+        *,
+        code: int | None = None,
+        http_status: int | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """See LinkOwner."""
+        if self._loop is None:
+            return
+        retry_after_ns = None if retry_after_s is None else round(retry_after_s * 1e9)
+        self._take_evidence()
+        self.handle(events.LinkDown(link, generation, reason, code, http_status, retry_after_ns))
+
+    def pong(self, link: int, generation: int, rtt_ns: int) -> None:
+        """The answer to a ping."""
+        if self._loop is not None:
+            self.handle(events.Pong(link, generation, rtt_ns))
+
+    def control(self, link: int, generation: int, control: Control) -> None:
+        """A frame that is not data. Evidence that came before it is told before it."""
+        if self._loop is not None:
+            self._take_evidence()
+            self.handle(events.ControlFrame(link, generation, control))
+
+    # -- inside --
+
+    def _turn(self) -> None:
+        self._turn_scheduled = False
+        if self._loop is None:
+            return
+        urgent, self._urgent = self._urgent, False
+        edges = self._ledger.take_edges()
+        if edges:
+            self.handle(events.Changed(edges.opened, edges.closed, edges.changed, urgent))
+        self._owner.turn_done()
+
+    def _take_evidence(self) -> None:
+        self._evidence_scheduled = False
+        if self._loop is None:
+            return
+        for link, streams, at_ns in self._meter.take_evidence():
+            generation = self._links[link].generation
+            self.handle(events.StreamEvidence(link, generation, streams, at_ns - self._wall_offset()))
+
+    def _tick(self) -> None:
+        self._timer = None
+        if self._loop is None:
+            return
+        self._take_evidence()
+        offset = self._wall_offset()
+        for link in self._links.values():
+            if link.is_up:
+                last_receive_ns, frames = self._meter.link_activity(link.number)
+                last = last_receive_ns - offset if last_receive_ns else 0
+                self.handle(events.LinkActivity(link.number, link.generation, last, frames))
+        self.handle(events.Tick())
+
+    def _rearm(self) -> None:
+        deadline = self._engine.deadline()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._loop is not None and deadline is not None:
+            wait = max(0, deadline - self._clock.monotonic_ns()) / 1e9
+            self._timer = self._loop.call_later(wait, self._tick)
+
+    def _keep_house(self) -> None:
+        if self._loop is not None:
+            self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+            self._owner.housekeeping()
+
+    def _wall_offset(self) -> int:
+        return self._clock.time_ns() - self._clock.monotonic_ns()
+
+    def _carry_out(self, action: actions.Action) -> None:
+        carry: Callable[[actions.Action], None] = _CARRY[type(action)].__get__(self)
+        carry(action)
+
+    def _do_connect(self, action: actions.Connect) -> None:
+        link = self._links.get(action.link)
+        if link is None:
+            link = self._links[action.link] = Link(action.link, self, self._connect)
+        link.connect(action.generation, action.url, action.headers)
+
+    def _do_send(self, action: actions.Send) -> None:
+        self._links[action.link].send(action.generation, action.opcode, action.payload)
+
+    def _do_ping(self, action: actions.Ping) -> None:
+        self._links[action.link].ping(action.generation)
+
+    def _do_disconnect(self, action: actions.Disconnect) -> None:
+        self._links[action.link].disconnect(action.generation, action.reason, action.code)
+
+    def _do_await_evidence(self, action: actions.AwaitEvidence) -> None:
+        not_before = action.realtime_not_before_ns and action.realtime_not_before_ns + self._wall_offset()
+        self._meter.await_evidence(action.link, action.streams, not_before)
+
+    def _do_request_markets(self, action: actions.RequestMarkets) -> None:
+        self._owner.request_markets()
+
+    def _do_notify(self, action: actions.Notify) -> None:
+        self._owner.notify(action)
+
+    def _do_release(self, action: actions.ReleaseStreams) -> None:
+        self._owner.release_streams(action.streams)
+
+    def _do_log(self, action: actions.Log) -> None:
+        log.log(action.level, "%s", action.text, extra={"subcore": dict(action.fields)})
+
+
+_CARRY = {
+    actions.Connect: Runtime._do_connect,
+    actions.Send: Runtime._do_send,
+    actions.Ping: Runtime._do_ping,
+    actions.Disconnect: Runtime._do_disconnect,
+    actions.AwaitEvidence: Runtime._do_await_evidence,
+    actions.RequestMarkets: Runtime._do_request_markets,
+    actions.Notify: Runtime._do_notify,
+    actions.ReleaseStreams: Runtime._do_release,
+    actions.Log: Runtime._do_log,
+}
