@@ -21,12 +21,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from comparison import decode_rows, fanout_rows, ledger_rows
+from comparison import decode_rows, fanout_rows, feed_rows, ledger_rows, socket_rows
 from comparison.measure import Contest, Effort, Result, run_contest
 from comparison.skips import SKIPPED
 from comparison.table import as_json, print_table
 
-SUBJECTS = (decode_rows, ledger_rows, fanout_rows)
+SUBJECTS = (decode_rows, socket_rows, feed_rows, fanout_rows, ledger_rows)
 
 
 def arguments() -> argparse.Namespace:
@@ -80,6 +80,8 @@ def main() -> None:
         print(f"[{number}/{len(contests)}] {contest.name}", file=sys.stderr, flush=True)
         results += run_contest(contest, effort)
     seconds = time.monotonic() - start
+    if effort.scale != 1.0:
+        print(f"rough: populations of components and symbols are {effort.scale:g} of what rows say", file=sys.stderr)
     print_table(results, SKIPPED, sys.stderr if given.json == "-" else sys.stdout)
     print(f"{len(results)} rows, {effort.rounds} rounds, {seconds:.0f} s", file=sys.stderr)
     if given.json:

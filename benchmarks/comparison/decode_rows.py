@@ -8,11 +8,8 @@ from typing import Any
 
 import orjson
 from bare.build import load
-from subcore._intern import Interner
-from subcore._scan import Scanner
-from subcore._schema import Schema
-from subcore.venues import upbit_fields
 
+from .core import new_scanner
 from .frames import KINDS, STYLES, frames, home_markets
 from .measure import Contest, Effort, Row, Sample, Target, calibrated
 from .structs import decoder
@@ -45,16 +42,9 @@ def _contest(kind: str, style: str) -> Contest:
     )
 
 
-def new_scanner() -> Scanner:
-    """A scanner of the venue's frames that knows the frames' markets."""
-    interner = Interner()
-    interner.intern_many([market.code for market in home_markets()])
-    return Scanner(Schema(upbit_fields.schema()), interner)
-
-
 def _open(kind: str, style: str, effort: Effort) -> Mapping[str, Sample]:
     made = list(frames(kind, style))
-    scanner, loop = new_scanner(), load("decode_loop").decode
+    scanner, loop = new_scanner([market.code for market in home_markets()]), load("decode_loop").decode
 
     def each(parse: Callable[[bytes], Any]) -> Sample:
         def once(repeats: int) -> None:
