@@ -232,6 +232,16 @@ async def test_transactions_land_together_or_not_at_all(manager: SubscriptionMan
     assert manager.stats().messages_sent == 1
 
 
+async def test_a_handler_keeps_its_component_alive_while_the_transaction_is_open(
+    manager: SubscriptionManager,
+) -> None:
+    got: list[Any] = []
+    with manager.transaction():
+        manager.component("unheld").subscribe("ticker", "KRW-BTC", got.append)
+        gc.collect()
+    await until(lambda: got)
+
+
 async def test_a_transaction_belongs_to_its_task(manager: SubscriptionManager) -> None:
     a, b = make(manager, "a"), make(manager, "b")
 

@@ -234,7 +234,7 @@ class Component:
         cls = manager.class_of(channel, priority, member)
         keeps = handler is None and member.has_handlers
         sink = member.sink_maker(handler, raw)
-        wish = Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps)
+        wish = Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
         manager.submit(wish, member)
 
     def _reading(self) -> EventQueue:

@@ -40,7 +40,8 @@ class Wish:
     """The content of one call, checked but not yet resolved to ids.
 
     `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
-    `target` None = keep the handler there is, else the component's own queue.
+    `sink` makes the place to deliver to; with `keeps_sinks` topics held already stay where they go. `holder` lives as
+    long as the wish waits in a transaction.
     """
 
     act: Act
@@ -52,6 +53,7 @@ class Wish:
     priority: int = 1
     sink: Callable[[], int] | None = None
     keeps_sinks: bool = False
+    holder: object = None
 
 
 @dataclass(frozen=True, slots=True)

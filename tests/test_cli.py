@@ -1,0 +1,88 @@
+"""The commands, as a user types them, in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from subcore.cli.demo import most_within
+from subcore.recording import FrameReader
+from subcore.sim.server import SimServer
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "subcore.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_help_lists_the_commands() -> None:
+    out = run("--help").stdout
+    for name in ("demo", "sim", "watch"):
+        assert name in out
+
+
+def test_demo_json() -> None:
+    done = run("demo", "--seconds", "1", "--seed", "4", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["four_messages"] == 1
+    assert report["components"] == 124
+    assert report["streams_open"] == report["streams"] > 1000
+    assert report["violations"] == report["bad_frames"] == report["handler_errors"] == 0
+    assert report["messages"] <= 5
+    assert report["frames"] > 0
+
+
+def test_demo_summary_is_made_for_people() -> None:
+    done = run("demo", "--seconds", "0.5")
+    assert done.returncode == 0, done.stderr
+    assert "0 violations" in done.stdout
+    assert "\x1b[" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("watch", "krw-btc", "--url", "ws://127.0.0.1:9"), "krw-btc"),
+        (("watch", "KRW-BTC", "--venue", "nowhere"), "nowhere"),
+        (("watch", "KRW-BTC", "--channel", "nope", "--url", "ws://127.0.0.1:9"), "nope"),
+        (("watch", "KRW-BTC", "--url", "http://x"), "http://x"),
+        (("demo", "--seconds", "-1"), "seconds"),
+        (("nope",), "nope"),
+    ],
+)
+def test_bad_input_is_one_clear_line(arguments: tuple[str, ...], text: str) -> None:
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_watch_prints_and_records(tmp_path: Path) -> None:
+    import asyncio
+
+    file = tmp_path / "seen.jsonl.gz"
+    async with SimServer(seed=5, rate=20.0) as server:
+        arguments = ("watch", "KRW-BTC", "-c", "ticker", "-c", "trade", "--url", server.url, "--json")
+        done = await asyncio.to_thread(run, *arguments, "--seconds", "2", "--record", str(file))
+    assert done.returncode == 0, done.stderr
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {event["symbol"] for event in events} == {"KRW-BTC"}
+    assert {event["channel"] for event in events} == {"ticker", "trade"}
+    frames = list(FrameReader(file))
+    assert len(frames) == len(events)
+    assert all(receive_ns > 0 for receive_ns, _ in frames)
+    assert json.loads(done.stderr.splitlines()[-1])["events"] == len(events)
+
+
+def test_most_within_counts_any_stretch() -> None:
+    assert most_within([], 1.0) == 0
+    assert most_within([0.0, 0.5, 0.9, 1.0, 1.4, 3.0], 1.0) == 4
