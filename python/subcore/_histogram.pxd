@@ -10,7 +10,7 @@ cdef enum:
     SUB_BUCKETS = 32              # per octave: half of a bucket is at most 1/64 of its values
     FIRST_OCTAVE = 9              # below 512 ns buckets are 16 ns wide
     LAST_OCTAVE = 41              # up to 2^42 ns = 73 min; longer ones count there
-    BUCKET_COUNT = SUB_BUCKETS * (LAST_OCTAVE - FIRST_OCTAVE + 2)
+    BUCKET_COUNT = 1088           # SUB_BUCKETS * (LAST_OCTAVE - FIRST_OCTAVE + 2); the debug build needs a literal
 
 cdef struct HistogramData:
     uint64_t count
