@@ -53,7 +53,7 @@ cdef object read_text(const char* at, uint8_t room):
     cdef uint8_t size = <uint8_t>at[0]
     if size == 0:
         return None
-    return PyUnicode_DecodeUTF8(at + 1, min(size, room), "replace")
+    return PyUnicode_DecodeUTF8(at + 1, min(size, room), "surrogatepass")
 
 
 cdef object read_field(const Field* field, const char* data):
@@ -111,7 +111,7 @@ cdef int write_integer(char* at, object value) except -1:
 cdef int write_text(char* at, object value, uint8_t room) except -1:
     if not isinstance(value, str):
         raise TypeError(f"must be a str, not {type(value).__name__}")
-    cdef bytes data = (<str>value).encode()
+    cdef bytes data = (<str>value).encode("utf-8", "surrogatepass")
     if not 1 <= len(data) <= room:
         raise ValueError(f"must have 1 to {room} bytes of UTF-8, not {len(data)}; None where it is absent")
     at[0] = <char>len(data)

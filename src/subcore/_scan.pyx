@@ -5,6 +5,7 @@ The frame is copied once between zero bytes, so that the machine (scan_machine.h
 ends every run it makes, and a zero byte inside a frame is no JSON. Nothing here raises on what a frame holds.
 """
 
+cimport cython
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
@@ -88,6 +89,7 @@ cdef double slow_double(const char* text, const char* end) noexcept with gil:
         return NAN
 
 
+@cython.final
 cdef class Scanner:
     """Scans the frames of one venue. Not thread-safe; reuses its buffers, so a record lives until the next frame.
 
