@@ -13,7 +13,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 
 import sys
 
-from subcore._events cimport KIND_ASSET, KIND_ORDERBOOK, Balance, EventHead, Level, make_event
+from subcore._events cimport KIND_ASSET, KIND_ORDERBOOK, Balance, Level, make_event
 
 cdef extern from "scan_machine.h" nogil:
     ctypedef struct scan_field:

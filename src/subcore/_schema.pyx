@@ -12,7 +12,6 @@ import sys
 from subcore._event_tables cimport (
     FIELD_INTEGER,
     FIELD_NUMBER,
-    FIELD_SIDE,
     FIELD_STEP,
     FIELD_TEXT,
     FIELD_TRADE_ID,
@@ -95,7 +94,15 @@ cdef extern from "scan_table.h" nogil:
     uint32_t scan_hash(const char* text, int64_t size)
     void scan_prepare_key(scan_field* field)
 
-KINDS = {
+cdef enum:
+    LONGEST_KEY = 29              # what KEY_WORDS leave beside quotes and colon
+    MAX_ROWS = 65536
+    MAX_DISCRIMINATORS = 16
+    MAX_CHANNELS = 4096
+    BID = 1                       # the sides rows go to; balances stand where bids do
+    ASK = 2
+
+cdef dict KINDS = {
     "ticker": (KIND_TICKER, sizeof(TickerData)),
     "trade": (KIND_TRADE, sizeof(TradeData)),
     "orderbook": (KIND_ORDERBOOK, sizeof(OrderbookData)),
@@ -103,11 +110,6 @@ KINDS = {
     "order": (KIND_ORDER, sizeof(OrderData)),
     "asset": (KIND_ASSET, sizeof(AssetData)),
 }
-LONGEST_KEY = 8 * KEY_WORDS - 3
-MAX_ROWS = 65_536
-MAX_DISCRIMINATORS = 16
-MAX_CHANNELS = 4_096
-BID, ASK = 1, 2                   # the sides rows go to; balances stand where bids do
 
 
 cdef uint32_t slots_for(Py_ssize_t count):
@@ -138,7 +140,7 @@ cdef int row_place(str kind, str member, uint8_t* target, uint16_t* offset) exce
     raise UsageError(f"rows of a {kind} have no member {member!r}")
 
 
-cdef class Compiler:
+cdef class _Compiler:
     """Makes the tables and owns their memory."""
 
     cdef tuple channels
@@ -396,7 +398,7 @@ cdef class Schema:
         if not 1 <= len(self.channels) <= MAX_CHANNELS or len(set(self.channels)) != len(self.channels):
             raise UsageError(f"a schema has 1 to {MAX_CHANNELS} channels, each once: {self.channels}")
         self.formats = tuple(d.format for d in declared.discriminators)
-        cdef Compiler compiler = Compiler(self.channels)
+        cdef _Compiler compiler = _Compiler(self.channels)
         self.memory = compiler            # frees what the tables point to
         cdef scan_discriminator* made = <scan_discriminator*>compiler.block(
             <size_t>count * sizeof(scan_discriminator))
@@ -408,7 +410,7 @@ cdef class Schema:
     @property
     def nbytes(self):
         """Bytes of the object and its tables; not of the declaration."""
-        return sys.getsizeof(self) + (<Compiler>self.memory).size
+        return sys.getsizeof(self) + (<_Compiler>self.memory).size
 
     def __reduce__(self):
         return Schema, (self.declared, self.channels)

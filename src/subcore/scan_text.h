@@ -56,8 +56,8 @@ static inline int scan_hex4(const char *p, uint32_t *value) {
     uint32_t v = 0;
     int i;
     for (i = 0; i < 4; i++) {
-        unsigned char c = (unsigned char)p[i];
-        uint32_t digit = c - '0' < 10u ? c - '0' : (c | 0x20u) - 'a' < 6u ? (c | 0x20u) - 'a' + 10 : 16;
+        uint32_t c = (unsigned char)p[i], letter = (c | 0x20) - 'a';
+        uint32_t digit = c - '0' < 10 ? c - '0' : letter < 6 ? letter + 10 : 16;
         if (digit == 16)
             return 0;
         v = v * 16 + digit;

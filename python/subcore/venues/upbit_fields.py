@@ -7,7 +7,8 @@ Unknown keys are skipped: the venue adds some now and then (level in 2024, best_
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Mapping
+from typing import Any
 
 from subcore.fields import MILLISECONDS, Discriminator, Field, Fields, Rows, Schema, Table
 
@@ -27,26 +28,31 @@ CHANNELS = (
 MAX_LEVELS = 256  # 30 levels are served today
 
 
-def _pick(simple: bool, pairs: tuple[tuple[str, str, str, dict[str, object]], ...]) -> tuple[Fields, ...]:
-    return tuple(Field(short if simple else long, member, **how) for long, short, member, how in pairs)  # type: ignore[arg-type]
+How = Mapping[str, Any]
+# DEFAULT key, SIMPLE key, member of the event, how it is read.
+Pairs = tuple[tuple[str, str, str, How], ...]
 
 
-_MUST: dict[str, object] = {"required": True}
-_MAY: dict[str, object] = {}
-_NULL: dict[str, object] = {"nullable": True}
-_MS: dict[str, object] = {"unit": MILLISECONDS}
-_MS_MUST: dict[str, object] = {"unit": MILLISECONDS, "required": True}
-_MS_NULL: dict[str, object] = {"unit": MILLISECONDS, "nullable": True}
-_SIDE: dict[str, object] = {"words": SIDES}
+def _pick(simple: bool, pairs: Pairs) -> tuple[Fields, ...]:
+    return tuple(Field(short if simple else long, member, **how) for long, short, member, how in pairs)
 
-_PUBLIC = (
+
+_MUST: How = {"required": True}
+_MAY: How = {}
+_NULL: How = {"nullable": True}
+_MS: How = {"unit": MILLISECONDS}
+_MS_MUST: How = {"unit": MILLISECONDS, "required": True}
+_MS_NULL: How = {"unit": MILLISECONDS, "nullable": True}
+_SIDE: How = {"words": SIDES}
+
+_PUBLIC: Pairs = (
     ("type", "ty", "", _MUST),
     ("code", "cd", "symbol", _MUST),
     ("timestamp", "tms", "exchange_time_ns", _MS_MUST),
     ("stream_type", "st", "flags", {"words": STREAM_TYPES}),
 )
 
-_TICKER = (
+_TICKER: Pairs = (
     *_PUBLIC,
     ("opening_price", "op", "open", _MUST),
     ("high_price", "hp", "high", _MUST),
@@ -79,7 +85,7 @@ _TICKER = (
     ("market_warning", "mw", "market_warning", _NULL),
 )
 
-_TRADE = (
+_TRADE: Pairs = (
     *_PUBLIC,
     ("trade_price", "tp", "price", _MUST),
     ("trade_volume", "tv", "size", _MUST),
@@ -98,20 +104,20 @@ _TRADE = (
     ("best_bid_size", "bbs", "best_bid_size", _NULL),
 )
 
-_UNITS = (
+_UNITS: Pairs = (
     ("ask_price", "ap", "ask_price", _MUST),
     ("bid_price", "bp", "bid_price", _MUST),
     ("ask_size", "as", "ask_size", _MUST),
     ("bid_size", "bs", "bid_size", _MUST),
 )
 
-_ORDERBOOK = (
+_ORDERBOOK: Pairs = (
     *_PUBLIC,
     ("total_ask_size", "tas", "total_ask_size", _MUST),
     ("total_bid_size", "tbs", "total_bid_size", _MUST),
 )
 
-_CANDLE = (
+_CANDLE: Pairs = (
     *_PUBLIC,
     ("candle_date_time_utc", "cdttmu", "start_time_ns", {"required": True, "time_text": True}),
     ("candle_date_time_kst", "cdttmk", "", _MAY),
@@ -123,7 +129,7 @@ _CANDLE = (
     ("candle_acc_trade_price", "catp", "turnover", _MUST),
 )
 
-_ORDER = (
+_ORDER: Pairs = (
     ("type", "ty", "", _MUST),
     ("code", "cd", "symbol", _MUST),
     ("timestamp", "tms", "exchange_time_ns", _MS_MUST),
@@ -155,7 +161,7 @@ _ORDER = (
     ("order_timestamp", "otms", "order_time_ns", _MS_NULL),
 )
 
-_ASSET = (  # no code: it is about the account
+_ASSET: Pairs = (  # no code: it is about the account
     ("type", "ty", "", _MUST),
     ("timestamp", "tms", "exchange_time_ns", _MS_MUST),
     ("stream_type", "st", "flags", {"words": STREAM_TYPES}),
@@ -163,14 +169,14 @@ _ASSET = (  # no code: it is about the account
     ("asset_timestamp", "asttms", "asset_time_ns", _MS_NULL),
 )
 
-_BALANCES = (
+_BALANCES: Pairs = (
     ("currency", "cu", "currency", _MUST),
     ("balance", "b", "available", _NULL),
     ("locked", "l", "locked", _NULL),
 )
 
 
-def _rows(simple: bool, pairs: tuple[tuple[str, str, str, dict[str, object]], ...]) -> tuple[Field, ...]:
+def _rows(simple: bool, pairs: Pairs) -> tuple[Field, ...]:
     return tuple(field for field in _pick(simple, pairs) if isinstance(field, Field))
 
 
@@ -192,14 +198,16 @@ def _tables(simple: bool) -> tuple[Table, ...]:
     )
 
 
-@lru_cache(maxsize=1)
+_SCHEMA = Schema(
+    channels=CHANNELS,
+    discriminators=(
+        Discriminator("type", _tables(simple=False), format="DEFAULT"),
+        Discriminator("ty", _tables(simple=True), format="SIMPLE"),
+    ),
+    max_rows=MAX_LEVELS,
+)
+
+
 def schema() -> Schema:
     """The tables of both formats; LIST formats wrap the same objects in an array."""
-    return Schema(
-        channels=CHANNELS,
-        discriminators=(
-            Discriminator("type", _tables(simple=False), format="DEFAULT"),
-            Discriminator("ty", _tables(simple=True), format="SIMPLE"),
-        ),
-        max_rows=MAX_LEVELS,
-    )
+    return _SCHEMA
