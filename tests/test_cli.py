@@ -56,6 +56,8 @@ def test_demo_summary_is_made_for_people() -> None:
         (("watch", "KRW-BTC", "--channel", "nope", "--url", "ws://127.0.0.1:9"), "nope"),
         (("watch", "KRW-BTC", "--url", "http://x"), "http://x"),
         (("demo", "--seconds", "-1"), "seconds"),
+        (("replay", "/nowhere.jsonl", "--venue", "upbit"), "nowhere"),
+        (("replay", __file__, "--venue", "nowhere"), "nowhere"),
         (("nope",), "nope"),
     ],
 )
@@ -81,6 +83,25 @@ async def test_watch_prints_and_records(tmp_path: Path) -> None:
     assert len(frames) == len(events)
     assert all(receive_ns > 0 for receive_ns, _ in frames)
     assert json.loads(done.stderr.splitlines()[-1])["events"] == len(events)
+
+
+def test_replay_counts_and_writes_events(tmp_path: Path) -> None:
+    source, out = tmp_path / "x.jsonl", tmp_path / "events.jsonl"
+    trade = (
+        b'{"type":"trade","code":"KRW-BTC","timestamp":1788000000000,"trade_price":5,"trade_volume":0.1,'
+        b'"ask_bid":"BID","sequential_id":17880000000000001,"stream_type":"REALTIME"}'
+    )
+    source.write_bytes(trade + b'\n{"status":"UP"}\nnonsense\n' + trade.replace(b"0.1", b"01") + b"\n")
+    done = run("replay", str(source), "--venue", "upbit", "--events", str(out), "--json")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary["frames"] == 4
+    assert summary["events_by_channel"] == {"trade": 1}
+    assert summary["controls"] == {"Alive": 1}
+    assert summary["errors_by_reason"] == {"bad_json": 1, "number_syntax": 1}
+    (event,) = [json.loads(line) for line in out.read_text().splitlines()]
+    assert (event["symbol"], event["price"], event["id"]) == ("KRW-BTC", 5.0, 17880000000000001)
+    assert "frame 3" in run("replay", str(source), "--venue", "upbit").stdout
 
 
 def test_most_within_counts_any_stretch() -> None:

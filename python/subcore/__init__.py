@@ -13,6 +13,7 @@ from subcore.parts import Balance, Level
 from subcore.types import CloseReport, Priority, Side, Status, StatusKind, Topic, TopicInfo
 
 if TYPE_CHECKING:
+    from subcore._decode import decode, decode_all
     from subcore.component import Component
     from subcore.manager import SubscriptionManager
     from subcore.venue import Venue
@@ -47,6 +48,8 @@ __all__ = [
     "Trade",
     "Venue",
     "__version__",
+    "decode",
+    "decode_all",
     "venue",
 ]
 
@@ -55,6 +58,8 @@ _ON_USE = {
     "Component": "subcore.component",
     "SubscriptionManager": "subcore.manager",
     "Venue": "subcore.venue",
+    "decode": "subcore._decode",
+    "decode_all": "subcore._decode",
     "venue": "subcore.venues",
 }
 
