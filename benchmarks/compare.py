@@ -81,7 +81,10 @@ def main() -> None:
         results += run_contest(contest, effort)
     seconds = time.monotonic() - start
     if effort.scale != 1.0:
-        print(f"rough: populations of components and symbols are {effort.scale:g} of what rows say", file=sys.stderr)
+        print(
+            f"rough: populations of components and symbols are {effort.scale:g} of what rows say",
+            file=sys.stderr,
+        )
     print_table(results, SKIPPED, sys.stderr if given.json == "-" else sys.stdout)
     print(f"{len(results)} rows, {effort.rounds} rounds, {seconds:.0f} s", file=sys.stderr)
     if given.json:

@@ -100,33 +100,49 @@ def _bursts(order: Order) -> list[bytes]:
     return [b"".join(queue[start : start + order.burst]) for start in range(0, len(queue), order.burst)]
 
 
-def _shake_hands(connection: socket.socket) -> bytes:
-    """Answers the upgrade request; returns what came after it."""
+def _shake_hands(connection: socket.socket) -> None:
+    """Answers the upgrade request; no client sends anything after it before the answer."""
     request = b""
     while b"\r\n\r\n" not in request:
         request += connection.recv(4096)
-    head, _, rest = request.partition(b"\r\n\r\n")
-    headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    headers = dict(line.split(b": ", 1) for line in request.strip().split(b"\r\n")[1:])
     key = next(value for name, value in headers.items() if name.lower() == b"sec-websocket-key")
     accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())
     connection.sendall(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
         + accept + b"\r\n\r\n"
     )  # fmt: skip
-    return rest
 
 
 def _serve(connection: socket.socket, order: Order, bursts: list[bytes]) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if not _shake_hands(connection) and order.waits:
-        connection.recv(65_536)
+    _shake_hands(connection)
+    if order.waits:
+        connection.recv(1, socket.MSG_PEEK)
     time.sleep(START_DELAY)
     for burst in bursts:
         connection.sendall(burst)
         time.sleep(order.pause_ms / 1000)
-    while (received := connection.recv(65_536)) and received[0] != _CLOSE[0]:
-        pass
+    _wait_for_close(connection)
     connection.sendall(_CLOSE)
+
+
+def _wait_for_close(connection: socket.socket) -> None:
+    """Passes over what the client sent meanwhile (requests, pings) up to its close frame or its end."""
+    waiting = b""
+    while received := connection.recv(65_536):
+        waiting += received
+        while len(waiting) >= 2:
+            if waiting[0] == _CLOSE[0]:
+                return
+            size = waiting[1] & 0x7F
+            extra = {126: 2, 127: 8}.get(size, 0)
+            if len(waiting) < 2 + extra:
+                break
+            whole = 6 + extra + (int.from_bytes(waiting[2 : 2 + extra], "big") if extra else size)
+            if len(waiting) < whole:
+                break
+            waiting = waiting[whole:]
 
 
 def main() -> None:
