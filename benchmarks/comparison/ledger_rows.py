@@ -18,7 +18,7 @@ from subcore._sets import WireSet
 
 from .measure import Contest, Effort, Row, Sample, Target
 
-__all__ = ["contests"]
+__all__ = ["INTERESTS", "JOINERS", "LARGE", "SMALL", "Crowd", "both_ways", "contests"]
 
 Ids = npt.NDArray[np.int32]
 INTERESTS = 200
@@ -91,7 +91,7 @@ def _repeated(do: Callable[[], object], undo: Callable[[], object], effort: Effo
     return sample
 
 
-def _both_ways(
+def both_ways(
     join: Callable[[], object], leave: Callable[[], object], effort: Effort
 ) -> tuple[Sample, Sample]:
     """Samples of joining and of leaving; nobody is left joined between samples."""
@@ -133,7 +133,7 @@ def _core_join(crowd: Crowd, effort: Effort) -> tuple[Sample, Sample]:
             ledger.take_edges()
         joined.clear()
 
-    return _both_ways(join, leave, effort)
+    return both_ways(join, leave, effort)
 
 
 class SetsLedger:
@@ -187,7 +187,7 @@ def _sets_join(crowd: Crowd, effort: Effort) -> tuple[Sample, Sample]:
         for component in range(first, first + JOINERS):
             ledger.close(component)
 
-    return _both_ways(join, leave, effort)
+    return both_ways(join, leave, effort)
 
 
 def _core_difference(crowd: Crowd, effort: Effort) -> Sample:
