@@ -9,6 +9,8 @@ from typing import Any
 import orjson
 from bare.build import load
 
+import subcore
+
 from .core import new_scanner
 from .frames import KINDS, STYLES, frames, home_markets
 from .measure import Contest, Effort, Row, Sample, Target, calibrated
@@ -32,6 +34,12 @@ def _contest(kind: str, style: str) -> Contest:
         Row("against msgspec, typed Struct", "subcore", "msgspec", Target(OF_MSGSPEC[kind])),
         Row("against orjson", "subcore", "orjson", Target(OF_ORJSON[kind]) if kind in OF_ORJSON else None),
         Row("against json", "subcore", "json"),
+        Row(
+            "subcore.decode from Python, against the core alone",
+            "subcore.decode",
+            "subcore",
+            Target(60, "excess"),
+        ),
     ]
     made = frames(kind, style)
     size = sum(map(len, made)) // len(made)
@@ -54,8 +62,15 @@ def _open(kind: str, style: str, effort: Effort) -> Mapping[str, Sample]:
 
         return calibrated(once, len(made), effort)
 
+    def decode_all(repeats: int) -> None:
+        decode = subcore.decode
+        for _ in range(repeats):
+            for frame in made:
+                decode("upbit", frame)
+
     return {
         "subcore": calibrated(lambda repeats: loop(scanner, made, repeats), len(made), effort),
+        "subcore.decode": calibrated(decode_all, len(made), effort),
         "msgspec": each(decoder(kind, style).decode),
         "orjson": each(orjson.loads),
         "json": each(json.loads),
