@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
+from typing_extensions import disjoint_base
+
 OVERFLOWS: tuple[str, str, str]
 
 class Delivery:
@@ -10,18 +12,22 @@ class Delivery:
 
 class Callback(Delivery): ...
 
+@disjoint_base
 class Queue(Delivery):
     maxsize: int
     overflow: Literal["drop_oldest", "drop_newest", "close"]
     def __init__(self, maxsize: int = 8192, overflow: str = "drop_oldest") -> None: ...
 
+@disjoint_base
 class Mark: ...
 
+@disjoint_base
 class WakeBatch:
     failures: int
     def __new__(cls, schedule: Callable[[Callable[[], None]], object]) -> Self: ...
     def flush(self) -> None: ...
 
+@disjoint_base
 class EventQueue:
     maxsize: int
     lost: int

@@ -1,5 +1,6 @@
 """The hot path in one place: bytes -> scan -> meter -> route."""
 
+import builtins
 from collections.abc import Callable
 from typing import NamedTuple, Self, final
 
@@ -21,8 +22,8 @@ class BadFrame(NamedTuple):
 @final
 class Feed(Receiver):
     expected_format: int
-    recorder: Callable[[int, bytes], object] | None
-    on_control: Callable[[int, bytes], object] | None
+    recorder: Callable[[int, builtins.bytes], object] | None
+    on_control: Callable[[int, builtins.bytes], object] | None
     on_evidence: Callable[[], object] | None
     on_gap: Callable[[int], object] | None
     on_fatal: Callable[[BaseException], object] | None
@@ -59,6 +60,6 @@ class Feed(Receiver):
     def bad(self) -> int: ...
     @property
     def deferred(self) -> int: ...
-    def feed(self, link: int, payload: bytes, receive_time_ns: int) -> None: ...
+    def feed(self, link: int, payload: builtins.bytes, receive_time_ns: int) -> None: ...
     def bad_frames(self) -> list[BadFrame]: ...
     def counters(self) -> dict[str, int]: ...

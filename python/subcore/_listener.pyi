@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from picows import WSFrame, WSListener, WSTransport
+from typing_extensions import disjoint_base
 
 from subcore._receiver import Receiver
 
@@ -14,6 +15,7 @@ DEFAULT_MAX_FRAGMENTS: int
 def check_picows(version: str) -> None: ...
 def ping_payload() -> bytes: ...
 
+@disjoint_base
 class FeedListener(WSListener):
     def __init__(
         self,

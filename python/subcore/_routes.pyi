@@ -2,10 +2,12 @@
 
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
 from subcore._ledger import Ledger
 from subcore._sinks import SinkTable
 
+@disjoint_base
 class RouteTable(SinkTable):
     @property
     def ledger(self) -> Ledger: ...

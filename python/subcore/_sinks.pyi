@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
+from typing_extensions import disjoint_base
+
 from subcore._delivery import EventQueue
 from subcore._strategy import Strategy
 
@@ -23,6 +25,7 @@ class SinkInfo(NamedTuple):
 class GoneNote:
     def __call__(self, reference: object) -> None: ...
 
+@disjoint_base
 class SinkTable:
     @property
     def gone(self) -> deque[int]: ...
