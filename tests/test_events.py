@@ -393,7 +393,7 @@ def test_bytes_of_the_tuples_are_said() -> None:
         traced = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
-    assert book.nbytes - bare == pytest.approx(traced, rel=0.01)
+    assert book.nbytes - bare == pytest.approx(traced, rel=0.03)  # a freed tuple may be waiting for reuse
 
 
 def test_dropped_events_leave_nothing() -> None:
@@ -414,7 +414,7 @@ def test_dropped_events_leave_nothing() -> None:
         base = tracemalloc.get_traced_memory()[0]
         for _ in range(3):
             churn()
-        assert tracemalloc.get_traced_memory()[0] - base < 2000
+        assert tracemalloc.get_traced_memory()[0] - base < 4096  # one event kept a round would be over 10,000
     finally:
         tracemalloc.stop()
 

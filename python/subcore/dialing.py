@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import picows
 
+from ._listener import ping_payload
 from .errors import LinkError
 from .link import HandshakeRefused, Transport
 from .resolver import Address, Resolver
@@ -118,7 +119,7 @@ class _PicowsTransport:
         self._transport.send(_OPCODES[opcode], payload)
 
     def ping(self, payload: bytes = b"") -> None:
-        self._transport.send_ping(payload)
+        self._transport.send_ping(payload or ping_payload())
 
     def close(self, code: int, reason: str) -> None:
         self._transport.send_close(picows.WSCloseCode(code), reason.encode()[:120])
