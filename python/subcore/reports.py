@@ -67,7 +67,7 @@ class Reports:
     def topics(self) -> list[TopicInfo]:
         """Every topic with a holder."""
         found: dict[int, list[str]] = {}
-        for member in self._hub.members.values():
+        for member in list(self._hub.members.values()):
             for topic in self._hub.ledger.interests(member.id).tolist():
                 found.setdefault(topic, []).append(member.name)
         names = self._hub.intent.topics_of(np.array(list(found), np.int32))
@@ -132,7 +132,7 @@ class Reports:
             components=len(hub.members),
             interests=len(hub.ledger),
             streams=self._states(),
-            links=tuple(self._link(number) for number in hub.runtime.links),
+            links=tuple(self._link(number) for number in list(hub.runtime.links)),
             frames=total.frames,
             bytes=total.bytes,
             repeated=total.repeats,
