@@ -127,6 +127,7 @@ cdef class Meter:
 
     # The hot path.
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef bint on_event(self, int link, const Record* record, Py_ssize_t frame_bytes) noexcept nogil:
         cdef int64_t now = record.head.receive_time_ns
         cdef bint live = not (record.head.flags & FLAG_SNAPSHOT)
@@ -162,6 +163,7 @@ cdef class Meter:
             row.last_exchange_ns = record.head.exchange_time_ns
         return row.flags & ROW_AWAITED and self.prove(row, record, link)
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef bint prove(self, StreamRow* row, const Record* record, int link) noexcept nogil:
         cdef Proof* proof
         if row.link != link or self.proof_count == self.proof_room:
@@ -175,6 +177,7 @@ cdef class Meter:
         row.flags = (row.flags & ~ROW_AWAITED) | ROW_PROVEN
         return True
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef bint is_repeat(self, const Record* record) noexcept nogil:
         cdef StreamRow* row = self.row_of(record.head.stream)
         cdef Novelty novelty
@@ -274,6 +277,7 @@ cdef class Meter:
             self.proofs, self.proof_room = <Proof*>proofs, <int32_t>needed
         return 0
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef void drop_proof(self, int32_t stream) noexcept nogil:
         cdef int32_t i, kept = 0
         if not self.rows[stream].flags & ROW_PROVEN:
@@ -313,6 +317,7 @@ cdef class Meter:
         for i in range(cnp.PyArray_SIZE(ids)):
             self.forget(id[i])
 
+    @cython.nonecheck(False)       # the check needs the GIL
     cdef void forget(self, int32_t stream) noexcept nogil:
         cdef StreamRow* row
         if stream < 0 or stream >= self.used:
