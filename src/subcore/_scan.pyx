@@ -130,6 +130,7 @@ cdef class Scanner:
         PyMem_RawFree(self.rows)
         PyMem_RawFree(self.buffer)
 
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int fit(self, Py_ssize_t size) noexcept nogil:
         """Make the buffer fit a frame; false where there is no memory for it."""
         cdef Py_ssize_t room = SMALLEST_ROOM
@@ -157,6 +158,7 @@ cdef class Scanner:
         s.scratch_end = made + FRONT + 2 * (room + BACK)
         return True
 
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int refuse(self, int state) noexcept nogil:
         cdef scan_state* s = <scan_state*>self.machine
         self.counts[state] += 1
@@ -184,6 +186,7 @@ cdef class Scanner:
                 return SCAN_OK if self.after_element() == SCAN_OK else self.refuse(SCAN_TRAILING_BYTES)
         return SCAN_OK
 
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int next(self) noexcept nogil:
         """The next element: OK with `record` filled, CONTROL, END, or a refusal after which the frame is over."""
         cdef int state, after
