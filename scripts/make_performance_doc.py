@@ -31,9 +31,9 @@ as "ours takes *ratio* of what the reference takes". A row marked **?** had a re
 HOW = """\
 ## How it is measured
 
-* Every round measures each contestant of a group once, beginning with another one each time; the figures are medians
-  over the rounds. A group whose reference spreads over 1.3 is measured again, up to three times, and the calmest run
-  counts.
+* Every round measures each contestant of a group once, beginning with another one each time. Figures are medians over
+  the rounds, ratios are medians of the rounds' own ratios (so a ratio need not be the quotient of the figures beside
+  it). A group whose reference spreads over 1.3 is measured again, up to three times, and the calmest run counts.
 * Figures are CPU time of the measuring thread, for socket rows of the whole client process, on one core. The sender of
   the socket rows is another process on another core and sends bursts of 512 frames.
 * Frames are generated: 256 different ones from 32 markets, with the venue's mixed number spellings. Decoding means

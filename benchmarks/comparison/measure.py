@@ -1,4 +1,4 @@
-"""How contestants are measured: in interleaved rounds, by the CPU time they use, compared by medians.
+"""How contestants are measured: in interleaved rounds, by the CPU time they use; medians are compared.
 
 CPU time leaves out what other processes take from us, but not what they do to caches and clock rates. Those
 disturb all contestants of a round alike, so only ratios from one run mean anything.
@@ -40,8 +40,8 @@ class Target:
     limit: float
     of: Literal["ratio", "value", "excess"] = "ratio"
 
-    def met(self, ours: float, reference: float) -> bool:
-        figure = {"ratio": ours / reference, "value": ours, "excess": ours - reference}[self.of]
+    def met(self, result: Result) -> bool:
+        figure = {"ratio": result.ratio, "value": result.ours, "excess": result.excess}[self.of]
         return figure <= self.limit
 
 
@@ -81,15 +81,24 @@ class Result:
     spread: float
     target: Target | None
     attempts: int
-    samples: dict[str, list[float]] = field(default_factory=dict, repr=False)
+    samples: dict[str, list[float]] = field(repr=False)
 
     @property
     def ratio(self) -> float:
-        return self.ours / self.reference
+        """Median of the rounds' own ratios: what slows a whole round down is in both of its figures."""
+        return statistics.median(ours / other for ours, other in self._rounds())
+
+    @property
+    def excess(self) -> float:
+        """Median of the rounds' own differences."""
+        return statistics.median(ours - other for ours, other in self._rounds())
+
+    def _rounds(self) -> Iterable[tuple[float, float]]:
+        return zip(self.samples[self.ours_name], self.samples[self.reference_name], strict=True)
 
     @property
     def met(self) -> bool | None:
-        return self.target and self.target.met(self.ours, self.reference)
+        return self.target and self.target.met(self)
 
     @property
     def noisy(self) -> bool:
