@@ -6,6 +6,7 @@ ends every run it makes, and a zero byte inside a frame is no JSON. Nothing here
 """
 
 cimport cython
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
 from libc.math cimport NAN, isfinite
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
@@ -51,6 +52,8 @@ cdef extern from "scan_machine.h" nogil:
         char* scratch_end
         uint64_t numbers_fast, numbers_slow, keys_guessed, keys_looked_up
         double (*slow_double)(const char* text, const char* end) noexcept
+    void scan_shut(const char* start, const char* end)
+    void scan_open(const char* start, const char* end)
     const char* scan_blank(const char* p)
     int scan_is_key(const scan_field* f, const char* p)
     int scan_stop(scan_state* s, const char* p, int state)
@@ -71,7 +74,7 @@ STATES = (
 )
 cdef enum:
     FRONT = 16                    # zero bytes before the frame
-    BACK = 64                     # and behind it: the longest read past the end
+    BACK = 32                     # and behind it: more than the longest read past the end
     SMALLEST_ROOM = 8192
     KEPT_ROOM = 262144            # a buffer grown beyond this by a great frame is given back ...
     KEPT_FRAMES = 256             # ... after so many small ones
@@ -128,6 +131,8 @@ cdef class Scanner:
         PyMem_RawFree(self.variants)
         PyMem_RawFree(self.machine)
         PyMem_RawFree(self.rows)
+        if self.buffer != NULL:
+            scan_open(self.buffer, self.buffer + FRONT + self.room + BACK)
         PyMem_RawFree(self.buffer)
 
     @cython.nonecheck(False)          # the check needs the GIL
@@ -150,6 +155,8 @@ cdef class Scanner:
         if made == NULL:
             return False
         memset(made, 0, FRONT)
+        if self.buffer != NULL:
+            scan_open(self.buffer, self.buffer + FRONT + self.room + BACK)
         PyMem_RawFree(self.buffer)
         self.buffer = made
         self.room = room
@@ -175,8 +182,10 @@ cdef class Scanner:
             return self.refuse(SCAN_OVERFLOW)
         s.start = self.buffer + FRONT
         s.end = s.start + size
+        scan_open(s.end, self.buffer + FRONT + self.room + BACK)
         memcpy(<char*>s.start, data, <size_t>size)
         memset(<char*>s.end, 0, BACK)
+        scan_shut(s.end + BACK, self.buffer + FRONT + self.room + BACK)
         s.p = scan_blank(s.start)
         self.done = False
         self.in_list = s.p[0] == b"["
@@ -348,11 +357,14 @@ cdef class Scanner:
     def scan(self, frame):
         """Scan one frame: [(state, event or None), ...], a refusal last if there was one. For tests and cold use.
 
-        `frame`: bytes or another buffer. Events have venue "" and no receive time.
+        `frame`: bytes or another contiguous buffer. Events have venue "" and no receive time.
         """
-        cdef bytes data = frame if type(frame) is bytes else bytes(memoryview(frame))
+        cdef Py_buffer view
         cdef list found = []
-        cdef int state = self.begin(data, len(data))
+        cdef int state
+        PyObject_GetBuffer(frame, &view, PyBUF_SIMPLE)
+        state = self.begin(<const char*>view.buf, view.len)
+        PyBuffer_Release(&view)
         if state != SCAN_OK:
             return [(STATES[state], None)]
         while True:
