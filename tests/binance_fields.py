@@ -56,7 +56,9 @@ def schema() -> Schema:
             Discriminator(
                 "stream",
                 (
-                    Table("ticker", {"bookTicker": "bookTicker"}, (Nested("data", _BOOK_TICKER, required=True),)),
+                    Table(
+                        "ticker", {"bookTicker": "bookTicker"}, (Nested("data", _BOOK_TICKER, required=True),)
+                    ),
                     Table("trade", {"aggTrade": "aggTrade"}, (Nested("data", _AGG_TRADE, required=True),)),
                     Table("candle", {"kline_1m": "kline"}, (Nested("data", kline, required=True),)),
                 ),

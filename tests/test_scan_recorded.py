@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import binance_fields
 import pytest
+
+import binance_fields
 from frame_mutations import mutations
 from scan_oracle import check
 from subcore._scan import Scanner
@@ -92,7 +93,9 @@ def long_names(said: dict[str, Any]) -> dict[str, Any]:
 
 
 def levels(units: list[dict[str, float]], side: str) -> list[list[float]]:
-    price, size = (f"{side}_price", f"{side}_size") if f"{side}_price" in units[0] else (f"{side[0]}p", f"{side[0]}s")
+    price, size = (
+        (f"{side}_price", f"{side}_size") if f"{side}_price" in units[0] else (f"{side[0]}p", f"{side[0]}s")
+    )
     return [[unit[price], unit[size]] for unit in units if unit[price] != 0]
 
 

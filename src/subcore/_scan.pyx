@@ -406,6 +406,11 @@ cdef class Scanner:
         PyMem_RawFree(self.variants[at].rows)
         self.variants[at] = made
 
+    @property
+    def variant(self):
+        """Index of the last record's variant: 0 none, 65,535 one that nobody set."""
+        return self.record.head.variant
+
     def counters(self):
         """How often each state was reached, numbers by path, keys guessed or looked up."""
         cdef scan_state* s = <scan_state*>self.machine

@@ -281,8 +281,12 @@ cdef class _Compiler:
     cdef int finish_row(self, scan_object* made, str kind, given) except -1:
         cdef Balance* balance
         if kind == "orderbook":
-            if not all(one.required for one in given if one.member):
-                raise UsageError("every price and size of a book's level must be required")
+            members = sorted(one.member for one in given if one.member)
+            if members not in (["bid_price", "bid_size"], ["ask_price", "ask_size"],
+                               ["ask_price", "ask_size", "bid_price", "bid_size"]):
+                raise UsageError(f"a level of a side has a price and a size, each once, not {', '.join(members)}")
+            if not all(one.required and not one.nullable for one in given if one.member):
+                raise UsageError("every price and size of a book's level must be required, and not nullable")
             return 0
         balance = <Balance*>self.block(sizeof(Balance))
         balance.available = balance.locked = NAN
@@ -292,6 +296,8 @@ cdef class _Compiler:
     cdef int compile_field(self, scan_field* f, str kind, one, bint is_row) except -1:
         cdef Balance balance
         f.scale = 1
+        if is_row and not isinstance(one, declare.Field):
+            raise UsageError(f"rows hold plain fields, not objects or rows: {one.key!r}")
         if isinstance(one, declare.Nested):
             f.type = SCAN_OBJECT
             f.child = self.compile_object(kind, one.fields, False, False)
@@ -397,6 +403,8 @@ cdef class Schema:
         self.channels = tuple(declared.channels if channels is None else channels)
         if not 1 <= len(self.channels) <= MAX_CHANNELS or len(set(self.channels)) != len(self.channels):
             raise UsageError(f"a schema has 1 to {MAX_CHANNELS} channels, each once: {self.channels}")
+        if len({one.key for one in declared.discriminators}) != count:
+            raise UsageError("the keys of a schema's discriminators must stand there each once")
         self.formats = tuple(d.format for d in declared.discriminators)
         cdef _Compiler compiler = _Compiler(self.channels)
         self.memory = compiler            # frees what the tables point to
