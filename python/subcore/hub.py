@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._delivery import Delivery, WakeBatch
 from ._feed import Feed
 from ._intern import Interner
@@ -222,25 +224,30 @@ class Hub:
         """Check the parameters, and the symbols not seen before; the channel's index."""
         self._collect()
         index = self.venue.channel_index(channel)
-        known = self.interner
-        for symbol in symbols[:1]:
-            self.venue.check_topic(Topic(channel, symbol, depth, grouping))
-        if grouping is not None:
+        if not symbols:
+            return index
+        self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
+        if grouping is not None:  # which markets have it is the venue's matter
             for symbol in symbols[1:]:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
             return index
-        for symbol in [s for s in symbols[1:] if s not in known]:
-            self.venue.check_symbol(symbol)
+        for place in np.flatnonzero(self.interner.get_many(symbols) < 0).tolist():
+            self.venue.check_symbol(symbols[place])
         return index
 
     def _grant(self, wishes: Sequence[Wish]) -> None:
         live = [wish for wish in wishes if wish.component in self.members]
         wanted = self.intent.grant(live)
         self._repin({wish.component for wish in live})
-        refused = self.engine.streams.in_state(self._seen(wanted), StreamState.REFUSED)
-        if len(refused):
-            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
+        if wanted and self.engine.streams.reasons:
+            self._ask_again(self.intent.streams_of(wanted))
         self.runtime.changed()
+
+    def _ask_again(self, streams: Int32Array) -> None:
+        """A REFUSED stream gets another chance when somebody asks for it anew."""
+        refused = self.engine.streams.in_state(self._seen(streams), StreamState.REFUSED)
+        if len(refused) and self.runtime.is_running:
+            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
 
     def _seen(self, streams: Int32Array) -> Int32Array:
         """Those the engine's columns have room for."""
