@@ -1,7 +1,7 @@
 """Every Python block of the pages runs as it stands, against the embedded exchange.
 
 A block that holds an import is a whole program: its module body runs, and its `main` where it has one. `asyncio.run` is
-left to the test, and a manager of "upbit" gets the address of the exchange. A program that never ends is stopped once
+left to the test, and a manager without an address gets that of the exchange. A program that never ends is stopped once
 it has printed enough. Blocks without an import are fragments and need only compile.
 """
 
@@ -17,8 +17,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+import subcore
 from conftest import ROOT
 from subcore.engine.topics import KEEP, LATE, NEXT, TopicEvent
+from subcore.manager import SubscriptionManager
 from subcore.sim.durations import Durations
 from subcore.sim.server import SimServer
 from subcore.types import StreamState
@@ -59,12 +61,19 @@ def at(block: Block) -> str:
     return f"{block.page}:{block.line}"
 
 
-def ready(block: Block, url: str) -> Any:
-    """The block's code object: its lines where the page has them, the manager at `url`, no `asyncio.run`."""
-    code = block.code.replace('SubscriptionManager("upbit"', f'SubscriptionManager("upbit", url="{url}"')
-    code = code.replace(f'url="{url}", url=', "url=")
-    code = re.sub(r"^asyncio\.run\(main\(\)\)$", "", code, flags=re.MULTILINE)
+def ready(block: Block) -> Any:
+    """The block's code object: its lines where the page has them, without `asyncio.run`."""
+    code = re.sub(r"^asyncio\.run\(main\(\)\)$", "", block.code, flags=re.MULTILINE)
     return compile("\n" * (block.line - 1) + code, block.page, "exec")
+
+
+def manager_at(url: str) -> Callable[..., SubscriptionManager]:
+    """What makes managers of the same arguments, at `url` where they name no exchange of their own."""
+
+    def make(*args: Any, **options: Any) -> SubscriptionManager:
+        return SubscriptionManager(*args, **{"url": url, **options})
+
+    return make
 
 
 def counting_print(lines: list[str], enough: asyncio.Event) -> Callable[..., None]:
@@ -93,8 +102,9 @@ async def test_programs_run(block: Block, tmp_path: Path, monkeypatch: pytest.Mo
     lines: list[str] = []
     enough = asyncio.Event()
     async with SimServer(seed=5, rate=50.0, durations=Durations().divided(20)) as server:
+        monkeypatch.setattr(subcore, "SubscriptionManager", manager_at(server.url))
         names: dict[str, Any] = {"__name__": "page", "print": counting_print(lines, enough)}
-        exec(ready(block, server.url), names)
+        exec(ready(block), names)
         if "main" in names:
             await run_until(names["main"], enough)
         assert not server.violations
