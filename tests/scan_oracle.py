@@ -115,7 +115,9 @@ def convert(value: Any, field: Field) -> Any:
     if field.member in TRUTHS:
         return value if isinstance(value, bool) else UNREADABLE
     if field.member in TEXTS or (field.member == "id" and type(value) is str):
-        return (upper(value) if field.upper else value) or None if type(value) is str else UNREADABLE
+        if type(value) is not str:
+            return UNREADABLE
+        return (upper(value) if field.upper else value) or (None if field.member != "symbol" else "")
     try:
         if field.time_text and type(value) is str:
             return calendar.timegm(time.strptime(value, "%Y-%m-%dT%H:%M:%S")) * 10**9

@@ -182,7 +182,7 @@ cdef class Scanner:
             return self.refuse(SCAN_OVERFLOW)
         s.start = self.buffer + FRONT
         s.end = s.start + size
-        scan_open(s.end, self.buffer + FRONT + self.room + BACK)
+        scan_open(s.start, self.buffer + FRONT + self.room + BACK)
         memcpy(<char*>s.start, data, <size_t>size)
         memset(<char*>s.end, 0, BACK)
         scan_shut(s.end + BACK, self.buffer + FRONT + self.room + BACK)
