@@ -11,13 +11,15 @@ from subcore._strategy import Strategy
 from subcore.errors import SubcoreError, SubscribeError
 from subcore.parts import Balance, Level
 from subcore.types import CloseReport, Priority, Side, Status, StatusKind, Topic, TopicInfo
+from subcore.venue import Venue
+
+# Now, not on use: the module subcore.venue, once imported, would take this name.
+from subcore.venues import venue
 
 if TYPE_CHECKING:
     from subcore._decode import decode, decode_all
     from subcore.component import Component
     from subcore.manager import SubscriptionManager
-    from subcore.venue import Venue
-    from subcore.venues import venue
 
 __version__ = "0.1.0"
 
@@ -53,14 +55,12 @@ __all__ = [
     "venue",
 ]
 
-# What needs asyncio, picows or a venue is loaded when it is first used.
+# What needs asyncio or picows is loaded when it is first used.
 _ON_USE = {
     "Component": "subcore.component",
     "SubscriptionManager": "subcore.manager",
-    "Venue": "subcore.venue",
     "decode": "subcore._decode",
     "decode_all": "subcore._decode",
-    "venue": "subcore.venues",
 }
 
 
