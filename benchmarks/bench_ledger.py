@@ -42,7 +42,7 @@ def median_ns(call: Callable[[int], object], rounds: int = 400) -> float:
 
 
 class OneMoreComponent:
-    params = SIZES
+    params = [SIZES]  # noqa: RUF012
     param_names = ("components_and_symbols",)
 
     def setup(self, size: tuple[int, int]) -> None:
