@@ -235,6 +235,28 @@ def test_trade_repeats_are_a_deque(events: list[tuple[int, Any, bool]], run: int
     assert meter.streams()["gaps"].sum() == gaps
 
 
+def test_the_last_64_trades_are_known_and_no_more() -> None:
+    meter = Meter(1)
+    for id in range(65):
+        judge(meter, trade(id))
+    assert judge(meter, trade(1, snapshot=True)) == (True, False)
+    assert judge(meter, trade(0, snapshot=True)) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "text", [None, "R", "RISE", "SEVEN77", "EIGHT888", "NINE99999", "FOURTEEN141414", 15 * "X"]
+)
+def test_what_lies_behind_a_text_does_not_count(text: str | None) -> None:
+    meter = Meter(1)
+    event = ticker(exchange=1, snapshot=True, change=text, trade_date=text)
+    assert judge(meter, event, stale=1) == (False, False)
+    for stale in (2, 255):
+        assert judge(meter, event, stale=stale) == (True, False)
+    if text and len(text) < 15:
+        longer = ticker(exchange=1, snapshot=True, change=text + "Y", trade_date=text)
+        assert judge(meter, longer) == (False, False)
+
+
 def test_every_value_of_a_state_counts() -> None:
     rng = random.Random(5)
     for cls in (Ticker, Orderbook, Candle):
@@ -382,11 +404,15 @@ def test_bytes_are_what_is_said_and_leave_nothing() -> None:
         use(meter, 300)
         traced = tracemalloc.get_traced_memory()[0] - base
         said = meter.nbytes
+        meter.reset_streams(range(300))
+        freed = traced - (tracemalloc.get_traced_memory()[0] - base)
+        said_freed = said - meter.nbytes
         del meter
         left = tracemalloc.get_traced_memory()[0] - base
     finally:
         tracemalloc.stop()
     assert said <= traced <= said + 1500
+    assert freed == pytest.approx(said_freed, abs=1000)
     assert left < 1500
 
 
