@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
 import tracemalloc
 from collections.abc import Iterator
@@ -184,3 +185,17 @@ def test_a_failed_declaration_leaves_nothing() -> None:
         assert tracemalloc.get_traced_memory()[0] - before < 8192
     finally:
         tracemalloc.stop()
+
+
+def test_collecting_a_cycle_through_scanner_and_schema_is_safe() -> None:
+    class Holder:
+        pass
+
+    for _ in range(3):
+        holder = Holder()
+        schema = Schema(upbit_fields.schema())
+        holder.scanner = Scanner(schema)  # type: ignore[attr-defined]
+        holder.schema = schema  # type: ignore[attr-defined]
+        holder.me = holder  # type: ignore[attr-defined]
+        del holder, schema
+        assert gc.collect() > 0

@@ -92,6 +92,8 @@ cdef double slow_double(const char* text, const char* end) noexcept with gil:
         return NAN
 
 
+# The collector clears members before __dealloc__ runs, which needs them; no cycle leads through this class alone.
+@cython.no_gc_clear
 @cython.final
 cdef class Scanner:
     """Scans the frames of one venue. Not thread-safe; reuses its buffers, so a record lives until the next frame.

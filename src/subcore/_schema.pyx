@@ -140,6 +140,7 @@ cdef int row_place(str kind, str member, uint8_t* target, uint16_t* offset) exce
     raise UsageError(f"rows of a {kind} have no member {member!r}")
 
 
+@cython.no_gc_clear
 cdef class _Compiler:
     """Makes the tables and owns their memory."""
 
@@ -382,6 +383,8 @@ cdef class _Compiler:
         return 0
 
 
+# The collector clears members before __dealloc__ runs, which needs them; no cycle leads through this class alone.
+@cython.no_gc_clear
 @cython.final
 cdef class Schema:
     """A venue's field tables. Immutable but for the guesses of key order that the scanner keeps in them.
