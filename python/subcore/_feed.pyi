@@ -9,6 +9,7 @@ from subcore._ledger import Ledger
 from subcore._meter import Meter
 from subcore._receiver import Receiver
 from subcore._route import Router
+from subcore._scan import STATES as STATES
 from subcore._scan import Scanner
 
 class BadFrame(NamedTuple):
