@@ -19,6 +19,7 @@ import pytest
 
 import subcore
 from conftest import ROOT
+from subcore.component import Component
 from subcore.engine.topics import KEEP, LATE, NEXT, TopicEvent
 from subcore.manager import SubscriptionManager
 from subcore.sim.durations import Durations
@@ -91,9 +92,38 @@ def test_the_pages_have_programs() -> None:
     assert pages.count("docs/quickstart.md") >= 8
 
 
-def test_fragments_compile() -> None:
-    for block in BLOCKS:
+KNOWN = {"subcore": subcore, "manager": SubscriptionManager, "component": Component}
+
+
+def test_fragments_compile_and_name_what_exists() -> None:
+    fragments = [block for block in BLOCKS if not block.is_program]
+    assert len(fragments) >= 3
+    faults = [fault for block in BLOCKS for fault in faults_of(block)]
+    assert faults == []
+
+
+def faults_of(block: Block) -> list[str]:
+    try:
         compile(block.code, at(block), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except SyntaxError as error:
+        return [f"{at(block)}: {error}"]
+    used = [
+        node
+        for node in ast.walk(ast.parse(block.code))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in KNOWN
+    ]
+    return [
+        f"{at(block)}: {node.value.id} has no {node.attr}"
+        for node in used
+        if isinstance(node.value, ast.Name) and not hasattr(KNOWN[node.value.id], node.attr)
+    ]
+
+
+@pytest.mark.parametrize(
+    "code", ["component.subscrib('ticker')", "x = subcore.Tickr", "await manager.stop()", "for x in"]
+)
+def test_a_faulty_fragment_is_seen(code: str) -> None:
+    assert len(faults_of(Block("page.md", 1, code))) == 1
 
 
 @pytest.mark.parametrize("block", PROGRAMS, ids=at)

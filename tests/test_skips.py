@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-CONFTEST = Path(__file__).with_name("conftest.py")
+JUDGE = Path(__file__).with_name("skips.py")
 
 
 def run_pytest(folder: Path, body: str, **environment: str) -> str:
-    """Last line of pytest over one file with our conftest beside it."""
-    shutil.copy(CONFTEST, folder / "conftest.py")
+    """Last line of pytest over one file with our judge of skips as its conftest."""
+    shutil.copy(JUDGE, folder / "conftest.py")
     (folder / "test_it.py").write_text("import pytest\n" + body)
     clean = {key: value for key, value in os.environ.items() if key not in {"CI", "PYTEST_ADDOPTS"}}
     command = [

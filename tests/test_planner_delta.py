@@ -1,0 +1,281 @@
+"""A delta venue with acknowledgements proves that nothing in the planner knows how Upbit speaks."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine_script import Script
+from subcore.engine import actions, events
+from subcore.types import (
+    Accepted,
+    Dropped,
+    Evidence,
+    Fault,
+    MustAnswer,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamColumns,
+    StreamState,
+    Took,
+    Topic,
+)
+from subcore.venue import (
+    Blast,
+    Channel,
+    Counted,
+    EmptyTarget,
+    Limit,
+    Model,
+    Out,
+    Packing,
+    Route,
+    Scope,
+    Venue,
+    Window,
+)
+
+BTC, ETH, XRP, ADA = "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"
+
+
+def sends(s: Script) -> list[list[dict[str, object]]]:
+    return [json.loads(a.payload)[1:-1] for a in s.of(actions.Send)]
+
+
+def encode(add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int) -> list[Out]:
+    outs: list[Out] = []
+    none = np.empty(0, np.int32)
+    for verb, cols in (("UNSUB", remove), ("SUB", add)):
+        for at in range(0, len(cols.streams), 3):  # three topics a message
+            part = cols.streams[at : at + 3]
+            said = {"op": verb, "args": cols.symbols[at : at + 3], "id": next_id + len(outs)}
+            adds, removes = (part, none) if verb == "SUB" else (none, part)
+            outs.append(Out(json.dumps(said).encode(), 1, str(said["id"]), adds, removes))
+    return outs
+
+
+def answer(payload: bytes, next_id: int) -> Out:
+    none = np.empty(0, np.int32)
+    return Out(b"pong " + payload, 1, None, none, none)
+
+
+COUNTS = frozenset({Counted.MESSAGE})
+DELTA = Venue(
+    name="delta",
+    url="wss://delta.test",
+    routes=(Route("public", "/ws"), Route("deep", "/deep")),
+    channels=(Channel("trade", "trade", snapshot=False), Channel("book", "orderbook", route="deep")),
+    model=Model.DELTA,
+    limits=(Limit("m", Scope.LINK, COUNTS, (Window(5, 1.0, 1.1),)),),
+    check_symbol=lambda symbol: None,
+    encode=encode,
+    decode_control=lambda frame: [],
+    load_fields=lambda: None,
+    answer=answer,
+    packing=Packing(max_in_flight=4),
+    blast=Blast.REQUEST,
+    ack_is_proof=True,
+)
+
+
+def said(s: Script) -> list[dict[str, object]]:
+    return [json.loads(a.payload) for a in s.of(actions.Send)]
+
+
+def delta(**changes: object) -> Script:
+    return Script(replace(DELTA, **changes))  # type: ignore[arg-type]
+
+
+def test_delta_messages_own_their_streams_and_several_are_in_flight() -> None:
+    s = delta()
+    ids = s.want("trade", *"ABCDEFGH")
+    s.up()
+    assert [m["args"] for m in said(s)] == [["A", "B", "C"], ["D", "E", "F"], ["G", "H"]]
+    s.say(Accepted("2"))
+    assert s.told(StatusKind.OPEN) == [[3, 4, 5]]
+    s.say(Accepted())  # no id: the oldest open one
+    s.say(Accepted("3"))
+    assert s.states(ids) == {StreamState.OPEN}
+    assert s.engine.row(0).evidence & Evidence.ACKNOWLEDGED
+    s.say(Accepted("3"))
+    assert s.engine.stats.late_events == 1
+
+
+def test_delta_sends_only_what_changed_and_ends_what_is_left_over() -> None:
+    s = delta()
+    s.want("trade", "A", "B")
+    s.up()
+    s.say(Accepted())
+    s.unwant("trade", "A")
+    s.wait(0.5, frames=1)
+    s.want("trade", "C")
+    assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A"]), ("SUB", ["C"])]
+    assert not [a for a in s.wait(5, frames=1) if isinstance(a, actions.Send)]
+
+
+def test_delta_the_limit_cuts_a_plan_and_the_rest_follows() -> None:
+    s = delta()
+    ids = s.want("trade", *(f"S{i:02}" for i in range(30)))
+    s.up()
+    assert len(said(s)) == 4  # in flight at once
+    open_requests = [str(message["id"]) for message in said(s)]
+    for _ in range(100):
+        for request_id in open_requests:
+            s.say(Accepted(request_id))
+            open_requests = [*open_requests[1:], *(str(message["id"]) for message in said(s))]
+        s.wait(0.1, frames=1)
+        open_requests += [str(message["id"]) for message in said(s)]
+    assert s.states(ids) == {StreamState.OPEN}
+    assert s.engine.stats.plans == 10, "each stream was asked for once"
+
+
+def test_delta_ack_that_is_no_proof_waits_for_data() -> None:
+    s = delta(ack_is_proof=False)
+    s.want("trade", "A")
+    s.up()
+    s.say(Accepted())
+    assert s.state(0) is StreamState.SENT
+    assert s.engine.row(0).evidence == Evidence.ACKNOWLEDGED | Evidence.QUIET
+    s.data([0])
+    assert s.state(0) is StreamState.OPEN
+
+
+def test_delta_a_refused_request_spoils_only_itself() -> None:
+    s = delta()
+    s.want("trade", *"ABCDEF")
+    s.up()
+    s.say(Refused("bad topic", request_id="1"))
+    assert s.told(StatusKind.REFUSED) == [[0, 1, 2]]
+    s.say(Accepted("2"))
+    assert s.states(np.array([3, 4, 5], np.int32)) == {StreamState.OPEN}
+    assert not s.of(actions.Disconnect)
+    s.tell(events.AskedAgain(np.array([1], np.int32)))
+    assert [m["args"] for m in said(s)] == [["B"]]
+
+
+def test_delta_a_transient_refusal_is_tried_again_a_duplicate_is_held() -> None:
+    s = delta()
+    s.want("trade", *"ABC")
+    s.up()
+    s.say(Refused("busy", reason=ReasonClass.TRANSIENT, request_id="1"))
+    assert s.told(StatusKind.WAITING) == [[0, 1, 2]]
+    s.wait(1.9, frames=1)
+    assert not said(s)
+    s.wait(0.2, frames=1)
+    assert [m["args"] for m in said(s)] == [["A", "B", "C"]]
+    s.say(Refused("already subscribed", reason=ReasonClass.DUPLICATE))
+    assert s.told(StatusKind.OPEN) == [[0, 1, 2]]
+
+
+def test_delta_named_topics_are_refused_alone() -> None:
+    s = delta()
+    s.want("trade", *"ABC")
+    s.up()
+    s.say(Refused("unknown", topics=(Topic("trade", "B"),)))
+    assert s.told(StatusKind.REFUSED) == [[1]]
+    s.say(Accepted("1"))
+    assert s.told(StatusKind.OPEN) == [[0, 2]]
+
+
+def test_delta_what_the_venue_did_not_take_is_refused() -> None:
+    s = delta()
+    s.want("trade", *"ABC")
+    s.up()
+    s.say(Took("1", (Topic("trade", "A"), Topic("trade", "C"))))
+    assert s.told(StatusKind.OPEN) == [[0, 2]]
+    assert s.told(StatusKind.REFUSED) == [[1]]
+
+
+def test_delta_what_the_venue_ends_is_asked_for_again() -> None:
+    s = delta()
+    s.want("trade", *"AB")
+    s.up()
+    s.say(Accepted())
+    s.say(Dropped((Topic("trade", "A"),), "count"))
+    assert s.state(0) is StreamState.RECOVERING
+    s.wait(2.1, frames=1)
+    assert [m["args"] for m in said(s)] == [["A"]]
+    s.say(Dropped((Topic("trade", "B"),), "gone", ReasonClass.PERMANENT))
+    assert s.told(StatusKind.REFUSED) == [[1]]
+
+
+@pytest.mark.parametrize("topics", [None, (Topic("trade", "A"),)])
+def test_delta_reported_faults_make_data_suspect(topics: tuple[Topic, ...] | None) -> None:
+    s = delta()
+    s.want("trade", *"AB")
+    s.up()
+    s.say(Accepted())
+    s.data([0, 1])
+    s.say(Fault(topics, "gap"))
+    assert s.told(StatusKind.SUSPECT) == [[0, 1] if topics is None else [0]]
+
+
+def test_delta_tests_of_the_venue_are_answered() -> None:
+    s = delta()
+    s.want("trade", "A")
+    s.up()
+    s.say(MustAnswer(b"42"))
+    assert [a.payload for a in s.of(actions.Send)] == [b"pong 42"]
+
+
+def test_delta_an_empty_link_may_idle_after_its_last_message() -> None:
+    s = delta(empty_target=EmptyTarget.CLOSE)
+    s.want("trade", "A")
+    s.up()
+    s.say(Accepted())
+    s.unwant("trade", "A")
+    s.wait(5.1, frames=1)
+    assert len(s.of(actions.Disconnect)) == 1
+
+    s = delta()
+    s.want("trade", "A")
+    s.up()
+    s.say(Accepted())
+    s.unwant("trade", "A")
+    s.wait(2.1, frames=1)
+    assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A"])]
+    assert not [a for a in s.wait(60, frames=1) if isinstance(a, actions.Disconnect)]
+    assert s.ledger.live() == set()
+
+
+def test_routes_have_links_of_their_own() -> None:
+    s = delta()
+    s.want("trade", "A", tell=False)
+    s.want("book", "A", tell=False)
+    s.turn()
+    assert sorted(c.url for c in s.of(actions.Connect)) == ["wss://delta.test/deep", "wss://delta.test/ws"]
+    assert sorted(link.route.name for link in s.engine.links.values()) == ["deep", "public"]
+    links = {s.engine.row(i).link for i in (0, 1)}
+    assert links == {0, 1}
+
+
+# Cost
+
+
+def test_what_a_change_reads_does_not_grow_with_the_link() -> None:
+    """Deciding costs what changed: the target is read only to write a message."""
+
+    class Counting:
+        def __init__(self, inner: object) -> None:
+            self.inner, self.reads = inner, 0
+
+        def __getattr__(self, name: str) -> object:
+            self.reads += name in ("target", "wire")
+            return getattr(self.inner, name)
+
+    s = Script()
+    s.open_with("ticker", *(f"KRW-A{i}" for i in range(500)))
+    link = s.engine.links[0]
+    counting = Counting(link.wire)
+    link.wire = counting  # type: ignore[assignment]
+    for _ in range(20):
+        s.want("ticker", BTC, who="other")
+        s.unwant("ticker", BTC, who="other", tell=False)
+        s.turn()
+        s.want("ticker", "KRW-A7", who="other")
+        s.wait(0.1, frames=1)
+    assert counting.reads <= 2 * s.engine.stats.plans
