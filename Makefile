@@ -20,12 +20,10 @@ setup:           ## the environment alone, in .venv
 	@bash scripts/setup_venv.sh $(VENV) $(EXTRAS) $(VERSION)
 
 build: setup     ## compile what changed
-	@printf '==> compiling the core\n'
-	@$(BIN)/python setup.py --quiet build_ext --inplace
+	@bash scripts/build.sh $(BIN)/python build/compile-release.log build_ext --inplace
 
 debug: setup     ## the core with every check on, beside the release build
-	@printf '==> compiling the core with every check on\n'
-	@SUBCORE_DEBUG=1 $(BIN)/python setup.py --quiet build
+	@SUBCORE_DEBUG=1 bash scripts/build.sh $(BIN)/python build/compile-debug.log build
 
 test-debug: debug ## the suite on the debug build
 	@PYTHONPATH=build/debug-$(TAG)/lib $(BIN)/python -m pytest -q $(PYTEST_ARGS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from loops import pytest_asyncio_loop_factories
 from manager_rig import manager, server
-from skips import ROOT, pytest_make_collect_report, pytest_runtest_makereport
+from skips import ROOT, pytest_make_collect_report, pytest_runtest_makereport, recordings
 
 __all__ = [
     "ROOT",
     "manager",
+    "pytest_asyncio_loop_factories",
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
+    "recordings",
     "server",
 ]

@@ -2,7 +2,8 @@
 
 A block that holds an import is a whole program: its module body runs, and its `main` where it has one. `asyncio.run` is
 left to the test, and a manager without an address gets that of the exchange. A program that never ends is stopped once
-it has printed enough. Blocks without an import are fragments and need only compile.
+it has printed enough. Blocks without an import are fragments: they
+compile, and name only what exists.
 """
 
 from __future__ import annotations
@@ -95,9 +96,7 @@ def test_the_pages_have_programs() -> None:
 KNOWN = {"subcore": subcore, "manager": SubscriptionManager, "component": Component}
 
 
-def test_fragments_compile_and_name_what_exists() -> None:
-    fragments = [block for block in BLOCKS if not block.is_program]
-    assert len(fragments) >= 3
+def test_blocks_compile_and_name_what_exists() -> None:
     faults = [fault for block in BLOCKS for fault in faults_of(block)]
     assert faults == []
 
@@ -122,7 +121,7 @@ def faults_of(block: Block) -> list[str]:
 @pytest.mark.parametrize(
     "code", ["component.subscrib('ticker')", "x = subcore.Tickr", "await manager.stop()", "for x in"]
 )
-def test_a_faulty_fragment_is_seen(code: str) -> None:
+def test_a_faulty_block_is_seen(code: str) -> None:
     assert len(faults_of(Block("page.md", 1, code))) == 1
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import subcore
+from loops import LOOPS, run_on
 from manager_rig import SOON, make, until
 from subcore import markets
 from subcore.dialing import Dialer
@@ -107,7 +108,8 @@ async def test_an_exception_in_the_block_closes_everything(server: SimServer) ->
     assert [t for t in asyncio.all_tasks() if t.get_name().startswith("subcore")] == []
 
 
-def test_keyboard_interrupt_in_a_handler_ends_the_loop() -> None:
+@pytest.mark.parametrize("loop_kind", LOOPS)
+def test_keyboard_interrupt_in_a_handler_ends_the_loop(loop_kind: str) -> None:
     async def main() -> None:
         async with (
             SimServer(seed=3, rate=5.0, durations=Durations().divided(20)) as server,
@@ -120,7 +122,7 @@ def test_keyboard_interrupt_in_a_handler_ends_the_loop() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(main())
+        run_on(loop_kind, main())
 
 
 def never_answers() -> socket.socket:
@@ -137,9 +139,10 @@ async def close_while_it_hangs(manager: SubscriptionManager, reached: Awaitable[
         return await manager.close(timeout=SOON / 2)
 
 
+@pytest.mark.parametrize("loop_kind", LOOPS)
 @pytest.mark.parametrize("where", ["rest", "handshake"])
 def test_close_ends_while_a_server_never_answers(
-    where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, loop_kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(markets, "FETCH_DEADLINE_S", 60.0)  # it ends because of close(), not by itself
@@ -169,7 +172,7 @@ def test_close_ends_while_a_server_never_answers(
     peers: list[socket.socket] = []
     asked: list[bytes] = []
     with never_answers() as listener:
-        report, request = asyncio.run(main())
+        report, request = run_on(loop_kind, main())
         # the program's end waited for no thread either: REST still hangs in its own
         hung = [thread for thread in threading.enumerate() if thread.name == "subcore-markets"]
         assert len(hung) == (where == "rest")
@@ -183,7 +186,8 @@ def test_close_ends_while_a_server_never_answers(
     assert report.clean
 
 
-def test_close_ends_while_the_name_server_never_answers() -> None:
+@pytest.mark.parametrize("loop_kind", LOOPS)
+def test_close_ends_while_the_name_server_never_answers(loop_kind: str) -> None:
     started, release = threading.Event(), threading.Event()
 
     def lookup(host: str, port: int) -> list[Address]:
@@ -198,7 +202,7 @@ def test_close_ends_while_the_name_server_never_answers() -> None:
         component.subscribe("ticker", "KRW-BTC")
         return await close_while_it_hangs(manager, asyncio.to_thread(started.wait))
 
-    report = asyncio.run(main())
+    report = run_on(loop_kind, main())
     (hung,) = [thread for thread in threading.enumerate() if thread.name == "subcore-dns-hung.example"]
     release.set()
     hung.join(SOON)

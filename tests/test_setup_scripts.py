@@ -143,3 +143,29 @@ def test_ready_environment_is_left_alone() -> None:
         ["bash", "scripts/setup_venv.sh", ".venv", "dev"], cwd=ROOT, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def build(folder: Path, status: int) -> subprocess.CompletedProcess[str]:
+    noise = (
+        "echo 'Compiling src/subcore/_x.pyx because it changed.'; echo '[1/1] Cythonizing src/subcore/_x.pyx'"
+    )
+    command(folder, "fake-python", f"{noise}\necho '    compiled subcore._x (release) in 3 s'\nexit {status}")
+    argv = ["bash", "scripts/build.sh", str(folder / "fake-python"), str(folder / "build.log"), "build_ext"]
+    return subprocess.run(argv, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_build_is_quiet_and_its_log_is_kept(bare_path: Path) -> None:
+    done = build(bare_path, 0)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = done.stdout.splitlines()
+    assert said[0] == "==> compiling the core"
+    assert said[1].startswith("==> compiled 1 module in ")
+    assert len(said) == 2
+    assert "[1/1] Cythonizing" in (bare_path / "build.log").read_text(encoding="utf-8")
+
+
+def test_a_failed_build_shows_what_the_tools_said(bare_path: Path) -> None:
+    done = build(bare_path, 3)
+    assert done.returncode == 3
+    assert "[1/1] Cythonizing" in done.stderr
+    assert "did not build (exit status 3)" in done.stderr
