@@ -1,6 +1,6 @@
 """Coverage-guided search for a frame on which the scanner and json disagree, or that crashes or hangs it.
 
-Needs atheris (Python 3.12 or 3.13) and a build with its coverage; fuzz/README.md has the two commands.
+Needs atheris (Python 3.12 or 3.13) and a build with its coverage; fuzz/README.md has the commands.
 """
 
 from __future__ import annotations

@@ -105,3 +105,25 @@ def test_a_great_text_with_escapes_stays_within_the_scratch() -> None:
         ((state, event),) = scanner.scan(frame)
         assert state == "overflow" or (event is not None and event.symbol == "A" * size + "\n")
         assert size > 4000 or state == "ok"
+
+
+def test_the_key_that_names_the_table_may_fill_a_member_too() -> None:
+    fills = Table(
+        "trade", {"RISE": "t", "FALL": "t"}, (Field("k", "change", required=True), Field("p", "price"))
+    )
+    scanner = Scanner(Schema(Declared(("t",), (Discriminator("k", (fills,)),))))
+    for frame in (b'{"k":"RISE","p":1}', b'{"p":1,"k":"RISE"}'):
+        event = only(scanner, frame)
+        assert (event.change, event.price) == ("RISE", 1)
+
+
+def test_the_key_that_names_the_table_need_not_be_among_its_fields() -> None:
+    scanner = Scanner(
+        Schema(Declared(("t",), (Discriminator("k", (Table("trade", {"t": "t"}, (Field("p", "price"),)),)),)))
+    )
+    for frame in (b'{"k":"t","p":1}', b'{"p":1,"k":"t"}', b'{"k":"t","x":[],"p":1}'):
+        assert only(scanner, frame).price == 1
+    assert only(scanner, b'{"k":"t"}').price is None
+    assert states(scanner, b'{"k":"t",}') == ["bad_json"]
+    assert states(scanner, b'{"k":"t"') == ["bad_json"]
+    assert states(scanner, b'{"k":"t" "p":1}') == ["bad_json"]

@@ -49,6 +49,7 @@ cdef class Scanner:
     cdef Py_ssize_t rows_bytes
     cdef bint in_list
     cdef bint done
+    cdef bint is_first_key                # the discriminator's key came first
     cdef VariantTable* variants           # one a channel
     cdef uint64_t counts[14]
 
@@ -60,9 +61,9 @@ cdef class Scanner:
     cdef int resize(self, Py_ssize_t room) noexcept nogil
     cdef int refuse(self, int state) noexcept nogil
     cdef int element(self) noexcept nogil
-    cdef int find_discriminator(self, const void** found) noexcept nogil
+    cdef const char* find_discriminator(self, const void** found) noexcept nogil
     cdef int find_table(self, const void** entry) noexcept nogil
-    cdef int split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil
+    cdef bint split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil
     cdef int after_element(self) noexcept nogil
     cdef int finish(self, const void* entry) noexcept nogil
     cdef int finish_symbol(self) noexcept nogil

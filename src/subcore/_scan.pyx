@@ -26,20 +26,23 @@ cdef extern from "scan_machine.h" nogil:
     ctypedef struct scan_entry:
         uint16_t channel
         uint16_t format
+        uint16_t key_field
         const scan_object* object
         const char* blank
         int32_t record_size
         uint8_t kind
+        uint8_t key_is_read
     ctypedef struct scan_discriminator:
         scan_field key
         char split
         uint8_t symbol_upper
     ctypedef struct scan_state:
         const char* p
+        int state
         const char* start
         const char* end
-        char* record
         char** rows
+        char** at
         int64_t* row_count
         int64_t* row_size
         int64_t row_limit
@@ -51,19 +54,21 @@ cdef extern from "scan_machine.h" nogil:
         char* scratch
         char* scratch_end
         uint64_t numbers_fast, numbers_slow, keys_guessed, keys_looked_up
-        double (*slow_double)(const char* text, const char* end) noexcept
+        double (*slow_double)(const char* text) noexcept
     void scan_shut(const char* start, const char* end)
     void scan_open(const char* start, const char* end)
     const char* scan_blank(const char* p)
+    const char* scan_refuse(scan_state* s, const char* p, int state)
+    const char* scan_mistyped(scan_state* s, const char* p)
     int scan_is_key(const scan_field* f, const char* p)
-    int scan_stop(scan_state* s, const char* p, int state)
-    int scan_take_text(scan_state* s, const char** text, int64_t* size)
-    int scan_skip(scan_state* s, int depth)
-    int scan_object_into(scan_state* s, const scan_object* o, int depth)
+    const char* scan_take_text(scan_state* s, const char* p, const char** text, int64_t* size)
+    const char* scan_any_key(scan_state* s, const char* p, const char** text, int64_t* size)
+    const char* scan_after_value(scan_state* s, const char* p, char closing)
+    const char* scan_skip(scan_state* s, const char* p, int depth)
+    const char* scan_object_into(scan_state* s, const scan_object* o, const char* p, int depth)
+    const char* scan_object_rest(scan_state* s, const scan_object* o, const char* p, uint16_t index)
     const scan_entry* scan_find_entry(const scan_discriminator* d, const char* text, int64_t size)
-    int scan_top_key(scan_state* s, const char** text, int64_t* size)
-    int scan_upper(scan_state* s, const char** text, int64_t size)
-    int scan_mistyped(scan_state* s, const char* p)
+    int scan_upper_symbol(scan_state* s)
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow) except? -1.0
@@ -74,7 +79,7 @@ STATES = (
 )
 cdef enum:
     FRONT = 16                    # zero bytes before the frame
-    BACK = 32                     # and behind it: more than the longest read past the end
+    BACK = 40                     # and behind it: more than the longest read past the end
     SMALLEST_ROOM = 8192
     KEPT_ROOM = 262144            # a buffer grown beyond this by a great frame is given back ...
     KEPT_FRAMES = 256             # ... after so many small ones
@@ -83,7 +88,7 @@ cdef enum:
     MAX_VARIANTS = 65534
 
 
-cdef double slow_double(const char* text, const char* end) noexcept with gil:
+cdef double slow_double(const char* text) noexcept with gil:
     """What float() gives for a number whose grammar was judged already; NaN where memory ran out."""
     cdef char* stop = NULL
     try:
@@ -117,7 +122,7 @@ cdef class Scanner:
         if self.machine == NULL or self.rows == NULL or self.variants == NULL or not self.resize(SMALLEST_ROOM):
             raise MemoryError("no memory for a scanner")
         cdef scan_state* s = <scan_state*>self.machine
-        s.record = <char*>&self.record
+        s.rows[0] = s.at[0] = <char*>&self.record
         s.flags = &self.record.head.flags
         s.rows[1] = self.rows
         s.rows[2] = self.rows + side
@@ -230,13 +235,16 @@ cdef class Scanner:
         """One object at s.p."""
         cdef scan_state* s = <scan_state*>self.machine
         cdef const scan_entry* entry = NULL
+        cdef const char* start = s.p
+        cdef const char* p
         cdef int state
         self.symbol_text = NULL
         self.symbol_size = 0
-        if s.p[0] != b"{":
-            state = scan_skip(s, 0)
-            return SCAN_WRONG_TYPE if state == SCAN_OK else state
         s.scratch = self.buffer + FRONT + self.room + BACK
+        if start[0] != b"{":
+            if scan_skip(s, start, 0) != NULL:
+                scan_refuse(s, start, SCAN_WRONG_TYPE)
+            return s.state
         s.symbol = NULL
         s.symbol_upper = False
         s.variant = 0
@@ -244,77 +252,78 @@ cdef class Scanner:
         if state != SCAN_OK:
             return state
         memcpy(&self.record, entry.blank, <size_t>entry.record_size)
+        s.at[1], s.at[2] = s.rows[1], s.rows[2]
         s.row_count[1] = 0
         s.row_count[2] = 0
         s.row_size[1] = <int64_t>(sizeof(Balance) if entry.kind == KIND_ASSET else sizeof(Level))
         s.row_size[2] = <int64_t>sizeof(Level)
-        state = scan_object_into(s, entry.object, 1)
-        return state if state != SCAN_OK else self.finish(entry)
+        if self.is_first_key and not entry.key_is_read:
+            p = scan_object_rest(s, entry.object, s.p, entry.key_field)
+        else:
+            p = scan_object_into(s, entry.object, start, 1)
+        if p == NULL:
+            return s.state
+        s.p = p
+        return self.finish(entry)
 
-    cdef int find_discriminator(self, const void** found) noexcept nogil:
-        """To the value of the first discriminator. CONTROL, with s.p behind the object, where it has none."""
+    cdef const char* find_discriminator(self, const void** found) noexcept nogil:
+        """The value of the first discriminator. NULL and CONTROL, with s.p behind the object, where it has none."""
         cdef scan_state* s = <scan_state*>self.machine
         cdef const scan_discriminator* known = <const scan_discriminator*>self.schema.discriminators
         cdef int32_t i, count = self.schema.discriminator_count
+        cdef const char* p = scan_blank(s.p + 1)
         cdef const char* text = NULL
         cdef int64_t size = 0
-        cdef int state
-        s.p = scan_blank(s.p + 1)
-        if s.p[0] == b"}":
-            s.p += 1
-            return SCAN_CONTROL
-        while True:
+        self.is_first_key = True
+        while p[0] != b"}":
             for i in range(count):
-                if scan_is_key(&known[i].key, s.p):
-                    s.p = scan_blank(s.p + known[i].key.pattern_size)
+                if scan_is_key(&known[i].key, p):
                     found[0] = &known[i]
-                    return SCAN_OK
-            state = scan_top_key(s, &text, &size)
-            if state != SCAN_OK:
-                return state
+                    return scan_blank(p + known[i].key.pattern_size)
+            p = scan_any_key(s, p, &text, &size)
+            if p == NULL:
+                return NULL
             for i in range(count):
                 if known[i].key.key_size == size and memcmp(known[i].key.key, text, <size_t>size) == 0:
                     found[0] = &known[i]
-                    return SCAN_OK
-            state = scan_skip(s, 1)
-            if state != SCAN_OK:
-                return state
-            s.p = scan_blank(s.p)
-            if s.p[0] == b"}":
-                s.p += 1
-                return SCAN_CONTROL
-            if s.p[0] != b",":
-                return SCAN_BAD_JSON
-            s.p = scan_blank(s.p + 1)
+                    return p
+            self.is_first_key = False
+            p = scan_skip(s, p, 1)
+            if p != NULL:
+                p = scan_after_value(s, p, b"}")
+            if p == NULL:
+                return NULL
+        return scan_refuse(s, p + 1, SCAN_CONTROL)
 
     cdef int find_table(self, const void** entry) noexcept nogil:
-        """The table for the object at s.p, which stays there; or CONTROL with s.p behind it."""
+        """The table for the object at s.p, which goes behind the text that names it; or CONTROL, or a refusal."""
         cdef scan_state* s = <scan_state*>self.machine
         cdef const scan_discriminator* d = NULL
-        cdef const char* object_start = s.p
         cdef const char* text = NULL
         cdef int64_t size = 0
-        cdef int state = self.find_discriminator(<const void**>&d)
-        if state != SCAN_OK:
-            return state
-        if s.p[0] != b'"':
-            return scan_mistyped(s, s.p)
-        state = scan_take_text(s, &text, &size)
-        if state == SCAN_OK and d.split:
-            state = self.split_symbol(d, &text, &size)
-        if state != SCAN_OK:
-            return state
+        cdef const char* start = self.find_discriminator(<const void**>&d)
+        cdef const char* p
+        if start == NULL:
+            return s.state
+        p = scan_take_text(s, start, &text, &size)
+        if p == NULL:
+            return s.state
+        s.p = start
+        if d.split and not self.split_symbol(d, &text, &size):
+            return SCAN_UNKNOWN_CHANNEL
         entry[0] = scan_find_entry(d, text, size)
-        s.p = object_start
-        return SCAN_OK if entry[0] != NULL else SCAN_UNKNOWN_CHANNEL
+        if entry[0] == NULL:
+            return SCAN_UNKNOWN_CHANNEL
+        s.p = p
+        return SCAN_OK
 
-    cdef int split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil:
+    cdef bint split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil:
         """Take the symbol off a text that is symbol and table's name; keep it where it may stand in the scratch."""
         cdef scan_state* s = <scan_state*>self.machine
         cdef const scan_discriminator* d = <const scan_discriminator*>found
         cdef const char* part = <const char*>memchr(text[0], d.split, <size_t>size[0])
         if part == NULL:
-            return SCAN_UNKNOWN_CHANNEL
+            return False
         s.symbol = text[0]
         s.symbol_size = part - text[0]
         s.symbol_upper = d.symbol_upper
@@ -322,7 +331,7 @@ cdef class Scanner:
             s.scratch += size[0]
         size[0] -= s.symbol_size + 1
         text[0] = part + 1
-        return SCAN_OK
+        return True
 
     cdef int finish(self, const void* found) noexcept nogil:
         """What is known only when the object is through: symbol, variant, rows."""
@@ -343,11 +352,8 @@ cdef class Scanner:
 
     cdef int finish_symbol(self) noexcept nogil:
         cdef scan_state* s = <scan_state*>self.machine
-        cdef int state
-        if s.symbol_upper:
-            state = scan_upper(s, &s.symbol, s.symbol_size)
-            if state != SCAN_OK:
-                return state
+        if s.symbol_upper and not scan_upper_symbol(s):
+            return SCAN_OVERFLOW
         self.symbol_text = s.symbol
         self.symbol_size = s.symbol_size
         if self.interner is not None:

@@ -45,7 +45,7 @@ from subcore.errors import UsageError
 
 cdef extern from "scan_table.h" nogil:
     enum: SCAN_SKIP, SCAN_DOUBLE, SCAN_INT, SCAN_ID, SCAN_TEXT, SCAN_SYMBOL, SCAN_ENUM, SCAN_FLAGS, SCAN_TRUTH
-    enum: SCAN_VARIANT, SCAN_TIME_TEXT, SCAN_OBJECT, SCAN_ROWS
+    enum: SCAN_VARIANT, SCAN_TIME_TEXT, SCAN_QUOTED_DOUBLE, SCAN_OBJECT, SCAN_ROWS
     enum: SCAN_REQUIRED, SCAN_NULLABLE, SCAN_QUOTED, SCAN_BARE, SCAN_UPPER, SCAN_POSITIONAL, SCAN_DROP_ZERO
     enum: MAX_FIELDS, KEY_WORDS, NO_FIELD
     ctypedef struct scan_word:
@@ -79,10 +79,12 @@ cdef extern from "scan_table.h" nogil:
         int32_t size
         uint16_t channel
         uint16_t format
+        uint16_t key_field
         const scan_object* object
         const char* blank
         int32_t record_size
         uint8_t kind
+        uint8_t key_is_read
     ctypedef struct scan_discriminator:
         scan_field key
         scan_entry* entries
@@ -93,6 +95,9 @@ cdef extern from "scan_table.h" nogil:
         uint8_t symbol_upper
     uint32_t scan_hash(const char* text, int64_t size)
     void scan_prepare_key(scan_field* field)
+    void scan_prepare_word(scan_word* word)
+    void scan_prepare_object(scan_object* made)
+    uint16_t scan_find_field(const scan_object* made, const char* text, int64_t size)
 
 cdef enum:
     LONGEST_KEY = 29              # what KEY_WORDS leave beside quotes and colon
@@ -189,8 +194,15 @@ cdef class _Compiler:
         for place, (text, channel, table) in enumerate(matches):
             self.compile_entry(&d.entries[<Py_ssize_t>place], text, channel, table, index,
                                <const scan_object*><uintptr_t>compiled[id(table)])
+            self.link_key(d, &d.entries[<Py_ssize_t>place])
         d.slot_mask = slots_for(d.count) - 1
         d.slots = self.hash_slots(d.slot_mask, [text for text, _, _ in matches])
+        return 0
+
+    cdef int link_key(self, scan_discriminator* d, scan_entry* entry) except -1:
+        """A frame is read on behind its discriminator, unless that fills a member too."""
+        entry.key_field = scan_find_field(entry.object, d.key.key, d.key.key_size)
+        entry.key_is_read = entry.key_field != NO_FIELD and entry.object.fields[entry.key_field].type != SCAN_SKIP
         return 0
 
     cdef int compile_entry(self, scan_entry* entry, str text, str channel, table, int format,
@@ -272,6 +284,7 @@ cdef class _Compiler:
                 made.required |= <uint64_t>1 << <int>index
             if made.fields[<Py_ssize_t>index].target:
                 made.sides |= 1 << (made.fields[<Py_ssize_t>index].target - 1)
+        scan_prepare_object(made)
         if is_row:
             self.finish_row(made, kind, given)
         if not positional:
@@ -324,6 +337,8 @@ cdef class _Compiler:
             f.capacity = sizeof(balance.currency.data) if f.type == SCAN_TEXT else 0
         else:
             self.place(f, kind, one)
+        if f.type == SCAN_DOUBLE and f.flags & (SCAN_QUOTED | SCAN_BARE) != SCAN_BARE:
+            f.type = SCAN_QUOTED_DOUBLE
         return 0
 
     cdef int place(self, scan_field* f, str kind, one) except -1:
@@ -378,6 +393,7 @@ cdef class _Compiler:
             words[<Py_ssize_t>index].text = self.keep(text)
             words[<Py_ssize_t>index].size = <int32_t>len(text.encode())
             words[<Py_ssize_t>index].value = value
+            scan_prepare_word(&words[<Py_ssize_t>index])
         f.map = words
         f.map_size = <int32_t>len(one.words)
         return 0

@@ -26,256 +26,318 @@ static inline void scan_open(const char *start, const char *end) {
     (void)start, (void)end;
 }
 
-static int scan_object_into(scan_state *s, const scan_object *o, int depth);
-static int scan_skip(scan_state *s, int depth);
-static int scan_rows(scan_state *s, const scan_field *f, int depth);
+static const char *scan_object_into(scan_state *s, const scan_object *o, const char *p, int depth);
+static const char *scan_rows(scan_state *s, const scan_field *f, const char *p, int depth);
+static const char *scan_skip(scan_state *s, const char *p, int depth);
 
-static inline int scan_value(scan_state *s, const scan_field *f, int depth) {
-    char *base = f->target == 0 ? s->record : s->rows[f->target] + s->row_count[f->target] * s->row_size[f->target];
+SCAN_COLD const char *scan_take_null(scan_state *s, const scan_field *f, const char *p) {
+    if (scan_is_number(f))
+        s->numbers_fast--;        /* all are counted as fast where the object ends */
+    return scan_take_literal(s, p, "null", 4);
+}
+
+/* A value of the record or of a row. */
+SCAN_HOT const char *scan_plain_value(scan_state *s, const scan_field *f, const char *p, char *base, int depth) {
     char *at = base + f->offset;
-    int32_t word;
-    int state;
-    if (*s->p == 'n' && f->flags & SCAN_NULLABLE)
-        return scan_take_literal(s, "null", 4);
+    uint8_t code;
+    if (f->type == SCAN_DOUBLE && *p != 'n')
+        return scan_take_double(s, f, p, (double *)at);
+    if (*p == 'n' && f->flags & SCAN_NULLABLE)
+        return scan_take_null(s, f, p);
     switch (f->type) {
     case SCAN_DOUBLE:
-        return scan_take_double(s, f, (double *)at);
+        return scan_mistyped(s, p);
+    case SCAN_QUOTED_DOUBLE:
+        return scan_take_quoted_double(s, f, p, (double *)at);
     case SCAN_INT:
-        return scan_take_int(s, f, (int64_t *)at);
+        return scan_take_int(s, f, p, (int64_t *)at);
     case SCAN_ID:
-        return *s->p == '"' ? scan_store_text(s, base + f->text_offset, f->capacity) : scan_take_int(s, f, (int64_t *)at);
+        if (*p != '"')
+            return scan_take_int(s, f, p, (int64_t *)at);
+        s->numbers_fast--;        /* it is counted where the object ends */
+        return scan_store_text(s, p, base + f->text_offset, f->capacity);
     case SCAN_TEXT:
-        return scan_store_text(s, at, f->capacity);
+        return scan_store_text(s, p, at, f->capacity);
     case SCAN_SYMBOL:
-        return scan_take_symbol(s, f);
+        return scan_take_symbol(s, f, p);
     case SCAN_ENUM:
-        state = scan_take_word(s, f, &word);
-        *(uint8_t *)at = (uint8_t)word;
-        return state;
+        return scan_take_word(s, f, p, (uint8_t *)at);
     case SCAN_FLAGS:
-        state = scan_take_word(s, f, &word);
-        *s->flags |= (uint8_t)word;
-        return state;
+        p = scan_take_word(s, f, p, &code);
+        *s->flags |= code;
+        return p;
     case SCAN_TRUTH:
-        return scan_take_truth(s, (uint8_t *)at);
+        return scan_take_truth(s, p, (uint8_t *)at);
     case SCAN_VARIANT:
-        state = scan_take_double(s, f, &s->variant);
+        p = scan_take_any_double(s, f, p, &s->variant);
         *(double *)at = s->variant;
-        return state;
+        return p;
     case SCAN_TIME_TEXT:
-        return scan_take_time(s, (int64_t *)at);
-    case SCAN_OBJECT:
-        if (*s->p != '{')
-            return scan_mistyped(s, s->p);
-        return scan_object_into(s, f->child, depth + 1);
-    case SCAN_ROWS:
-        return scan_rows(s, f, depth + 1);
+        return scan_take_time(s, p, (int64_t *)at);
     default:
-        return scan_skip(s, depth);
+        return scan_skip(s, p, depth);
     }
 }
 
 /* A key at its opening quote, as text; then past its colon. */
-static int scan_top_key(scan_state *s, const char **text, int64_t *size) {
-    const char *p = s->p;
-    int state;
+static const char *scan_any_key(scan_state *s, const char *p, const char **text, int64_t *size) {
     if (*p != '"')
-        return scan_stop(s, p, STATE_BAD_JSON);
-    state = scan_take_text(s, text, size);
-    if (state != STATE_OK)
-        return state;
-    p = scan_blank(s->p);
-    if (*p != ':')
-        return scan_stop(s, p, STATE_BAD_JSON);
-    s->p = scan_blank(p + 1);
-    return STATE_OK;
+        return scan_refuse(s, p, STATE_BAD_JSON);
+    p = scan_take_text(s, p, text, size);
+    if (p == 0)
+        return 0;
+    p = scan_blank(p);
+    return *p == ':' ? scan_blank(p + 1) : scan_refuse(s, p, STATE_BAD_JSON);
 }
 
-/* The same by hash. */
-static int scan_key(scan_state *s, const scan_object *o, uint16_t *field) {
+SCAN_COLD const char *scan_looked_up_key(scan_state *s, const scan_object *o, const char *p, uint16_t *guess,
+                                         uint16_t *index) {
     const char *text;
     int64_t size;
-    int state = scan_top_key(s, &text, &size);
     s->keys_looked_up++;
-    if (state == STATE_OK)
-        *field = o == 0 ? NO_FIELD : scan_find_field(o, text, size);
-    return state;
+    *index = NO_FIELD;
+    p = scan_any_key(s, p, &text, &size);
+    if (p == 0)
+        return 0;
+    *index = scan_find_field(o, text, size);
+    if (*index != NO_FIELD) {
+        *guess = *index;
+        s->keys_guessed--;        /* all known ones are counted as guessed where the object ends */
+    }
+    return p;
 }
 
-/* An object at its brace. The guess of the next key is the one that followed this key last time. */
-static int scan_object_into(scan_state *s, const scan_object *o, int depth) {
-    uint16_t *guess = (uint16_t *)&o->first, index;
-    uint64_t seen = 0;
-    int state;
-    const char *p = scan_blank(s->p + 1);
-    if (depth > MAX_DEPTH)
-        return scan_stop(s, s->p, STATE_DEPTH);
-    if (*p == '}') {
-        s->p = p + 1;
-        return o->required ? STATE_MISSING_FIELD : STATE_OK;
+/* The value behind the next key, by the guess that it is the key that followed the one before it last time. */
+SCAN_HOT const char *scan_next_key(scan_state *s, const scan_object *o, const char *p, uint16_t *guess, uint16_t *index) {
+    if (*guess != NO_FIELD && scan_is_key(&o->fields[*guess], p)) {
+        *index = *guess;
+        p += o->fields[*guess].pattern_size;
+        return *p <= ' ' ? scan_blank(p) : p;
     }
-    for (;;) {
-        index = *guess;
-        if (index != NO_FIELD && scan_is_key(&o->fields[index], p)) {
-            s->keys_guessed++;
-            p += o->fields[index].pattern_size;
-            s->p = *p <= ' ' ? scan_blank(p) : p;
-        } else {
-            s->p = p;
-            state = scan_key(s, o, &index);
-            if (state != STATE_OK)
-                return state;
-        }
+    return scan_looked_up_key(s, o, p, guess, index);
+}
+
+/* Past the comma behind a value, or to the closing bracket; NULL where neither stands there. */
+SCAN_HOT const char *scan_after_value(scan_state *s, const char *p, char closing) {
+    uint16_t two;
+    memcpy(&two, p, 2);
+    if (two == (',' | '"' << 8))
+        return p + 1;
+    p = *p <= ' ' ? scan_blank(p) : p;
+    if (*p == closing)
+        return p;
+    if (*p != ',')
+        return scan_refuse(s, p, STATE_BAD_JSON);
+    p = scan_blank(p + 1);
+    return *p == closing ? scan_refuse(s, p, STATE_BAD_JSON) : p;
+}
+
+/* At an object's end: its keys and numbers, all at once. */
+SCAN_HOT void scan_count(scan_state *s, const scan_object *o, uint64_t seen) {
+    if (seen == o->all) {
+        s->keys_guessed += o->count;
+        s->numbers_fast += o->number_count;
+    } else {
+        s->keys_guessed += __builtin_popcountll(seen);
+        s->numbers_fast += __builtin_popcountll(seen & o->numbers);
+    }
+}
+
+/* The rest of an object from the key at p on, or from its closing brace. `seen`: fields taken already. */
+static inline const char *scan_fields(scan_state *s, const scan_object *o, const char *p, uint64_t seen, uint16_t *guess,
+                                      int depth) {
+    while (*p != '}') {
+        uint16_t index;
+        const char *key = p;
+        p = scan_next_key(s, o, p, guess, &index);
+        if (p == 0)
+            return 0;
         if (index == NO_FIELD) {
-            state = scan_skip(s, depth);
+            p = scan_skip(s, p, depth);
         } else {
+            const scan_field *f = &o->fields[index];
             if (seen >> index & 1)
-                return scan_stop(s, p, STATE_DUPLICATE_KEY);
+                return scan_refuse(s, key, STATE_DUPLICATE_KEY);
             seen |= 1ull << index;
-            *guess = index;
-            guess = &o->fields[index].next;
-            state = scan_value(s, &o->fields[index], depth);
+            guess = (uint16_t *)&f->next;
+            if (f->type == SCAN_OBJECT)
+                p = *p == '{' ? scan_object_into(s, f->child, p, depth + 1) : scan_mistyped(s, p);
+            else if (f->type == SCAN_ROWS)
+                p = scan_rows(s, f, p, depth + 1);
+            else
+                p = scan_plain_value(s, f, p, s->rows[0], depth);
         }
-        if (state != STATE_OK)
-            return state;
-        p = s->p;
-        if (*p == ',' && p[1] == '"') {
-            p++;
-            continue;
-        }
-        p = scan_blank(p);
-        if (*p == '}')
-            break;
-        if (*p != ',')
-            return scan_stop(s, p, STATE_BAD_JSON);
-        p = scan_blank(p + 1);
+        if (p == 0)
+            return 0;
+        p = scan_after_value(s, p, '}');
+        if (p == 0)
+            return 0;
     }
-    s->p = p + 1;
-    return (o->required & ~seen) == 0 ? STATE_OK : STATE_MISSING_FIELD;
+    scan_count(s, o, seen);
+    return (o->required & ~seen) == 0 ? p + 1 : scan_refuse(s, p, STATE_MISSING_FIELD);
+}
+
+/* An object at its brace. */
+static const char *scan_object_into(scan_state *s, const scan_object *o, const char *p, int depth) {
+    if (depth > MAX_DEPTH)
+        return scan_refuse(s, p, STATE_DEPTH);
+    return scan_fields(s, o, scan_blank(p + 1), 0, (uint16_t *)&o->first, depth);
+}
+
+/* An object whose first key, the field `index`, was read already, up to p. */
+static const char *scan_object_rest(scan_state *s, const scan_object *o, const char *p, uint16_t index) {
+    uint64_t seen = index == NO_FIELD ? 0 : 1ull << index;
+    uint16_t *guess = (uint16_t *)(index == NO_FIELD ? &o->first : &o->fields[index].next);
+    p = scan_after_value(s, p, '}');
+    return p == 0 ? 0 : scan_fields(s, o, p, seen, guess, 1);
+}
+
+/* One row given as an object. */
+SCAN_HOT const char *scan_row_object(scan_state *s, const scan_object *o, const char *p, int depth) {
+    uint16_t *guess = (uint16_t *)&o->first;
+    uint64_t seen = 0;
+    p = scan_blank(p + 1);
+    while (*p != '}') {
+        uint16_t index;
+        const char *key = p;
+        p = scan_next_key(s, o, p, guess, &index);
+        if (p == 0)
+            return 0;
+        if (index == NO_FIELD) {
+            p = scan_skip(s, p, depth);
+        } else {
+            const scan_field *f = &o->fields[index];
+            if (seen >> index & 1)
+                return scan_refuse(s, key, STATE_DUPLICATE_KEY);
+            seen |= 1ull << index;
+            guess = (uint16_t *)&f->next;
+            p = scan_plain_value(s, f, p, s->at[f->target], depth);
+        }
+        if (p == 0)
+            return 0;
+        p = scan_after_value(s, p, '}');
+        if (p == 0)
+            return 0;
+    }
+    scan_count(s, o, seen);
+    return (o->required & ~seen) == 0 ? p + 1 : scan_refuse(s, p, STATE_MISSING_FIELD);
 }
 
 /* One row given as an array: fields by position; what comes after the last is skipped. */
-static int scan_row_array(scan_state *s, const scan_object *o, int depth) {
+static inline const char *scan_row_array(scan_state *s, const scan_object *o, const char *p, int depth) {
     int32_t index = 0;
-    int state;
-    const char *p = scan_blank(s->p + 1);
-    if (depth > MAX_DEPTH)
-        return scan_stop(s, s->p, STATE_DEPTH);
+    p = scan_blank(p + 1);
     for (; *p != ']'; index++) {
-        s->p = p;
-        state = index < o->count ? scan_value(s, &o->fields[index], depth) : scan_skip(s, depth);
-        if (state != STATE_OK)
-            return state;
-        p = scan_blank(s->p);
-        if (*p == ',') {
-            p = scan_blank(p + 1);
-            if (*p == ']')
-                return scan_stop(s, p, STATE_BAD_JSON);
-        } else if (*p != ']')
-            return scan_stop(s, p, STATE_BAD_JSON);
+        const scan_field *f = &o->fields[index];
+        p = index < o->count ? scan_plain_value(s, f, p, s->at[f->target], depth) : scan_skip(s, p, depth);
+        if (p == 0)
+            return 0;
+        p = scan_after_value(s, p, ']');
+        if (p == 0)
+            return 0;
     }
-    s->p = p + 1;
-    return index >= o->count ? STATE_OK : STATE_MISSING_FIELD;
+    s->numbers_fast += o->number_count;
+    return index >= o->count ? p + 1 : scan_refuse(s, p, STATE_MISSING_FIELD);
 }
 
 static inline void scan_blank_row(scan_state *s, const scan_object *o, int side) {
-    if (o->blank != 0 && o->sides >> (side - 1) & 1)
-        memcpy(s->rows[side] + s->row_count[side] * s->row_size[side], o->blank, (size_t)s->row_size[side]);
+    if (o->sides >> (side - 1) & 1)
+        memcpy(s->at[side], o->blank, (size_t)s->row_size[side]);
 }
 
-static inline void scan_keep_row(scan_state *s, const scan_field *f, int side) {
-    if (!(f->child->sides >> (side - 1) & 1))
-        return;
+SCAN_HOT void scan_keep_row(scan_state *s, const scan_field *f, int side) {
     /* a thin side is padded with levels of price 0: no level of the book */
-    if (f->flags & SCAN_DROP_ZERO && *(double *)(s->rows[side] + s->row_count[side] * s->row_size[side]) == 0)
-        return;
-    s->row_count[side]++;
+    const int dropped = f->flags & SCAN_DROP_ZERO && *(const double *)s->at[side] == 0;
+    if (f->child->sides >> (side - 1) & 1 && !dropped) {
+        s->at[side] += s->row_size[side];
+        s->row_count[side]++;
+    }
 }
 
-static int scan_rows(scan_state *s, const scan_field *f, int depth) {
-    const char *p = s->p;
+static const char *scan_rows(scan_state *s, const scan_field *f, const char *p, int depth) {
+    const scan_object *o = f->child;
     int64_t count = 0;
-    int state;
-    int positional = f->flags & SCAN_POSITIONAL;
+    const int positional = (f->flags & SCAN_POSITIONAL) != 0;
+    const char opening = positional ? '[' : '{';
     if (*p != '[')
         return scan_mistyped(s, p);
     if (depth + 1 > MAX_DEPTH)
-        return scan_stop(s, p, STATE_DEPTH);
+        return scan_refuse(s, p, STATE_DEPTH);
     p = scan_blank(p + 1);
     for (; *p != ']'; count++) {
-        if (*p != (positional ? '[' : '{'))
+        if (*p != opening)
             return scan_mistyped(s, p);
         /* by side too: two arrays of one object may fill the same side */
         if (count >= s->row_limit || s->row_count[1] >= s->row_limit || s->row_count[2] >= s->row_limit)
-            return scan_stop(s, p, STATE_OVERFLOW);
-        s->p = p;
-        scan_blank_row(s, f->child, 1);
-        scan_blank_row(s, f->child, 2);
-        state = positional ? scan_row_array(s, f->child, depth + 1) : scan_object_into(s, f->child, depth + 1);
-        if (state != STATE_OK)
-            return state;
+            return scan_refuse(s, p, STATE_OVERFLOW);
+        if (o->blank != 0) {
+            scan_blank_row(s, o, 1);
+            scan_blank_row(s, o, 2);
+        }
+        p = positional ? scan_row_array(s, o, p, depth + 1) : scan_row_object(s, o, p, depth + 1);
+        if (p == 0)
+            return 0;
         scan_keep_row(s, f, 1);
         scan_keep_row(s, f, 2);
-        p = scan_blank(s->p);
-        if (*p == ',') {
-            p = scan_blank(p + 1);
-            if (*p == ']')
-                return scan_stop(s, p, STATE_BAD_JSON);
-        } else if (*p != ']')
-            return scan_stop(s, p, STATE_BAD_JSON);
+        p = scan_after_value(s, p, ']');
+        if (p == 0)
+            return 0;
     }
-    s->p = p + 1;
-    return STATE_OK;
+    return p + 1;
+}
+
+static const char *scan_skip_number(scan_state *s, const char *p) {
+    scan_number n;
+    const char *end = scan_split(p, &n);
+    if (end == 0)
+        return *p == '-' || (*p >= '0' && *p <= '9') || (*p != 0 && strchr("NI+.", *p))
+                   ? scan_refuse(s, p, STATE_NUMBER_SYNTAX)
+                   : scan_refuse(s, p, STATE_BAD_JSON);
+    return n.is_integer && end - p > MAX_DIGITS ? scan_refuse(s, p, STATE_INT_RANGE) : end;
+}
+
+static const char *scan_skip_members(scan_state *s, const char *p, int depth) {
+    const int keyed = *p == '{';
+    const char closing = keyed ? '}' : ']', *text;
+    int64_t size;
+    if (depth > MAX_DEPTH)
+        return scan_refuse(s, p, STATE_DEPTH);
+    p = scan_blank(p + 1);
+    while (*p != closing) {
+        if (keyed)
+            p = scan_any_key(s, p, &text, &size);
+        if (p != 0)
+            p = scan_skip(s, p, depth);
+        if (p == 0)
+            return 0;
+        p = scan_after_value(s, p, closing);
+        if (p == 0)
+            return 0;
+    }
+    return p + 1;
 }
 
 /* Any value, judged as strictly as one that is kept. */
-static int scan_skip(scan_state *s, int depth) {
-    const char *p = s->p, *end;
-    scan_number n;
-    uint16_t ignored;
-    int escaped, state;
+static const char *scan_skip(scan_state *s, const char *p, int depth) {
+    const char *end;
+    int escaped, result;
     switch (*p) {
     case '"':
-        state = scan_string(p + 1, &end, &escaped);
-        return scan_stop(s, state == TEXT_OK ? end + 1 : end, state == TEXT_OK ? STATE_OK : scan_text_state(state));
+        result = scan_string(p + 1, &end, &escaped);
+        if (result != TEXT_OK)
+            return scan_refuse(s, end, result == TEXT_BAD_UTF8 ? STATE_BAD_UTF8 : STATE_BAD_JSON);
+        return end + 1;
     case 't':
-        return scan_take_literal(s, "true", 4);
+        return scan_take_literal(s, p, "true", 4);
     case 'f':
-        return scan_take_literal(s, "false", 5);
+        return scan_take_literal(s, p, "false", 5);
     case 'n':
-        return scan_take_literal(s, "null", 4);
+        return scan_take_literal(s, p, "null", 4);
     case '{':
     case '[':
-        break;
+        return scan_skip_members(s, p, depth + 1);
     default:
-        state = scan_split(p, &n);
-        if (state == NUMBER_NONE)
-            return scan_stop(s, p, STATE_BAD_JSON);
-        if (state == NUMBER_BAD)
-            return scan_stop(s, p, STATE_NUMBER_SYNTAX);
-        if (n.is_integer && n.end - p > MAX_DIGITS)
-            return scan_stop(s, p, STATE_INT_RANGE);
-        return scan_stop(s, n.end, STATE_OK);
-    }
-    if (depth + 1 > MAX_DEPTH)
-        return scan_stop(s, p, STATE_DEPTH);
-    escaped = *p == '{';   /* an object, else an array */
-    p = scan_blank(p + 1);
-    if (*p == (escaped ? '}' : ']'))
-        return scan_stop(s, p + 1, STATE_OK);
-    for (;;) {
-        s->p = p;
-        state = escaped ? scan_key(s, 0, &ignored) : STATE_OK;
-        if (state == STATE_OK)
-            state = scan_skip(s, depth + 1);
-        if (state != STATE_OK)
-            return state;
-        p = scan_blank(s->p);
-        if (*p == (escaped ? '}' : ']'))
-            return scan_stop(s, p + 1, STATE_OK);
-        if (*p != ',')
-            return scan_stop(s, p, STATE_BAD_JSON);
-        p = scan_blank(p + 1);
+        return scan_skip_number(s, p);
     }
 }
 

@@ -1,6 +1,7 @@
 /* Numbers in JSON text, exactly: what float(text) and int(text) give, or a named refusal.
  *
- * Reads up to 8 bytes past the number and 8 before it: the caller's buffer is padded on both sides with zero bytes.
+ * Reads up to 32 bytes from where a number begins, 8 behind it and 16 before its end: the caller's buffer is padded on
+ * both sides with zero bytes.
  */
 #ifndef SUBCORE_SCAN_NUMBER_H
 #define SUBCORE_SCAN_NUMBER_H
@@ -9,20 +10,26 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define SCAN_HOT static inline __attribute__((always_inline))
+#define SCAN_COLD static __attribute__((noinline, unused))
+
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "the scanner reads eight characters as one little-endian word"
 #endif
 
-enum { NUMBER_FAST = 0, NUMBER_SLOW = 1, NUMBER_BAD = 2, NUMBER_NONE = 3 };
+enum { NUMBER_FAST = 0, NUMBER_SLOW = 1 };
 
 /* The parts of a number: value = (-1)^negative * digits * 10^exponent. */
 typedef struct {
-    const char *end;
     uint64_t digits;
     int64_t exponent;
     int negative;
     int is_integer;    /* neither fraction nor exponent */
-    int fits;          /* the digits are all in `digits` */
+    int cut;           /* `digits` are only the first 19: the value lies above them, below digits + 1 */
 } scan_number;
 
 static const uint64_t SCAN_POW10[20] = {
@@ -114,42 +121,137 @@ static inline const char *scan_exponent(const char *p, int64_t *exponent) {
     return p;
 }
 
-/* Split a number into its parts. NUMBER_NONE: no number begins here. NUMBER_BAD: one begins and breaks the grammar. */
-static inline int scan_split(const char *p, scan_number *n) {
-    int64_t whole, fraction = 0;
-    const char *start, *point;
-    n->negative = *p == '-';
-    p += n->negative;
-    start = p;
-    if (*p < '0' || *p > '9')
-        return n->negative || *p == '+' || *p == '.' || *p == 'N' || *p == 'I' ? NUMBER_BAD : NUMBER_NONE;
-    whole = scan_count_digits(p);
+/* Digits of a number whose parts were found: the first 19 of them. */
+static inline void scan_collect(scan_number *n, const char *whole, int64_t wholes, int64_t fractions) {
+    int64_t room = *whole == '0' ? 19 : 19 - wholes;
+    if (room < 0) {
+        n->digits = scan_append(0, whole, 19);
+        n->exponent += wholes - 19;
+        n->cut = 1;
+        return;
+    }
+    n->cut = fractions > room;
+    if (n->cut)
+        fractions = room;
+    n->exponent -= fractions;
+    n->digits = scan_append(scan_append(0, whole, wholes), whole + wholes + 1, fractions);
+}
+
+/* A number of any length at p, behind its sign. */
+static const char *scan_split_long(const char *p, scan_number *n) {
+    const char *start = p;
+    int64_t whole = scan_count_digits(p), fraction = 0;
+    if (whole == 0)
+        return 0;
     if (*p == '0' && whole > 1)
-        return NUMBER_BAD;
+        return 0;
     p += whole;
     n->exponent = 0;
     n->is_integer = 1;
-    point = p;
     if (*p == '.') {
         n->is_integer = 0;
         fraction = scan_count_digits(++p);
         if (fraction == 0)
-            return NUMBER_BAD;
+            return 0;
         p += fraction;
         fraction -= scan_trailing_zeros(p, fraction);
-        n->exponent = -fraction;
     }
     if ((*p | 0x20) == 'e') {
         n->is_integer = 0;
         p = scan_exponent(p, &n->exponent);
         if (p == 0)
-            return NUMBER_BAD;
+            return 0;
     }
-    n->end = p;
-    n->fits = whole + fraction <= 19;
-    if (n->fits)
-        n->digits = scan_append(scan_append(0, start, whole), point + 1, fraction);
-    return NUMBER_FAST;
+    scan_collect(n, start, whole, fraction);
+    return p;
+}
+
+#if defined(__SSE2__)
+/* What each of 32 characters is, a bit each. */
+typedef struct {
+    uint32_t digits, zeros, points;
+} scan_kinds;
+
+static inline scan_kinds scan_classify(const char *p) {
+    const __m128i zero = _mm_set1_epi8('0'), nine = _mm_set1_epi8(9), point = _mm_set1_epi8('.');
+    __m128i a = _mm_loadu_si128((const __m128i *)p), b = _mm_loadu_si128((const __m128i *)(p + 16));
+    __m128i x = _mm_sub_epi8(a, zero), y = _mm_sub_epi8(b, zero);
+    scan_kinds k;
+    k.digits = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(x, nine), x)) |
+               (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(y, nine), y)) << 16;
+    k.zeros = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, zero)) |
+              (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, zero)) << 16;
+    k.points = (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, point)) |
+               (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(b, point)) << 16;
+    return k;
+}
+
+/* Sixteen digits, already without '0', as two numbers of eight: the first in the lower half. */
+SCAN_HOT uint64_t scan_value16(__m128i x) {
+    const __m128i tens = _mm_set1_epi16(10), hundreds = _mm_set1_epi32(1 << 16 | 100),
+                  thousands = _mm_set1_epi32(1 << 16 | 10000);
+    __m128i pairs = _mm_add_epi16(_mm_mullo_epi16(_mm_and_si128(x, _mm_set1_epi16(0xFF)), tens), _mm_srli_epi16(x, 8));
+    __m128i fours = _mm_madd_epi16(pairs, hundreds);
+    return (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(_mm_packs_epi32(fours, fours), thousands));
+}
+
+/* The `count` digits, at most 16, that end at `end`. */
+SCAN_HOT uint64_t scan_upto16(const char *end, unsigned count) {
+    static const uint8_t kept[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255,
+                                     255, 255, 255, 255, 255, 255, 255, 255, 255};
+    __m128i x = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(end - 16)), _mm_set1_epi8('0'));
+    uint64_t both = scan_value16(_mm_and_si128(x, _mm_loadu_si128((const __m128i *)(kept + count))));
+    return (both & 0xFFFFFFFF) * 100000000ull + (both >> 32);
+}
+#endif
+
+/* Split a number into its parts; the position behind it, or NULL where JSON's grammar is broken or none begins.
+ *
+ * The lengths of the parts differ from one number to the next, and a branch on them is guessed wrongly: so all is
+ * found at once, from bits of the next 32 characters, and only rare numbers take another way. */
+SCAN_COLD const char *scan_split(const char *p, scan_number *n) {
+    n->negative = *p == '-';
+    p += n->negative;
+#if defined(__SSE2__)
+    scan_kinds k = scan_classify(p);
+    uint32_t other = ~k.digits, first = other & (0 - other), point = k.points & first, rest = other ^ point;
+    if (rest == 0 || other == 0)
+        return scan_split_long(p, n);
+    unsigned whole = (unsigned)__builtin_ctz(other), end = (unsigned)__builtin_ctz(rest);
+    /* positions of digits that are not 0, those before the end; what follows the last of them adds nothing */
+    uint32_t other_than_0 = k.digits & ~k.zeros & ((rest & (0 - rest)) - 1);
+    unsigned last = 32 - (unsigned)__builtin_clz(other_than_0 | 1), stop = last > whole ? last : whole;
+    unsigned fraction = stop - whole - (stop > whole);
+    if (whole == 0 || ((k.zeros & 1) && whole > 1) || (point && end == whole + 1))
+        return 0;
+    n->exponent = 0;
+    n->is_integer = point == 0;
+    const char *behind = p + end;
+    if ((*behind | 0x20) == 'e') {
+        n->is_integer = 0;
+        behind = scan_exponent(behind, &n->exponent);
+        if (behind == 0)
+            return 0;
+    }
+    if (whole <= 16 && fraction <= 16) {
+        unsigned room = *p == '0' ? 16 : 19 - whole, taken = fraction < room ? fraction : room;
+        n->cut = taken < fraction;
+        n->exponent -= (int64_t)taken;
+        n->digits = scan_upto16(p + whole, whole) * SCAN_POW10[taken] + scan_upto16(p + whole + 1 + taken, taken);
+    } else
+        scan_collect(n, p, whole, fraction);
+    return behind;
+#else
+    return scan_split_long(p, n);
+#endif
+}
+
+/* 2^k for a k that keeps it a normal double. */
+static inline double scan_power2(int k) {
+    uint64_t bits = (uint64_t)(1023 + k) << 52;
+    double power;
+    memcpy(&power, &bits, 8);
+    return power;
 }
 
 /* digits / 10^q, correctly rounded, for 0 < digits and 0 < q <= 27: 5^q fits 64 bits, so one exact 128/64 division
@@ -164,39 +266,81 @@ static inline double scan_divide(uint64_t digits, int q) {
     quotient = (uint64_t)(wide / divisor);
     remainder = (uint64_t)(wide % divisor);
 #endif
-    return ldexp((double)(quotient | (remainder != 0)), down - up - 63 - q);
+    return (double)(quotient | (remainder != 0)) * scan_power2(down - up - 63 - q);
 }
 
-/* The double the parts stand for; NUMBER_SLOW where only a general algorithm is exact. */
-static inline int scan_to_double(const scan_number *n, double *out) {
-    double value;
-    if (!n->fits)
-        return NUMBER_SLOW;
-    if (n->digits <= (1ull << 53)) {
-        if (n->exponent >= -22 && n->exponent <= 0)
-            value = (double)n->digits / SCAN_EXACT10[-n->exponent];
-        else if (n->exponent > 0 && n->exponent <= 22)
-            value = (double)n->digits * SCAN_EXACT10[n->exponent];
-        else if (n->digits == 0)
-            value = 0.0;
-        else if (n->exponent < 0 && n->exponent >= -27)
-            value = scan_divide(n->digits, (int)-n->exponent);
-        else
-            return NUMBER_SLOW;
-    } else if (n->exponent == 0)
-        value = (double)n->digits;
-    else if (n->exponent < 0 && n->exponent >= -27)
-        value = scan_divide(n->digits, (int)-n->exponent);
+/* digits * 10^exponent, correctly rounded; NUMBER_SLOW where only a general algorithm is exact. */
+static inline int scan_scale(uint64_t digits, int64_t exponent, double *out) {
+    if (digits <= (1ull << 53) && exponent >= -22 && exponent <= 22)
+        *out = exponent < 0 ? (double)digits / SCAN_EXACT10[-exponent] : (double)digits * SCAN_EXACT10[exponent];
+    else if (digits == 0)
+        *out = 0.0;
+    else if (exponent == 0)
+        *out = (double)digits;
+    else if (exponent < 0 && exponent >= -27)
+        *out = scan_divide(digits, (int)-exponent);
     else
+        return NUMBER_SLOW;
+    return NUMBER_FAST;
+}
+
+/* The double the parts stand for. Of more than 19 digits the first 19 bound it from both sides: where both bounds round
+ * to one double, that is it. */
+static inline int scan_to_double(const scan_number *n, double *out) {
+    double value, above;
+    if (scan_scale(n->digits, n->exponent, &value) != NUMBER_FAST)
+        return NUMBER_SLOW;
+    if (n->cut && (scan_scale(n->digits + 1, n->exponent, &above) != NUMBER_FAST || above != value))
         return NUMBER_SLOW;
     *out = n->negative ? -value : value;
     return NUMBER_FAST;
 }
 
+#if defined(__SSE2__)
+/* Bits of the first 16 characters that are no digits; bits 16 and 17 always. */
+SCAN_HOT uint32_t scan_no_digits(const char *p) {
+    __m128i x = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('0'));
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(9)), x)) ^ 0x3FFFF;
+}
+
+/* The usual number: at most eight digits before the point and eight behind it, no exponent. Its value times 10^8, so
+ * that nothing depends on where the point is; the position behind it, or NULL where it is no such number. Tests are
+ * joined without branches: what they depend on differs from number to number. */
+SCAN_HOT const char *scan_usual(const char *p, uint64_t *value) {
+    static const uint64_t kept[9] = {0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFF, 0xFFFFFFFFFFFF,
+                                     0xFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF};
+    uint32_t other = scan_no_digits(p);
+    uint32_t whole = (uint32_t)__builtin_ctz(other), point = p[whole] == '.';
+    uint32_t end = (uint32_t)__builtin_ctz(point ? other & (other - 1) : other), fraction = end - whole - point;
+    uint64_t high, low, both;
+    __m128i digits;
+    if ((whole - 1 > 7) | (end > 15) | (fraction - point > 7) | ((*p == '0') & (whole > 1)))
+        return 0;
+    if (p[end] != ',' && p[end] != '}' && p[end] != '"' && p[end] != ']')
+        return 0;
+    high = scan_load8(p) << (64 - 8 * whole);
+    low = scan_load8(p + whole + 1) & kept[fraction];
+    digits = _mm_unpacklo_epi64(_mm_cvtsi64_si128((int64_t)high), _mm_cvtsi64_si128((int64_t)low));
+    both = scan_value16(_mm_subs_epu8(digits, _mm_set1_epi8('0')));
+    *value = (both & 0xFFFFFFFF) * 100000000ull + (both >> 32);
+    return p + end;
+}
+
+/* An integer of at most sixteen digits; NULL where it is no such number. */
+SCAN_HOT const char *scan_usual_int(const char *p, uint64_t *value) {
+    unsigned whole = (unsigned)__builtin_ctz(scan_no_digits(p));
+    char next = p[whole];
+    if (whole - 1 > 15 || (*p == '0' && whole > 1) || next == '.' || (next | 0x20) == 'e' || (next >= '0' && next <= '9'))
+        return 0;
+    *value = scan_upto16(p + whole, whole);
+    return p + whole;
+}
+#endif
+
 /* Multiply by `scale` (> 0) into *out; 0 if the result leaves int64. INT64_MIN is left too: it means absent. */
 static inline int scan_to_int(const scan_number *n, int64_t scale, int64_t *out) {
     int64_t value;
-    if (!n->fits || n->digits > INT64_MAX || __builtin_mul_overflow((int64_t)n->digits, scale, &value))
+    if (n->cut || n->digits > INT64_MAX || __builtin_mul_overflow((int64_t)n->digits, scale, &value))
         return 0;
     *out = n->negative ? -value : value;
     return 1;

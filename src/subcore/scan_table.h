@@ -17,7 +17,7 @@ enum {
 enum {
     SCAN_SKIP = 0,   /* known, of no use: any value */
     SCAN_DOUBLE, SCAN_INT, SCAN_ID, SCAN_TEXT, SCAN_SYMBOL, SCAN_ENUM, SCAN_FLAGS, SCAN_TRUTH, SCAN_VARIANT,
-    SCAN_TIME_TEXT, SCAN_OBJECT, SCAN_ROWS
+    SCAN_TIME_TEXT, SCAN_QUOTED_DOUBLE, SCAN_OBJECT, SCAN_ROWS
 };
 
 enum { SCAN_REQUIRED = 1, SCAN_NULLABLE = 2, SCAN_QUOTED = 4, SCAN_BARE = 8, SCAN_UPPER = 16, SCAN_POSITIONAL = 32,
@@ -31,17 +31,19 @@ typedef struct {
     const char *text;
     int32_t size;
     int32_t value;
+    uint64_t head;                /* its first 8 bytes, zeros behind a shorter one */
+    uint64_t mask;                /* of those it has */
 } scan_word;
 
 typedef struct scan_object scan_object;
 
 typedef struct {
     uint64_t pattern[KEY_WORDS];  /* "key": as it stands on the wire */
-    uint64_t mask;                /* of the last word */
+    uint64_t mask;                /* of the first word */
     const char *key;
     int32_t key_size;
     int32_t pattern_size;
-    int32_t words;
+    uint32_t bits;                /* a bit for each byte of the pattern behind the first word */
     uint16_t next;                /* the field whose key followed last time */
     uint8_t type;
     uint8_t flags;
@@ -59,7 +61,10 @@ struct scan_object {
     scan_field *fields;
     uint16_t *slots;              /* hash of key -> field, NO_FIELD = empty */
     uint64_t required;
+    uint64_t numbers;             /* fields that hold one */
+    uint64_t all;
     int32_t count;
+    int32_t number_count;
     uint32_t slot_mask;
     uint16_t first;               /* the field whose key came first last time */
     uint8_t sides;                /* rows: bit 0 side 1, bit 1 side 2 */
@@ -71,10 +76,12 @@ typedef struct {                  /* what a discriminator's text leads to */
     int32_t size;
     uint16_t channel;
     uint16_t format;
+    uint16_t key_field;           /* the discriminator's key among the object's fields, or NO_FIELD */
     const scan_object *object;
     const char *blank;            /* a record with everything absent */
     int32_t record_size;
     uint8_t kind;
+    uint8_t key_is_read;          /* that field fills a member: the object must be read from its start */
 } scan_entry;
 
 typedef struct {
@@ -101,25 +108,55 @@ static inline uint32_t scan_hash(const char *text, int64_t size) {
 
 static inline void scan_prepare_key(scan_field *f) {
     char text[8 * KEY_WORDS] = {0};
-    int32_t rest;
     f->pattern_size = f->key_size + 3;
     text[0] = '"';
     memcpy(text + 1, f->key, (size_t)f->key_size);
     memcpy(text + 1 + f->key_size, "\":", 2);
     memcpy(f->pattern, text, sizeof text);
-    f->words = (f->pattern_size + 7) / 8;
-    rest = f->pattern_size - 8 * (f->words - 1);
-    f->mask = rest == 8 ? ~0ull : (1ull << (8 * rest)) - 1;
+    f->mask = f->pattern_size >= 8 ? ~0ull : ~0ull >> (64 - 8 * f->pattern_size);
+    f->bits = (~0u >> (32 - f->pattern_size)) >> 8;
     f->next = NO_FIELD;
 }
 
+static inline int scan_is_number(const scan_field *f) {
+    return f->type == SCAN_DOUBLE || f->type == SCAN_QUOTED_DOUBLE || f->type == SCAN_INT || f->type == SCAN_ID ||
+           f->type == SCAN_VARIANT;
+}
+
+static inline void scan_prepare_object(scan_object *o) {
+    int32_t i;
+    o->all = ~0ull >> (64 - o->count);
+    for (i = 0; i < o->count; i++)
+        if (scan_is_number(&o->fields[i])) {
+            o->numbers |= 1ull << i;
+            o->number_count++;
+        }
+}
+
+static inline void scan_prepare_word(scan_word *w) {
+    int32_t known = w->size < 8 ? w->size : 8;
+    w->head = 0;
+    memcpy(&w->head, w->text, (size_t)known);
+    w->mask = known == 0 ? 0 : ~0ull >> (64 - 8 * known);
+}
+
 /* Does this field's key, colon included, stand at p? */
-static inline int scan_is_key(const scan_field *f, const char *p) {
-    int32_t i, last = f->words - 1;
-    for (i = 0; i < last; i++)
-        if (scan_load8(p + 8 * i) != f->pattern[i])
+static inline __attribute__((always_inline)) int scan_is_key(const scan_field *f, const char *p) {
+    if (((scan_load8(p) ^ f->pattern[0]) & f->mask) != 0)
+        return 0;
+    if (f->pattern_size <= 8)
+        return 1;
+#if defined(__SSE2__)
+    {
+        __m128i a = _mm_loadu_si128((const __m128i *)(f->pattern + 1)), b = _mm_loadu_si128((const __m128i *)(p + 8));
+        uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b));
+        if ((differ & f->bits & 0xFFFF) != 0)
             return 0;
-    return ((scan_load8(p + 8 * last) ^ f->pattern[last]) & f->mask) == 0;
+    }
+    return f->pattern_size <= 24 || ((scan_load8(p + 24) ^ f->pattern[3]) & (~0ull >> (256 - 8 * f->pattern_size))) == 0;
+#else
+    return memcmp(f->pattern, p, (size_t)f->pattern_size) == 0;
+#endif
 }
 
 static inline uint16_t scan_find_field(const scan_object *o, const char *text, int64_t size) {

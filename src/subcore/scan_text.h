@@ -35,6 +35,28 @@ static inline const char *scan_plain_run(const char *p) {
 #endif
 }
 
+#if defined(__SSE2__)
+/* A text of at most 15 plain characters, from behind its opening quote, into 16 bytes: size, characters, zeros.
+ * 0, with nothing written, where it is longer or not plain. */
+static inline int scan_store_short(const char *p, char *at) {
+    static const uint8_t kept[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+    __m128i v = _mm_loadu_si128((const __m128i *)p);
+    __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
+                                _mm_cmplt_epi8(v, space));
+    int mask = _mm_movemask_epi8(stop), size;
+    if (mask == 0)
+        return 0;
+    size = __builtin_ctz((unsigned)mask);
+    if (p[size] != '"')
+        return 0;
+    v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(kept + 16 - size)));
+    v = _mm_or_si128(_mm_slli_si128(v, 1), _mm_cvtsi32_si128(size));
+    _mm_storeu_si128((__m128i *)at, v);
+    return 1;
+}
+#endif
+
 /* Past one character of more than one byte at p, or 0: overlong forms, surrogates and values over U+10FFFF are none. */
 static inline const char *scan_utf8_char(const char *text) {
     const unsigned char *p = (const unsigned char *)text;

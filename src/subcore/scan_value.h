@@ -1,6 +1,8 @@
 /* One value of a JSON object: what may begin it, what it holds, where it goes. Nothing here fails: it ends in a state.
  *
- * Between zero bytes no bounds check is needed: a zero byte is no JSON, so every run ends there.
+ * A taker is given where a value begins and returns the position behind it, or NULL after scan_refuse(). Positions stay
+ * in registers: through memory each would cost five cycles of the one chain that the whole scan hangs on. Between zero
+ * bytes no bounds check is needed: a zero byte is no JSON, so every run ends there.
  */
 #ifndef SUBCORE_SCAN_VALUE_H
 #define SUBCORE_SCAN_VALUE_H
@@ -12,11 +14,12 @@
 #include "scan_text.h"
 
 typedef struct {
-    const char *p;                /* where the scan stands; where it stopped, after a refusal */
+    const char *p;                /* where the scan stopped, after a refusal */
+    int state;                    /* why */
     const char *start;            /* of the frame */
     const char *end;              /* behind it: a zero byte */
-    char *record;
-    char *rows[3];                /* [1], [2]: the two sides' rows */
+    char *rows[3];                /* [0]: the record; [1], [2]: the two sides' rows */
+    char *at[3];                  /* where members go now: the record, or a side's next row */
     int64_t row_count[3];
     int64_t row_size[3];
     int64_t row_limit;
@@ -28,7 +31,7 @@ typedef struct {
     char *scratch;                /* room for texts without their escapes */
     char *scratch_end;
     uint64_t numbers_fast, numbers_slow, keys_guessed, keys_looked_up;
-    double (*slow_double)(const char *text, const char *end);
+    double (*slow_double)(const char *text);
 } scan_state;
 
 static inline const char *scan_blank(const char *p) {
@@ -37,197 +40,235 @@ static inline const char *scan_blank(const char *p) {
     return p;
 }
 
-static inline int scan_stop(scan_state *s, const char *p, int state) {
+static inline const char *scan_refuse(scan_state *s, const char *p, int state) {
     assert(p >= s->start && p <= s->end);
     s->p = p;
-    return state;
+    s->state = state;
+    return 0;
 }
 
-/* What does not begin a value of the wanted type: a value of another type, NaN or Infinity, or no value at all. */
-static inline int scan_mistyped(scan_state *s, const char *p) {
-    if (*p == 'N' || *p == 'I')
-        return scan_stop(s, p, STATE_NUMBER_SYNTAX);
-    return scan_stop(s, p, *p != 0 && strchr("\"{[tfn-0123456789", *p) ? STATE_WRONG_TYPE : STATE_BAD_JSON);
+/* What does not begin a value of the wanted type: a value of another type, what only looks like a number, or nothing. */
+static inline const char *scan_mistyped(scan_state *s, const char *p) {
+    if (*p != 0 && strchr("NI+.", *p))
+        return scan_refuse(s, p, STATE_NUMBER_SYNTAX);
+    return scan_refuse(s, p, *p != 0 && strchr("\"{[tfn-0123456789", *p) ? STATE_WRONG_TYPE : STATE_BAD_JSON);
 }
 
-static inline int scan_text_state(int text) {
-    return text == TEXT_BAD_UTF8 ? STATE_BAD_UTF8 : STATE_BAD_JSON;
-}
-
-/* A string value at its opening quote; the text without escapes, in place or in the scratch. */
-static inline int scan_take_text(scan_state *s, const char **text, int64_t *size) {
-    const char *start = s->p + 1, *end;
-    int escaped, result = scan_string(start, &end, &escaped);
+/* A string at its opening quote; its text without escapes, in place or in the scratch. */
+static inline const char *scan_take_text(scan_state *s, const char *p, const char **text, int64_t *size) {
+    const char *end;
+    int escaped, result;
+    if (*p != '"')
+        return scan_mistyped(s, p);
+    result = scan_string(++p, &end, &escaped);
     if (result != TEXT_OK)
-        return scan_stop(s, end, scan_text_state(result));
-    *text = start;
-    *size = end - start;
+        return scan_refuse(s, end, result == TEXT_BAD_UTF8 ? STATE_BAD_UTF8 : STATE_BAD_JSON);
+    *text = p;
+    *size = end - p;
     if (escaped) {
         if (*size > s->scratch_end - s->scratch)
-            return scan_stop(s, start, STATE_OVERFLOW);
-        *size = scan_unescape(start, end, s->scratch) - s->scratch;
+            return scan_refuse(s, p, STATE_OVERFLOW);
+        *size = scan_unescape(p, end, s->scratch) - s->scratch;
         *text = s->scratch;
     }
-    s->p = end + 1;
-    return STATE_OK;
+    return end + 1;
 }
 
 /* A number, bare or (where the field allows) quoted. A quoted one must fill its string and be spelled as JSON does. */
-static inline int scan_take_number(scan_state *s, const scan_field *f, scan_number *n) {
-    const char *p = s->p;
-    int quoted = *p == '"', result;
+static inline const char *scan_take_number(scan_state *s, const scan_field *f, const char *p, scan_number *n) {
+    int quoted = *p == '"';
+    const char *end;
     if (!(f->flags & (quoted ? SCAN_QUOTED : SCAN_BARE)))
         return scan_mistyped(s, p);
     p += quoted;
-    result = scan_split(p, n);
-    if (result == NUMBER_BAD || (result == NUMBER_NONE && quoted))
-        return scan_stop(s, p, STATE_NUMBER_SYNTAX);
-    if (result == NUMBER_NONE)
-        return scan_mistyped(s, p);
-    if (quoted && *n->end != '"')
-        return scan_stop(s, n->end, STATE_NUMBER_SYNTAX);
-    s->p = n->end + quoted;
-    return STATE_OK;
+    end = scan_split(p, n);
+    if (end == 0)
+        return quoted || *p == '-' || (*p >= '0' && *p <= '9') ? scan_refuse(s, p, STATE_NUMBER_SYNTAX)
+                                                               : scan_mistyped(s, p);
+    if (quoted && *end != '"')
+        return scan_refuse(s, end, STATE_NUMBER_SYNTAX);
+    return end + quoted;
 }
 
-static inline int scan_take_double(scan_state *s, const scan_field *f, double *out) {
+/* Any number as a double. */
+SCAN_COLD const char *scan_take_any_double(scan_state *s, const scan_field *f, const char *p, double *out) {
     scan_number n;
-    const char *start = s->p;
-    int state = scan_take_number(s, f, &n);
-    if (state != STATE_OK)
-        return state;
-    if (scan_to_double(&n, out) == NUMBER_FAST) {
-        s->numbers_fast++;
-        return STATE_OK;
-    }
+    const char *end = scan_take_number(s, f, p, &n);
+    if (end == 0)
+        return 0;
+    if (scan_to_double(&n, out) == NUMBER_FAST)
+        return end;
     s->numbers_slow++;
-    *out = s->slow_double(start + (*start == '"'), n.end);
-    return isfinite(*out) ? STATE_OK : scan_stop(s, start, STATE_OVERFLOW);
+    s->numbers_fast--;            /* all are counted as fast where the object ends */
+    *out = s->slow_double(p + (*p == '"'));
+    return isfinite(*out) ? end : scan_refuse(s, p, STATE_OVERFLOW);
 }
 
-static inline int scan_take_int(scan_state *s, const scan_field *f, int64_t *out) {
+/* A number that is never quoted. */
+SCAN_HOT const char *scan_take_double(scan_state *s, const scan_field *f, const char *p, double *out) {
+#if defined(__SSE2__)
+    const uint32_t negative = *p == '-';
+    uint64_t value;
+    const char *end = scan_usual(p + negative, &value);
+    if (end != 0 && value <= 1ull << 53) {
+        double number = (double)(int64_t)value / 1e8;
+        *out = negative ? -number : number;
+        return end;
+    }
+#endif
+    return scan_take_any_double(s, f, p, out);
+}
+
+/* A number that may be quoted. */
+SCAN_COLD const char *scan_take_quoted_double(scan_state *s, const scan_field *f, const char *p, double *out) {
+    const char *end;
+    if (*p != '"' || !(f->flags & SCAN_QUOTED))
+        return scan_take_any_double(s, f, p, out);
+#if defined(__SSE2__)
+    {
+        const uint32_t negative = p[1] == '-';
+        uint64_t value;
+        end = scan_usual(p + 1 + negative, &value);
+        if (end != 0 && *end == '"' && value <= 1ull << 53) {
+            double number = (double)(int64_t)value / 1e8;
+            *out = negative ? -number : number;
+            return end + 1;
+        }
+    }
+#endif
+    end = scan_take_any_double(s, f, p, out);
+    return end;
+}
+
+SCAN_COLD const char *scan_take_any_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
     scan_number n;
-    const char *start = s->p;
-    int state = scan_take_number(s, f, &n);
-    if (state != STATE_OK)
-        return state;
+    const char *end = scan_take_number(s, f, p, &n);
+    if (end == 0)
+        return 0;
     if (!n.is_integer)
-        return scan_stop(s, start, STATE_WRONG_TYPE);
+        return scan_refuse(s, p, STATE_WRONG_TYPE);
     if (!scan_to_int(&n, f->scale, out))
-        return scan_stop(s, start, STATE_INT_RANGE);
-    s->numbers_fast++;
-    return STATE_OK;
+        return scan_refuse(s, p, STATE_INT_RANGE);
+    return end;
 }
 
-static inline int scan_store_text(scan_state *s, char *at, int capacity) {
-    const char *text, *start = s->p;
+SCAN_HOT const char *scan_take_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
+#if defined(__SSE2__)
+    uint64_t value;
+    const char *end = f->flags & SCAN_BARE ? scan_usual_int(p, &value) : 0;
+    if (end != 0 && !__builtin_mul_overflow((int64_t)value, f->scale, out))
+        return end;
+#endif
+    return scan_take_any_int(s, f, p, out);
+}
+
+/* A text into the struct: its size, then its bytes. */
+static inline const char *scan_store_text(scan_state *s, const char *p, char *at, int capacity) {
+    const char *text, *end;
     int64_t size;
-    int state;
-    if (*start != '"')
-        return scan_mistyped(s, start);
-    state = scan_take_text(s, &text, &size);
-    if (state != STATE_OK)
-        return state;
+#if defined(__SSE2__)
+    if (capacity == 15 && *p == '"' && scan_store_short(p + 1, at))
+        return p + 2 + (uint8_t)at[0];
+#endif
+    end = scan_take_text(s, p, &text, &size);
+    if (end == 0)
+        return 0;
     if (size > capacity)
-        return scan_stop(s, start, STATE_OVERFLOW);
+        return scan_refuse(s, p, STATE_OVERFLOW);
     at[0] = (char)size;
     memcpy(at + 1, text, (size_t)size);
-    return STATE_OK;
+    return end;
+}
+
+static inline int64_t scan_two(const char *t, int *bad) {
+    unsigned tens = (unsigned char)t[0] - '0', ones = (unsigned char)t[1] - '0';
+    *bad |= tens > 9 || ones > 9;
+    return tens * 10 + ones;
 }
 
 /* yyyy-mm-ddThh:mm:ss, UTC, as nanoseconds since 1970. */
 static inline int scan_parse_time(const char *t, int64_t size, int64_t *out) {
-    static const char form[] = "dddd-dd-ddTdd:dd:dd";
     static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    int64_t v[6] = {0}, y, days;
-    int i, part = 0, leap;
+    int64_t year, month, day, hour, minute, second, y, days;
+    int leap, bad = 0;
     if (size != 19)
         return 0;
-    for (i = 0; i < 19; i++) {
-        if (form[i] == 'd' ? t[i] < '0' || t[i] > '9' : t[i] != form[i])
-            return 0;
-        if (form[i] == 'd')
-            v[part] = v[part] * 10 + (t[i] - '0');
-        else
-            part++;
-    }
-    leap = (v[0] % 4 == 0 && v[0] % 100 != 0) || v[0] % 400 == 0;
-    if (v[0] < 1970 || v[0] > 2261 || v[1] < 1 || v[1] > 12 || v[2] < 1 ||
-        v[2] > lengths[v[1] - 1] + (leap && v[1] == 2) || v[3] > 23 || v[4] > 59 || v[5] > 59)
+    bad |= (t[4] ^ '-') | (t[7] ^ '-') | (t[10] ^ 'T') | (t[13] ^ ':') | (t[16] ^ ':');
+    year = scan_two(t, &bad) * 100 + scan_two(t + 2, &bad);
+    month = scan_two(t + 5, &bad);
+    day = scan_two(t + 8, &bad);
+    hour = scan_two(t + 11, &bad);
+    minute = scan_two(t + 14, &bad);
+    second = scan_two(t + 17, &bad);
+    leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    if (bad || year < 1970 || year > 2261 || month < 1 || month > 12 || day < 1 ||
+        day > lengths[month - 1] + (leap && month == 2) || hour > 23 || minute > 59 || second > 59)
         return 0;
-    y = v[1] <= 2 ? v[0] - 1 : v[0];   /* years from March: the day of the leap comes last */
-    days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * (v[1] + (v[1] > 2 ? -3 : 9)) + 2) / 5 + v[2] - 1 - 719468;
-    *out = (((days * 24 + v[3]) * 60 + v[4]) * 60 + v[5]) * 1000000000ll;
+    y = month <= 2 ? year - 1 : year;   /* years from March: the day of the leap comes last */
+    days = y * 365 + y / 4 - y / 100 + y / 400 + (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1 - 719468;
+    *out = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000000000ll;
     return 1;
 }
 
-static inline int scan_take_word(scan_state *s, const scan_field *f, int32_t *value) {
-    const char *text;
+static inline const char *scan_take_time(scan_state *s, const char *p, int64_t *out) {
+    const char *text, *end;
+    int64_t size;
+    end = scan_take_text(s, p, &text, &size);
+    if (end == 0)
+        return 0;
+    return scan_parse_time(text, size, out) ? end : scan_refuse(s, p, STATE_WRONG_TYPE);
+}
+
+/* A text that stands for a code; 0 for one that nobody declared. */
+static inline const char *scan_take_word(scan_state *s, const scan_field *f, const char *p, uint8_t *code) {
+    const char *text, *end;
     int64_t size;
     int32_t i;
-    int state;
-    *value = 0;
-    if (*s->p != '"')
-        return scan_mistyped(s, s->p);
-    state = scan_take_text(s, &text, &size);
-    for (i = 0; state == STATE_OK && i < f->map_size; i++)
-        if (f->map[i].size == size && memcmp(f->map[i].text, text, (size_t)size) == 0)
-            *value = f->map[i].value;
-    return state;
+    end = scan_take_text(s, p, &text, &size);
+    *code = 0;
+    for (i = 0; end != 0 && i < f->map_size; i++)
+        if (f->map[i].size == size && ((scan_load8(text) ^ f->map[i].head) & f->map[i].mask) == 0 &&
+            (size <= 8 || memcmp(f->map[i].text, text, (size_t)size) == 0))
+            *code = (uint8_t)f->map[i].value;
+    return end;
 }
 
-static inline int scan_take_literal(scan_state *s, const char *word, size_t size) {
-    if (strncmp(s->p, word, size) != 0)
-        return scan_stop(s, s->p, STATE_BAD_JSON);
-    s->p += size;
-    return STATE_OK;
+/* `word` is null, true or false. */
+static inline const char *scan_take_literal(scan_state *s, const char *p, const char *word, size_t size) {
+    return memcmp(p, word, size) == 0 ? p + size : scan_refuse(s, p, STATE_BAD_JSON);
 }
 
-static inline int scan_take_truth(scan_state *s, uint8_t *out) {
-    if (*s->p == 't') {
+static inline const char *scan_take_truth(scan_state *s, const char *p, uint8_t *out) {
+    if (*p == 't') {
         *out = 2;
-        return scan_take_literal(s, "true", 4);
+        return scan_take_literal(s, p, "true", 4);
     }
-    if (*s->p == 'f') {
+    if (*p == 'f') {
         *out = 1;
-        return scan_take_literal(s, "false", 5);
+        return scan_take_literal(s, p, "false", 5);
     }
-    return scan_mistyped(s, s->p);
+    return scan_mistyped(s, p);
 }
 
 /* The symbol is looked up when the frame is through, so its text must outlive other texts that need the scratch. */
-static inline int scan_take_symbol(scan_state *s, const scan_field *f) {
-    int state;
-    if (*s->p != '"')
-        return scan_mistyped(s, s->p);
-    state = scan_take_text(s, &s->symbol, &s->symbol_size);
-    if (state == STATE_OK && s->symbol == s->scratch)
+static inline const char *scan_take_symbol(scan_state *s, const scan_field *f, const char *p) {
+    const char *end = scan_take_text(s, p, &s->symbol, &s->symbol_size);
+    if (end != 0 && s->symbol == s->scratch)
         s->scratch += s->symbol_size;
     s->symbol_upper = (f->flags & SCAN_UPPER) != 0;
-    return state;
+    return end;
 }
 
-/* A text in upper case (ASCII letters), in the scratch. */
-static inline int scan_upper(scan_state *s, const char **text, int64_t size) {
+/* The symbol in upper case (ASCII letters), in the scratch; 0 where that has no room. */
+static inline int scan_upper_symbol(scan_state *s) {
+    char *out = s->scratch;
     int64_t i;
-    if (size > s->scratch_end - s->scratch)
-        return scan_stop(s, s->p, STATE_OVERFLOW);
-    for (i = 0; i < size; i++)
-        s->scratch[i] = (*text)[i] >= 'a' && (*text)[i] <= 'z' ? (char)((*text)[i] - 32) : (*text)[i];
-    *text = s->scratch;
-    return STATE_OK;
-}
-
-static inline int scan_take_time(scan_state *s, int64_t *out) {
-    const char *text, *start = s->p;
-    int64_t size;
-    int state;
-    if (*start != '"')
-        return scan_mistyped(s, start);
-    state = scan_take_text(s, &text, &size);
-    if (state != STATE_OK)
-        return state;
-    return scan_parse_time(text, size, out) ? STATE_OK : scan_stop(s, start, STATE_WRONG_TYPE);
+    if (s->symbol_size > s->scratch_end - s->scratch)
+        return 0;
+    for (i = 0; i < s->symbol_size; i++)
+        out[i] = s->symbol[i] >= 'a' && s->symbol[i] <= 'z' ? (char)(s->symbol[i] - 32) : s->symbol[i];
+    s->symbol = out;
+    return 1;
 }
 
 #endif
