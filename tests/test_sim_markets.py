@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import itertools
-import json
 import random
 import statistics
 from collections import Counter, defaultdict
@@ -223,30 +222,6 @@ def test_given_markets_are_taken_as_they_are() -> None:
     play = Play(markets=[market, "KRW-ETH"])
     assert list(play.exchange.markets) == ["KRW-BTC", "KRW-ETH"]
     assert isinstance(play.exchange.markets["KRW-ETH"], Market)
-
-
-def test_load_traffic_repeats_frames_with_fresh_times_and_ids() -> None:
-    play = Play(rate=100.0, variety=3)
-    conn = play.connect()
-    kinds = ("ticker", "trade", "orderbook")
-    play.send(conn, [{"ticket": "t"}, *({"type": k, "codes": ["KRW-BTC", "BTC-ETH"]} for k in kinds)])
-    out = play.pass_time(5)
-    by_stream: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for frame, output in zip(frames(out), out, strict=True):
-        by_stream[frame["type"], frame["code"]].append(frame)
-        if frame["stream_type"] == "REALTIME" and frame["type"] != "orderbook":
-            assert 0 <= output.at // 10**6 - frame["timestamp"] < 5
-            assert frame["trade_timestamp"] <= frame["timestamp"]
-    assert len(by_stream) == 6
-    for (kind, _), stream in by_stream.items():
-        stamps = [f["timestamp"] for f in stream]
-        assert stamps == sorted(stamps)
-        times = {"timestamp", "trade_timestamp", "trade_date", "trade_time", "sequential_id"}
-        distinct = {json.dumps({k: v for k, v in f.items() if k not in times}) for f in stream}
-        assert len(distinct) < 40 < len(stream)
-        if kind == "trade":
-            ids = [f["sequential_id"] for f in stream[30:]]
-            assert len(set(ids)) == len(ids)
 
 
 def test_the_exchange_shares_no_code_with_what_it_tests() -> None:

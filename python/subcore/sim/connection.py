@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .limits import ArrivalLog
 from .requests import Wanted
+
+if TYPE_CHECKING:
+    from .cycle import Cycle
 
 __all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Connection", "Output", "Subscription"]
 
@@ -36,13 +39,15 @@ class Output(NamedTuple):
 class Subscription:
     """One stream on one connection. Identity matters: a stream dropped and asked for again is another one."""
 
-    __slots__ = ("conn", "late_budget", "live", "wanted")
+    __slots__ = ("conn", "cycle", "late_budget", "live", "wanted")
 
     def __init__(self, conn: Connection, wanted: Wanted, *, live: bool) -> None:
         self.conn = conn
         self.wanted = wanted
         self.live = live
         """REALTIME frames flow: at once if no snapshot was asked for, else after the snapshot."""
+        self.cycle: Cycle | None = None
+        """The kept frames it repeats, where traffic is for load."""
         self.late_budget: list[int] | None = None
         """After a replacement: frames that the dropped streams of the connection may still send together."""
 

@@ -8,13 +8,14 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from http import HTTPStatus
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSTransport, WSUpgradeRequest, WSUpgradeResponse
 
 from .connection import CLOSE, CONTINUATION, PONG, Output
 from .exchange import HANDSHAKE_HEADERS, Refusal
-from .wire import close_frame, http_reply, server_frame
+from .wire import close_frame, frame_header, http_reply, server_frame
 
 if TYPE_CHECKING:
     from .server import SimServer
@@ -23,6 +24,7 @@ __all__ = ["LaterReply", "Peer"]
 
 _CLOSE_GRACE = 1.0
 _DRIBBLES = 16
+_spread_of = attrgetter("spread_ns")
 
 
 class LaterReply(WSUpgradeResponse):
@@ -160,7 +162,7 @@ class Peer(WSListener):
 
     def put(self, outputs: list[Output]) -> None:
         """Write what is due for this client, as one piece where that is possible."""
-        if self._dribbling or any(output.spread_ns for output in outputs):
+        if self._dribbling or any(map(_spread_of, outputs)):
             self._waiting.extend(outputs)
             if not self._dribbling:
                 self._next_waiting()
@@ -168,7 +170,8 @@ class Peer(WSListener):
         pieces: list[bytes] = []
         for output in outputs:
             if output.kind == "frame":
-                pieces.append(server_frame(output.opcode, output.payload, fin=output.fin))
+                payload = output.payload
+                pieces += (frame_header(output.opcode, len(payload), output.fin), payload)
             elif output.kind == "pong":
                 pieces.append(server_frame(PONG, output.payload))
             else:

@@ -25,6 +25,8 @@ _BATCH = 0.002
 """Seconds: frames due within this time of each other leave in one write."""
 _SLICE_NS = 20_000_000
 """The pump lets at most this much time pass in one step, so that a flood cannot starve reads and pings."""
+_SLICE_BYTES = 1 << 20
+"""What one step should bring at most: the loop empties a client's write buffer once between two steps."""
 
 
 def _steady_clock() -> Callable[[], int]:
@@ -73,6 +75,7 @@ class SimServer:
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._timer_at = 0.0
         self._reached = 0
+        self._slice_ns = _SLICE_NS
 
     @property
     def url(self) -> str:
@@ -169,8 +172,13 @@ class SimServer:
         self._timer = None
         now = self.clock()
         due = self.exchange.deadline()
-        self._reached = min(now, max(self._reached, now if due is None else due) + _SLICE_NS)
+        self._reached = min(now, max(self._reached, now if due is None else due) + self._slice_ns)
+        before = self.exchange.stats.bytes
         self._put(self.exchange.advance(self._reached))
+        brought = self.exchange.stats.bytes - before
+        self._slice_ns = min(
+            _SLICE_NS, max(1, self._slice_ns * _SLICE_BYTES // max(brought, _SLICE_BYTES // 2))
+        )
         self.behind_ns = now - self._reached
         due = self.exchange.deadline()
         if self._server is None or due is None:

@@ -174,10 +174,14 @@ class Traffic:
         phase = int(feed.market.grid_phase * self._grid)
         return ((now - phase) // self._grid + steps) * self._grid + phase
 
+    def _own_book_rate(self, market: Market) -> float:
+        """Book changes a second that no trade causes."""
+        return max(market.book_rate - market.trade_rate, 0.3 * market.book_rate) * self.rate
+
     def _next_book(self, feed: Feed, now: int) -> int:
         """KRW books lie on the market's grid; others keep a least gap."""
         market, rng = feed.market, self._state(feed).rng
-        own = max(market.book_rate - market.trade_rate, 0.3 * market.book_rate) * self.rate
+        own = self._own_book_rate(market)
         if market.quote == "KRW":
             chance = min(0.98, own * self._grid / SECOND)
             steps = (

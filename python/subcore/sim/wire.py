@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from http import HTTPStatus
 
 from .connection import CLOSE
 
-__all__ = ["close_frame", "http_reply", "server_frame"]
+__all__ = ["close_frame", "frame_header", "http_reply", "server_frame"]
 
 
 def server_frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     """One unmasked frame."""
+    return frame_header(opcode, len(payload), fin) + payload
+
+
+@lru_cache(maxsize=4096)
+def frame_header(opcode: int, size: int, fin: bool) -> bytes:
+    """What stands before a payload of `size` bytes."""
     first = opcode | (0x80 if fin else 0)
-    size = len(payload)
     if size < 126:
-        return bytes((first, size)) + payload
+        return bytes((first, size))
     if size < 65536:
-        return bytes((first, 126, size >> 8, size & 255)) + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((first, 126, size >> 8, size & 255))
+    return bytes((first, 127)) + size.to_bytes(8, "big")
 
 
 def close_frame(code: int) -> bytes:
