@@ -27,9 +27,10 @@ cdef class Ledger(StreamCounts):
     cdef Py_ssize_t interest_count
     cdef size_t cell_bytes
 
+    # `payloads` and `places` may be NULL; a place is where the payload of an interest is, as in payload_of.
     # Topics are checked, room is made, then everything is committed: an exception means that nothing changed.
     cdef Py_ssize_t add_ids(self, Py_ssize_t component, const int32_t* topics, Py_ssize_t count, int cls,
-                            const int32_t* payloads) except -1
+                            const int32_t* payloads, int32_t** places) except -1
     cdef Py_ssize_t remove_ids(self, Py_ssize_t component, const int32_t* topics, Py_ssize_t count) except -1
     # NULL where not held; valid until interests of the component are added or removed.
     cdef int32_t* payload_of(self, int32_t component, int32_t topic) noexcept nogil

@@ -4,7 +4,8 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from subcore._events cimport Event, OrderbookData, Record
-from subcore._routes cimport Entry, RouteTable
+from subcore._changes cimport RouteChanges
+from subcore._routes cimport Entry
 
 cdef struct Payload:          # the frame's own bytes, for who asked for them
     const char* data
@@ -27,7 +28,7 @@ cdef class Frame:
     cdef int use(self, uint32_t key) except -1
     cdef const Record* cut_to(self, uint32_t cut) noexcept
 
-cdef class Router(RouteTable):
+cdef class Router(RouteChanges):
     cdef Frame frame
 
     # Deliver one record to every sink of the stream, in route order; `payload` may be NULL, `symbol` None.

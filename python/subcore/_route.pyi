@@ -4,15 +4,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self, final
 
+from subcore._changes import RouteChanges
 from subcore._events import Event
 from subcore._ledger import Ledger
-from subcore._routes import RouteTable
 
 @final
 class Frame: ...
 
 @final
-class Router(RouteTable):
+class Router(RouteChanges):
     def __new__(
         cls,
         ledger: Ledger,

@@ -4,7 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from subcore._ledger cimport Ledger
-from subcore._sinks cimport SinkTable
+from subcore._sinks cimport Sink, SinkTable
 
 cdef enum:
     SINK_SHIFT = 38
@@ -24,43 +24,32 @@ cdef struct Route:            # 16 bytes a stream
     uint32_t count
     uint32_t room
 
-cdef struct Change:           # asked for during a fan-out, made after it
-    int32_t sink              # -1: disconnect
-    int32_t component
-    int32_t topic
-    int32_t stream
-    int32_t position          # of a disconnect: where the interest stood when it was asked for
-    uint32_t cut
-
 cdef class RouteTable(SinkTable):
     cdef readonly Ledger ledger
     cdef Route* routes
     cdef int32_t route_room
     cdef size_t block_bytes               # of routes that are not inline
-    cdef Change* changes
-    cdef Py_ssize_t change_room
-    cdef Py_ssize_t change_count
     cdef readonly Py_ssize_t interest_count
     cdef readonly uint64_t searches       # removals whose place had to be searched for
 
     cdef bint has_route(self, int32_t stream) noexcept nogil
-    cdef int make_changes(self) except -1
+    # `places`: where the ledger keeps the position of each topic's interest. With `keep`, those routed already stay.
+    cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
+                         bint keep) except -1
+    cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept
 
-    cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count) except -1
-    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1
-    cdef int reserve_changes(self, Py_ssize_t extra) except -1
+    cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) except? 0
+    cdef int reserve_routes(self, const int32_t* topics, Py_ssize_t count) except -1
     cdef int reserve_streams(self, int32_t stream) except -1
-    cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, uint32_t cut) except? 0
     cdef void settle_replaced(self, Entry replaced) noexcept
     cdef void undo_connect(self, int32_t sink, int32_t topic, Entry replaced) noexcept
     cdef void move(self, Route* route, Entry* many, uint32_t room) noexcept
     cdef int grow(self, Route* route) except -1
     cdef void shrink(self, Route* route) noexcept
-    cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept
     cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t hint) noexcept nogil
-    cdef bint stands_at(self, const Route* route, int32_t position, int32_t component, int32_t topic) noexcept nogil
     cdef void remove_at(self, Route* route, uint32_t position) noexcept
     cdef void note_position(self, Entry entry, int32_t position) noexcept nogil
+    cdef size_t table_bytes(self) noexcept
 
 
 cdef inline int32_t sink_in(Entry entry) noexcept nogil:
@@ -77,3 +66,13 @@ cdef inline Entry entry_for(int32_t sink, int32_t topic, uint32_t cut) noexcept 
 
 cdef inline Entry* entries_of(Route* route) noexcept nogil:
     return route.place.many if route.room else &route.place.one
+
+
+cdef inline bint stands_at(const Route* route, const Sink* sinks, int32_t position, int32_t component,
+                           int32_t topic) noexcept nogil:
+    """Whether the interest of a component in a topic has this position in the route."""
+    cdef Entry entry
+    if position < 0 or <uint32_t>position >= route.count:
+        return False
+    entry = entries_of(<Route*>route)[position]
+    return topic_in(entry) == topic and sinks[sink_in(entry)].component == component

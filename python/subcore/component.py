@@ -7,7 +7,8 @@ import inspect
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from types import FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from ._delivery import Callback, Delivery, EventQueue, Queue
 from .errors import ComponentClosed, SubscribeTimeout, UsageError
@@ -15,11 +16,27 @@ from .intent import Act, Wish, as_symbols
 from .types import Priority, Status, Topic
 
 if TYPE_CHECKING:
+    from .hub import Hub
     from .manager import SubscriptionManager
     from .members import Member
 
 Handler = Callable[[Any], Any]
 OnStatus = Callable[[Status], Any]
+
+
+class SubscribeOptions(TypedDict, total=False):
+    """What `subscribe` and `replace` take by keyword, all optional.
+
+    `depth`: book levels a side (all). `grouping`: price step of the book (the venue's own). `raw`: events carry the
+    frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`: a
+    `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed.
+    """
+
+    depth: int | None
+    grouping: float | None
+    raw: bool
+    priority: Priority | None
+    delivery: Delivery | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +63,9 @@ class Component:
     reference; with handlers it lives until `close()`, or until the objects of all its bound methods are gone.
     """
 
-    def __init__(self, manager: SubscriptionManager, member: Member) -> None:
+    def __init__(self, manager: SubscriptionManager, hub: Hub, member: Member) -> None:
         self._manager = manager
+        self._hub = hub
         self._member = member
 
     # -- what is wanted --
@@ -57,36 +75,27 @@ class Component:
         channel: str,
         symbols: str | Iterable[str],
         handler: Handler | None = None,
-        *,
-        depth: int | None = None,
-        grouping: float | None = None,
-        raw: bool = False,
-        priority: Priority | None = None,
-        delivery: Delivery | None = None,
+        **options: Unpack[SubscribeOptions],
     ) -> None:
         """Say that these topics are wanted. Never waits; the wire follows at the end of the loop turn.
 
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
-        `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own bytes.
+        `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
+        bytes; `priority`: class of these interests; `delivery`: see SubscribeOptions.
         Raises UsageError (also UnsupportedError, UnknownSymbolError, CapacityError) and then has changed nothing.
         Cost: about 0.1 us a symbol.
         """
-        self._submit(Act.ADD, channel, symbols, handler, depth, grouping, raw, priority, delivery)
+        self._want(Act.ADD, channel, symbols, handler, **options)
 
     def replace(
         self,
         channel: str,
         symbols: str | Iterable[str],
         handler: Handler | None = None,
-        *,
-        depth: int | None = None,
-        grouping: float | None = None,
-        raw: bool = False,
-        priority: Priority | None = None,
-        delivery: Delivery | None = None,
+        **options: Unpack[SubscribeOptions],
     ) -> None:
         """Want exactly these topics of the channel: others of it go, new ones come. As `subscribe` otherwise."""
-        self._submit(Act.REPLACE, channel, symbols, handler, depth, grouping, raw, priority, delivery)
+        self._want(Act.REPLACE, channel, symbols, handler, **options)
 
     def unsubscribe(
         self,
@@ -97,26 +106,24 @@ class Component:
         grouping: float | None = None,
     ) -> None:
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
-        manager, member = self._live()
-        index = manager.venue.channel_index(channel)
+        member = self._live()
+        index = self._hub.venue.channel_index(channel)
         given = None if symbols is None else as_symbols(symbols, "unsubscribe")
-        manager.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping), member)
+        self._hub.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
 
     def pause(self) -> None:
         """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent."""
-        manager, member = self._live()
-        manager.set_paused(member, True)
+        self._hub.set_paused(self._live(), True)
 
     def resume(self) -> None:
         """Undo `pause`. Idempotent."""
-        manager, member = self._live()
-        manager.set_paused(member, False)
+        self._hub.set_paused(self._live(), False)
 
     def close(self) -> None:
         """Remove it and its interests; nothing arrives after. What is queued can still be read. Idempotent."""
         self._manager.check_thread()
         if not self._member.closed:
-            self._manager.close_member(self._member)
+            self._hub.close_member(self._member)
 
     # -- what comes --
 
@@ -126,8 +133,7 @@ class Component:
         Raises SubscribeError at once when a stream is refused, SubscribeTimeout after `timeout` seconds; both name what
         is missing and why. Cancelling it changes nothing.
         """
-        manager, member = self._live()
-        await manager.wait_live(member, timeout)
+        await self._hub.waits.wait(self._live(), timeout)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -188,11 +194,12 @@ class Component:
     @property
     def topics(self) -> tuple[Topic, ...]:
         """What it wants now, in no particular order. O(its interests)."""
-        return self._manager.topics_of(self._member)
+        self._manager.check_thread()
+        return self._hub.topics_of(self._member)
 
     def stats(self) -> ComponentStats:
         """Figures, also of a closed component. May be called from any thread."""
-        return self._manager.component_stats(self._member)
+        return self._hub.reports.component(self._member)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "paused" if self.paused else "live"
@@ -209,33 +216,35 @@ class Component:
 
     # -- inside --
 
-    def _live(self) -> tuple[SubscriptionManager, Member]:
+    def _live(self) -> Member:
         self._manager.check_thread()
         if self._member.closed:
             raise ComponentClosed(f"component {self._member.name!r} is closed: ask the manager for a new one")
-        return self._manager, self._member
+        return self._member
 
-    def _submit(
+    def _want(
         self,
         act: Act,
         channel: str,
         symbols: str | Iterable[str],
         handler: Handler | None,
-        depth: int | None,
-        grouping: float | None,
-        raw: bool,
-        priority: Priority | None,
-        delivery: Delivery | None,
+        *,
+        depth: int | None = None,
+        grouping: float | None = None,
+        raw: bool = False,
+        priority: Priority | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
-        manager, member = self._live()
+        member, hub = self._live(), self._hub
         _check_handler(handler, delivery, member)
         given = as_symbols(symbols, act.value)
-        index = manager.check_topics(channel, given, depth, grouping)
-        cls = manager.class_of(channel, priority, member)
+        index = hub.check_topics(channel, given, depth, grouping)
+        cls = hub.class_of(index, priority, member)
         keeps = handler is None and member.has_handlers
         sink = member.sink_maker(handler, raw)
-        wish = Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
-        manager.submit(wish, member)
+        hub.transactions.submit(
+            Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
+        )
 
     def _reading(self) -> EventQueue:
         self._manager.check_thread()
@@ -262,7 +271,11 @@ class Component:
 
 def _check_handler(handler: Handler | None, delivery: Delivery | None, member: Member) -> None:
     if handler is not None:
-        _check_callable(handler)
+        if _is_async(handler):
+            raise TypeError(
+                f"{handler!r} is async, and handlers are called, not awaited: "
+                "pass a plain function, or iterate the component with async for"
+            )
         if isinstance(delivery, Queue):
             raise UsageError(
                 "a subscription has a handler or a queue, not both: leave delivery= or the handler out"
@@ -275,13 +288,16 @@ def _check_handler(handler: Handler | None, delivery: Delivery | None, member: M
         )
 
 
-def _check_callable(handler: Handler) -> None:
-    called = handler if inspect.isroutine(handler) else type(handler).__call__
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(called):
-        raise TypeError(
-            f"{handler!r} is async, and handlers are called, not awaited: "
-            "pass a plain function, or iterate the component with async for"
+def _is_async(handler: Handler) -> bool:
+    if (
+        type(handler) is FunctionType
+    ):  # what inspect finds out too, at 15 times the cost; functions are the common case
+        return bool(handler.__code__.co_flags & inspect.CO_COROUTINE) or hasattr(
+            handler, "_is_coroutine_mark"
         )
+    if inspect.iscoroutinefunction(handler):
+        return True
+    return not isinstance(handler, MethodType) and inspect.iscoroutinefunction(type(handler).__call__)
 
 
-__all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeTimeout"]
+__all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeOptions", "SubscribeTimeout"]

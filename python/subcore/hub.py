@@ -8,7 +8,8 @@ import random
 import secrets
 import weakref
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from ._sets import WireSet
 from .clock import Clock
 from .engine import events
 from .engine.engine import Engine
-from .intent import Intent, Wish
+from .intent import Act, Intent, Wish
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .markets import MarketList, Markets
@@ -49,6 +50,7 @@ log = logging.getLogger("subcore.manager")
 
 MARKETS_EVERY_S = 600.0
 MAX_COMPONENTS = 65_536
+_COMPONENT = attrgetter("component")
 
 
 class Hub:
@@ -58,6 +60,7 @@ class Hub:
         self,
         venue: Venue,
         *,
+        channel_priority: Mapping[str, Priority],
         clock: Clock,
         connect: Connect | None,
         markets: Markets | None,
@@ -68,12 +71,14 @@ class Hub:
         seed = secrets.randbits(63) if seed is None else seed
         self.venue = venue
         self.clock = clock
+        self._priorities = {venue.channel_index(c): Priority(p) for c, p in channel_priority.items()}
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self._gone: deque[int] = deque()  # sinks whose object was collected
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self._pinned: dict[int, Component] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
         self._recorder: Recorder | None = None
         self._replay = replay
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
@@ -105,7 +110,7 @@ class Hub:
         self.notices = Notices(self.router, self.intent, self.members, clock)
         self.waits = Waits(self.engine, self.intent, self.ledger)
         self.reports = Reports(self)
-        self.transactions = Transactions(self._grant)
+        self.transactions = Transactions(self._grant, self._check_symbols)
 
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
@@ -221,26 +226,49 @@ class Hub:
     def check_topics(
         self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
     ) -> int:
-        """Check the parameters, and the symbols not seen before; the channel's index."""
-        self._collect()
+        """Check the parameters; the channel's index. Symbols not seen before are checked where the wish is granted."""
+        if self._gone:
+            self._collect()
+        if grouping is None:
+            try:
+                return self._good_asks[channel, depth]
+            except (KeyError, TypeError):
+                pass  # not asked before, or no number: the venue says what is wrong with it
         index = self.venue.channel_index(channel)
         if not symbols:
             return index
         self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
-        if grouping is not None:  # which markets have it is the venue's matter
+        if grouping is None:
+            self._good_asks[channel, depth] = index
+        else:  # which markets have it is the venue's matter
             for symbol in symbols[1:]:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
-            return index
-        for place in np.flatnonzero(self.interner.get_many(symbols) < 0).tolist():
-            self.venue.check_symbol(symbols[place])
         return index
 
+    def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
+        """Class of an interest: the call's, else the channel's, else the component's."""
+        if priority is not None:
+            return int(Priority(priority))
+        return int(self._priorities.get(channel, member.priority))
+
+    def _check_symbols(self, wish: Wish) -> None:
+        """Raise for symbols not seen before that the venue would not understand."""
+        if wish.act is Act.REMOVE or wish.symbols is None:
+            return
+        for place in np.flatnonzero(self.interner.get_many(wish.symbols) < 0).tolist():
+            self.venue.check_symbol(wish.symbols[place])
+
     def _grant(self, wishes: Sequence[Wish]) -> None:
-        live = [wish for wish in wishes if wish.component in self.members]
-        wanted = self.intent.grant(live)
-        self._repin({wish.component for wish in live})
-        if wanted and self.engine.streams.reasons:
-            self._ask_again(self.intent.streams_of(wanted))
+        """Carry out all or none of these; those of components closed meanwhile are passed over."""
+        if len(wishes) > 1 or wishes[0].component not in self.members:
+            wishes = [wish for wish in wishes if wish.component in self.members]
+        try:
+            granted = self.intent.grant(wishes)
+        finally:  # after an error too: a sink may have been made for what is not to be
+            for component in dict.fromkeys(map(_COMPONENT, wishes)):
+                self._repin(self.members[component])
+        if self.engine.streams.reasons:
+            self._ask_again(self.intent.streams_wanted(granted))
         self.runtime.changed()
 
     def _ask_again(self, streams: Int32Array) -> None:
@@ -253,16 +281,14 @@ class Hub:
         """Those the engine's columns have room for."""
         return streams[streams < len(self.engine.streams.state)]
 
-    def _repin(self, components: set[int]) -> None:
+    def _repin(self, member: Member) -> None:
         """A component with handlers lives without anybody holding it."""
-        for id in components:
-            member = self.members[id]
-            member.release_idle_sinks()
-            handle = member.handle() if member.handle is not None else None
-            if member.has_handlers and handle is not None:
-                self._pinned[id] = handle
-            else:
-                self._pinned.pop(id, None)
+        member.release_idle_sinks()
+        handle = member.handle() if member.handle is not None else None
+        if member.has_handlers and handle is not None:
+            self._pinned[member.id] = handle
+        else:
+            self._pinned.pop(member.id, None)
 
     def _set_groupings(self, variants: dict[float, int]) -> None:
         for index, channel in enumerate(self.venue.channels):
@@ -321,7 +347,7 @@ class Hub:
                         len(topics),
                     )
                     self.intent.drop(member.id, topics)
-                    self._repin({member.id})
+                    self._repin(member)
                     self.runtime.changed()
                     break
 

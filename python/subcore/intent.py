@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns
-from ._intern import Interner
+from ._intern import Interner, exact_texts
 from ._ledger import Ledger
 from ._route import Router
 from .errors import CapacityError, UsageError
@@ -25,6 +25,7 @@ from .venue import Venue
 
 NO_TOPICS: Int32Array = np.empty(0, np.int32)
 NO_GROUPING = 0.0
+NO_SINK = -1
 
 
 class Act(Enum):
@@ -35,9 +36,9 @@ class Act(Enum):
     REPLACE = "replace"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen would cost more than all else it takes to make one
 class Wish:
-    """The content of one call, checked but not yet resolved to ids.
+    """The content of one call, checked but not yet resolved to ids. Nobody changes it.
 
     `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
     `sink` makes the place to deliver to; with `keeps_sinks` topics held already stay where they go. `holder` lives as
@@ -56,11 +57,8 @@ class Wish:
     holder: object = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Resolved:
-    wish: Wish
-    adds: Int32Array
-    removes: Int32Array
+# A wish, the topics it adds and removes, and where they are delivered to (NO_SINK = it adds none).
+_Resolved = tuple[Wish, Int32Array, Int32Array, int]
 
 
 class Intent:
@@ -77,8 +75,8 @@ class Intent:
 
     # -- wishes --
 
-    def grant(self, wishes: Sequence[Wish]) -> list[Int32Array]:
-        """Carry out all wishes or, with an exception, none. Returns the topics wanted by each that wants any."""
+    def grant(self, wishes: Sequence[Wish]) -> list[_Resolved]:
+        """Carry out all wishes or, with an exception, none. Sinks made for none are idle; O(interests touched)."""
         resolved: list[_Resolved] = []
         try:
             for wish in wishes:
@@ -86,13 +84,17 @@ class Intent:
         except BaseException:
             self._forget(resolved)
             raise
-        for one in resolved:
-            self._carry_out(one)
-        return [one.adds for one in resolved if len(one.adds)]
+        for wish, adds, removes, sink in resolved:
+            if len(removes):
+                self._drop(wish.component, removes)
+            if sink != NO_SINK:
+                self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks)
+        return resolved
 
-    def streams_of(self, topics: Sequence[Int32Array]) -> Int32Array:
-        """The streams of these topics, each once."""
-        streams: Int32Array = np.unique(_columns.topic_columns(self.ledger, np.concatenate(topics))[0])
+    def streams_wanted(self, granted: Sequence[_Resolved]) -> Int32Array:
+        """The streams that these wishes asked for, each once."""
+        topics = np.concatenate([NO_TOPICS, *(adds for _, adds, _, _ in granted)])
+        streams: Int32Array = np.unique(_columns.topic_columns(self.ledger, topics)[0])
         return streams
 
     def close(self, component: int) -> None:
@@ -111,41 +113,26 @@ class Intent:
 
     def _resolve(self, wish: Wish) -> _Resolved:
         if wish.act is Act.REMOVE:
-            return _Resolved(wish, NO_TOPICS, self._held(wish))
+            return wish, NO_TOPICS, self._held(wish), NO_SINK
+        # A sink that cannot be made fails the wish before it has topics.
+        sink = wish.sink() if wish.symbols and wish.sink is not None else NO_SINK
         adds = self._topics(wish)
         removes = NO_TOPICS
         if wish.act is Act.REPLACE:
             removes = np.setdiff1d(self._held_of_channel(wish.component, wish.channel), adds).astype(np.int32)
-        return _Resolved(wish, adds, removes)
-
-    def _carry_out(self, one: _Resolved) -> None:
-        wish = one.wish
-        if len(one.removes):
-            self._drop(wish.component, one.removes)
-        if not len(one.adds) or wish.sink is None:
-            return
-        aimed = one.adds
-        if wish.keeps_sinks:
-            aimed = one.adds[~_columns.holds_many(self.ledger, wish.component, one.adds)]
-        self.ledger.add(wish.component, one.adds, wish.priority)
-        if len(aimed):
-            self._router.connect(wish.sink(), aimed)
+        return wish, adds, removes, sink
 
     def _topics(self, wish: Wish) -> Int32Array:
         symbols = wish.symbols or ()
-        ids = self._intern(symbols)
-        return self.ledger.topics(wish.channel, ids, self._variant(wish.grouping), wish.depth or 0)
-
-    def _intern(self, symbols: Sequence[str]) -> Int32Array:
         try:
-            return self.interner.intern_many(symbols)
+            ids = self.interner.intern_many(symbols, self.venue.check_symbol)
         except CapacityError:
             self.release_unused_symbols()
-            return self.interner.intern_many(symbols)
+            ids = self.interner.intern_many(symbols, self.venue.check_symbol)
+        variant = self._variant(wish.grouping) if wish.grouping else 0
+        return self.ledger.topics(wish.channel, ids, variant, wish.depth or 0)
 
-    def _variant(self, grouping: float | None) -> int:
-        if grouping is None or grouping == NO_GROUPING:
-            return 0
+    def _variant(self, grouping: float) -> int:
         if grouping in self._groupings:
             return self._groupings.index(grouping)
         if len(self._groupings) >= 1024:
@@ -209,7 +196,7 @@ class Intent:
 
     def _forget(self, resolved: Sequence[_Resolved]) -> None:
         """After a failed group: what it made for itself goes at the next tidy."""
-        self._dropped.extend(_columns.topic_columns(self.ledger, one.adds)[0] for one in resolved)
+        self._dropped.extend(_columns.topic_columns(self.ledger, adds)[0] for _, adds, _, _ in resolved)
 
     def release_unused_symbols(self) -> None:
         """Let go of texts no stream is about. O(symbols); asked only when the table is full."""
@@ -274,8 +261,8 @@ def as_symbols(symbols: Any, what: str) -> tuple[str, ...]:
         given = tuple(symbols)
     except TypeError:
         raise UsageError(f"{what}: symbols must be a text or texts, not {type(symbols).__name__}") from None
-    if not {*map(type, given)} <= {str}:  # one pass in C; names of 200 symbols are the everyday case
-        for symbol in given:
-            if not isinstance(symbol, str):
-                raise UsageError(f"{what}: symbols must be texts, not {type(symbol).__name__} ({symbol!r})")
-    return given
+    try:
+        return exact_texts(given)
+    except TypeError:
+        wrong = next(symbol for symbol in given if not isinstance(symbol, str))
+        raise UsageError(f"{what}: symbols must be texts, not {type(wrong).__name__} ({wrong!r})") from None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
 from .clock import Clock, SystemClock
-from .component import Component, ComponentStats, OnStatus
+from .component import Component, OnStatus
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
 from .types import CloseReport, Priority, Topic, TopicInfo
@@ -24,7 +24,6 @@ from .venues import get_venue
 if TYPE_CHECKING:
     from .hub import Hub
     from .link import Connect
-    from .members import Member
 
 T = TypeVar("T")
 MAX_SPEED = 1e9
@@ -67,11 +66,9 @@ class SubscriptionManager:
         self._thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._state = "new"
-        self._priorities = {
-            self.venue.channel_index(c): Priority(p) for c, p in (channel_priority or {}).items()
-        }
         self._hub: Hub = Hub(
             self.venue,
+            channel_priority=channel_priority or {},
             clock=self._clock,
             connect=connect,
             markets=None if isinstance(markets, EllipsisType) else markets,
@@ -148,7 +145,7 @@ class SubscriptionManager:
             on_status=on_status,
             include_status=include_status,
         )
-        component = Component(self, member)
+        component = Component(self, self._hub, member)
         self._hub.attach(member, component, owner)
         return component
 
@@ -225,43 +222,6 @@ class SubscriptionManager:
             raise WrongThread(
                 "this belongs to the event loop's thread: use manager.call_threadsafe(function, *arguments)"
             )
-
-    def check_topics(
-        self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
-    ) -> int:
-        """The channel's index; raises for anything the venue would not understand. O(symbols not seen before)."""
-        return self._hub.check_topics(channel, symbols, depth, grouping)
-
-    def class_of(self, channel: str, priority: Priority | None, member: Member) -> int:
-        """Class of an interest: the call's, else the channel's, else the component's."""
-        if priority is not None:
-            return int(Priority(priority))
-        return int(self._priorities.get(self.venue.channel_index(channel), member.priority))
-
-    def submit(self, wish: Any, member: Member) -> None:
-        """Grant a wish, now or with the current task's transaction."""
-        self._hub.transactions.submit(wish)
-
-    def set_paused(self, member: Member, flag: bool) -> None:
-        """See Component.pause."""
-        self._hub.set_paused(member, flag)
-
-    def close_member(self, member: Member) -> None:
-        """See Component.close."""
-        self._hub.close_member(member)
-
-    async def wait_live(self, member: Member, timeout: float | None) -> None:
-        """See Component.live."""
-        await self._hub.waits.wait(member, timeout)
-
-    def topics_of(self, member: Member) -> tuple[Topic, ...]:
-        """See Component.topics."""
-        self.check_thread()
-        return self._hub.topics_of(member)
-
-    def component_stats(self, member: Member) -> ComponentStats:
-        """See Component.stats."""
-        return self._hub.reports.component(member)
 
     def __repr__(self) -> str:
         return f"<SubscriptionManager {self.venue.name} {self._state}, {len(self._hub.members)} components>"

@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from .component import Component, Handler, OnStatus
 
 log = logging.getLogger("subcore.component")
+
+# The sinks that are the component's own queue.
+_OWN, _OWN_RAW = (None, None, False), (None, None, True)
 
 
 class Member:
@@ -65,7 +69,7 @@ class Member:
     @property
     def has_handlers(self) -> bool:
         """True where any sink is not the component's own queue."""
-        return any(key[0] is not None for key in self._sinks)
+        return len(self._sinks) > (_OWN in self._sinks) + (_OWN_RAW in self._sinks)
 
     @property
     def sinks(self) -> list[int]:
@@ -74,7 +78,7 @@ class Member:
 
     def sink_maker(self, handler: Handler | None, raw: bool) -> Callable[[], int]:
         """The sink of this handler, made only when it is needed; None is the component's own queue."""
-        return lambda: self._sink(handler, raw)
+        return partial(self._sink, handler, raw)
 
     def _sink(self, handler: Handler | None, raw: bool) -> int:
         key = _key_of(handler, raw)
@@ -87,7 +91,7 @@ class Member:
     def release_idle_sinks(self) -> None:
         """Let go of handlers no topic uses any more."""
         for key, sink in list(self._sinks.items()):
-            if self._router.sink_info(sink).interests == 0:
+            if self._router.is_idle(sink):
                 self._release(key)
 
     def forget_sink(self, sink: int) -> None:

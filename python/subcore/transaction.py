@@ -14,11 +14,13 @@ Grant = Callable[[list[Wish]], None]
 class Transactions:
     """The open transaction of each task. A nested one joins the outer; an exception undoes all.
 
-    Wishes are only collected while a transaction is open, so undoing is forgetting them.
+    `check` raises for a wish that could not be granted, so that the call that made it raises. Wishes are only collected
+    while a transaction is open, so undoing is forgetting them.
     """
 
-    def __init__(self, grant: Grant) -> None:
+    def __init__(self, grant: Grant, check: Callable[[Wish], None]) -> None:
         self._grant = grant
+        self._check = check
         self._open: ContextVar[list[Wish] | None] = ContextVar("subcore_transaction", default=None)
 
     @contextmanager
@@ -40,6 +42,7 @@ class Transactions:
         """Add to the current task's transaction, or grant at once where none is open."""
         wishes = self._open.get()
         if wishes is None:
-            self._grant([wish])
+            self._grant([wish])  # which checks it too
         else:
+            self._check(wish)
             wishes.append(wish)

@@ -13,7 +13,8 @@ import numpy as np
 from subcore._arrays cimport int32_vector, new_ids
 from subcore._intern cimport Interner
 from subcore._ledger cimport Ledger
-from subcore._topics cimport STREAM_LIVE, TopicTable
+from subcore._streams cimport STREAM_LIVE
+from subcore._topics cimport TopicTable
 
 cnp.import_array()
 

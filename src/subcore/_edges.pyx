@@ -13,10 +13,8 @@ cimport numpy as cnp
 import numpy as np
 
 from subcore._arrays cimport int32_vector, new_ids, sort_ids
-from subcore._topics cimport (
-    CLASS_COUNT, NOBODY, STREAM_LIVE, STREAM_TOUCHED, StreamRow, TopicExtra, TopicRow,
-    class_wanted, width_wanted,
-)
+from subcore._streams cimport CLASS_COUNT, NOBODY, STREAM_LIVE, STREAM_TOUCHED, StreamRow, class_wanted
+from subcore._topics cimport TopicExtra, TopicRow, width_wanted
 
 cnp.import_array()
 

@@ -18,6 +18,7 @@ import sys
 cimport numpy as cnp
 import numpy as np
 
+from subcore._arrays cimport new_ids
 from subcore.errors import CapacityError
 
 cnp.import_array()
@@ -34,11 +35,15 @@ cdef extern from "_slots.h" nogil:
     void subcore_slot_put(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
     void subcore_slot_move_all(uint64_t* to, uint32_t to_count, const uint64_t* source, uint32_t count) noexcept
     void subcore_slot_drop(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
+    void subcore_prefetch(const void* at) noexcept
 
 cdef extern from "Python.h":
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
     str PyUnicode_FromObject(object text)
-    const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
+    # The same macros, for a text that nobody needs to hold meanwhile.
+    bint subcore_is_ascii "PyUnicode_IS_COMPACT_ASCII" (PyObject* text) noexcept
+    const char* subcore_ascii "(const char*)PyUnicode_1BYTE_DATA" (PyObject* text) noexcept
+    Py_ssize_t subcore_ascii_size "PyUnicode_GET_LENGTH" (PyObject* text) noexcept
+    PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t at) noexcept
     char* PyBytes_AS_STRING(PyObject* data) noexcept nogil
     Py_ssize_t PyBytes_GET_SIZE(PyObject* data) noexcept nogil
 
@@ -47,6 +52,8 @@ cdef enum:
     LONGEST = 255
     ROW_ALIGNMENT = 32
     SMALLEST_ROOM = 8
+    AHEAD = 8                 # texts between a prefetch and its use
+    BATCH = 64                # look-ups whose memory is on its way at once
     LARGEST_CAPACITY = 16_777_216  # a literal: overflowcheck cannot compile an expression in an enum
 
 MAX_TEXT_SIZE = LONGEST
@@ -68,6 +75,10 @@ cdef inline bint row_is(const TextRow* row, const char* text, Py_ssize_t size) n
     return row.size == size and subcore_same_text(row_bytes(row), text, <size_t>size)
 
 
+cdef inline uint32_t tag_for(const char* text, Py_ssize_t size, uint64_t seed) noexcept nogil:
+    return <uint32_t>(subcore_hash_text(text, <size_t>size, seed) >> 32)
+
+
 cdef str as_text(object text):
     """An exact str: a subclass may hash and compare as it likes."""
     if type(text) is str:
@@ -77,10 +88,23 @@ cdef str as_text(object text):
     return PyUnicode_FromObject(text)
 
 
-cdef list as_texts(object texts):
+cdef tuple as_texts(object texts):
+    """Exact strs, each fetched from memory while the ones before it are looked at."""
     if isinstance(texts, str):
         raise TypeError("texts must be a sequence of str, not one str")
-    return [as_text(text) for text in texts]
+    cdef tuple given = tuple(texts)
+    cdef Py_ssize_t i, count = len(given)
+    for i in range(count):
+        if i + AHEAD < count:
+            subcore_prefetch(PyTuple_GET_ITEM(given, i + AHEAD))
+        if type(given[i]) is not str:
+            return tuple([as_text(text) for text in given])
+    return given
+
+
+def exact_texts(texts) -> tuple:
+    """The texts of an iterable as exact strs, not yet encoded. TypeError for a lone str, and for what is no str."""
+    return as_texts(texts)
 
 
 cdef bytes encode(str text):
@@ -122,7 +146,7 @@ cdef class Interner:
         PyMem_Free(self.generations)
 
     cdef uint32_t tag_of(self, const char* text, Py_ssize_t size) noexcept nogil:
-        return <uint32_t>(subcore_hash_text(text, <size_t>size, self.seed) >> 32) & self.tag_mask
+        return tag_for(text, size, self.seed) & self.tag_mask
 
     cdef int32_t find(self, const char* text, Py_ssize_t size) noexcept nogil:
         """Id of UTF-8 bytes [text, text + size), or -1. Reads only; at most one pass over the slots."""
@@ -228,15 +252,29 @@ cdef class Interner:
         self.reserve(1)
         return self.commit(<PyObject*>exact, <PyObject*>utf8)
 
-    def intern_many(self, texts) -> np.ndarray:
-        """Ids of texts in order, as an int32 array; all or none. Errors as `intern`. O(len(texts))."""
-        cdef list wanted = as_texts(texts)
-        cdef cnp.ndarray ids = self.get_exact(wanted)
-        cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(ids)
+    def intern_many(self, texts, check=None) -> np.ndarray:
+        """Ids of texts in order, as an int32 array; all or none. Errors as `intern`. O(len(texts)).
+
+        `check(text)` is called for each unknown text before any is interned, and may raise.
+        """
+        cdef tuple wanted = as_texts(texts)
+        ids = new_ids(len(wanted))
+        cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(<cnp.ndarray>ids)
+        if self.find_texts(wanted, out) == 0:
+            return ids
+        if check is not None:
+            for text in wanted:
+                if self.get_one(<str>text) < 0:
+                    check(text)
+            self.find_texts(wanted, out)      # the check may have interned some
+        self.intern_unknown(wanted, out)
+        return ids
+
+    cdef int intern_unknown(self, tuple wanted, int32_t* out) except -1:
+        """Fill in the ids that are -1; all or none."""
         cdef Py_ssize_t i
         cdef dict fresh = {}
-        cdef list unknown = []
-        cdef list encoded = []
+        cdef list unknown = [], encoded = []
         for i in range(len(wanted)):
             if out[i] < 0 and wanted[i] not in fresh:
                 fresh[wanted[i]] = None
@@ -248,25 +286,57 @@ cdef class Interner:
         for i in range(len(wanted)):
             if out[i] < 0:
                 out[i] = fresh[wanted[i]]
-        return ids
+        return 0
 
     cdef int32_t get_one(self, str text) except -2:
-        cdef Py_ssize_t size = 0
-        cdef const char* data
-        if PyUnicode_IS_COMPACT_ASCII(text):
-            data = PyUnicode_AsUTF8AndSize(text, &size)
-            return self.find(data, size)
+        if subcore_is_ascii(<PyObject*>text):
+            return self.find(subcore_ascii(<PyObject*>text), subcore_ascii_size(<PyObject*>text))
         # Encoded beside the str: PyUnicode_AsUTF8AndSize would keep the copy in it for ever.
         cdef bytes utf8 = text.encode(errors="surrogatepass")
         return self.find(PyBytes_AS_STRING(<PyObject*>utf8), PyBytes_GET_SIZE(<PyObject*>utf8))
 
-    cdef object get_exact(self, list texts):
-        cdef cnp.ndarray ids = np.empty(len(texts), np.int32)
-        cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(ids)
+    cdef Py_ssize_t find_texts(self, tuple texts, int32_t* out) except -1:
+        """Ids of exact strs, -1 where unknown; how many are. The memory of a batch is fetched in one wait."""
+        cdef Py_ssize_t count = len(texts), start = 0, unknown = 0
+        cdef Py_ssize_t i, size
+        cdef uint32_t tags[BATCH]
+        while start < count:
+            size = min(count - start, <Py_ssize_t>BATCH)
+            self.fetch_rows(texts, start, size, tags)
+            for i in range(size):
+                out[start + i] = self.find_str(PyTuple_GET_ITEM(texts, start + i), tags[i])
+                unknown += out[start + i] < 0
+            start += size
+        return unknown
+
+    cdef void fetch_rows(self, tuple texts, Py_ssize_t start, Py_ssize_t size, uint32_t* tags) noexcept:
+        """Hash ASCII texts (`tags` of others are 0), and have the rows they probably are in brought into the cache."""
+        cdef const uint64_t* slots = self.slots
+        cdef uint32_t slot_count = self.slot_count, tag_mask = self.tag_mask
+        cdef uint64_t seed = self.seed
         cdef Py_ssize_t i
-        for i in range(len(texts)):
-            out[i] = self.get_one(<str>texts[i])
-        return ids
+        cdef PyObject* text
+        cdef int32_t id
+        for i in range(size):
+            text = PyTuple_GET_ITEM(texts, start + i)
+            tags[i] = 0
+            if subcore_is_ascii(text) and subcore_ascii_size(text) <= LONGEST:
+                tags[i] = tag_for(subcore_ascii(text), subcore_ascii_size(text), seed) & tag_mask
+                subcore_prefetch(&slots[subcore_home(tags[i], slot_count)])
+        if slot_count == 0:
+            return
+        for i in range(size):
+            id = subcore_slot_id(slots[subcore_home(tags[i], slot_count)])
+            if id >= 0:
+                subcore_prefetch(&self.rows[id])
+
+    cdef int32_t find_str(self, PyObject* text, uint32_t tag) except -2:
+        """`tag` is that of a short ASCII text, and nothing for any other."""
+        if not subcore_is_ascii(text):
+            return self.get_one(<str>text)
+        if subcore_ascii_size(text) > LONGEST:
+            return -1
+        return self.find_tagged(tag, subcore_ascii(text), subcore_ascii_size(text))
 
     def get(self, text) -> int:
         """Id of a text, or -1 if it is unknown (also where it could not be interned). Never grows. O(1)."""
@@ -274,7 +344,10 @@ cdef class Interner:
 
     def get_many(self, texts) -> np.ndarray:
         """Ids of texts in order, -1 where unknown, as an int32 array. Never grows. O(len(texts))."""
-        return self.get_exact(as_texts(texts))
+        cdef tuple wanted = as_texts(texts)
+        ids = new_ids(len(wanted))
+        self.find_texts(wanted, <int32_t*>cnp.PyArray_DATA(<cnp.ndarray>ids))
+        return ids
 
     def release(self, id: int) -> None:
         """Forget a text; its id is free for another, with a new generation. IndexError if it is not in use."""

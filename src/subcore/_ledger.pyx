@@ -17,7 +17,8 @@ import numpy as np
 
 from subcore._arrays cimport int32_vector, new_block, new_ids, sort_ids
 from subcore._edges cimport StreamCounts, count_in, count_out
-from subcore._topics cimport CLASS_COUNT, TopicRow, next_generation
+from subcore._streams cimport CLASS_COUNT, next_generation
+from subcore._topics cimport TopicRow
 from subcore.errors import CapacityError
 
 cnp.import_array()
@@ -198,7 +199,7 @@ cdef class Ledger(StreamCounts):
         return &cell.payload if cell.key != 0 else NULL
 
     cdef Py_ssize_t add_ids(self, Py_ssize_t component, const int32_t* topics, Py_ssize_t count, int cls,
-                            const int32_t* payloads) except -1:
+                            const int32_t* payloads, int32_t** places) except -1:
         self.check_component(component)
         if cls < 0 or cls >= CLASS_COUNT:
             raise ValueError(f"a class must be 0 to {CLASS_COUNT - 1}, not {cls}")
@@ -209,18 +210,22 @@ cdef class Ledger(StreamCounts):
         cdef uint32_t before = row.count
         cdef Py_ssize_t i
         cdef Interest* cell
+        cdef uint32_t key
         for i in range(count):
+            key = key_for(topics[i], cls)
             cell = cell_of(row, topics[i])
             if cell.key == 0:
                 cell.payload = NO_PAYLOAD
                 row.count += 1
                 count_in(self, topics[i], cls, paused)
-            elif class_in(cell) != cls:
+            elif cell.key != key:
                 count_out(self, topics[i], class_in(cell), paused)
                 count_in(self, topics[i], cls, paused)
-            cell.key = key_for(topics[i], cls)
+            cell.key = key
             if payloads != NULL:
                 cell.payload = payloads[i]
+            if places != NULL:
+                places[i] = &cell.payload
         self.interest_count += row.count - before
         return row.count - before
 
@@ -334,7 +339,7 @@ cdef class Ledger(StreamCounts):
                 raise ValueError(f"one payload per topic: {len(payloads)} for {len(wanted)} topics")
             values = <const int32_t*>cnp.PyArray_DATA(payloads)
         return self.add_ids(
-            component, <const int32_t*>cnp.PyArray_DATA(wanted), cnp.PyArray_DIM(wanted, 0), cls, values
+            component, <const int32_t*>cnp.PyArray_DATA(wanted), cnp.PyArray_DIM(wanted, 0), cls, values, NULL
         )
 
     def remove(self, component, topics) -> int:

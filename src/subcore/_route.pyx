@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, uint16_t, uint32_t
 
 from subcore._delivery cimport EventQueue
 from subcore._events cimport KIND_ORDERBOOK, Event, Record, make_event, record_of
-from subcore._routes cimport CUT_MASK, Entry, Route, RouteTable, entries_of, sink_in, topic_in
+from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, sink_in, topic_in
 from subcore._sinks cimport SINK_METHOD, SINK_QUEUE, SINK_STRATEGY, Sink
 from subcore._strategy cimport StrategyAbi1, call_strategy
 
@@ -98,7 +98,7 @@ cdef class Frame:
 
 @cython.final
 @cython.no_gc_clear
-cdef class Router(RouteTable):
+cdef class Router(RouteChanges):
     """Streams' routes, the sinks they lead to, and the fan-out. Belongs to the loop's thread.
 
     `gone` is a deque that gets the id of each sink whose bound method's object went. `on_error(component, sink_id,

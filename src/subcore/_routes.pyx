@@ -1,4 +1,4 @@
-"""Which sinks each stream has: the routes, and how interests enter and leave them.
+"""Which sinks each stream has: the routes, and where in them each interest stands.
 
 A route is an array of 8-byte entries, one for each interest, inline in the stream's row where there is one. The ledger
 remembers where each interest stands, so that taking one out costs the same in a route of ten thousand as in one of two.
@@ -9,11 +9,20 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t
 from libc.string cimport memcpy, memset
 
-from subcore._arrays cimport int32_vector
+from subcore._arrays cimport int32_vector, new_block
 from subcore._ledger cimport Ledger
 from subcore._sinks cimport Sink
+from subcore._streams cimport STREAM_HAS_CUTS
+from subcore._topics cimport TopicRow
 
-cdef Entry NO_ENTRY = UINT64_MAX
+cdef extern from "_slots.h" nogil:
+    void subcore_prefetch(const void* at) noexcept
+
+cdef Entry NO_ENTRY = UINT64_MAX           # replaces nothing
+cdef Entry KEPT = UINT64_MAX - 1           # was not touched
+
+cdef enum:
+    AHEAD = 8                              # topics between a prefetch and its use
 
 
 @cython.no_gc_clear
@@ -29,110 +38,31 @@ cdef class RouteTable(SinkTable):
             if self.routes[stream].room:
                 PyMem_Free(self.routes[stream].place.many)
         PyMem_Free(self.routes)
-        PyMem_Free(self.changes)
 
     cdef bint has_route(self, int32_t stream) noexcept nogil:
         return 0 <= stream < self.route_room and self.routes[stream].count > 0
 
-    cdef int make_changes(self) except -1:
-        """What was asked for during the fan-out, in order."""
-        cdef Py_ssize_t i
-        cdef Change change
-        for i in range(self.change_count):
-            change = self.changes[i]
-            if change.sink < 0:
-                self.disconnect_one(change.stream, change.component, change.topic, change.position)
-                continue
-            # Not where the sink or the interest was given up again in the same fan-out.
-            if not self.sinks[change.sink].dead and self.ledger.payload_of(change.component, change.topic) != NULL:
-                try:
-                    self.settle_replaced(self.connect_one(change.sink, change.stream, change.topic, change.cut))
-                except MemoryError as error:
-                    self.report(change.sink, error)
-            self.drop_use(change.sink, 1)
-        self.change_count = 0
-        return 0
-
-    def connect(self, sink_id, topics):
-        """Deliver these topics, whose interests the sink's component must hold in the ledger, to the sink.
-
-        `topics`: int32 ids. A topic that the component has elsewhere moves to this sink. All or nothing: KeyError for a
-        sink released or an interest not held. During a fan-out it takes effect after it. Cost: one look-up in the
-        ledger a topic.
-        """
-        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
-        cdef int32_t sink = self.sink_at(sink_id)
-        cdef int32_t component = self.sinks[sink].component
-        cdef Py_ssize_t i, count = ids.shape[0]
-        for i in range(count):
-            if self.ledger.payload_of(component, ids[i]) == NULL:
-                raise KeyError(f"component {component} holds no interest in topic {ids[i]}: add it to the ledger")
-        if not self.running:
-            if count:
-                self.connect_now(sink, &ids[0], count)
-            return
-        self.reserve_changes(count)
-        for i in range(count):
-            self.queue_change(sink, component, ids[i])
-        self.sinks[sink].uses += <uint32_t>count
-
-    def disconnect(self, int32_t component, topics):
-        """Stop delivering these topics to the component; those it has no route for are passed over.
-
-        Call it before the ledger forgets the interests: it knows where they stand. During a fan-out it takes effect
-        after it. All or nothing: KeyError for a topic that is not in the ledger.
-        """
-        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
-        cdef Py_ssize_t i, count = ids.shape[0]
-        for i in range(count):
-            if self.ledger.stream_of(ids[i]) < 0:
-                raise KeyError(f"no topic has id {ids[i]}: disconnect before the ledger forgets it")
-        if self.running:
-            self.reserve_changes(count)
-        for i in range(count):
-            if self.running:
-                self.queue_change(-1, component, ids[i])
-            else:
-                self.disconnect_one(self.ledger.stream_of(ids[i]), component, ids[i], -1)
-
-    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1:
-        """The room for it is reserved."""
-        cdef Change* change = &self.changes[self.change_count]
-        cdef int32_t* place = self.ledger.payload_of(component, topic)
-        change.sink = sink
-        change.component = component
-        change.topic = topic
-        change.stream = self.ledger.stream_of(topic)
-        change.cut = <uint32_t>self.ledger.cut_of(topic)
-        change.position = -1 if place == NULL else place[0]
-        self.change_count += 1
-        return 0
-
-    cdef int reserve_changes(self, Py_ssize_t extra) except -1:
-        cdef Py_ssize_t room
-        cdef Change* changes
-        if extra <= self.change_room - self.change_count:
-            return 0
-        room = self.change_count + extra + self.change_room // 2
-        changes = <Change*>PyMem_Realloc(self.changes, <size_t>room * sizeof(Change))
-        if changes == NULL:
-            raise MemoryError(f"no memory for {extra} changes of routes")
-        self.changes = changes
-        self.change_room = room
-        return 0
-
-    cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count) except -1:
+    cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
+                         bint keep) except -1:
+        cdef const TopicRow* rows = self.ledger.topic_rows
+        cdef const Route* route
         cdef Py_ssize_t i, done = 0
-        cdef Entry* replaced = <Entry*>PyMem_Malloc(<size_t>count * sizeof(Entry))
-        if replaced == NULL:
-            raise MemoryError(f"no memory to connect {count} topics")
+        self.reserve_routes(topics, count)
+        cdef Entry* replaced = <Entry*>new_block(<size_t>count * sizeof(Entry), "the routes to change")
         try:
+            for i in range(count + AHEAD):
+                if i < count:
+                    route = &self.routes[rows[topics[i]].stream]
+                    if route.room:
+                        subcore_prefetch(&route.place.many[route.count])
+                if i >= AHEAD:
+                    replaced[done] = KEPT
+                    if not keep or places[done][0] < 0:
+                        replaced[done] = self.connect_one(sink, rows[topics[done]].stream, topics[done], places[done])
+                    done += 1
             for i in range(count):
-                replaced[i] = self.connect_one(sink, self.ledger.stream_of(topics[i]), topics[i],
-                                               <uint32_t>self.ledger.cut_of(topics[i]))
-                done += 1
-            for i in range(count):
-                self.settle_replaced(replaced[i])
+                if replaced[i] < KEPT:
+                    self.settle_replaced(replaced[i])
         except MemoryError:
             for i in range(done - 1, -1, -1):
                 self.undo_connect(sink, topics[i], replaced[i])
@@ -141,12 +71,24 @@ cdef class RouteTable(SinkTable):
             PyMem_Free(replaced)
         return 0
 
+    cdef int reserve_routes(self, const int32_t* topics, Py_ssize_t count) except -1:
+        """Room for the streams of these topics, whose rows are brought into the cache."""
+        cdef const TopicRow* rows = self.ledger.topic_rows
+        cdef int32_t largest = -1
+        cdef Py_ssize_t i
+        for i in range(count):
+            largest = max(largest, rows[topics[i]].stream)
+            subcore_prefetch(&self.routes[rows[topics[i]].stream])
+        return self.reserve_streams(largest)
+
     cdef void settle_replaced(self, Entry replaced) noexcept:
-        if replaced != NO_ENTRY:
+        if replaced < KEPT:
             self.drop_use(sink_in(replaced), 1)
 
     cdef void undo_connect(self, int32_t sink, int32_t topic, Entry replaced) noexcept:
         """In reverse order, so an interest that was added stands last in its route."""
+        if replaced == KEPT:
+            return
         cdef Route* route = &self.routes[self.ledger.stream_of(topic)]
         cdef int32_t place = self.ledger.payload_of(self.sinks[sink].component, topic)[0]
         if replaced == NO_ENTRY:
@@ -157,15 +99,17 @@ cdef class RouteTable(SinkTable):
         entries_of(route)[place] = replaced
         self.drop_use(sink, 1)
 
-    cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, uint32_t cut) except? 0:
-        """Returns the entry of the same interest that this one replaces; the use of its sink is not dropped yet."""
-        cdef int32_t component = self.sinks[sink].component
-        cdef int32_t* place = self.ledger.payload_of(component, topic)
+    cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) except? 0:
+        """Returns the entry of the same interest that this one replaces; the use of its sink is not dropped yet.
+
+        `place`: where the ledger keeps the position of the interest. There is a row for the stream.
+        """
+        cdef Route* route = &self.routes[stream]
+        cdef Entry entry = entry_for(sink, topic, 0)
         cdef Entry replaced = NO_ENTRY
-        cdef Route* route
-        self.reserve_streams(stream)
-        route = &self.routes[stream]
-        if self.stands_at(route, place[0], component, topic):
+        if self.ledger.streams[stream].flags & STREAM_HAS_CUTS:
+            entry |= <Entry>self.ledger.cut_of(topic)
+        if place[0] >= 0 and stands_at(route, self.sinks, place[0], self.sinks[sink].component, topic):
             replaced = entries_of(route)[place[0]]
         else:
             if route.count >= 1 and route.count == max(route.room, <uint32_t>1):
@@ -173,7 +117,7 @@ cdef class RouteTable(SinkTable):
             place[0] = <int32_t>route.count
             route.count += 1
             self.interest_count += 1
-        entries_of(route)[place[0]] = entry_for(sink, topic, cut)
+        entries_of(route)[place[0]] = entry
         self.sinks[sink].uses += 1
         return replaced
 
@@ -198,22 +142,15 @@ cdef class RouteTable(SinkTable):
         from the end, where what was connected in the same fan-out stands."""
         cdef int32_t* noted = self.ledger.payload_of(component, topic)
         cdef int32_t place
-        if noted != NULL and self.stands_at(route, noted[0], component, topic):
+        if noted != NULL and stands_at(route, self.sinks, noted[0], component, topic):
             return noted[0]
-        if self.stands_at(route, hint, component, topic):
+        if stands_at(route, self.sinks, hint, component, topic):
             return hint
         self.searches = self.searches + 1  # not +=: the debug build checks for None, which in place needs the GIL
         for place in range(<int32_t>route.count - 1, -1, -1):
-            if self.stands_at(route, place, component, topic):
+            if stands_at(route, self.sinks, place, component, topic):
                 return place
         return -1
-
-    cdef bint stands_at(self, const Route* route, int32_t position, int32_t component, int32_t topic) noexcept nogil:
-        cdef Entry entry
-        if position < 0 or <uint32_t>position >= route.count:
-            return False
-        entry = entries_of(<Route*>route)[position]
-        return topic_in(entry) == topic and self.sinks[sink_in(entry)].component == component
 
     @cython.nonecheck(False)       # the check needs the GIL
     cdef void note_position(self, Entry entry, int32_t position) noexcept nogil:
@@ -281,15 +218,8 @@ cdef class RouteTable(SinkTable):
         route.place.many = many
         route.room = room
 
-    @property
-    def nbytes(self):
-        """Bytes of the tables of routes, sinks and queued changes; exact."""
-        return (
-            <size_t>self.route_room * sizeof(Route)
-            + self.block_bytes
-            + <size_t>self.sink_room * sizeof(Sink)
-            + <size_t>self.change_room * sizeof(Change)
-        )
+    cdef size_t table_bytes(self) noexcept:
+        return <size_t>self.route_room * sizeof(Route) + self.block_bytes + <size_t>self.sink_room * sizeof(Sink)
 
     def topics_of_sink(self, sink_id):
         """int32 array, ascending: the topics delivered to this sink now. O(interests of its component)."""

@@ -127,6 +127,10 @@ cdef class SinkTable:
         self.sinks[sink].uses += 1
         self.drop_use(sink, 1)
 
+    def is_idle(self, sink_id):
+        """Whether no interest is delivered to a sink. KeyError for an id that was released. O(1)."""
+        return self.sinks[self.sink_at(sink_id)].uses == 0
+
     def sink_info(self, sink_id):
         """SinkInfo of one sink. KeyError for an id that was released."""
         cdef int32_t sink = self.sink_at(sink_id)

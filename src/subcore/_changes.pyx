@@ -1,0 +1,177 @@
+"""How interests enter and leave routes: at once, or after the fan-out under way."""
+
+cimport cython
+from cpython.mem cimport PyMem_Free, PyMem_Realloc
+from libc.stdint cimport int32_t, uint32_t
+
+from subcore._arrays cimport int32_vector, new_block
+
+
+@cython.no_gc_clear
+cdef class RouteChanges(RouteTable):
+    """Routes that may be changed at any time, from inside a handler too."""
+
+    def __dealloc__(self):
+        PyMem_Free(self.changes)
+
+    def add(self, sink_id, topics, int cls=1, *, bint keep=False):
+        """Add interests of the sink's component to the ledger and deliver them to the sink; number newly added.
+
+        `topics`: int32 ids. Topics it holds already take the class, and with `keep` stay with the sink they go to.
+        During a fan-out deliveries change after it. IndexError for ids not in use, KeyError for a sink released; then nothing
+        has changed. (A MemoryError may leave held topics with their new class.) Cost: one look-up a topic.
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef int32_t sink = self.sink_at(sink_id)
+        cdef int32_t component = self.sinks[sink].component
+        cdef Py_ssize_t fresh, count = ids.shape[0]
+        cdef int32_t** places
+        if count == 0:
+            return 0
+        if self.running:
+            return self.add_later(sink, &ids[0], count, cls, keep)
+        places = <int32_t**>new_block(count * sizeof(int32_t*), "the interests to add")
+        try:
+            fresh = self.ledger.add_ids(component, &ids[0], count, cls, NULL, places)
+            try:
+                self.connect_now(sink, &ids[0], count, places, keep)
+            except MemoryError:
+                self.forget_unrouted(component, &ids[0], count)
+                raise
+        finally:
+            PyMem_Free(places)
+        return fresh
+
+    cdef Py_ssize_t add_later(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int cls,
+                              bint keep) except -1:
+        """During a fan-out: the ledger now, the route after it."""
+        cdef int32_t component = self.sinks[sink].component
+        cdef Py_ssize_t i, fresh, aimed = 0
+        cdef int32_t* moved
+        self.reserve_changes(count)
+        moved = <int32_t*>new_block(count * sizeof(int32_t), "the interests to add")
+        try:
+            for i in range(count):
+                if not keep or self.ledger.payload_of(component, topics[i]) == NULL:
+                    moved[aimed] = topics[i]
+                    aimed += 1
+            fresh = self.ledger.add_ids(component, topics, count, cls, NULL, NULL)
+            for i in range(aimed):
+                self.queue_change(sink, component, moved[i])
+            self.sinks[sink].uses += <uint32_t>aimed
+        finally:
+            PyMem_Free(moved)
+        return fresh
+
+    cdef int forget_unrouted(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1:
+        """Take out of the ledger what was added to it and got no route."""
+        cdef Py_ssize_t i
+        cdef int32_t* place
+        for i in range(count):
+            place = self.ledger.payload_of(component, topics[i])
+            if place != NULL and place[0] < 0:
+                self.ledger.remove_ids(component, &topics[i], 1)
+        return 0
+
+    def connect(self, sink_id, topics):
+        """Deliver these topics, whose interests the sink's component must hold in the ledger, to the sink.
+
+        `topics`: int32 ids. A topic that the component has elsewhere moves to this sink. All or nothing: KeyError for a
+        sink released or an interest not held. During a fan-out it takes effect after it. Cost: one look-up in the
+        ledger a topic.
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef int32_t sink = self.sink_at(sink_id)
+        cdef int32_t component = self.sinks[sink].component
+        cdef Py_ssize_t i, count = ids.shape[0]
+        cdef int32_t** places
+        if count == 0:
+            return
+        places = <int32_t**>new_block(count * sizeof(int32_t*), "the interests to connect")
+        try:
+            for i in range(count):
+                places[i] = self.ledger.payload_of(component, ids[i])
+                if places[i] == NULL:
+                    raise KeyError(f"component {component} holds no interest in topic {ids[i]}: add it to the ledger")
+            if not self.running:
+                self.connect_now(sink, &ids[0], count, places, False)
+                return
+            self.reserve_changes(count)
+            for i in range(count):
+                self.queue_change(sink, component, ids[i])
+            self.sinks[sink].uses += <uint32_t>count
+        finally:
+            PyMem_Free(places)
+
+    def disconnect(self, int32_t component, topics):
+        """Stop delivering these topics to the component; those it has no route for are passed over.
+
+        Call it before the ledger forgets the interests: it knows where they stand. During a fan-out it takes effect
+        after it. All or nothing: KeyError for a topic that is not in the ledger.
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef Py_ssize_t i, count = ids.shape[0]
+        for i in range(count):
+            if self.ledger.stream_of(ids[i]) < 0:
+                raise KeyError(f"no topic has id {ids[i]}: disconnect before the ledger forgets it")
+        if self.running:
+            self.reserve_changes(count)
+        for i in range(count):
+            if self.running:
+                self.queue_change(-1, component, ids[i])
+            else:
+                self.disconnect_one(self.ledger.stream_of(ids[i]), component, ids[i], -1)
+
+    cdef int make_changes(self) except -1:
+        """What was asked for during the fan-out, in order."""
+        cdef Py_ssize_t i
+        cdef Change change
+        cdef int32_t stream
+        cdef int32_t* place
+        for i in range(self.change_count):
+            change = self.changes[i]
+            if change.sink < 0:
+                self.disconnect_one(change.stream, change.component, change.topic, change.position)
+                continue
+            # Not where the sink or the interest was given up again in the same fan-out.
+            place = self.ledger.payload_of(change.component, change.topic)
+            if place != NULL and not self.sinks[change.sink].dead:
+                stream = self.ledger.stream_of(change.topic)
+                try:
+                    self.reserve_streams(stream)
+                    self.settle_replaced(self.connect_one(change.sink, stream, change.topic, place))
+                except MemoryError as error:
+                    self.report(change.sink, error)
+            self.drop_use(change.sink, 1)
+        self.change_count = 0
+        return 0
+
+    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1:
+        """The room for it is reserved."""
+        cdef Change* change = &self.changes[self.change_count]
+        cdef int32_t* place = self.ledger.payload_of(component, topic)
+        change.sink = sink
+        change.component = component
+        change.topic = topic
+        change.stream = self.ledger.stream_of(topic)
+        change.position = -1 if place == NULL else place[0]
+        self.change_count += 1
+        return 0
+
+    cdef int reserve_changes(self, Py_ssize_t extra) except -1:
+        cdef Py_ssize_t room
+        cdef Change* changes
+        if extra <= self.change_room - self.change_count:
+            return 0
+        room = self.change_count + extra + self.change_room // 2
+        changes = <Change*>PyMem_Realloc(self.changes, <size_t>room * sizeof(Change))
+        if changes == NULL:
+            raise MemoryError(f"no memory for {extra} changes of routes")
+        self.changes = changes
+        self.change_room = room
+        return 0
+
+    @property
+    def nbytes(self):
+        """Bytes of the tables of routes, sinks and queued changes; exact."""
+        return self.table_bytes() + <size_t>self.change_room * sizeof(Change)
