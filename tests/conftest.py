@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from loops import pytest_asyncio_loop_factories
 from manager_rig import manager, server
+from sim_running import serve
 from skips import ROOT, pytest_make_collect_report, pytest_runtest_makereport, recordings
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "pytest_make_collect_report",
     "pytest_runtest_makereport",
     "recordings",
+    "serve",
     "server",
 ]

@@ -31,13 +31,14 @@ _DEPENDS = {"ticker", "trade"}  # what an order moves, besides candles
 class Cycle:
     """The kept frames of one spelling of one stream: each is the pieces between what changes."""
 
-    __slots__ = ("format", "frames", "full", "next")
+    __slots__ = ("format", "frames", "full", "last", "next")
 
     def __init__(self, format: str) -> None:
         self.format = format
         self.frames: list[list[bytes]] = []
         self.next = 0
         self.full = False
+        self.last = b""  # the last trade that went out
 
 
 class CyclingTraffic(Traffic):
@@ -147,6 +148,13 @@ class CyclingTraffic(Traffic):
         for subscription in listeners:
             subscription.cycle = self._cycle(subscription.wanted, subscription.conn.format)
 
+    def snapshot(self, wanted: Wanted, format: str, now: int) -> bytes | None:
+        """See Traffic; of trades it is the last one that went out, which the market itself never had."""
+        cycle = self._cycles.get((wanted.code, wanted.type, format, 0, 0))
+        if wanted.type == "trade" and wanted.code in self.feeds and cycle is not None and cycle.last:
+            return cycle.last.replace(b'"REALTIME"', b'"SNAPSHOT"')
+        return super().snapshot(wanted, format, now)
+
     def _cycle(self, wanted: Wanted, format: str) -> Cycle:
         key = (wanted.code, wanted.type, format, wanted.depth, wanted.level)
         cycle = self._cycles.get(key)
@@ -186,7 +194,8 @@ class CyclingTraffic(Traffic):
         ident = max(self._last_id.get(code, 0) + 1, trade_ms * 10_000 + 1)
         self._last_id[code] = ident
         pieces[1::2] = _number(now_ms), dashed_date, colon_clock, _number(trade_ms), b"%d" % ident
-        return b"".join(pieces)
+        cycle.last = b"".join(pieces)
+        return cycle.last
 
 
 @lru_cache(maxsize=64)
