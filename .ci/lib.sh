@@ -10,9 +10,11 @@ say() { printf -- '--- %s\n' "$*"; }
 # need_tool COMMAND PACKAGE: install by apt where missing. Returns 1 if it still is missing; with CI=true that ends the step.
 need_tool() {
     command -v "$1" >/dev/null && return 0
-    if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
+    local as_root=""
+    [ "$(id -u)" -eq 0 ] || as_root="sudo -n"  # asks no password: without the right to it, it fails
+    if command -v apt-get >/dev/null; then
         say "installing $2"
-        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "$2"; } >/dev/null 2>&1 || true
+        { $as_root apt-get -qq update && $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y install "$2"; } >/dev/null 2>&1 || true
     fi
     command -v "$1" >/dev/null && return 0
     if [ "${CI:-}" = "true" ]; then

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from conftest import ROOT
+
 RUN = Path(__file__).parent.parent / ".ci" / "run"
 
 
@@ -74,3 +76,49 @@ def test_a_word_that_names_no_step_is_red(tmp_path: Path) -> None:
 
 def test_steps_get_no_input(tmp_path: Path) -> None:
     assert gate(tmp_path, {"10-reads": "read -r line && exit 1; exit 0"}).returncode == 0
+
+
+def need_tool(
+    tmp_path: Path, *, user: int, installs: bool, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`need_tool` for a command that is missing, with an apt-get that may install it, as this user."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name in ("bash", "dirname", "env", "chmod", "cat"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    tool = folder / "frob"
+    makes = f"printf '#!/bin/sh\\n' > {tool}; chmod +x {tool}" if installs else "exit 100"
+    scripts = {
+        "id": f"echo {user}",
+        "sudo": 'echo "sudo $*" >&2; [ "$1" = -n ] && shift; exec "$@"',
+        "apt-get": f'case "$*" in *install*frob-package*) {makes} ;; esac',
+    }
+    for name, body in scripts.items():
+        (folder / name).write_text(f"#!{shutil.which('bash')}\n{body}\n")
+        (folder / name).chmod(0o755)
+    shell = ". .ci/lib.sh; need_tool frob frob-package && echo ready"
+    return subprocess.run(
+        [str(folder / "bash"), "-c", shell],
+        cwd=ROOT,
+        env={"PATH": str(folder), **environment},
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_missing_tool_is_installed(tmp_path: Path, user: int) -> None:
+    done = need_tool(tmp_path, user=user, installs=True, CI="true")
+    assert (done.returncode, done.stdout) == (0, "--- installing frob-package\nready\n"), done.stderr
+
+
+def test_a_tool_that_cannot_be_had_is_a_failure_in_ci(tmp_path: Path) -> None:
+    done = need_tool(tmp_path, user=0, installs=False, CI="true")
+    assert done.returncode == 1
+    assert done.stderr == "frob is missing and could not be installed: apt install frob-package\n"
+
+
+def test_a_tool_that_cannot_be_had_is_a_skip_elsewhere(tmp_path: Path) -> None:
+    done = need_tool(tmp_path, user=0, installs=False)
+    assert done.returncode == 1, "the step goes on without it"
+    assert "SKIPPED: frob is missing" in done.stdout
