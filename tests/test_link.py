@@ -12,7 +12,9 @@ import picows
 import pytest
 
 from raw_server import Peer, raw_server
-from subcore.dialing import Dialer
+from subcore._listener import FeedListener
+from subcore._receiver import Receiver
+from subcore.dialing import RECEIVE_BUFFER_BYTES, Dialer
 from subcore.link import Link
 from subcore.resolver import Address, Resolver
 
@@ -251,3 +253,63 @@ async def test_an_older_generation_reaches_nobody() -> None:
         assert owner.log.empty()
         await link.close(1.0)
     gc.collect()
+
+
+async def test_a_saturating_sender_brings_a_bounded_number_of_frames_at_once() -> None:
+    """One event-loop callback handles what the socket's buffer holds, and that is bounded."""
+    size, count = 944, 40_000
+    frame = b"x" * size
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        for _ in range(count):
+            peer.frame(2, frame)
+        await peer.reader.read()
+
+    class Count(Receiver):
+        seen = 0
+
+        def on_message(self, link: int, payload: bytes, receive_time_ns: int, now_ns: int) -> None:
+            self.seen += 1
+            if self.seen == count:
+                done.set()
+
+    done = asyncio.Event()
+    receiver = Count()
+    listener = FeedListener(receiver, 0)
+    async with raw_server(script) as url:
+        transport = await Dialer()(url, {}, listener)
+        await asyncio.wait_for(done.wait(), 60)
+        transport.abort()
+        await transport.wait_closed()
+    # Linux doubles SO_RCVBUF for its bookkeeping; a read may find a partial frame left by the one before.
+    most = 2 * RECEIVE_BUFFER_BYTES // (size + 4) + 1
+    assert 0 < listener.most_frames <= most
+    assert listener.messages == count
+
+
+async def test_after_its_end_a_link_takes_no_orders_and_may_be_used_again() -> None:
+    """The transport ignores what comes after a disconnect, without a word: the link owns that state."""
+    got: list[tuple[int, bytes]] = []
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        got.append(await peer.read_frame())
+        peer.close()
+
+    owner = Owner()
+    link = make_link(owner)
+    async with raw_server(script) as url:
+        for generation, word in ((1, b"first"), (2, b"second")):
+            link.connect(generation, url, {})
+            assert await owner.next() == ("up", generation)
+            assert link.send(generation, 1, word)
+            assert (await owner.next())[:2] == ("down", generation)
+            assert not link.is_up
+            link.ping(generation)
+            link.disconnect(generation, "again")
+            assert not link.send(generation, 1, b"late")
+        await asyncio.sleep(0)
+        assert owner.log.empty()
+        assert await link.close(1.0) == ""
+    assert got == [(1, b"first"), (1, b"second")]
