@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from model import InternerModel
-from subcore._intern import MAX_TEXT_SIZE, Interner
+from subcore._intern import MAX_TEXT_SIZE, Interner, exact_texts
 from subcore.errors import CapacityError, SubcoreError
 
 # Few texts, so that they meet again; around every size at which storage or comparison changes; not all ASCII.
@@ -231,3 +231,40 @@ def test_churn_of_one_text_never_grows_anything() -> None:
         interner.release(interner.intern("churn" if n % 2 else "churn" * 10))
     assert interner.nbytes == before
     assert len(interner) == 7
+
+
+def test_unknown_texts_are_checked_before_any_is_interned() -> None:
+    interner = Interner()
+    interner.intern_many(["KRW-BTC"])
+    asked: list[str] = []
+
+    def check(text: str) -> None:
+        asked.append(text)
+        if not text.startswith("KRW-"):
+            raise ValueError(text)
+
+    with pytest.raises(ValueError, match="btc"):
+        interner.intern_many(["KRW-ETH", "KRW-BTC", "btc"], check)
+    assert asked == ["KRW-ETH", "btc"]
+    assert len(interner) == 1
+    assert interner.intern_many(["KRW-ETH", "KRW-BTC", "KRW-ETH"], check).tolist() == [1, 0, 1]
+
+
+def test_a_check_that_interns_is_no_reason_to_intern_twice() -> None:
+    interner = Interner()
+    assert interner.intern_many(["a", "b"], interner.intern).tolist() == [0, 1]
+    assert len(interner) == 2
+
+
+def test_exact_texts_are_strs_and_nothing_else() -> None:
+    class Name(str):
+        pass
+
+    given = ("a", "b")
+    assert exact_texts(given) is given
+    exact = exact_texts(iter(["a", Name("b")]))
+    assert exact == ("a", "b")
+    assert {type(text) for text in exact} == {str}
+    for wrong in ("ab", ["a", b"b"], [None]):
+        with pytest.raises(TypeError, match="str"):
+            exact_texts(wrong)  # type: ignore[arg-type]

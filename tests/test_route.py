@@ -51,8 +51,7 @@ class World:
         return component, sink
 
     def subscribe(self, component: int, sink: int, topics: list[int]) -> None:
-        self.ledger.add(component, topics)
-        self.router.connect(sink, topics)
+        self.router.add(sink, topics)
 
     def unsubscribe(self, component: int, topics: list[int]) -> None:
         self.router.disconnect(component, topics)

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from manager_rig import SOON, make
+from subcore.errors import UnknownSymbolError
 from subcore.manager import SubscriptionManager
 
 
@@ -43,3 +44,26 @@ async def test_a_transaction_belongs_to_its_task(manager: SubscriptionManager) -
     await task
     assert len(a.topics) == 2
     assert len(b.topics) == 1
+
+
+async def test_a_symbol_that_cannot_be_raises_where_it_is_asked_for(manager: SubscriptionManager) -> None:
+    a = make(manager, "a")
+    with manager.transaction():
+        with pytest.raises(UnknownSymbolError):
+            a.subscribe("ticker", ["KRW-BTC", "no such"])
+        a.subscribe("ticker", "KRW-ETH")
+    assert [topic.symbol for topic in a.topics] == ["KRW-ETH"]
+
+
+async def test_a_handler_that_cannot_be_called_undoes_the_whole_group(manager: SubscriptionManager) -> None:
+    a, b = make(manager, "a"), make(manager, "b")
+
+    def both() -> None:
+        with manager.transaction():
+            a.subscribe("ticker", "KRW-BTC")
+            b.subscribe("ticker", "KRW-ETH", 42)  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError, match="handler must be callable"):
+        both()
+    assert a.topics == b.topics == ()
+    assert a.stats().interests == b.stats().interests == 0

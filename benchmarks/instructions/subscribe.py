@@ -1,4 +1,4 @@
-"""Instructions of one more component of 200 interests beside a few: by ids in the ledger, by names through the calls."""
+"""Instructions of one more component of 200 interests: by ids in the ledger, by names through the calls."""
 
 from __future__ import annotations
 

@@ -37,6 +37,6 @@ cdef class Interner:
     cdef int32_t get_one(self, str text) except -2
     cdef Py_ssize_t find_texts(self, tuple texts, int32_t* out) except -1
     cdef void fetch_rows(self, tuple texts, Py_ssize_t start, Py_ssize_t size, uint32_t* tags) noexcept
-    cdef int32_t find_str(self, PyObject* text, uint32_t tag) except -2
+    cdef int32_t first_guess(self, PyObject* text, uint32_t tag) noexcept
     cdef int intern_unknown(self, tuple wanted, int32_t* out) except -1
     cdef int check(self, Py_ssize_t id) except -1

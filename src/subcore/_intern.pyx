@@ -88,8 +88,8 @@ cdef str as_text(object text):
     return PyUnicode_FromObject(text)
 
 
-cdef tuple as_texts(object texts):
-    """Exact strs, each fetched from memory while the ones before it are looked at."""
+cpdef tuple exact_texts(texts):
+    """The texts of an iterable as exact strs, not yet encoded. TypeError for a lone str, and for what is no str."""
     if isinstance(texts, str):
         raise TypeError("texts must be a sequence of str, not one str")
     cdef tuple given = tuple(texts)
@@ -100,11 +100,6 @@ cdef tuple as_texts(object texts):
         if type(given[i]) is not str:
             return tuple([as_text(text) for text in given])
     return given
-
-
-def exact_texts(texts) -> tuple:
-    """The texts of an iterable as exact strs, not yet encoded. TypeError for a lone str, and for what is no str."""
-    return as_texts(texts)
 
 
 cdef bytes encode(str text):
@@ -257,7 +252,7 @@ cdef class Interner:
 
         `check(text)` is called for each unknown text before any is interned, and may raise.
         """
-        cdef tuple wanted = as_texts(texts)
+        cdef tuple wanted = exact_texts(texts)
         ids = new_ids(len(wanted))
         cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(<cnp.ndarray>ids)
         if self.find_texts(wanted, out) == 0:
@@ -303,11 +298,25 @@ cdef class Interner:
         while start < count:
             size = min(count - start, <Py_ssize_t>BATCH)
             self.fetch_rows(texts, start, size, tags)
-            for i in range(size):
-                out[start + i] = self.find_str(PyTuple_GET_ITEM(texts, start + i), tags[i])
-                unknown += out[start + i] < 0
+            for i in range(start, start + size):
+                out[i] = self.first_guess(PyTuple_GET_ITEM(texts, i), tags[i - start])
+                if out[i] < 0:
+                    out[i] = self.get_one(<str>PyTuple_GET_ITEM(texts, i))
+                    unknown += out[i] < 0
             start += size
         return unknown
+
+    cdef inline int32_t first_guess(self, PyObject* text, uint32_t tag) noexcept:
+        """Id of an ASCII text where it stands in its home slot, as most do; else -1."""
+        cdef uint64_t slot
+        cdef int32_t id
+        if self.slot_count == 0 or not subcore_is_ascii(text):
+            return -1
+        slot = self.slots[subcore_home(tag, self.slot_count)]
+        id = subcore_slot_id(slot)
+        if id < 0 or subcore_slot_tag(slot) != tag:
+            return -1
+        return id if row_is(&self.rows[id], subcore_ascii(text), subcore_ascii_size(text)) else -1
 
     cdef void fetch_rows(self, tuple texts, Py_ssize_t start, Py_ssize_t size, uint32_t* tags) noexcept:
         """Hash ASCII texts (`tags` of others are 0), and have the rows they probably are in brought into the cache."""
@@ -330,21 +339,13 @@ cdef class Interner:
             if id >= 0:
                 subcore_prefetch(&self.rows[id])
 
-    cdef int32_t find_str(self, PyObject* text, uint32_t tag) except -2:
-        """`tag` is that of a short ASCII text, and nothing for any other."""
-        if not subcore_is_ascii(text):
-            return self.get_one(<str>text)
-        if subcore_ascii_size(text) > LONGEST:
-            return -1
-        return self.find_tagged(tag, subcore_ascii(text), subcore_ascii_size(text))
-
     def get(self, text) -> int:
         """Id of a text, or -1 if it is unknown (also where it could not be interned). Never grows. O(1)."""
         return self.get_one(as_text(text))
 
     def get_many(self, texts) -> np.ndarray:
         """Ids of texts in order, -1 where unknown, as an int32 array. Never grows. O(len(texts))."""
-        cdef tuple wanted = as_texts(texts)
+        cdef tuple wanted = exact_texts(texts)
         ids = new_ids(len(wanted))
         self.find_texts(wanted, <int32_t*>cnp.PyArray_DATA(<cnp.ndarray>ids))
         return ids
