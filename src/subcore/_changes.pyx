@@ -18,8 +18,8 @@ cdef class RouteChanges(RouteTable):
         """Add interests of the sink's component to the ledger and deliver them to the sink; number newly added.
 
         `topics`: int32 ids. Topics it holds already take the class, and with `keep` stay with the sink they go to.
-        During a fan-out deliveries change after it. IndexError for ids not in use, KeyError for a sink released; then nothing
-        has changed. (A MemoryError may leave held topics with their new class.) Cost: one look-up a topic.
+        During a fan-out deliveries change after it. IndexError for ids not in use, KeyError for a sink released; then
+        nothing has changed. (A MemoryError may leave held topics with their new class.) Cost: one look-up a topic.
         """
         cdef const int32_t[::1] ids = int32_vector(topics, "topics")
         cdef int32_t sink = self.sink_at(sink_id)
