@@ -22,12 +22,12 @@ class Running:
 
     def __init__(self, **options: Any) -> None:
         self._ready = threading.Event()
-        self._loop = asyncio.new_event_loop()
+        self.loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self.errors: list[str] = []
-        self._loop.set_exception_handler(lambda _, context: self.errors.append(str(context)))
+        self.loop.set_exception_handler(lambda _, context: self.errors.append(str(context)))
         self.server = SimServer(**options)
-        self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._main(),))
+        self._thread = threading.Thread(target=self.loop.run_until_complete, args=(self._main(),))
         self._thread.start()
         assert self._ready.wait(10)
 
@@ -44,16 +44,16 @@ class Running:
             self.server.wake()
             return result
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(5)
 
     def inject(self, fault: Fault) -> None:
         self.call(lambda: self.server.exchange.inject(fault, self.server.clock()))
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
+        self.loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(10)
         assert not self._thread.is_alive()
-        self._loop.close()
+        self.loop.close()
         assert not self.errors
 
 

@@ -81,3 +81,35 @@ def test_asking_again_for_realtime_only_need_not_wait_for_the_snapshot_asked_bef
     early = frames(play.pass_time(0.14))
     assert early
     assert {frame["stream_type"] for frame in early} == {"REALTIME"}
+
+
+def test_text_pings_count_as_messages_if_the_rule_says_so() -> None:
+    for counts in (True, False):
+        play = Play(rules=Rules(text_ping_counts=counts))
+        conn = play.connect()
+        for _ in range(6):
+            play.send(conn, b"PING")
+        play.pass_time(1)
+        assert len(play.exchange.violations) == counts
+
+
+@pytest.mark.parametrize("messages", [[b"x", b"y"], [b"[]"] * 4, [b'[{"ticket":"t"}]'] * 10])
+def test_one_error_ends_a_connection_however_many_are_due(messages: list[bytes]) -> None:
+    play = Play()
+    conn = play.connect()
+    for message in messages:
+        play.send(conn, message)
+    out = play.pass_time(1)
+    assert sum("error" in frame for frame in frames(out)) == 1
+    assert kinds(ends(out)) == ["close"]
+    assert play.exchange.stats.errors == 1
+
+
+def test_refused_connects_are_counted_apart() -> None:
+    play = Play()
+    for _ in range(5):
+        play.connect()
+    for _ in range(2):
+        play.try_connect()
+    stats = play.exchange.stats
+    assert (stats.connects, stats.refused, stats.violations) == (5, 2, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -143,3 +144,32 @@ def test_a_hundred_messages_a_minute_are_the_most(serve: Callable[..., Running])
         assert client.wait_end() == "close 1000"
     (violation,) = running.server.violations
     assert (violation.rule, violation.count, violation.limit) == ("message-long", 101, 100)
+
+
+@pytest.mark.parametrize("rsv", [1, 2, 4])
+def test_any_reserved_bit_ends_the_connection(serve: Callable[..., Running], rsv: int) -> None:
+    with open_client(serve()) as client:
+        client.send(b"[]", rsv=rsv)
+        assert client.wait_end() == "close 1002"
+
+
+def test_the_connection_ends_though_the_client_never_answers_the_close(
+    serve: Callable[..., Running],
+) -> None:
+    running = serve(durations=FAST)
+    with open_client(running) as client:
+        client.send(b"nonsense")
+        assert client.wait_end() == "close 1000"
+        client.sock.settimeout(5)
+        assert client.sock.recv(1) == b""
+    assert not running.server.peers
+
+
+def test_closing_the_server_resets_its_clients(serve: Callable[..., Running]) -> None:
+    running = serve(durations=FAST)
+    with open_client(running) as client:
+        client.ask("ticker", ["KRW-BTC"])
+        client.json()
+        asyncio.run_coroutine_threadsafe(running.server.close(), running.loop).result(5)
+        assert client.wait_end() == "RST"
+    assert not running.server.peers
