@@ -22,7 +22,7 @@ cdef Entry NO_ENTRY = UINT64_MAX           # replaces nothing
 cdef Entry KEPT = UINT64_MAX - 1           # was not touched
 
 cdef enum:
-    AHEAD = 8                              # topics between a prefetch and its use
+    AHEAD = 24                             # topics between a prefetch and its use
 
 
 @cython.no_gc_clear
