@@ -1,7 +1,7 @@
-"""`import subcore` against `import numpy, asyncio`, each in fresh interpreters, interleaved: fails over LIMIT.
+"""How long `import subcore` takes beside `import numpy, asyncio`, which any user of it pays anyway.
 
-Wall times of one run, so that only their ratio is judged; the median of the rounds' ratios, since others use the
-machine too.
+Interleaved child processes, medians, and their ratio: at most 1.3 is wanted. Printed, never gated: a busy machine
+may say anything. What CI gates is the set of modules loaded (tests/test_import_cost.py).
 """
 
 from __future__ import annotations
@@ -9,32 +9,29 @@ from __future__ import annotations
 import statistics
 import subprocess
 import sys
-import time
 
-LIMIT = 1.3
 ROUNDS = 15
+STATEMENTS = ("import numpy, asyncio", "import subcore")
 
 
 def seconds(statement: str) -> float:
-    """A fresh interpreter's time for the statement alone, as it measures it itself."""
-    code = f"import time; began = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
+    code = f"import time; start = time.perf_counter()\n{statement}\nprint(time.perf_counter() - start)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return float(done.stdout)
 
 
 def main() -> None:
-    for statement in ("import numpy, asyncio", "import subcore"):  # byte code and the page cache
-        seconds(statement)
-    began = time.perf_counter()
-    pairs = [(seconds("import numpy, asyncio"), seconds("import subcore")) for _ in range(ROUNDS)]
-    ratio = statistics.median(ours / base for base, ours in pairs)
-    base, ours = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(
-        f"import subcore {ours * 1e3:.0f} ms, import numpy, asyncio {base * 1e3:.0f} ms: {ratio:.2f}x"
-        f" (at most {LIMIT}; {ROUNDS} rounds in {time.perf_counter() - began:.0f} s)"
-    )
-    if ratio > LIMIT:
-        sys.exit("import subcore is too slow: something loads more than numpy and the core")
+    for statement in STATEMENTS:
+        seconds(statement)  # writes the .pyc files, warms the page cache
+    times: dict[str, list[float]] = {statement: [] for statement in STATEMENTS}
+    for _ in range(ROUNDS):
+        for statement in STATEMENTS:
+            times[statement].append(seconds(statement))
+    medians = {statement: statistics.median(found) for statement, found in times.items()}
+    for statement, median in medians.items():
+        print(f"{statement:24} {median * 1000:7.1f} ms")
+    base, ours = (medians[statement] for statement in STATEMENTS)
+    print(f"ratio                    {ours / base:7.2f}    (wanted: at most 1.30)")
 
 
 if __name__ == "__main__":
