@@ -47,7 +47,7 @@ cdef extern from "scan_table.h" nogil:
     enum: SCAN_SKIP, SCAN_DOUBLE, SCAN_INT, SCAN_ID, SCAN_TEXT, SCAN_SYMBOL, SCAN_ENUM, SCAN_FLAGS, SCAN_TRUTH
     enum: SCAN_VARIANT, SCAN_TIME_TEXT, SCAN_QUOTED_DOUBLE, SCAN_OBJECT, SCAN_ROWS
     enum: SCAN_REQUIRED, SCAN_NULLABLE, SCAN_QUOTED, SCAN_BARE, SCAN_UPPER, SCAN_POSITIONAL, SCAN_DROP_ZERO
-    enum: MAX_FIELDS, KEY_WORDS, NO_FIELD
+    enum: MAX_FIELDS, KEY_BYTES, NO_FIELD
     ctypedef struct scan_word:
         const char* text
         int32_t size
@@ -71,7 +71,6 @@ cdef extern from "scan_table.h" nogil:
         uint64_t required
         int32_t count
         uint32_t slot_mask
-        uint16_t first
         uint8_t sides
         const char* blank
     ctypedef struct scan_entry:
@@ -100,7 +99,7 @@ cdef extern from "scan_table.h" nogil:
     uint16_t scan_find_field(const scan_object* made, const char* text, int64_t size)
 
 cdef enum:
-    LONGEST_KEY = 29              # what KEY_WORDS leave beside quotes and colon
+    LONGEST_KEY = 29              # what KEY_BYTES leave beside quotes and colon
     MAX_ROWS = 65536
     MAX_DISCRIMINATORS = 16
     MAX_CHANNELS = 4096
@@ -275,7 +274,6 @@ cdef class _Compiler:
         cdef scan_object* made = <scan_object*>self.block(sizeof(scan_object))
         made.fields = <scan_field*>self.block(count * sizeof(scan_field))
         made.count = <int32_t>count
-        made.first = NO_FIELD
         for index, one in enumerate(given):
             if not positional:
                 self.name_field(&made.fields[<Py_ssize_t>index], one.key)

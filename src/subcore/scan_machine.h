@@ -90,31 +90,34 @@ static const char *scan_any_key(scan_state *s, const char *p, const char **text,
     return *p == ':' ? scan_blank(p + 1) : scan_refuse(s, p, STATE_BAD_JSON);
 }
 
-SCAN_COLD const char *scan_looked_up_key(scan_state *s, const scan_object *o, const char *p, uint16_t *guess,
-                                         uint16_t *index) {
+SCAN_COLD const char *scan_looked_up_key(scan_state *s, const scan_object *o, const char *p, scan_field **guess,
+                                         const scan_field **found) {
     const char *text;
     int64_t size;
+    uint16_t index;
     s->keys_looked_up++;
-    *index = NO_FIELD;
+    *found = 0;
     p = scan_any_key(s, p, &text, &size);
     if (p == 0)
         return 0;
-    *index = scan_find_field(o, text, size);
-    if (*index != NO_FIELD) {
-        *guess = *index;
+    index = scan_find_field(o, text, size);
+    if (index != NO_FIELD) {
+        *found = *guess = &o->fields[index];
         s->keys_guessed--;        /* all known ones are counted as guessed where the object ends */
     }
     return p;
 }
 
 /* The value behind the next key, by the guess that it is the key that followed the one before it last time. */
-SCAN_HOT const char *scan_next_key(scan_state *s, const scan_object *o, const char *p, uint16_t *guess, uint16_t *index) {
-    if (*guess != NO_FIELD && scan_is_key(&o->fields[*guess], p)) {
-        *index = *guess;
-        p += o->fields[*guess].pattern_size;
+SCAN_HOT const char *scan_next_key(scan_state *s, const scan_object *o, const char *p, scan_field **guess,
+                                   const scan_field **found) {
+    const scan_field *f = *guess;
+    if (f != 0 && scan_is_key(f, p)) {
+        *found = f;
+        p += f->pattern_size;
         return *p <= ' ' ? scan_blank(p) : p;
     }
-    return scan_looked_up_key(s, o, p, guess, index);
+    return scan_looked_up_key(s, o, p, guess, found);
 }
 
 /* Past the comma behind a value, or to the closing bracket; NULL where neither stands there. */
@@ -144,28 +147,27 @@ SCAN_HOT void scan_count(scan_state *s, const scan_object *o, uint64_t seen) {
 }
 
 /* The rest of an object from the key at p on, or from its closing brace. `seen`: fields taken already. */
-static inline const char *scan_fields(scan_state *s, const scan_object *o, const char *p, uint64_t seen, uint16_t *guess,
+static inline const char *scan_fields(scan_state *s, const scan_object *o, const char *p, uint64_t seen, scan_field **guess,
                                       int depth) {
     while (*p != '}') {
-        uint16_t index;
+        const scan_field *f;
         const char *key = p;
-        p = scan_next_key(s, o, p, guess, &index);
+        p = scan_next_key(s, o, p, guess, &f);
         if (p == 0)
             return 0;
-        if (index == NO_FIELD) {
+        if (f == 0) {
             p = scan_skip(s, p, depth);
         } else {
-            const scan_field *f = &o->fields[index];
-            if (seen >> index & 1)
+            if (seen & f->bit)
                 return scan_refuse(s, key, STATE_DUPLICATE_KEY);
-            seen |= 1ull << index;
-            guess = (uint16_t *)&f->next;
-            if (f->type == SCAN_OBJECT)
-                p = *p == '{' ? scan_object_into(s, f->child, p, depth + 1) : scan_mistyped(s, p);
+            seen |= f->bit;
+            guess = (scan_field **)&f->next;
+            if (f->type < SCAN_OBJECT)
+                p = scan_plain_value(s, f, p, s->rows[0], depth);
             else if (f->type == SCAN_ROWS)
                 p = scan_rows(s, f, p, depth + 1);
             else
-                p = scan_plain_value(s, f, p, s->rows[0], depth);
+                p = *p == '{' ? scan_object_into(s, f->child, p, depth + 1) : scan_mistyped(s, p);
         }
         if (p == 0)
             return 0;
@@ -181,36 +183,35 @@ static inline const char *scan_fields(scan_state *s, const scan_object *o, const
 static const char *scan_object_into(scan_state *s, const scan_object *o, const char *p, int depth) {
     if (depth > MAX_DEPTH)
         return scan_refuse(s, p, STATE_DEPTH);
-    return scan_fields(s, o, scan_blank(p + 1), 0, (uint16_t *)&o->first, depth);
+    return scan_fields(s, o, scan_blank(p + 1), 0, (scan_field **)&o->first, depth);
 }
 
 /* An object whose first key, the field `index`, was read already, up to p. */
 static const char *scan_object_rest(scan_state *s, const scan_object *o, const char *p, uint16_t index) {
     uint64_t seen = index == NO_FIELD ? 0 : 1ull << index;
-    uint16_t *guess = (uint16_t *)(index == NO_FIELD ? &o->first : &o->fields[index].next);
+    scan_field **guess = (scan_field **)(index == NO_FIELD ? &o->first : &o->fields[index].next);
     p = scan_after_value(s, p, '}');
     return p == 0 ? 0 : scan_fields(s, o, p, seen, guess, 1);
 }
 
 /* One row given as an object. */
 SCAN_HOT const char *scan_row_object(scan_state *s, const scan_object *o, const char *p, int depth) {
-    uint16_t *guess = (uint16_t *)&o->first;
+    scan_field **guess = (scan_field **)&o->first;
     uint64_t seen = 0;
     p = scan_blank(p + 1);
     while (*p != '}') {
-        uint16_t index;
+        const scan_field *f;
         const char *key = p;
-        p = scan_next_key(s, o, p, guess, &index);
+        p = scan_next_key(s, o, p, guess, &f);
         if (p == 0)
             return 0;
-        if (index == NO_FIELD) {
+        if (f == 0) {
             p = scan_skip(s, p, depth);
         } else {
-            const scan_field *f = &o->fields[index];
-            if (seen >> index & 1)
+            if (seen & f->bit)
                 return scan_refuse(s, key, STATE_DUPLICATE_KEY);
-            seen |= 1ull << index;
-            guess = (uint16_t *)&f->next;
+            seen |= f->bit;
+            guess = (scan_field **)&f->next;
             p = scan_plain_value(s, f, p, s->at[f->target], depth);
         }
         if (p == 0)

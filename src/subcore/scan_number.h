@@ -195,12 +195,17 @@ SCAN_HOT uint64_t scan_value16(__m128i x) {
     return (uint64_t)_mm_cvtsi128_si64(_mm_madd_epi16(_mm_packs_epi32(fours, fours), thousands));
 }
 
-/* The `count` digits, at most 16, that end at `end`. */
-SCAN_HOT uint64_t scan_upto16(const char *end, unsigned count) {
+/* The last `count` of 16 bytes. */
+SCAN_HOT __m128i scan_last(unsigned count) {
     static const uint8_t kept[32] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255, 255, 255,
                                      255, 255, 255, 255, 255, 255, 255, 255, 255};
+    return _mm_loadu_si128((const __m128i *)(kept + count));
+}
+
+/* The `count` digits, at most 16, that end at `end`. */
+SCAN_HOT uint64_t scan_upto16(const char *end, unsigned count) {
     __m128i x = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(end - 16)), _mm_set1_epi8('0'));
-    uint64_t both = scan_value16(_mm_and_si128(x, _mm_loadu_si128((const __m128i *)(kept + count))));
+    uint64_t both = scan_value16(_mm_and_si128(x, scan_last(count)));
     return (both & 0xFFFFFFFF) * 100000000ull + (both >> 32);
 }
 #endif
@@ -297,38 +302,77 @@ static inline int scan_to_double(const scan_number *n, double *out) {
 }
 
 #if defined(__SSE2__)
-/* Bits of the first 16 characters that are no digits; bits 16 and 17 always. */
-SCAN_HOT uint32_t scan_no_digits(const char *p) {
-    __m128i x = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)p), _mm_set1_epi8('0'));
-    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(9)), x)) ^ 0x3FFFF;
+/* Which of 16 characters are digits: each byte all ones or zero. */
+SCAN_HOT __m128i scan_digits(__m128i v) {
+    __m128i x = _mm_sub_epi8(v, _mm_set1_epi8('0'));
+    return _mm_cmpeq_epi8(_mm_min_epu8(x, _mm_set1_epi8(9)), x);
 }
 
-/* The usual number: at most eight digits before the point and eight behind it, no exponent. Its value times 10^8, so
- * that nothing depends on where the point is; the position behind it, or NULL where it is no such number. Tests are
- * joined without branches: what they depend on differs from number to number. */
-SCAN_HOT const char *scan_usual(const char *p, uint64_t *value) {
-    static const uint64_t kept[9] = {0, 0xFF, 0xFFFF, 0xFFFFFF, 0xFFFFFFFF, 0xFFFFFFFFFF, 0xFFFFFFFFFFFF,
-                                     0xFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF};
-    uint32_t other = scan_no_digits(p);
-    uint32_t whole = (uint32_t)__builtin_ctz(other), point = p[whole] == '.';
-    uint32_t end = (uint32_t)__builtin_ctz(point ? other & (other - 1) : other), fraction = end - whole - point;
-    uint64_t high, low, both;
-    __m128i digits;
-    if ((whole - 1 > 7) | (end > 15) | (fraction - point > 7) | ((*p == '0') & (whole > 1)))
+/* May this stand behind a number? What may not is left to those that name the error. */
+SCAN_HOT int scan_ends_number(char c) {
+    return __builtin_expect(c == ',', 1) || c == '}' || c == '"' || c == ']';
+}
+
+/* The usual number: no sign, no exponent, at most 16 characters. The position behind it, or NULL where it is no such
+ * number or is broken.
+ *
+ * Where the next value begins hangs on where this one ends, so that is found first, by one step: the run of points and
+ * digits. What is in the run is judged and converted beside the chain, without branches: what they would depend on
+ * differs from number to number. */
+SCAN_HOT const char *scan_usual(const char *p, double *out) {
+    const __m128i v = _mm_loadu_si128((const __m128i *)p);
+    const __m128i points = _mm_cmpeq_epi8(v, _mm_set1_epi8('.'));
+    const uint32_t end = (uint32_t)__builtin_ctz(~(uint32_t)_mm_movemask_epi8(_mm_or_si128(points, scan_digits(v))));
+    const uint32_t behind = 1u << end, other = (uint32_t)_mm_movemask_epi8(points) & (behind - 1);
+    const uint32_t whole = (uint32_t)__builtin_ctz(other | behind), point = other != 0;
+    const uint32_t count = end - point, fraction = count - whole;
+    if (!scan_ends_number(p[end]))
         return 0;
-    if (p[end] != ',' && p[end] != '}' && p[end] != '"' && p[end] != ']')
+    /* two points, one at an end, a zero before other digits, or nothing at all */
+    if ((other & ((other - 1) | 1 | behind >> 1)) | (end == 0) | ((*p == '0') & (whole > 1)))
         return 0;
-    high = scan_load8(p) << (64 - 8 * whole);
-    low = scan_load8(p + whole + 1) & kept[fraction];
-    digits = _mm_unpacklo_epi64(_mm_cvtsi64_si128((int64_t)high), _mm_cvtsi64_si128((int64_t)low));
-    both = scan_value16(_mm_subs_epu8(digits, _mm_set1_epi8('0')));
-    *value = (both & 0xFFFFFFFF) * 100000000ull + (both >> 32);
+    /* the digits that end the run stay, those before a point close up */
+    const __m128i digits = _mm_sub_epi8(_mm_loadu_si128((const __m128i *)(p + end - 16)), _mm_set1_epi8('0'));
+    const __m128i stay = scan_last(count - (whole & (0 - point)));
+    const __m128i moved = _mm_and_si128(_mm_slli_si128(digits, 1), scan_last(count));
+    const uint64_t both = scan_value16(_mm_or_si128(_mm_and_si128(stay, digits), _mm_andnot_si128(stay, moved)));
+    const uint64_t value = (both & 0xFFFFFFFF) * 100000000ull + (both >> 32);
+    if (value > 1ull << 53)
+        return 0;
+    *out = (double)(int64_t)value / SCAN_EXACT10[fraction];
+    return p + end;
+}
+
+/* As scan_usual, up to 31 characters: all from bits of 32, for the same reasons. */
+SCAN_HOT const char *scan_unusual(const char *p, double *out) {
+    const scan_kinds k = scan_classify(p);
+    const uint32_t other = ~k.digits, point = k.points & other & (0 - other), rest = other ^ point;
+    double above;
+    if (rest == 0)
+        return 0;
+    const uint32_t whole = (uint32_t)__builtin_ctz(other), end = (uint32_t)__builtin_ctz(rest);
+    if (whole - 1 > 15 || ((k.zeros & 1) && whole > 1) || (point && end == whole + 1) || !scan_ends_number(p[end]))
+        return 0;
+    /* positions of digits that are not 0, those before the end; what follows the last of them adds nothing */
+    const uint32_t other_than_0 = k.digits & ~k.zeros & ((rest & (0 - rest)) - 1);
+    const uint32_t last = 32 - (uint32_t)__builtin_clz(other_than_0 | 1);
+    const uint32_t fraction = last > whole ? last - whole - 1 : 0;
+    const uint32_t room = *p == '0' ? 16 : 19 - whole, taken = fraction < room ? fraction : room;
+    if (fraction > 16)
+        return 0;
+    const uint64_t digits =
+        scan_upto16(p + whole, whole) * SCAN_POW10[taken] + scan_upto16(p + whole + 1 + taken, taken);
+    if (scan_scale(digits, -(int64_t)taken, out) != NUMBER_FAST)
+        return 0;
+    if (taken < fraction && (scan_scale(digits + 1, -(int64_t)taken, &above) != NUMBER_FAST || above != *out))
+        return 0;
     return p + end;
 }
 
 /* An integer of at most sixteen digits; NULL where it is no such number. */
 SCAN_HOT const char *scan_usual_int(const char *p, uint64_t *value) {
-    unsigned whole = (unsigned)__builtin_ctz(scan_no_digits(p));
+    __m128i digits = scan_digits(_mm_loadu_si128((const __m128i *)p));
+    unsigned whole = (unsigned)__builtin_ctz(~(unsigned)_mm_movemask_epi8(digits));
     char next = p[whole];
     if (whole - 1 > 15 || (*p == '0' && whole > 1) || next == '.' || (next | 0x20) == 'e' || (next >= '0' && next <= '9'))
         return 0;

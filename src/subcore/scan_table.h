@@ -24,7 +24,7 @@ enum { SCAN_REQUIRED = 1, SCAN_NULLABLE = 2, SCAN_QUOTED = 4, SCAN_BARE = 8, SCA
        SCAN_DROP_ZERO = 64 };
 
 #define MAX_FIELDS 64        /* a bit each in one word */
-#define KEY_WORDS 4          /* a key with its quotes and colon, in words of eight bytes */
+#define KEY_BYTES 32         /* of a key with its quotes and colon, at most */
 #define NO_FIELD 0xFFFF
 
 typedef struct {
@@ -37,14 +37,16 @@ typedef struct {
 
 typedef struct scan_object scan_object;
 
-typedef struct {
-    uint64_t pattern[KEY_WORDS];  /* "key": as it stands on the wire */
-    uint64_t mask;                /* of the first word */
+typedef struct scan_field scan_field;
+
+struct scan_field {
+    char pattern[KEY_BYTES];      /* "key": as it stands on the wire */
+    uint32_t loose;               /* a bit for each byte behind it: those may differ */
+    int32_t pattern_size;
+    uint64_t bit;                 /* of this field among the object's */
+    scan_field *next;             /* the field whose key followed last time, or NULL */
     const char *key;
     int32_t key_size;
-    int32_t pattern_size;
-    uint32_t bits;                /* a bit for each byte of the pattern behind the first word */
-    uint16_t next;                /* the field whose key followed last time */
     uint8_t type;
     uint8_t flags;
     uint8_t target;               /* 0: the record; 1, 2: row of that side */
@@ -55,7 +57,7 @@ typedef struct {
     const scan_object *child;
     const scan_word *map;
     int32_t map_size;
-} scan_field;
+};
 
 struct scan_object {
     scan_field *fields;
@@ -66,7 +68,7 @@ struct scan_object {
     int32_t count;
     int32_t number_count;
     uint32_t slot_mask;
-    uint16_t first;               /* the field whose key came first last time */
+    scan_field *first;            /* the field whose key came first last time, or NULL */
     uint8_t sides;                /* rows: bit 0 side 1, bit 1 side 2 */
     const char *blank;            /* a row with everything absent, or NULL where every field is required */
 };
@@ -107,15 +109,13 @@ static inline uint32_t scan_hash(const char *text, int64_t size) {
 }
 
 static inline void scan_prepare_key(scan_field *f) {
-    char text[8 * KEY_WORDS] = {0};
     f->pattern_size = f->key_size + 3;
-    text[0] = '"';
-    memcpy(text + 1, f->key, (size_t)f->key_size);
-    memcpy(text + 1 + f->key_size, "\":", 2);
-    memcpy(f->pattern, text, sizeof text);
-    f->mask = f->pattern_size >= 8 ? ~0ull : ~0ull >> (64 - 8 * f->pattern_size);
-    f->bits = (~0u >> (32 - f->pattern_size)) >> 8;
-    f->next = NO_FIELD;
+    memset(f->pattern, 0, sizeof f->pattern);
+    f->pattern[0] = '"';
+    memcpy(f->pattern + 1, f->key, (size_t)f->key_size);
+    memcpy(f->pattern + 1 + f->key_size, "\":", 2);
+    f->loose = ~(~0u >> (KEY_BYTES - f->pattern_size));
+    f->next = 0;
 }
 
 static inline int scan_is_number(const scan_field *f) {
@@ -125,12 +125,15 @@ static inline int scan_is_number(const scan_field *f) {
 
 static inline void scan_prepare_object(scan_object *o) {
     int32_t i;
+    o->first = 0;
     o->all = ~0ull >> (64 - o->count);
-    for (i = 0; i < o->count; i++)
+    for (i = 0; i < o->count; i++) {
+        o->fields[i].bit = 1ull << i;
         if (scan_is_number(&o->fields[i])) {
             o->numbers |= 1ull << i;
             o->number_count++;
         }
+    }
 }
 
 static inline void scan_prepare_word(scan_word *w) {
@@ -142,18 +145,14 @@ static inline void scan_prepare_word(scan_word *w) {
 
 /* Does this field's key, colon included, stand at p? */
 static inline __attribute__((always_inline)) int scan_is_key(const scan_field *f, const char *p) {
-    if (((scan_load8(p) ^ f->pattern[0]) & f->mask) != 0)
-        return 0;
-    if (f->pattern_size <= 8)
-        return 1;
 #if defined(__SSE2__)
-    {
-        __m128i a = _mm_loadu_si128((const __m128i *)(f->pattern + 1)), b = _mm_loadu_si128((const __m128i *)(p + 8));
-        uint32_t differ = ~(uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(a, b));
-        if ((differ & f->bits & 0xFFFF) != 0)
-            return 0;
-    }
-    return f->pattern_size <= 24 || ((scan_load8(p + 24) ^ f->pattern[3]) & (~0ull >> (256 - 8 * f->pattern_size))) == 0;
+    __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)f->pattern), _mm_loadu_si128((const __m128i *)p));
+    if (((uint32_t)_mm_movemask_epi8(same) | (f->loose & 0xFFFF)) != 0xFFFF)
+        return 0;
+    if (f->pattern_size <= 16)
+        return 1;
+    same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(f->pattern + 16)), _mm_loadu_si128((const __m128i *)(p + 16)));
+    return ((uint32_t)_mm_movemask_epi8(same) | f->loose >> 16) == 0xFFFF;
 #else
     return memcmp(f->pattern, p, (size_t)f->pattern_size) == 0;
 #endif

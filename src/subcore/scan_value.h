@@ -104,40 +104,42 @@ SCAN_COLD const char *scan_take_any_double(scan_state *s, const scan_field *f, c
     return isfinite(*out) ? end : scan_refuse(s, p, STATE_OVERFLOW);
 }
 
-/* A number that is never quoted. */
-SCAN_HOT const char *scan_take_double(scan_state *s, const scan_field *f, const char *p, double *out) {
+/* A number at p, quoted or not, that is long, negative, has an exponent, or is none. */
+SCAN_COLD const char *scan_take_other_double(scan_state *s, const scan_field *f, const char *p, double *out) {
 #if defined(__SSE2__)
-    const uint32_t negative = *p == '-';
-    uint64_t value;
-    const char *end = scan_usual(p + negative, &value);
-    if (end != 0 && value <= 1ull << 53) {
-        double number = (double)(int64_t)value / 1e8;
-        *out = negative ? -number : number;
-        return end;
+    const int quoted = *p == '"', negative = p[quoted] == '-';
+    const char *start = p + quoted + negative, *end = negative ? scan_usual(start, out) : 0;
+    if (end == 0)
+        end = scan_unusual(start, out);
+    if (end != 0 && f->flags & (quoted ? SCAN_QUOTED : SCAN_BARE) && (*end == '"') == quoted) {
+        if (negative)
+            *out = -*out;
+        return end + quoted;
     }
 #endif
     return scan_take_any_double(s, f, p, out);
 }
 
+/* A number that is never quoted. */
+SCAN_HOT const char *scan_take_double(scan_state *s, const scan_field *f, const char *p, double *out) {
+#if defined(__SSE2__)
+    const char *end = scan_usual(p, out);
+    if (end != 0)
+        return end;
+#endif
+    return scan_take_other_double(s, f, p, out);
+}
+
 /* A number that may be quoted. */
 SCAN_COLD const char *scan_take_quoted_double(scan_state *s, const scan_field *f, const char *p, double *out) {
-    const char *end;
-    if (*p != '"' || !(f->flags & SCAN_QUOTED))
-        return scan_take_any_double(s, f, p, out);
 #if defined(__SSE2__)
-    {
-        const uint32_t negative = p[1] == '-';
-        uint64_t value;
-        end = scan_usual(p + 1 + negative, &value);
-        if (end != 0 && *end == '"' && value <= 1ull << 53) {
-            double number = (double)(int64_t)value / 1e8;
-            *out = negative ? -number : number;
+    if (*p == '"' && f->flags & SCAN_QUOTED) {
+        const char *end = scan_usual(p + 1, out);
+        if (end != 0 && *end == '"')
             return end + 1;
-        }
     }
 #endif
-    end = scan_take_any_double(s, f, p, out);
-    return end;
+    return scan_take_other_double(s, f, p, out);
 }
 
 SCAN_COLD const char *scan_take_any_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
@@ -162,14 +164,9 @@ SCAN_HOT const char *scan_take_int(scan_state *s, const scan_field *f, const cha
     return scan_take_any_int(s, f, p, out);
 }
 
-/* A text into the struct: its size, then its bytes. */
-static inline const char *scan_store_text(scan_state *s, const char *p, char *at, int capacity) {
+SCAN_COLD const char *scan_store_any_text(scan_state *s, const char *p, char *at, int capacity) {
     const char *text, *end;
     int64_t size;
-#if defined(__SSE2__)
-    if (capacity == 15 && *p == '"' && scan_store_short(p + 1, at))
-        return p + 2 + (uint8_t)at[0];
-#endif
     end = scan_take_text(s, p, &text, &size);
     if (end == 0)
         return 0;
@@ -178,6 +175,15 @@ static inline const char *scan_store_text(scan_state *s, const char *p, char *at
     at[0] = (char)size;
     memcpy(at + 1, text, (size_t)size);
     return end;
+}
+
+/* A text into the struct: its size, then its bytes. */
+SCAN_HOT const char *scan_store_text(scan_state *s, const char *p, char *at, int capacity) {
+#if defined(__SSE2__)
+    if (capacity == 15 && *p == '"' && scan_store_short(p + 1, at))
+        return p + 2 + (uint8_t)at[0];
+#endif
+    return scan_store_any_text(s, p, at, capacity);
 }
 
 static inline int64_t scan_two(const char *t, int *bad) {
