@@ -16,10 +16,14 @@ from subcore._scan cimport SCAN_CONTROL, SCAN_END, SCAN_OK, Scanner
 
 from subcore._scan import STATES
 
+cdef extern from "_slots.h" nogil:
+    void subcore_prefetch(const void* at) noexcept
+
 cdef enum:
     BAD_FRAMES_KEPT = 32
     BAD_BYTES_KEPT = 4096
     DEFERRED_KEPT = 65536
+    CACHE_LINE = 64
 
 
 class BadFrame(NamedTuple):
@@ -92,18 +96,23 @@ cdef class Feed(Receiver):
 
     cdef void finish(self) noexcept:
         """What came or turned up meanwhile."""
-        cdef Payload payload
-        cdef bytes later
-        while self.waiting:
-            link, later, receive_time_ns = self.waiting.popleft()
-            payload.data, payload.size = later, len(later)
-            self.take(link, &payload, receive_time_ns)
+        if self.has_deferred:
+            self.take_deferred()
         self.busy = False
         if self.proved:
             self.proved = False
             self.tell(self.on_evidence, ())
         if self.fatal is not None and self.on_fatal is not None:
             self.tell(self.on_fatal, (self.take_fatal(),))
+
+    cdef void take_deferred(self) noexcept:
+        cdef Payload payload
+        cdef bytes later
+        while self.waiting:
+            link, later, receive_time_ns = self.waiting.popleft()
+            payload.data, payload.size = later, len(later)
+            self.take(link, &payload, receive_time_ns)
+        self.has_deferred = False
 
     cdef void defer(self, int32_t link, const char* data, Py_ssize_t size, int64_t receive_time_ns) noexcept:
         """A handler runs the loop itself: its frames wait until the one being delivered is through."""
@@ -112,6 +121,7 @@ cdef class Feed(Receiver):
             self.bad += 1
             return
         self.waiting.append((link, data[:size], receive_time_ns))
+        self.has_deferred = True
 
     cdef void take(self, int32_t link, const Payload* payload, int64_t receive_time_ns) noexcept:
         cdef Py_ssize_t size = payload.size
@@ -146,10 +156,24 @@ cdef class Feed(Receiver):
             stream = self.ledger.find_stream(record.head.channel, self.interner.find("", 0), record.head.variant)
         return stream
 
+    @cython.nonecheck(False)          # the check needs the GIL
+    cdef void expect(self, int32_t stream, int32_t symbol) noexcept nogil:
+        """Have what the rest of a frame's way touches on its way here: of many streams, all of it lies far off."""
+        cdef const char* row
+        if 0 <= stream < self.meter.used:
+            row = <const char*>&self.meter.rows[stream]
+            subcore_prefetch(row)
+            subcore_prefetch(row + CACHE_LINE)
+        if 0 <= stream < self.router.route_room:
+            subcore_prefetch(&self.router.routes[stream])
+        if symbol >= 0:
+            subcore_prefetch(self.interner.rows[symbol].text)
+
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
         cdef Record* record = &self.scanner.record
         cdef int32_t stream = self.stream_of_record()
         cdef str symbol = None
+        self.expect(stream, record.head.symbol)
         self.events += 1
         record.head.stream = stream
         if self.expected_format >= 0 and self.scanner.format != self.expected_format:

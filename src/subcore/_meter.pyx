@@ -45,7 +45,7 @@ cdef enum RowFlag:
     ROW_LIVE = 4                    # its last frame was a live one
 
 cdef enum:
-    CACHE_LINE = 64
+    ROW_ALIGNMENT = 128             # both lines of a row are one pair, which the processor fetches together
     SMALLEST_ROOM = 16
     LARGEST_LIMIT = 1 << 24
     MOST_LINKS = 4096
@@ -97,6 +97,17 @@ cdef inline void count_interval(StreamRow* row, int64_t now) noexcept nogil:
             row.interval_ns += (interval - row.interval_ns) / EWMA_SHIFT
 
 
+@cython.nonecheck(False)            # the check needs the GIL
+cdef inline Flow* flow_at(FlowTable flows, int number) noexcept nogil:
+    cdef Flow* flow = flows.flows[number] if 0 <= number < flows.count else NULL
+    return flow if flow != NULL else flows.at(number)
+
+
+@cython.nonecheck(False)            # the check needs the GIL
+cdef inline StreamRow* row_at(Meter meter, int32_t stream) noexcept nogil:
+    return &meter.rows[stream] if 0 <= stream < meter.used else meter.row_of(stream)
+
+
 @cython.final
 cdef class Meter:
     """Columns over streams, links and channels, and histograms of delays.
@@ -136,15 +147,15 @@ cdef class Meter:
         cdef StreamRow* row
         if live and record.head.exchange_time_ns != ABSENT:
             delay = max(subcore_difference(now, record.head.exchange_time_ns), INT64_MIN + 1)
-        flow = self.links.at(link)
+        flow = flow_at(self.links, link)
         if flow != NULL:
             count_flow(flow, record, frame_bytes, delay)
-        flow = self.channels.at(record.head.channel)
+        flow = flow_at(self.channels, record.head.channel)
         if flow != NULL:
             count_flow(flow, record, frame_bytes, delay)
         if record.head.stream < 0:
             return False
-        row = self.row_of(record.head.stream)
+        row = row_at(self, record.head.stream)
         if row == NULL:
             self.uncounted += 1
             return False
@@ -179,7 +190,7 @@ cdef class Meter:
 
     @cython.nonecheck(False)       # the check needs the GIL
     cdef bint is_repeat(self, const Record* record) noexcept nogil:
-        cdef StreamRow* row = self.row_of(record.head.stream)
+        cdef StreamRow* row = row_at(self, record.head.stream)
         cdef Novelty novelty
         cdef size_t before
         cdef Flow* flow
@@ -195,7 +206,7 @@ cdef class Meter:
         if novelty != REPEAT:
             return False
         row.repeats += 1
-        flow = self.channels.at(record.head.channel)
+        flow = flow_at(self.channels, record.head.channel)
         if flow != NULL:
             flow.repeats += 1
         return True
@@ -222,10 +233,10 @@ cdef class Meter:
         if stream >= self.limit:
             return False
         room = min(room, <Py_ssize_t>self.limit)
-        block = PyMem_RawCalloc(1, <size_t>room * sizeof(StreamRow) + CACHE_LINE)
+        block = PyMem_RawCalloc(1, <size_t>room * sizeof(StreamRow) + ROW_ALIGNMENT)
         if block == NULL:
             return False
-        rows = <StreamRow*>((<uintptr_t>block + CACHE_LINE - 1) // CACHE_LINE * CACHE_LINE)
+        rows = <StreamRow*>((<uintptr_t>block + ROW_ALIGNMENT - 1) // ROW_ALIGNMENT * ROW_ALIGNMENT)
         if self.used:
             memcpy(rows, self.rows, <size_t>self.used * sizeof(StreamRow))
         PyMem_RawFree(self.rows_block)
@@ -409,5 +420,5 @@ cdef class Meter:
         return (
             sys.getsizeof(self) + sys.getsizeof(self.links) + sys.getsizeof(self.channels)
             + self.links.size() + self.channels.size() + self.side_bytes
-            + (self.room * sizeof(StreamRow) + CACHE_LINE if self.room else 0) + self.proof_room * sizeof(Proof)
+            + (self.room * sizeof(StreamRow) + ROW_ALIGNMENT if self.room else 0) + self.proof_room * sizeof(Proof)
         )

@@ -34,12 +34,12 @@ from subcore._events cimport (
 cdef extern from "_content.h" nogil:
     uint64_t subcore_hash_word(uint64_t word, uint64_t seed) noexcept
     uint64_t subcore_hash_words(const char* at, size_t count, uint64_t seed) noexcept
-    uint64_t subcore_hash_text16(const char* at, uint64_t seed) noexcept
+    uint64_t subcore_hash_texts16(const char* at, size_t count, uint64_t seed) noexcept
     uint64_t subcore_hash_text(const char* text, size_t size, uint64_t seed) noexcept
 
 cdef enum:
     COMPARED_KINDS = KIND_CANDLE + 1
-    MOST_PARTS = 12
+    MOST_RUNS = 4
     MOST_BYTES = 8
     SHORT_TEXT = 15
     FIRST_IDS = 8
@@ -49,9 +49,9 @@ cdef struct Plan:                   # where the values of one kind of struct lie
     int runs
     int texts
     int bytes
-    uint16_t run_at[MOST_PARTS]
-    uint16_t run_words[MOST_PARTS]
-    uint16_t text_at[MOST_PARTS]
+    uint16_t run_at[MOST_RUNS]
+    uint16_t run_words[MOST_RUNS]
+    uint16_t text_at                # of the first; the others follow it
     uint16_t byte_at[MOST_BYTES]
 
 cdef Plan PLANS[COMPARED_KINDS]
@@ -62,7 +62,7 @@ cdef int add_word(Plan* plan, uint16_t offset) except -1:
     if last >= 0 and plan.run_at[last] + 8 * plan.run_words[last] == offset:
         plan.run_words[last] += 1
         return 0
-    if plan.runs == MOST_PARTS:
+    if plan.runs == MOST_RUNS:
         raise SystemError("too many runs of words in an event struct")
     plan.run_at[plan.runs], plan.run_words[plan.runs] = offset, 1
     plan.runs += 1
@@ -72,16 +72,21 @@ cdef int add_word(Plan* plan, uint16_t offset) except -1:
 cdef int add_part(Plan* plan, const Field* field) except -1:
     if field.type == FIELD_NUMBER or field.type == FIELD_STEP or field.type == FIELD_INTEGER:
         return add_word(plan, field.offset)
-    if plan.texts == MOST_PARTS or plan.bytes == MOST_BYTES or (
-        field.type == FIELD_TEXT and field.room != SHORT_TEXT
-    ):
-        raise SystemError(f"{field.name.decode()} has no place in the hash of an event")
     if field.type == FIELD_TEXT:
-        plan.text_at[plan.texts] = field.offset
-        plan.texts += 1
-    else:
-        plan.byte_at[plan.bytes] = field.offset
-        plan.bytes += 1
+        return add_text(plan, field)
+    if plan.bytes == MOST_BYTES:
+        raise SystemError(f"{field.name.decode()} has no place in the hash of an event")
+    plan.byte_at[plan.bytes] = field.offset
+    plan.bytes += 1
+    return 0
+
+
+cdef int add_text(Plan* plan, const Field* field) except -1:
+    if plan.texts == 0:
+        plan.text_at = field.offset
+    if field.room != SHORT_TEXT or field.offset != plan.text_at + plan.texts * (SHORT_TEXT + 1):
+        raise SystemError(f"{field.name.decode()} does not follow the texts that are hashed with it")
+    plan.texts += 1
     return 0
 
 
@@ -102,7 +107,7 @@ cdef uint64_t content_of(const Record* record, uint64_t seed) noexcept nogil:
     cdef uint8_t kind = record.head.kind
     cdef const char* data = <const char*>record
     cdef const Plan* plan
-    cdef uint64_t state, rest = 0
+    cdef uint64_t state, rest
     cdef int i
     if kind >= COMPARED_KINDS or PLANS[kind].runs == 0:
         return 0
@@ -110,9 +115,7 @@ cdef uint64_t content_of(const Record* record, uint64_t seed) noexcept nogil:
     state = subcore_hash_word(<uint64_t>record.head.exchange_time_ns, seed)
     for i in range(plan.runs):
         state = subcore_hash_words(data + plan.run_at[i], plan.run_words[i], state)
-    # Texts do not wait for each other: each is told apart by its place, and their hashes are joined by xor.
-    for i in range(plan.texts):
-        rest ^= subcore_hash_text16(data + plan.text_at[i], seed ^ plan.text_at[i])
+    rest = subcore_hash_texts16(data + plan.text_at, <size_t>plan.texts, seed)
     for i in range(plan.bytes):
         rest ^= <uint64_t>(<uint8_t>data[plan.byte_at[i]]) << (8 * i)
     state = subcore_hash_word(rest, state)
