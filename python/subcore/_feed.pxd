@@ -43,7 +43,7 @@ cdef class Feed(Receiver):
     cdef void take(self, int32_t link, const Payload* payload, int64_t receive_time_ns) noexcept
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept
     cdef int32_t stream_of_record(self) noexcept nogil
-    cdef void expect(self, int32_t stream, int32_t symbol) noexcept nogil
+    cdef void expect(self, int32_t stream) noexcept nogil
     cdef void take_control(self, int32_t link, const Payload* payload) noexcept
     cdef void keep_bad(self, int32_t link, const Payload* payload, int64_t receive_time_ns, int state) noexcept
     cdef void defer(self, int32_t link, const char* data, Py_ssize_t size, int64_t receive_time_ns) noexcept

@@ -151,13 +151,16 @@ cdef class Feed(Receiver):
     cdef int32_t stream_of_record(self) noexcept nogil:
         """-1 where nobody wants the record. A stream without a symbol takes those of all symbols (private channels)."""
         cdef Record* record = &self.scanner.record
-        cdef int32_t stream = self.ledger.find_stream(record.head.channel, record.head.symbol, record.head.variant)
+        cdef int32_t stream
+        if record.head.symbol >= 0:
+            subcore_prefetch(self.interner.rows[record.head.symbol].text)
+        stream = self.ledger.find_stream(record.head.channel, record.head.symbol, record.head.variant)
         if stream < 0:
             stream = self.ledger.find_stream(record.head.channel, self.interner.find("", 0), record.head.variant)
         return stream
 
     @cython.nonecheck(False)          # the check needs the GIL
-    cdef void expect(self, int32_t stream, int32_t symbol) noexcept nogil:
+    cdef void expect(self, int32_t stream) noexcept nogil:
         """Have what the rest of a frame's way touches on its way here: of many streams, all of it lies far off."""
         cdef const char* row
         if 0 <= stream < self.meter.used:
@@ -166,14 +169,12 @@ cdef class Feed(Receiver):
             subcore_prefetch(row + CACHE_LINE)
         if 0 <= stream < self.router.route_room:
             subcore_prefetch(&self.router.routes[stream])
-        if symbol >= 0:
-            subcore_prefetch(self.interner.rows[symbol].text)
 
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
         cdef Record* record = &self.scanner.record
         cdef int32_t stream = self.stream_of_record()
         cdef str symbol = None
-        self.expect(stream, record.head.symbol)
+        self.expect(stream)
         self.events += 1
         record.head.stream = stream
         if self.expected_format >= 0 and self.scanner.format != self.expected_format:
