@@ -11,7 +11,7 @@ import subcore
 import subcore._strategy
 from compiled import ROOT, compiled
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
-from test_route import World, orderbook
+from routing import World, orderbook
 
 NAMED = {"venue": "venue", "channel": "channel", "symbol": "KRW-BTC"}
 
