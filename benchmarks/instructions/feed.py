@@ -1,0 +1,87 @@
+"""Instructions of a frame's way: from its bytes to a callback that does nothing, and from one event to many.
+
+The scanner has a large share of a whole ticker. The smallest one, with nothing but what the field table requires,
+shows the rest of the way: the look-ups, the meter, the judgement of repeats, the event made and dropped, the call.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from subcore._events import Ticker
+from subcore._feed import Feed
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from comparison.core import new_feed, subscribe
+from comparison.frames import frames, home_markets
+
+SYMBOLS = [market.code for market in home_markets()]
+START_NS = 1_790_000_100_000_000_000
+REQUIRED = (
+    "type",
+    "code",
+    "timestamp",
+    "opening_price",
+    "high_price",
+    "low_price",
+    "trade_price",
+    "prev_closing_price",
+    "trade_volume",
+    "acc_trade_volume",
+    "acc_trade_volume_24h",
+    "acc_trade_price",
+    "acc_trade_price_24h",
+)
+SINKS = 100
+
+
+def ignore(event: object) -> None:
+    """A callback that does nothing."""
+
+
+def feed_to(callbacks: int) -> Feed:
+    feed = new_feed(SYMBOLS)
+    for _ in range(callbacks):
+        subscribe(feed, "ticker", SYMBOLS, ignore)
+    return feed
+
+
+def take(messages: Sequence[bytes], n: int) -> None:
+    feed = feed_to(1)
+    for number in range(n):
+        feed.feed(0, messages[number % len(messages)], START_NS + number)
+    if feed.events != n or feed.repeats or feed.unknown_streams:
+        raise RuntimeError(f"frames did not reach the callback: {feed.counters()}")
+
+
+def smallest(frame: bytes) -> bytes:
+    values = json.loads(frame)
+    return json.dumps({key: values[key] for key in REQUIRED}, separators=(",", ":")).encode()
+
+
+TICKERS = frames("ticker", "DEFAULT", 64)
+SMALLEST = [smallest(frame) for frame in TICKERS]
+
+
+def bench_ticker(n: int = 2_000) -> None:
+    """A unit is one DEFAULT ticker of about 944 bytes."""
+    take(TICKERS, n)
+
+
+def bench_smallest_ticker(n: int = 2_000) -> None:
+    take(SMALLEST, n)
+
+
+def bench_fan_out_100(n: int = 200) -> None:
+    """A unit is one event delivered to 100 callbacks, with no frame to scan."""
+    feed = feed_to(SINKS)
+    stream = feed.ledger.get_stream(0, 0)
+    event = Ticker(venue="upbit", channel="ticker", symbol=SYMBOLS[0], price=1.0)
+    if not feed.router.route(stream):
+        raise RuntimeError("nobody gets the event")
+    for _ in range(n):
+        feed.router.send(stream, event)
