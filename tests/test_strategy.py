@@ -10,8 +10,8 @@ import pytest
 import subcore
 import subcore._strategy
 from compiled import ROOT, compiled
-from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from routing import World, orderbook
+from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 
 NAMED = {"venue": "venue", "channel": "channel", "symbol": "KRW-BTC"}
 
