@@ -238,6 +238,21 @@ def test_scheduled_faults_begin_and_end_at_their_time() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_fault_bites_and_is_counted(kind: str) -> None:
+    play, conn = subscribed(seed=4)
+    channel = "orderbook" if kind == "silent" else None
+    play.exchange.inject(Fault(kind, symbol="KRW-BTC", channel=channel, probability=0.5, lag=0.05), play.ns())
+    play.send(conn, b"", opcode=9)
+    play.try_connect()
+    play.pass_time(5)
+    play.ask(conn, "ticker", ["KRW-BTC", "KRW-ETH"])
+    play.pass_time(5)
+    assert set(play.exchange.fault_counts) == {kind}
+    assert play.exchange.fault_counts[kind] > 0
+    assert not play.exchange.violations
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
 def test_no_fault_stops_the_determinism(kind: str) -> None:
     def run() -> list[Any]:
         play, _conn = subscribed(seed=4)
