@@ -16,7 +16,9 @@ from subcore.types import Status, StatusKind
 
 
 async def test_the_iteration_holds_statuses_only_if_asked_for(manager: SubscriptionManager) -> None:
-    told, plain = make(manager, "told", include_status=True), make(manager, "plain")
+    called: list[Status] = []
+    told = make(manager, "told", include_status=True)
+    plain = make(manager, "plain", on_status=called.append)
     for component in (told, plain):
         component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"])
     await asyncio.gather(told.live(SOON), plain.live(SOON))
@@ -34,6 +36,7 @@ async def test_the_iteration_holds_statuses_only_if_asked_for(manager: Subscript
     assert StatusKind.OPEN in {status.kind for status in statuses}
     assert all(status.time_ns > 0 for status in statuses)
     assert {type(event) for event in only} == {subcore.Ticker}
+    assert StatusKind.OPEN in {status.kind for status in called}
 
 
 async def test_a_failing_handler_is_told_each_time_and_logged_once_a_minute(
