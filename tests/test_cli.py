@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from subcore import decode
 from subcore.cli.demo import most_within
 from subcore.recording import FrameReader
 from subcore.sim.server import SimServer
@@ -80,8 +81,11 @@ async def test_watch_prints_and_records(tmp_path: Path) -> None:
     assert {event["symbol"] for event in events} == {"KRW-BTC"}
     assert {event["channel"] for event in events} == {"ticker", "trade"}
     frames = list(FrameReader(file))
-    assert len(frames) == len(events)
     assert all(receive_ns > 0 for receive_ns, _ in frames)
+    recorded = [decode("upbit", frame, receive_time_ns=receive_ns) for receive_ns, frame in frames]
+    # what came while the command was ending is recorded, not shown
+    shown = [(event["channel"], event["exchange_time_ns"]) for event in events]
+    assert shown == [(event.channel, event.exchange_time_ns) for event in recorded[: len(shown)]]
     assert json.loads(done.stderr.splitlines()[-1])["events"] == len(events)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
@@ -157,8 +158,9 @@ class Link:
     # -- inside --
 
     async def _attempt(self, generation: int, url: str, headers: Mapping[str, str]) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
+        began_ns = (
+            time.perf_counter_ns()
+        )  # a loop's own clock may stand still for a millisecond (uvloop's does)
         try:
             listener = self._owner.make_listener(self, generation)
             transport = await self._connect(url, headers, listener)
@@ -172,7 +174,7 @@ class Link:
             log.exception("link %d: connecting failed in an unforeseen way", self.number)
             self._end(generation, f"cannot connect to {_host(url)}: {type(error).__name__}: {error}")
         else:
-            self._established(generation, transport, round((loop.time() - began) * 1e9))
+            self._established(generation, transport, time.perf_counter_ns() - began_ns)
 
     def _established(self, generation: int, transport: Transport, rtt_ns: int) -> None:
         if generation != self.generation or self._ended.is_set():
