@@ -146,9 +146,10 @@ SCAN_HOT void scan_count(scan_state *s, const scan_object *o, uint64_t seen) {
     }
 }
 
-/* The rest of an object from the key at p on, or from its closing brace. `seen`: fields taken already. */
-static inline const char *scan_fields(scan_state *s, const scan_object *o, const char *p, uint64_t seen, scan_field **guess,
-                                      int depth) {
+/* The rest of an object from the key at p on, or from its closing brace. `seen`: fields taken already. `in_row`, known
+ * where this is compiled into: its values go to rows of sides, and none holds an object or rows. */
+SCAN_HOT const char *scan_members(scan_state *s, const scan_object *o, const char *p, uint64_t seen, scan_field **guess,
+                                  int depth, const int in_row) {
     while (*p != '}') {
         const scan_field *f;
         const char *key = p;
@@ -162,8 +163,8 @@ static inline const char *scan_fields(scan_state *s, const scan_object *o, const
                 return scan_refuse(s, key, STATE_DUPLICATE_KEY);
             seen |= f->bit;
             guess = (scan_field **)&f->next;
-            if (f->type < SCAN_OBJECT)
-                p = scan_plain_value(s, f, p, s->rows[0], depth);
+            if (in_row || f->type < SCAN_OBJECT)
+                p = scan_plain_value(s, f, p, in_row ? s->at[f->target] : s->rows[0], depth);
             else if (f->type == SCAN_ROWS)
                 p = scan_rows(s, f, p, depth + 1);
             else
@@ -177,6 +178,11 @@ static inline const char *scan_fields(scan_state *s, const scan_object *o, const
     }
     scan_count(s, o, seen);
     return (o->required & ~seen) == 0 ? p + 1 : scan_refuse(s, p, STATE_MISSING_FIELD);
+}
+
+static const char *scan_fields(scan_state *s, const scan_object *o, const char *p, uint64_t seen, scan_field **guess,
+                               int depth) {
+    return scan_members(s, o, p, seen, guess, depth, 0);
 }
 
 /* An object at its brace. */
@@ -196,32 +202,7 @@ static const char *scan_object_rest(scan_state *s, const scan_object *o, const c
 
 /* One row given as an object. */
 SCAN_HOT const char *scan_row_object(scan_state *s, const scan_object *o, const char *p, int depth) {
-    scan_field **guess = (scan_field **)&o->first;
-    uint64_t seen = 0;
-    p = scan_blank(p + 1);
-    while (*p != '}') {
-        const scan_field *f;
-        const char *key = p;
-        p = scan_next_key(s, o, p, guess, &f);
-        if (p == 0)
-            return 0;
-        if (f == 0) {
-            p = scan_skip(s, p, depth);
-        } else {
-            if (seen & f->bit)
-                return scan_refuse(s, key, STATE_DUPLICATE_KEY);
-            seen |= f->bit;
-            guess = (scan_field **)&f->next;
-            p = scan_plain_value(s, f, p, s->at[f->target], depth);
-        }
-        if (p == 0)
-            return 0;
-        p = scan_after_value(s, p, '}');
-        if (p == 0)
-            return 0;
-    }
-    scan_count(s, o, seen);
-    return (o->required & ~seen) == 0 ? p + 1 : scan_refuse(s, p, STATE_MISSING_FIELD);
+    return scan_members(s, o, scan_blank(p + 1), 0, (scan_field **)&o->first, depth, 1);
 }
 
 /* One row given as an array: fields by position; what comes after the last is skipped. */
