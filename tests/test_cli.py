@@ -14,6 +14,11 @@ from subcore.cli.demo import most_within
 from subcore.recording import FrameReader
 from subcore.sim.server import SimServer
 
+TRADE = (
+    b'{"type":"trade","code":"KRW-BTC","timestamp":1788000000000,"trade_price":5,"trade_volume":0.1,'
+    b'"ask_bid":"BID","sequential_id":17880000000000001,"stream_type":"REALTIME"}'
+)
+
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -40,13 +45,6 @@ def test_demo_json() -> None:
     assert report["violations"] == report["bad_frames"] == report["handler_errors"] == 0
     assert report["messages"] <= 5
     assert report["frames"] > 0
-
-
-def test_demo_summary_is_made_for_people() -> None:
-    done = run("demo", "--seconds", "0.5")
-    assert done.returncode == 0, done.stderr
-    assert "0 violations" in done.stdout
-    assert "\x1b[" not in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -91,11 +89,7 @@ async def test_watch_prints_and_records(tmp_path: Path) -> None:
 
 def test_replay_counts_and_writes_events(tmp_path: Path) -> None:
     source, out = tmp_path / "x.jsonl", tmp_path / "events.jsonl"
-    trade = (
-        b'{"type":"trade","code":"KRW-BTC","timestamp":1788000000000,"trade_price":5,"trade_volume":0.1,'
-        b'"ask_bid":"BID","sequential_id":17880000000000001,"stream_type":"REALTIME"}'
-    )
-    source.write_bytes(trade + b'\n{"status":"UP"}\nnonsense\n' + trade.replace(b"0.1", b"01") + b"\n")
+    source.write_bytes(TRADE + b'\n{"status":"UP"}\nnonsense\n' + TRADE.replace(b"0.1", b"01") + b"\n")
     done = run("replay", str(source), "--venue", "upbit", "--events", str(out), "--json")
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
@@ -106,6 +100,25 @@ def test_replay_counts_and_writes_events(tmp_path: Path) -> None:
     (event,) = [json.loads(line) for line in out.read_text().splitlines()]
     assert (event["symbol"], event["price"], event["id"]) == ("KRW-BTC", 5.0, 17880000000000001)
     assert "frame 3" in run("replay", str(source), "--venue", "upbit").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_replay_onto_a_full_disk_says_so(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    source.write_bytes(TRADE + b"\n")
+    done = run("replay", str(source), "--venue", "upbit", "--events", "/dev/full")
+    assert done.returncode == 1
+    assert "/dev/full" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_replay_never_overwrites_the_recording(tmp_path: Path) -> None:
+    source = tmp_path / "x.jsonl"
+    source.write_bytes(TRADE + b"\n")
+    done = run("replay", str(source), "--venue", "upbit", "--events", str(tmp_path / "." / "x.jsonl"))
+    assert done.returncode == 1
+    assert "recording itself" in done.stderr
+    assert source.read_bytes() == TRADE + b"\n"
 
 
 def test_most_within_counts_any_stretch() -> None:

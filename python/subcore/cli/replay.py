@@ -60,19 +60,21 @@ def command(file: str, venue: str, events: str | None, as_json: bool) -> None:
     """Decode the recording FILE (.jsonl or .jsonl.gz) and summarise it."""
     tally = Tally()
     try:
-        with _events_file(events) as out, contextlib.suppress(KeyboardInterrupt):
+        with _events_file(events, file) as out, contextlib.suppress(KeyboardInterrupt):
             _replay(FrameReader(file), venue, tally, out)
     except SubcoreError as error:
         raise click.ClickException(str(error)) from error
     except BrokenPipeError:
         sys.stderr.close()
         return
+    except OSError as error:
+        raise click.ClickException(f"cannot write events to {events}: {error.strerror}") from error
     _print_summary(tally, file, venue, as_json, to_stderr=events == "-")
 
 
 def _replay(reader: FrameReader, venue: str, tally: Tally, out: IO[str] | None) -> None:
     decode_all(venue, b"{}")  # what is loaded and compiled once is no cost of a frame
-    with _progress(reader) as advance:
+    with _progress(reader, out) as advance:
         for receive_ns, payload in reader:
             _decode_one(venue, payload, receive_ns, tally, out)
             if tally.frames % PROGRESS_EVERY == 0:
@@ -104,26 +106,21 @@ def _decode_one(venue: str, payload: bytes, receive_ns: int, tally: Tally, out: 
 
 
 @contextlib.contextmanager
-def _events_file(target: str | None) -> Iterator[IO[str] | None]:
+def _events_file(target: str | None, source: str) -> Iterator[IO[str] | None]:
     if target is None:
         yield None
     elif target == "-":
         yield sys.stdout
+    elif Path(target).exists() and Path(target).samefile(source):
+        raise click.ClickException(f"{target} is the recording itself: give --events another file")
     else:
-        with _writable(target) as file:
+        with Path(target).open("w", encoding="utf-8") as file:
             yield file
 
 
-def _writable(target: str) -> IO[str]:
-    try:
-        return Path(target).open("w", encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"cannot write events to {target}: {error.strerror}") from error
-
-
 @contextlib.contextmanager
-def _progress(reader: FrameReader) -> Iterator[Callable[[int], None]]:
-    if not sys.stderr.isatty():
+def _progress(reader: FrameReader, out: IO[str] | None) -> Iterator[Callable[[int], None]]:
+    if not sys.stderr.isatty() or (out is not None and out.isatty()):  # a bar would lie between the events
         yield lambda position: None
         return
     from rich.console import Console

@@ -1,0 +1,167 @@
+"""What `subcore demo` shows: a table that is drawn anew while it runs, on a terminal, and a summary at its end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..reports import Stats
+
+PER_SECOND, PER_MINUTE = 5, 100  # what the venue allows a connection, messages in any 1 s and in any 60 s
+BAR = 20
+WIDEST_PROSE = 100
+
+
+@dataclass(slots=True)
+class Report:
+    """What the demo measured; the summary and --json are made of it."""
+
+    seed: int
+    rate: float
+    four_components: int = 0
+    four_topics: int = 0
+    four_messages: int = 0
+    four_live_s: float = 0.0
+    components: int = 0
+    interests: int = 0
+    streams: int = 0
+    streams_open: int = 0
+    all_live_s: float = 0.0
+    seconds: float = 0.0
+    frames: int = 0
+    events: int = 0
+    frames_per_s: float = 0.0
+    events_per_s: float = 0.0
+    latency_p50_us: float | None = None
+    latency_p99_us: float | None = None
+    handler_p50_us: float | None = None
+    handler_p99_us: float | None = None
+    messages: int = 0
+    most_messages_in_1_s: int = 0
+    most_messages_in_60_s: int = 0
+    violations: int = 0
+    bad_frames: int = 0
+    handler_errors: int = 0
+    memory_kib: int = 0
+    sends: list[float] = field(default_factory=list, repr=False)
+    """When each message was sent, by time.monotonic()."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """For machines."""
+        values = asdict(self)
+        del values["sends"]
+        return values
+
+
+Look = Callable[[str, "Stats", Report], None]
+"""Called four times a second with what is going on and the latest figures."""
+
+
+@contextlib.contextmanager
+def live_view(quiet: bool) -> Iterator[Look]:
+    """A table on the terminal for as long as the block runs; nothing where there is none."""
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console()
+    if quiet or not console.is_terminal:
+        yield lambda title, stats, report: None
+        return
+    with Live(console=console, refresh_per_second=8, transient=True) as live:
+        yield lambda title, stats, report: live.update(_table(title, stats, report))
+
+
+def _table(title: str, stats: Stats, report: Report) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"subcore demo: {title}", show_header=False, title_style="bold", min_width=76)
+    states = ", ".join(f"{count:,} {name.lower()}" for name, count in stats.streams.items() if count)
+    for name, value, more in (
+        ("frames from the exchange", f"{report.frames_per_s:,.0f}/s", f"{stats.frames:,} so far"),
+        ("events to handlers", f"{report.events_per_s:,.0f}/s", f"by {stats.interests:,} interests"),
+        ("streams", f"{sum(stats.streams.values()):,}", states),
+        ("exchange's stamp to arrival", *_percentiles(report.latency_p50_us, report.latency_p99_us)),
+        ("arrival to handler", *_percentiles(report.handler_p50_us, report.handler_p99_us)),
+        ("messages sent", f"{stats.messages_sent:,}", f"{report.violations} against the limits"),
+        ("  in the last second", *_window(report.sends, 1.0, PER_SECOND)),
+        ("  in the last minute", *_window(report.sends, 60.0, PER_MINUTE)),
+    ):
+        table.add_row(name, value, more)
+    return table
+
+
+def _percentiles(p50: float | None, p99: float | None) -> tuple[str, str]:
+    return f"p50 {_duration(p50)}", f"p99 {_duration(p99)}"
+
+
+def _duration(us: float | None) -> str:
+    if us is None:
+        return "-"
+    return f"{us:,.0f} us" if us < 1000 else f"{us / 1000:,.1f} ms"
+
+
+def _window(sends: list[float], seconds: float, most: int) -> tuple[str, str]:
+    """Messages that count against a window now: in words and as a bar."""
+    since = time.monotonic() - seconds
+    used = sum(at > since for at in sends)
+    filled = round(BAR * min(used, most) / most)
+    return f"{used} of {most}", "█" * filled + "░" * (BAR - filled)
+
+
+def print_summary(report: Report, stopped: bool) -> None:
+    """What happened, in sentences; wrapped at the width of a terminal."""
+    width = min(shutil.get_terminal_size().columns, WIDEST_PROSE) if sys.stdout.isatty() else 10_000
+    for sentence in _sentences(report, stopped):
+        click.echo(textwrap.fill(sentence, width, subsequent_indent="  ", break_on_hyphens=False))
+
+
+def _sentences(report: Report, stopped: bool) -> Iterator[str]:
+    if stopped:
+        yield "Stopped early."
+    if not report.four_live_s:
+        return
+    yield (
+        f"{report.four_components} components that overlap wanted {report.four_topics} topics: "
+        f"{_count(report.four_messages, 'message')} to the exchange, every stream proven (seen to flow) after "
+        f"{report.four_live_s:.2f} s."
+    )
+    if not report.all_live_s:
+        return
+    yield (
+        f"Then {report.components} components held {report.interests:,} interests in {report.streams:,} streams on "
+        f"one connection: {report.streams_open:,} proven, the last after {report.all_live_s:.2f} s."
+    )
+    yield (
+        f"{_count(report.messages, 'message')} sent in all, at most {report.most_messages_in_1_s} in a second (limit "
+        f"{PER_SECOND}) and {report.most_messages_in_60_s} in a minute (limit {PER_MINUTE}); the exchange counted "
+        f"{_count(report.violations, 'violation')}."
+    )
+    if not report.seconds:
+        return
+    yield (
+        f"In {report.seconds:.1f} s came {report.frames:,} frames ({report.frames_per_s:,.0f}/s), handed out as "
+        f"{report.events:,} events ({report.events_per_s:,.0f}/s)."
+    )
+    yield (
+        f"From arrival to a handler: {_duration(report.handler_p50_us)} in the median, "
+        f"{_duration(report.handler_p99_us)} at p99. From the exchange's stamp, in whole ms, to arrival: "
+        f"{_duration(report.latency_p50_us)} and {_duration(report.latency_p99_us)}, with the exchange itself in this "
+        "process."
+    )
+    yield (
+        f"The core's tables took {report.memory_kib:,} KiB; {_count(report.bad_frames, 'frame')} could not be read, "
+        f"{_count(report.handler_errors, 'handler')} failed."
+    )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
