@@ -15,11 +15,10 @@ from subcore._intern import Interner
 from subcore._scan import Scanner
 from subcore._schema import Schema
 from subcore.sim.frames import any_frame
-from subcore.venues import upbit_fields
+from subcore.venues import binance_fields, upbit_fields
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-import binance_fields
 from scan_oracle import check
 
 DECLARED = (upbit_fields.schema(), binance_fields.schema())

@@ -17,7 +17,9 @@ from subcore.venues import get_venue
 DOC = Path(__file__).resolve().parent.parent / "docs" / "fields.md"
 
 KINDS = ("Ticker", "Trade", "Orderbook", "Candle", "Order", "Asset")
-VENUES = ("upbit",)  # its regions speak alike
+VENUES = ("upbit", "binance")  # Upbit's regions speak alike
+
+OR = "` or `"
 
 OPENING = """\
 # Fields
@@ -44,7 +46,10 @@ def row(*cells: str) -> str:
 
 
 def keys_of(declared: fields.Schema, kind: str) -> dict[str, list[str]]:
-    """Member -> the keys it is read from, one for each of the venue's formats, `-` where a format has none."""
+    """Member -> the keys it is read from, for each of the venue's formats, `-` where a format has none.
+
+    Channels of one kind may differ in the key: all stand in one cell.
+    """
     found: dict[str, list[str]] = {}
     for place, discriminator in enumerate(declared.discriminators):
         for table in discriminator.tables:
@@ -54,6 +59,8 @@ def keys_of(declared: fields.Schema, kind: str) -> dict[str, list[str]]:
                     keys.extend("-" * (place - len(keys)))
                     if len(keys) == place:
                         keys.append(key)
+                    elif key not in keys[place].split(OR):
+                        keys[place] += OR + key
     return {
         member: keys + ["-"] * (len(declared.discriminators) - len(keys)) for member, keys in found.items()
     }

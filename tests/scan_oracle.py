@@ -111,6 +111,9 @@ def convert(value: Any, field: Field) -> Any:
     if value is None and field.nullable:
         return None
     if field.words:
+        if isinstance(value, bool):
+            value = str(value).lower()
+            return word(field, field.words[value]) if value in field.words else UNREADABLE
         return word(field, field.words.get(value, 0)) if type(value) is str else UNREADABLE
     if field.member in TRUTHS:
         return value if isinstance(value, bool) else UNREADABLE

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-import binance_fields
 from frame_mutations import mutations
 from scan_oracle import check
 from subcore._scan import Scanner
@@ -173,41 +170,3 @@ def test_mutated_recordings_obey_json(recordings: Path) -> None:
         for frame in mutations(sample(recordings, 100), 2_000, seed=11)
     )
     assert len(states) >= 8, states
-
-
-@pytest.mark.parametrize("channel", ["bookTicker", "aggTrade", "kline"])
-def test_another_venue_needs_only_another_table(recordings: Path, channel: str) -> None:
-    declared = binance_fields.schema()
-    scanner = Scanner(Schema(declared))
-    count = 0
-    for frame in lines(recordings / "binance" / "rec_2021-08-14_spot_combined.jsonl"):
-        if f"@{channel}".encode() not in frame:
-            continue
-        count += 1
-        assert check(frame, scanner.scan(frame), declared) == "ok"
-        ((_, event),) = scanner.scan(frame)
-        assert event is not None
-        data = json.loads(frame)["data"]
-        assert event.symbol == data["s"]
-        assert event.channel == channel
-        if channel == "bookTicker":
-            assert (event.update_id, event.best_bid_price) == (data["u"], float(data["b"]))
-        elif channel == "aggTrade":
-            assert (event.id, event.price, event.is_buyer_maker) == (data["a"], float(data["p"]), data["m"])
-            assert event.trade_time_ns == data["T"] * 10**6
-        else:
-            assert (event.close, event.is_closed, event.trade_count) == (
-                float(data["k"]["c"]),
-                data["k"]["x"],
-                data["k"]["n"],
-            )
-    assert count == {"bookTicker": 412, "aggTrade": 28, "kline": 17}[channel]
-
-
-def test_streams_without_a_table_are_named(recordings: Path) -> None:
-    scanner = Scanner(Schema(binance_fields.schema()))
-    states = Counter(
-        scanner.scan(frame)[-1][0]
-        for frame in lines(recordings / "binance" / "rec_2021-08-14_spot_combined.jsonl")
-    )
-    assert states == {"ok": 457, "unknown_channel": 546}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-import binance_fields
 from subcore import fields
 from subcore._scan import Scanner
 from subcore._schema import Schema
@@ -18,7 +17,7 @@ from subcore.errors import UsageError
 from subcore.fields import Discriminator, Field, Fields, Nested, Rows, Table
 from subcore.sim.encode import KEYS
 from subcore.venue import Venue
-from subcore.venues import upbit_fields
+from subcore.venues import binance_fields, upbit_fields
 from subcore.venues.upbit import make_venue
 
 DECLARED = upbit_fields.schema()
@@ -152,6 +151,20 @@ def test_declarations_and_schemas_travel() -> None:
         made = pickle.loads(pickle.dumps(Schema(one, channels=(*one.channels, "more"))))
         assert made.declared == one
         assert made.channels == (*one.channels, "more")
+        named = pickle.loads(pickle.dumps(Schema(one, names=["same"] * len(one.channels))))
+        assert set(named.channels) == {"same"}
+
+
+def test_events_may_call_channels_by_another_name() -> None:
+    frame = b'{"stream":"btcusdt@depth5","data":{"lastUpdateId":1,"bids":[],"asks":[]}}'
+    given = binance_fields.schema()
+    ((_, plain),) = Scanner(Schema(given)).scan(frame)
+    ((_, named),) = Scanner(Schema(given, names=["book"] * len(given.channels))).scan(frame)
+    assert plain is not None
+    assert named is not None
+    assert (plain.channel, named.channel) == ("depth5", "book")
+    with pytest.raises(UsageError, match="a name for each channel"):
+        Schema(given, names=["book"])
 
 
 def test_bytes_are_reported_and_given_back() -> None:

@@ -7,7 +7,12 @@ from subcore import fields
 
 @final
 class Schema:
-    def __new__(cls, declared: fields.Schema, channels: Sequence[str] | None = None) -> Self: ...
+    def __new__(
+        cls,
+        declared: fields.Schema,
+        channels: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+    ) -> Self: ...
     @property
     def channels(self) -> tuple[str, ...]: ...
     @property

@@ -22,8 +22,8 @@ class Field:
 
     `required`: a frame without it is refused. `nullable`: null means absent. `quoted`, `bare`: a number may stand in
     quotes, or plainly. `unit`: what an integer is multiplied by (times: to nanoseconds). `words`: texts and the code
-    each stands for; others are absent. `upper`: the text is written in upper case. `time_text`: the time is written
-    as yyyy-mm-ddThh:mm:ss, UTC.
+    each stands for; others are absent (`true` and `false` may stand there without quotes). `upper`: the text is written
+    in upper case. `time_text`: the time is written as yyyy-mm-ddThh:mm:ss, UTC.
     """
 
     key: str
@@ -71,7 +71,7 @@ class Table:
     """How the objects of some channels are read. `matches`: the discriminator's text for each channel it serves."""
 
     kind: str  # ticker, trade, orderbook, candle, order, asset
-    matches: Mapping[str, str]  # text -> name of the channel
+    matches: Mapping[str, str]  # text -> the channel, in the venue's word (`Channel.wire_name`)
     fields: tuple[Fields, ...]
 
 
@@ -92,7 +92,7 @@ class Discriminator:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything the scanner needs of a venue. `channels`: in the venue's order. `max_rows`: of one array."""
+    """Everything the scanner needs of a venue. `channels`: the venue's words for them. `max_rows`: of one array."""
 
     channels: tuple[str, ...]
     discriminators: tuple[Discriminator, ...]

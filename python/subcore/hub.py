@@ -71,7 +71,9 @@ class Hub:
         seed = secrets.randbits(63) if seed is None else seed
         self.venue = venue
         self.clock = clock
-        self._priorities = {venue.channel_index(c): Priority(p) for c, p in channel_priority.items()}
+        self._priorities = {
+            index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
+        }
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self._gone: deque[int] = deque()  # sinks whose object was collected
@@ -85,7 +87,8 @@ class Hub:
         self.interner = Interner(seed=seed)
         self.router = Router(self.ledger, gone=self._gone, on_error=self._handler_failed)
         self.meter = Meter(len(venue.channels))
-        self.scanner = Scanner(Schema(venue.load_fields(), [c.name for c in venue.channels]), self.interner)
+        wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
+        self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)
         self.feed = Feed(venue.name, self.scanner, self.ledger, self.meter, self.router)
         self.intent = Intent(venue, self.interner, self.ledger, self.router)
         self.intent.on_grouping = self._set_groupings
@@ -234,7 +237,7 @@ class Hub:
                 return self._good_asks[channel, depth]
             except (KeyError, TypeError):
                 pass  # not asked before, or no number: the venue says what is wrong with it
-        index = self.venue.channel_index(channel)
+        index = self.venue.channel_index(channel, depth)
         if not symbols:
             return index
         self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))

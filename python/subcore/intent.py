@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,7 @@ class Intent:
         self.ledger = ledger
         self.interner = interner
         self._router = router
+        self._named = [venue.channel_indexes(channel.name) for channel in venue.channels]
         self._groupings: list[float] = [NO_GROUPING]
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
@@ -161,8 +163,8 @@ class Intent:
     def _candidates(self, wish: Wish) -> Int32Array:
         found: list[Int32Array] = [NO_TOPICS]
         for symbol in self.interner.get_many(wish.symbols or ()):
-            for variant in range(len(self._groupings)):
-                stream = -1 if symbol < 0 else self.ledger.get_stream(wish.channel, int(symbol), variant)
+            for channel, variant in product(self._named[wish.channel], range(len(self._groupings))):
+                stream = -1 if symbol < 0 else self.ledger.get_stream(channel, int(symbol), variant)
                 if stream >= 0:
                     found.append(self.ledger.topics_of_stream(stream))
         return np.unique(np.concatenate(found)).astype(np.int32)
@@ -174,7 +176,8 @@ class Intent:
         held = self.ledger.interests(component)
         if not len(held):
             return held
-        of_channel: Int32Array = held[_columns.topic_columns(self.ledger, held)[1] == channel]
+        channels, named = _columns.topic_columns(self.ledger, held)[1], self._named[channel]
+        of_channel: Int32Array = held[channels == channel if len(named) == 1 else np.isin(channels, named)]
         return of_channel
 
     # -- ids given back --
@@ -248,7 +251,7 @@ class Intent:
 
     def find_topic(self, topic: Topic) -> int:
         """The id of a topic somebody holds, else -1."""
-        channel = self.venue.channel_index(topic.channel)
+        channel = self.venue.channel_index(topic.channel, topic.depth)
         stream = self.find_stream(channel, topic.symbol, topic.grouping or NO_GROUPING)
         return -1 if stream < 0 else _columns.get_topic(self.ledger, stream, topic.depth or 0)
 

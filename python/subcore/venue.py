@@ -103,7 +103,9 @@ class GroupBy(Enum):
 
 
 class KeepaliveRole(IntEnum):
-    """Who keeps the connection alive."""
+    """Who keeps the connection alive. A venue that pings is pinged too: the socket answers its pings, which
+    says nothing about the way to it.
+    """
 
     CLIENT_PINGS = 0
     SERVER_PINGS = 1
@@ -163,9 +165,11 @@ class Channel:
     """A kind of data.
 
     `depths`: allowed numbers of book levels, ascending (empty = the channel has none; a larger one can
-    be cut to a smaller). `grouping`: the channel takes a price step, and frames show it. `snapshot`: a
-    request is answered with a snapshot of each market that ever had data. `wire`: the venue's word for
-    it, where it differs from `name`.
+    be cut to a smaller). Where each number of levels is a stream of its own, each is a Channel of its own
+    with the same `name` and one depth; the first of them is meant where no depth is asked for.
+    `grouping`: the channel takes a price step, and frames show it. `snapshot`: a request is answered with
+    a snapshot of each market that ever had data. `wire`: the venue's word for it, where it differs from
+    `name`; no two channels share one.
     """
 
     name: str
@@ -305,13 +309,21 @@ class Venue:
         default_factory=dict
     )  # what `venue(...)` was given, defaults filled in
 
-    def channel_index(self, name: str) -> int:
-        """Place of the channel in `channels`. Raises UnsupportedError naming those there are."""
-        for index, channel in enumerate(self.channels):
-            if channel.name == name:
-                return index
-        known = ", ".join(c.name for c in self.channels)
-        raise UnsupportedError(f"{self.name} has no channel {name!r}; it has {known}")
+    def channel_index(self, name: str, depth: int | None = None) -> int:
+        """Place in `channels` of the channel with this depth, else of the first of that name.
+
+        Raises UnsupportedError naming those there are.
+        """
+        named = self.channel_indexes(name)
+        return next((index for index in named if depth in self.channels[index].depths), named[0])
+
+    def channel_indexes(self, name: str) -> tuple[int, ...]:
+        """Places in `channels` of all with that name, at least one. Raises as `channel_index`."""
+        named = tuple(index for index, channel in enumerate(self.channels) if channel.name == name)
+        if not named:
+            known = ", ".join(dict.fromkeys(c.name for c in self.channels))
+            raise UnsupportedError(f"{self.name} has no channel {name!r}; it has {known}")
+        return named
 
     def check_topic(self, topic: Topic, grants: Container[str] = ()) -> Topic:
         """The topic as subcore keys it. No I/O, no list of markets.
@@ -319,14 +331,15 @@ class Venue:
         `grants`: what the caller can fetch before a connect (see Route.grant). Raises UnsupportedError or
         UnknownSymbolError, naming what can be asked for instead.
         """
-        channel = self.channels[self.channel_index(topic.channel)]
+        channel = self.channels[self.channel_index(topic.channel, topic.depth)]
         grant = self.route(channel.route).grant
         if grant and grant not in grants:
             raise UnsupportedError(f"{self.name} {topic.channel} needs a login ({grant}); none was given")
         if channel.needs_symbol or topic.symbol:
             self.check_symbol(topic.symbol)
         if topic.depth is not None and topic.depth not in channel.depths:
-            offered = ", ".join(map(str, channel.depths)) or "none, leave it out"
+            depths = (d for i in self.channel_indexes(topic.channel) for d in self.channels[i].depths)
+            offered = ", ".join(map(str, sorted(depths))) or "none, leave it out"
             raise UnsupportedError(f"{self.name} {topic.channel}: no depth {topic.depth}; offered: {offered}")
         if topic.grouping is not None:
             if not channel.grouping:

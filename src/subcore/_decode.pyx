@@ -36,7 +36,11 @@ cdef class Decoder:
     def __cinit__(self, venue):
         self.venue = venue
         self.name = venue.name
-        schema = Schema(venue.load_fields(), [channel.name for channel in venue.channels])
+        schema = Schema(
+            venue.load_fields(),
+            [channel.wire_name for channel in venue.channels],
+            [channel.name for channel in venue.channels],
+        )
         self.channels = schema.channels
         self.symbols = Interner()
         self.scanner = Scanner(schema, self.symbols)

@@ -403,11 +403,12 @@ cdef class _Compiler:
 cdef class Schema:
     """A venue's field tables. Immutable but for the guesses of key order that the scanner keeps in them.
 
-    `declared`: subcore.fields.Schema. `channels`: names in the order of the venue's channel list, where it differs from
-    the declaration's. UsageError says what is wrong with a declaration.
+    `declared`: subcore.fields.Schema. `channels`: the declaration's channels in the order of the venue's channel list,
+    where that differs. `names`: what events call each of them, where that differs; several may share one.
+    UsageError says what is wrong with a declaration.
     """
 
-    def __cinit__(self, declared, channels=None):
+    def __cinit__(self, declared, channels=None, names=None):
         if not isinstance(declared, declare.Schema):
             raise TypeError(f"a schema is declared with subcore.fields.Schema, not {type(declared).__name__}")
         if not 1 <= declared.max_rows <= MAX_ROWS:
@@ -417,13 +418,16 @@ cdef class Schema:
             raise UsageError(f"a schema has 1 to {MAX_DISCRIMINATORS} discriminators, not {count}")
         self.declared = declared
         self.max_rows = declared.max_rows
-        self.channels = tuple(declared.channels if channels is None else channels)
-        if not 1 <= len(self.channels) <= MAX_CHANNELS or len(set(self.channels)) != len(self.channels):
-            raise UsageError(f"a schema has 1 to {MAX_CHANNELS} channels, each once: {self.channels}")
+        cdef tuple keys = tuple(declared.channels if channels is None else channels)
+        if not 1 <= len(keys) <= MAX_CHANNELS or len(set(keys)) != len(keys):
+            raise UsageError(f"a schema has 1 to {MAX_CHANNELS} channels, each once: {keys}")
+        self.channels = keys if names is None else tuple(names)
+        if len(self.channels) != len(keys):
+            raise UsageError(f"a schema has a name for each channel or none: {self.channels} for {keys}")
         if len({one.key for one in declared.discriminators}) != count:
             raise UsageError("the keys of a schema's discriminators must stand there each once")
         self.formats = tuple(d.format for d in declared.discriminators)
-        cdef _Compiler compiler = _Compiler(self.channels)
+        cdef _Compiler compiler = _Compiler(keys)
         self.memory = compiler            # frees what the tables point to
         cdef scan_discriminator* made = <scan_discriminator*>compiler.block(
             <size_t>count * sizeof(scan_discriminator))
@@ -438,4 +442,4 @@ cdef class Schema:
         return sys.getsizeof(self) + (<_Compiler>self.memory).size
 
     def __reduce__(self):
-        return Schema, (self.declared, self.channels)
+        return Schema, (self.declared, (<_Compiler>self.memory).channels, self.channels)

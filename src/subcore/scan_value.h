@@ -225,11 +225,32 @@ static inline const char *scan_take_time(scan_state *s, const char *p, int64_t *
     return scan_parse_time(text, size, out) ? end : scan_refuse(s, p, STATE_WRONG_TYPE);
 }
 
+/* `word` is null, true or false. */
+static inline const char *scan_take_literal(scan_state *s, const char *p, const char *word, size_t size) {
+    return memcmp(p, word, size) == 0 ? p + size : scan_refuse(s, p, STATE_BAD_JSON);
+}
+
+/* true or false, where the venue declared a code for it. */
+SCAN_COLD const char *scan_take_bare_word(scan_state *s, const scan_field *f, const char *p, uint8_t *code) {
+    const char *word = *p == 't' ? "true" : "false";
+    int32_t size = *p == 't' ? 4 : 5;
+    int32_t i;
+    for (i = 0; (*p == 't' || *p == 'f') && i < f->map_size; i++)
+        if (f->map[i].size == size && memcmp(f->map[i].text, word, (size_t)size) == 0) {
+            *code = (uint8_t)f->map[i].value;
+            return scan_take_literal(s, p, word, (size_t)size);
+        }
+    *code = 0;
+    return scan_mistyped(s, p);
+}
+
 /* A text that stands for a code; 0 for one that nobody declared. */
 static inline const char *scan_take_word(scan_state *s, const scan_field *f, const char *p, uint8_t *code) {
     const char *text, *end;
     int64_t size;
     int32_t i;
+    if (*p != '"')
+        return scan_take_bare_word(s, f, p, code);
     end = scan_take_text(s, p, &text, &size);
     *code = 0;
     for (i = 0; end != 0 && i < f->map_size; i++)
@@ -237,11 +258,6 @@ static inline const char *scan_take_word(scan_state *s, const scan_field *f, con
             (size <= 8 || memcmp(f->map[i].text, text, (size_t)size) == 0))
             *code = (uint8_t)f->map[i].value;
     return end;
-}
-
-/* `word` is null, true or false. */
-static inline const char *scan_take_literal(scan_state *s, const char *p, const char *word, size_t size) {
-    return memcmp(p, word, size) == 0 ? p + size : scan_refuse(s, p, STATE_BAD_JSON);
 }
 
 static inline const char *scan_take_truth(scan_state *s, const char *p, uint8_t *out) {

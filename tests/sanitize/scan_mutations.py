@@ -17,11 +17,10 @@ from subcore._scan import Scanner
 from subcore._schema import Schema
 from subcore.fields import Schema as Declared
 from subcore.sim.frames import any_frame
-from subcore.venues import upbit_fields
+from subcore.venues import binance_fields, upbit_fields
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import binance_fields
 from frame_mutations import mutations
 from scan_oracle import Scanned, check
 

@@ -208,7 +208,7 @@ class Lifecycle:
         settings, keep, life = self._ctx.settings, self._ctx.venue.keepalive, link.life
         if link.attempts and now - link.up_since >= settings.backoff_reset and life.frames:
             link.attempts = 0
-        if keep.role is not KeepaliveRole.CLIENT_PINGS:
+        if keep.role not in (KeepaliveRole.CLIENT_PINGS, KeepaliveRole.SERVER_PINGS):
             return None
         idle, answer = (keep.busy_idle, keep.busy_answer) if life.busy else (keep.idle, keep.answer)
         runnable = self._ctx.clock.runnable

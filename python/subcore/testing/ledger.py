@@ -44,7 +44,8 @@ class PlainLedger:
     def subscribe(self, component: str, topic: Topic, priority: Priority = Priority.NORMAL) -> int:
         """Hold an interest; again = other class. Returns its stream."""
         topic = self._venue.check_topic(topic)
-        key = (self._venue.channel_index(topic.channel), topic.symbol, topic.grouping or 0.0)
+        channel = self._venue.channel_index(topic.channel, topic.depth)
+        key = (channel, topic.symbol, topic.grouping or 0.0)
         stream = self._ids.get(key)
         if stream is None:
             stream = self._free.pop() if self._free else len(self._streams)
@@ -57,7 +58,7 @@ class PlainLedger:
     def unsubscribe(self, component: str, topic: Topic) -> None:
         """Let go of an interest; one that is not held is nothing."""
         stream = self.find_stream(
-            self._venue.channel_index(topic.channel), topic.symbol, topic.grouping or 0.0
+            self._venue.channel_index(topic.channel, topic.depth), topic.symbol, topic.grouping or 0.0
         )
         if stream >= 0 and self._streams[stream].holders.pop((component, topic.depth or 0), None) is not None:
             self._touched.add(stream)
@@ -120,7 +121,9 @@ class PlainLedger:
     def topic(self, stream: int) -> Topic:
         """The stream's name."""
         row = self._streams[stream]
-        return Topic(self._venue.channels[row.channel].name, row.symbol, None, row.grouping or None)
+        channel = self._venue.channels[row.channel]
+        shared = len(self._venue.channel_indexes(channel.name)) > 1
+        return Topic(channel.name, row.symbol, channel.depths[0] if shared else None, row.grouping or None)
 
     def live(self) -> set[int]:
         """Ids in use, wanted or not."""

@@ -15,6 +15,7 @@ _BUILT_IN: dict[str, str] = {
     "upbit-sg": "subcore.venues.upbit",
     "upbit-id": "subcore.venues.upbit",
     "upbit-th": "subcore.venues.upbit",
+    "binance": "subcore.venues.binance",
 }
 
 
