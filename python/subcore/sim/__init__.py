@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .connection import Output
 from .durations import SECOND, Durations
-from .exchange import Exchange, Refusal, Stats
+from .exchange import Exchange, Refusal
 from .faults import KINDS, Fault, FaultSpecError
 from .limits import Violation
+from .machine import Machine, Stats
 from .markets import Market, generate_markets
 from .rules import Rules
 
@@ -21,6 +22,7 @@ __all__ = [
     "Exchange",
     "Fault",
     "FaultSpecError",
+    "Machine",
     "Market",
     "Output",
     "Refusal",

@@ -6,10 +6,9 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 
-from .connection import BINARY, CONTINUATION, Connection, Output
+from .connection import CONTINUATION, Carrier, Output, StreamName
 from .durations import SECOND
 from .faults import Fault
-from .requests import Wanted
 
 __all__ = ["GARBAGE", "Condition", "Conditions"]
 
@@ -65,7 +64,7 @@ class Conditions:
     def _update(self) -> None:
         self.on_links = any(c.fault.kind in _LINK_KINDS for c in self._all)
 
-    def active(self, kind: str, now: int, conn: Connection | None = None) -> Iterator[Condition]:
+    def active(self, kind: str, now: int, conn: Carrier | None = None) -> Iterator[Condition]:
         """Conditions of a kind in force at `now` that hit a connection (or connects, with None)."""
         for condition in list(self._all):
             if condition.until is not None and now >= condition.until:
@@ -76,7 +75,7 @@ class Conditions:
             ):
                 yield condition
 
-    def first(self, kind: str, now: int, conn: Connection | None = None) -> Fault | None:
+    def first(self, kind: str, now: int, conn: Carrier | None = None) -> Fault | None:
         """The first of them, counted as having bitten."""
         for condition in self.active(kind, now, conn):
             self._counts[kind] += 1
@@ -87,17 +86,17 @@ class Conditions:
         """A fault of this kind bit."""
         self._counts[kind] += 1
 
-    def holds(self, kind: str, now: int, conn: Connection | None = None) -> bool:
+    def holds(self, kind: str, now: int, conn: Carrier | None = None) -> bool:
         """Whether one is in force, without counting."""
         return any(True for _ in self.active(kind, now, conn))
 
-    def cure(self, wanted: Wanted, conn: Connection, now: int) -> None:
+    def cure(self, wanted: StreamName, conn: Carrier, now: int) -> None:
         """A stream was asked for (again) on a connection: it is silent there no more."""
         for condition in self.active("silent", now, conn):
             if condition.fault.symbol == wanted.code and condition.fault.channel == wanted.type:
                 condition.cured.add(conn.id)
 
-    def pass_through(self, output: Output, conn: Connection, wanted: Wanted | None) -> list[Output]:
+    def pass_through(self, output: Output, conn: Carrier, wanted: StreamName | None) -> list[Output]:
         """What becomes of an output under the conditions in force; times may be later than the output's
         own."""
         now = output.at
@@ -111,7 +110,7 @@ class Conditions:
             outputs = [output]
         return [self._delayed(each, conn, now) for each in outputs]
 
-    def _is_silent(self, wanted: Wanted, conn: Connection, now: int) -> bool:
+    def _is_silent(self, wanted: StreamName, conn: Carrier, now: int) -> bool:
         for condition in self.active("silent", now, conn):
             fault = condition.fault
             if (
@@ -123,14 +122,14 @@ class Conditions:
                 return True
         return False
 
-    def _is_lost(self, conn: Connection, now: int) -> bool:
+    def _is_lost(self, conn: Carrier, now: int) -> bool:
         for condition in self.active("lose", now, conn):
             if self._rng.random() < condition.fault.probability:
                 self._counts["lose"] += 1
                 return True
         return False
 
-    def _garbage(self, output: Output, conn: Connection, now: int) -> list[Output]:
+    def _garbage(self, output: Output, conn: Carrier, now: int) -> list[Output]:
         for condition in self.active("garbage", now, conn):
             if condition.left > 0:
                 condition.left -= 1
@@ -138,7 +137,7 @@ class Conditions:
                 return [output._replace(payload=GARBAGE[self._rng.randrange(len(GARBAGE))])]
         return []
 
-    def _fragments(self, output: Output, conn: Connection, now: int) -> list[Output]:
+    def _fragments(self, output: Output, conn: Carrier, now: int) -> list[Output]:
         fault = self.first("fragments", now, conn)
         if fault is None or fault.count == 1:
             return [output]
@@ -148,14 +147,14 @@ class Conditions:
         last = len(edges) - 2
         return [
             output._replace(
-                opcode=BINARY if i == 0 else CONTINUATION,
+                opcode=output.opcode if i == 0 else CONTINUATION,
                 payload=payload[edges[i] : edges[i + 1]],
                 fin=i == last,
             )
             for i in range(last + 1)
         ]
 
-    def _delayed(self, output: Output, conn: Connection, now: int) -> Output:
+    def _delayed(self, output: Output, conn: Carrier, now: int) -> Output:
         """Lag keeps the order, reorder does not (but an end, and fragments, stay behind what came before)."""
         at, spread = now, 0
         if lag := self.first("lag", now, conn):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from .limits import ArrivalLog
 from .requests import Wanted
@@ -10,7 +10,19 @@ from .requests import Wanted
 if TYPE_CHECKING:
     from .cycle import Cycle
 
-__all__ = ["BINARY", "CLOSE", "CONTINUATION", "PING", "PONG", "TEXT", "Connection", "Output", "Subscription"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "CONTINUATION",
+    "PING",
+    "PONG",
+    "TEXT",
+    "Carrier",
+    "Connection",
+    "Output",
+    "StreamName",
+    "Subscription",
+]
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
@@ -18,10 +30,9 @@ CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 class Output(NamedTuple):
     """Something that leaves the exchange for one connection.
 
-    `kind`: `frame` (data, `opcode` 2 or, in a later fragment, 0), `pong`, `close` (a close frame with `code`;
-    the TCP
-    end follows), `drop` (FIN with no close frame), `reset` (RST). After the last three the connection is no
-    more.
+    `kind`: `frame` (data, `opcode` 1 or 2 or, in a later fragment, 0), `ping`, `pong`, `close` (a close frame with
+    `code`; the TCP end follows), `drop` (FIN with no close frame), `reset` (RST). After the last three the connection
+    is no more.
     """
 
     conn: int
@@ -34,6 +45,37 @@ class Output(NamedTuple):
     fin: bool = True
     spread_ns: int = 0
     """The bytes take this long from `at` to be on the wire (fault `trickle`); what follows waits."""
+
+
+class StreamName(Protocol):
+    """What a stream is about."""
+
+    @property
+    def type(self) -> str:
+        """Kind of data."""
+
+    @property
+    def code(self) -> str:
+        """Its market."""
+
+
+class Carrier:
+    """What every venue's connection has."""
+
+    def __init__(self, ident: int, ip: str, path: str, now: int) -> None:
+        self.id = ident
+        self.ip = ip
+        self.path = path
+        self.opened_at = now
+        self.touched_at = now
+        self.over = False
+        """The exchange has ended it or the client has left: no more streams, nothing more is read."""
+        self.gone = False
+        """Nothing can reach the client any more."""
+        self.frames = 0
+        self.messages = 0
+        self.release_at = 0
+        """No later output may be released before this (faults `lag` and `trickle`)."""
 
 
 class Subscription:
@@ -52,18 +94,14 @@ class Subscription:
         """After a replacement: frames that the dropped streams of the connection may still send together."""
 
 
-class Connection:
+class Connection(Carrier):
     """State of one open connection."""
 
     def __init__(
         self, ident: int, ip: str, path: str, now: int, types: tuple[str, ...], log: ArrivalLog
     ) -> None:
-        self.id = ident
-        self.ip = ip
-        self.path = path
+        super().__init__(ident, ip, path, now)
         self.types = types
-        self.opened_at = now
-        self.touched_at = now
         self.format = "DEFAULT"
         self.log = log
         self.streams: dict[Wanted, tuple[bool, bool]] = {}
@@ -72,11 +110,3 @@ class Connection:
         self.up_running = False
         self.closing = False
         """An error was sent; the close is on its way and nothing more is read."""
-        self.over = False
-        """The exchange has ended it or the client has left: no more streams, nothing more is read."""
-        self.gone = False
-        """Nothing can reach the client any more."""
-        self.frames = 0
-        self.messages = 0
-        self.release_at = 0
-        """No later output may be released before this (faults `lag` and `trickle`)."""

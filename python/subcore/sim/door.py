@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from .conditions import Conditions
-from .durations import SECOND, Durations
+from .durations import SECOND, Times
 from .limits import ArrivalLog, Gate, Violation
-from .rules import Rules
 
-__all__ = ["Door", "Refusal"]
+__all__ = ["Door", "DoorRules", "Refusal"]
 
 _ADDRESSES = 10_000
 """Addresses remembered; a client may claim any, so the oldest go."""
@@ -30,13 +29,25 @@ class Refusal:
     headers: dict[str, str] = field(default_factory=dict)
 
 
+class DoorRules(Protocol):
+    """How many of an address may come in."""
+
+    @property
+    def connects(self) -> int:
+        """Connects in a connect window."""
+
+    @property
+    def rest_requests(self) -> int:
+        """REST requests in a REST window."""
+
+
 class Door:
     """Judges connects and REST requests; `record` gets every violation."""
 
     def __init__(
         self,
-        rules: Rules,
-        durations: Durations,
+        rules: DoorRules,
+        durations: Times,
         conditions: Conditions,
         record: Callable[[tuple[Violation, ...]], None],
     ) -> None:

@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Self
 
-__all__ = ["SECOND", "Durations"]
+__all__ = ["SECOND", "Durations", "Times"]
 
 SECOND = 1_000_000_000
 """Nanoseconds in a second: the exchange counts time in int nanoseconds, `Durations` in float seconds."""
 
 
 @dataclass(frozen=True)
-class Durations:
+class Times:
+    """Times of an exchange as float seconds, each a field."""
+
+    def divided(self, factor: float) -> Self:
+        """A copy with every time divided by `factor` (> 0)."""
+        if factor <= 0:
+            raise ValueError(f"durations can only be divided by a positive number, not {factor}")
+        return type(self)(**{f.name: getattr(self, f.name) / factor for f in fields(self)})
+
+    def ns(self, name: str) -> int:
+        """One of the times as int nanoseconds."""
+        seconds: float = getattr(self, name)
+        return round(seconds * SECOND)
+
+
+@dataclass(frozen=True)
+class Durations(Times):
     """All times of the exchange in seconds; the defaults are what was measured or documented of the real
     venue.
 
@@ -54,14 +71,3 @@ class Durations:
     """A candle that a trade changed is sent once in this time."""
     frame_delay: float = 0.046
     """A frame's `timestamp` lies this long after the trade it tells of."""
-
-    def divided(self, factor: float) -> Durations:
-        """A copy with every time divided by `factor` (> 0)."""
-        if factor <= 0:
-            raise ValueError(f"durations can only be divided by a positive number, not {factor}")
-        return Durations(**{f.name: getattr(self, f.name) / factor for f in fields(self)})
-
-    def ns(self, name: str) -> int:
-        """One of the times as int nanoseconds."""
-        seconds: float = getattr(self, name)
-        return round(seconds * SECOND)

@@ -1,22 +1,13 @@
-"""The embedded exchange: a strict venue in one object, with no socket, no clock and no task of its own.
+"""The embedded exchange: Upbit in one object, with no socket, no clock and no task of its own.
 
-Bytes and `now` go in, bytes and closes come out. Time is int nanoseconds since the epoch (`time.time_ns()`; a
-virtual
-clock may count from anywhere) and never goes back. The same seed and the same client behaviour give the same
-bytes.
 It knows nothing of the rest of the package: its tables are its own reading of the venue's documentation.
 """
 
 from __future__ import annotations
 
-import heapq
-import random
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .conditions import Conditions
 from .connection import BINARY, CLOSE, PING, PONG, Connection, Output, Subscription
 from .cycle import CyclingTraffic
 from .desk import Desk
@@ -25,39 +16,25 @@ from .durations import SECOND, Durations
 from .encode import PUBLIC_TYPES, error_frame, status_frame
 from .faults import Fault, Faults
 from .limits import ArrivalLog, Violation
+from .machine import Machine
 from .markets import Market, generate_markets, markets_for
-from .requests import Refused, Wanted, parse_request
+from .requests import Refused, parse_request
 from .rest import MARKET_PATH, market_list
 from .rules import Rules
 from .traffic import Traffic
 
-__all__ = ["HANDSHAKE_HEADERS", "PATHS", "Exchange", "Refusal", "Stats"]
+__all__ = ["Exchange", "Refusal"]
 
-PATHS: dict[str, tuple[str, ...]] = {"/websocket/v1": PUBLIC_TYPES}
+_PATHS: dict[str, tuple[str, ...]] = {"/websocket/v1": PUBLIC_TYPES}
 """Paths that accept a WebSocket, and the types each serves."""
-HANDSHAKE_HEADERS = {"remaining-req": "group=websocket; min=300; sec=3", "limit-by-ip": "Yes"}
-"""Sent with a 101, as captured; the numbers do not match the documented limits."""
+_HANDSHAKE_HEADERS = {"remaining-req": "group=websocket; min=300; sec=3", "limit-by-ip": "Yes"}
+"""As captured; the numbers do not match the documented limits."""
 
 
 _new_output = tuple.__new__  # the named tuple's own costs twice as much, for every frame
 
 
-@dataclass
-class Stats:
-    """Totals since the start."""
-
-    connects: int = 0
-    refused: int = 0
-    messages: int = 0
-    requests: int = 0
-    errors: int = 0
-    frames: int = 0
-    bytes: int = 0
-    violations: int = 0
-    idle_drops: int = 0
-
-
-class Exchange:
+class Exchange(Machine[Connection]):
     """The venue. Not thread-safe; every call takes the present time.
 
     `markets` is None (855 generated ones), codes, or `Market` values. `rate` scales the generated traffic: at
@@ -67,6 +44,10 @@ class Exchange:
     `Fault`); one without a time is in force from the start. `variety`: 0 computes every frame anew; n computes n a
     stream and repeats them with fresh times and ids, which is several times cheaper; None decides by the rate.
     """
+
+    paths = tuple(_PATHS)
+    rest_path = MARKET_PATH
+    handshake_headers = _HANDSHAKE_HEADERS
 
     def __init__(
         self,
@@ -80,28 +61,15 @@ class Exchange:
     ) -> None:
         if rate <= 0:
             raise ValueError(f"rate must be positive, not {rate}")
-        self.seed = seed
+        super().__init__(seed, faults)
         self.rate = rate
         self.durations = durations or Durations()
         self.rules = rules or Rules()
-        self.stats = Stats()
-        self.violations: deque[Violation] = deque(maxlen=100_000)
-        """The last breaches of a limit; `stats.violations` counts them all."""
-        self.fault_counts: Counter[str] = Counter()
-        """How often each kind of fault bit: a frame swallowed, a connect refused, a connection reset."""
-        self.connections: dict[int, Connection] = {}
-        self._rng = random.Random(f"exchange {seed}")
-        self._heap: list[tuple[int, int, Callable[..., None], tuple[Any, ...]]] = []
-        self._order = 0
-        self._now: int | None = None
-        self._outputs: list[Output] = []
-        self._next_id = 1
-        self._planned = [f if isinstance(f, tuple) else (0.0, f) for f in faults]
-        self.conditions = Conditions(random.Random(f"faults {seed}"), self.fault_counts)
+        self.max_message = self.rules.max_message
+        self._sent_touches = self.rules.sent_resets_idle
         self._door = Door(self.rules, self.durations, self.conditions, self._record)
         chosen = _markets(markets, seed)
         self.markets: dict[str, Market] = {market.code: market for market in chosen}
-        """Listed markets by code."""
         d = self.durations
         self._traffic = _traffic(variety, (chosen, seed, rate, d, self._schedule, self._send_stream))
         self._idle, self._error_to_close, self._up_every = (
@@ -113,40 +81,6 @@ class Exchange:
         self._desk = Desk(
             self._traffic, self.conditions, self.rules, d, self._rng, self._schedule, self._send
         )
-
-    # -- time --------------------------------------------------------------------------------------
-
-    def deadline(self) -> int | None:
-        """When `advance` next has something to do; None = not before something is received."""
-        if self._outputs:
-            return self._outputs[0].at
-        return self._heap[0][0] if self._heap else None
-
-    def advance(self, now: int) -> list[Output]:
-        """Let time pass up to `now`; everything that left since the last call, in order of time."""
-        self._run(now)
-        outputs, self._outputs = self._outputs, []
-        return outputs
-
-    def _run(self, now: int) -> int:
-        """Do everything due up to `now`. A time before an earlier one counts as that one."""
-        if self._now is None:
-            self._now = now
-            for seconds, fault in self._planned:
-                self._schedule(now + round(seconds * SECOND), self._inject, fault)
-        now = max(now, self._now)
-        heap = self._heap
-        while heap and heap[0][0] <= now:
-            at, _, function, arguments = heapq.heappop(heap)
-            self._now = at
-            function(at, *arguments)
-        self._now = now
-        return now
-
-    def _schedule(self, at: int, function: Callable[..., None], *arguments: Any) -> None:
-        """`function(at, *arguments)` when the time has come; equal times in the order of scheduling."""
-        self._order += 1
-        heapq.heappush(self._heap, (at, self._order, function, arguments))
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -161,7 +95,7 @@ class Exchange:
         limit."""
         now = self._run(now)
         names = {name.lower() for name in headers or ()}
-        refusal = self._door.connect(now, ip, known_path=path in PATHS, origin="origin" in names)
+        refusal = self._door.connect(now, ip, known_path=path in _PATHS, origin="origin" in names)
         if refusal is not None:
             self.stats.refused += 1
             return refusal
@@ -172,7 +106,7 @@ class Exchange:
                 ("message-long", rules.messages_long, d.ns("message_window_long")),
             )
         )
-        conn = Connection(self._next_id, ip, path, now, PATHS[path], log)
+        conn = Connection(self._next_id, ip, path, now, _PATHS[path], log)
         self._next_id += 1
         self.connections[conn.id] = conn
         self.stats.connects += 1
@@ -194,23 +128,11 @@ class Exchange:
         body = market_list(self.markets.values(), details="is_details=true" in query.split("&"))
         return 200, {"Content-Type": "application/json;charset=UTF-8"}, body
 
-    def closed(self, conn_id: int, now: int) -> None:
-        """The client's TCP connection is gone, at once. Unknown ids are ignored (both sides may end together)."""
-        conn = self.connections.get(conn_id)
-        if conn is not None:
-            self._forget(conn, now)
-            conn.gone = True
-
-    def _forget(self, conn: Connection, now: int) -> None:
-        """No more streams, no more reading; outputs already on their way still go out unless `gone`."""
-        self.connections.pop(conn.id, None)
-        conn.over = True
+    def _leave(self, conn: Connection, now: int) -> None:
         self._desk.clear(conn, now)
 
-    def _end(self, conn: Connection, kind: str, code: int, now: int) -> None:
-        if conn.id in self.connections:
-            self._send(conn, Output(conn.id, kind, CLOSE, b"", code, now), None)
-            self._forget(conn, now)
+    def _delist(self, code: str) -> None:
+        self._traffic.delist(code)
 
     def _check_idle(self, at: int, conn: Connection) -> None:
         if conn.id not in self.connections or self.conditions.holds("half_open", at, conn):
@@ -226,19 +148,7 @@ class Exchange:
 
     # -- what a client sends -----------------------------------------------------------------------
 
-    def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
-        """A whole message or control frame of a client arrives at `now`. Unknown ids are ignored.
-
-        It is judged and answered, in its turn, when `advance` reaches `now`.
-        """
-        if conn_id in self.connections:
-            at = now if self._now is None else max(now, self._now)
-            self._schedule(at, self._receive, conn_id, opcode, payload)
-
-    def _receive(self, now: int, conn_id: int, opcode: int, payload: bytes) -> None:
-        conn = self.connections.get(conn_id)
-        if conn is None or self.conditions.first("half_open", now, conn):
-            return
+    def _arrive(self, conn: Connection, opcode: int, payload: bytes, now: int) -> None:
         if opcode != PING or self.rules.ping_resets_idle:
             conn.touched_at = now
         if opcode == PING:
@@ -280,10 +190,6 @@ class Exchange:
             else:
                 self._end(conn, "close", 1008, now)
         return True
-
-    def _record(self, violations: tuple[Violation, ...]) -> None:
-        self.violations.extend(violations)
-        self.stats.violations += len(violations)
 
     def _text_ping(self, conn: Connection, now: int) -> None:
         if conn.subscriptions:
@@ -333,60 +239,6 @@ class Exchange:
 
     def _send_control(self, conn: Connection, payload: bytes, at: int) -> None:
         self._send(conn, Output(conn.id, "frame", BINARY, payload, 0, at), None)
-
-    def _send(self, conn: Connection, output: Output, wanted: Wanted | None) -> None:
-        if conn.gone:
-            return
-        if self.conditions.on_links:
-            for changed in self.conditions.pass_through(output, conn, wanted):
-                if changed.at <= output.at:
-                    self._put(output.at, conn, changed)
-                else:
-                    self._schedule(changed.at, self._put, conn, changed)
-            return
-        if output.at < conn.release_at:
-            output = output._replace(at=conn.release_at)
-            self._schedule(output.at, self._put, conn, output)
-            return
-        self._put(output.at, conn, output)
-
-    def _put(self, at: int, conn: Connection, output: Output) -> None:
-        if conn.gone:
-            return
-        if output.kind == "frame":
-            conn.frames += 1
-            self.stats.frames += 1
-            self.stats.bytes += len(output.payload)
-        elif output.kind != "pong":
-            conn.gone = True
-        if self.rules.sent_resets_idle:
-            conn.touched_at = at
-        self._outputs.append(output)
-
-    # -- faults and the market list ----------------------------------------------------------------
-
-    def inject(self, fault: Fault, now: int) -> None:
-        """Have a fault now. `fault_counts` tells when and how often it bites."""
-        self._inject(self._run(now), fault)
-
-    def heal(self, now: int, kind: str | None = None) -> None:
-        """End the lasting faults, or those of one kind."""
-        self._run(now)
-        self.conditions.clear(kind)
-
-    def _inject(self, at: int, fault: Fault) -> None:
-        if fault.kind == "delist":
-            assert fault.symbol is not None
-            self.fault_counts["delist"] += self.markets.pop(fault.symbol, None) is not None
-            self._traffic.delist(fault.symbol)
-        elif fault.lasts:
-            self.conditions.add(fault, at)
-        else:
-            kind = {"drop_fin": "drop", "drop_rst": "reset", "close": "close"}[fault.kind]
-            for conn in list(self.connections.values()):
-                if fault.conn in (None, conn.id):
-                    self.fault_counts[fault.kind] += 1
-                    self._end(conn, kind, fault.code or (1001 if kind == "close" else 0), at)
 
 
 def _traffic(variety: int | None, arguments: tuple[Any, ...]) -> Traffic:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from picows import WSFrame, WSListener, WSTransport, WSUpgradeRequest, WSUpgradeResponse
 
-from .connection import CLOSE, CONTINUATION, PONG, Output
-from .exchange import HANDSHAKE_HEADERS, Refusal
+from .connection import CLOSE, CONTINUATION, PING, PONG, Output
+from .door import Refusal
 from .wire import close_frame, frame_header, http_reply, server_frame
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class Peer(WSListener):
             "Connection": "Upgrade",
             "Sec-WebSocket-Accept": self._reply.headers.get("Sec-WebSocket-Accept", ""),
         }
-        welcome = http_reply(101, accept | HANDSHAKE_HEADERS)
+        welcome = http_reply(101, accept | dict(self._server.exchange.handshake_headers))
         if isinstance(outcome, Refusal):
             self._refuse(outcome, welcome)
         else:
@@ -122,7 +122,7 @@ class Peer(WSListener):
         if begins:
             self._message_opcode = opcode
         self._message += frame.get_payload_as_bytes()
-        if len(self._message) > self._server.exchange.rules.max_message:
+        if len(self._message) > self._server.exchange.max_message:
             self._fail(1009)
         elif frame.fin:
             message, opcode = bytes(self._message), self._message_opcode
@@ -172,8 +172,8 @@ class Peer(WSListener):
             if output.kind == "frame":
                 payload = output.payload
                 pieces += (frame_header(output.opcode, len(payload), output.fin), payload)
-            elif output.kind == "pong":
-                pieces.append(server_frame(PONG, output.payload))
+            elif output.kind in ("ping", "pong"):
+                pieces.append(server_frame(PONG if output.kind == "pong" else PING, output.payload))
             else:
                 self.write(b"".join(pieces))
                 pieces = []

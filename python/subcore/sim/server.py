@@ -1,6 +1,6 @@
 """The embedded exchange on a port: WebSocket and the REST market list, by picows and asyncio.
 
-WebSocket at `/websocket/v1` and `GET /v1/market/all` share the port.
+WebSocket and the page with the list of markets share the port.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
 from .connection import Output
-from .exchange import PATHS, Exchange
+from .exchange import Exchange
 from .limits import Violation
+from .machine import Machine
 from .peer import LaterReply, Peer
-from .rest import MARKET_PATH
 
 __all__ = ["SimServer"]
 
@@ -38,7 +38,7 @@ def _steady_clock() -> Callable[[], int]:
 class SimServer:
     """`async with SimServer(seed=1, rate=1.0) as server:` serves until the block ends.
 
-    Give an `Exchange`, or its options. `port=0` takes a free one; `server.url` and `server.rest_url` say
+    Give an exchange, or the options of an `Exchange`. `port=0` takes a free one; `server.url` and `server.rest_url` say
     where it is.
     `clock` gives int nanoseconds since the epoch; after moving a clock of your own by hand, call `wake()`. A
     client's
@@ -49,7 +49,7 @@ class SimServer:
 
     def __init__(
         self,
-        exchange: Exchange | None = None,
+        exchange: Machine[Any] | None = None,
         *,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -59,7 +59,7 @@ class SimServer:
     ) -> None:
         if exchange is not None and options:
             raise TypeError(f"give an exchange or its options, not both: {', '.join(options)}")
-        self.exchange = exchange or Exchange(**options)
+        self.exchange: Machine[Any] = exchange or Exchange(**options)
         self.clock = clock or _steady_clock()
         self.write_limit = write_limit
         """Bytes waiting for a client that does not read; beyond them it is reset (and counted)."""
@@ -80,7 +80,7 @@ class SimServer:
     @property
     def url(self) -> str:
         """Where to connect a WebSocket."""
-        return f"ws://{self._authority}{next(iter(PATHS))}"
+        return f"ws://{self._authority}{self.exchange.paths[0]}"
 
     @property
     def rest_url(self) -> str:
@@ -112,7 +112,7 @@ class SimServer:
             websocket_handshake_timeout=5.0,
             enable_auto_ping=False,
             enable_auto_pong=False,
-            max_frame_size=self.exchange.rules.max_message + 1,
+            max_frame_size=self.exchange.max_message + 1,
             use_aiofastnet=False,
             logger_name="sim",
         )
@@ -136,7 +136,7 @@ class SimServer:
     def _greet(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """Plain HTTP is answered here; a WebSocket's reply waits until the client's address is known."""
         target = request.path.decode("latin-1")
-        if target.partition("?")[0] == MARKET_PATH:
+        if target.partition("?")[0] == self.exchange.rest_path:
             ip = request.headers.get("X-Forwarded-For") or self.host
             status, headers, body = self.exchange.get(self.clock(), target, ip, request.headers)
             make = WSUpgradeResponse.create_error_response
