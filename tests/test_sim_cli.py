@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
-from subcore.cli import main
+from subcore.cli import main, sim
+from subcore.sim import Durations, Fault
+from subcore.sim.server import SimServer
 from ws_client import Client
 
 
@@ -48,10 +51,44 @@ def test_plain_output_names_url_and_totals() -> None:
     assert [line.split()[0] for line in rest] == ["connections", "messages", "violations", "frames"]
 
 
+def test_every_option_reaches_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[SimServer] = []
+
+    class Seen(SimServer):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            made.append(self)
+
+    monkeypatch.setattr(sim, "SimServer", Seen)
+    arguments = [
+        "--host",
+        "localhost",
+        "--seed",
+        "7",
+        "--rate",
+        "2.5",
+        "--speedup",
+        "10",
+        "--over-limit",
+        "close",
+        "--fault",
+        "lag:lag=2@5",
+    ]
+    assert CliRunner().invoke(main, ["sim", "--seconds", "0.1", *arguments]).exit_code == 0
+    (server,) = made
+    exchange = server.exchange
+    assert (server.host, exchange.seed, exchange.rate) == ("localhost", 7, 2.5)
+    assert exchange.rules.over_limit == "close"
+    assert exchange.durations.idle == Durations().idle / 10
+    assert exchange._planned == [(5.0, Fault("lag", lag=2.0))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--fault", "nope"], "no fault named 'nope'"),
+        (["--fault", "hang:conn=1"], "'conn=1'"),
+        (["--fault", "lag:lag=1,lag=2"], "lag twice"),
         (["--port", "99999"], "99999"),
         (["--rate", "0"], "rate"),
         (["--speedup", "-1"], "speedup"),
@@ -59,7 +96,7 @@ def test_plain_output_names_url_and_totals() -> None:
     ],
 )
 def test_bad_input_gives_one_clear_line(arguments: list[str], says: str) -> None:
-    result = CliRunner().invoke(main, ["sim", *arguments])
+    result = CliRunner().invoke(main, ["sim", "--seconds", "0.1", *arguments])
     assert result.exit_code == 2
     assert says in result.output.splitlines()[-1]
 

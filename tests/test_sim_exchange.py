@@ -51,6 +51,17 @@ def test_snapshot_only_sends_one_frame_per_code(spelling: str) -> None:
     assert [f["stream_type"] for f in frames(play.pass_time(10))] == ["SNAPSHOT"] * 2
 
 
+def test_only_snapshots_and_only_realtime_at_once_leave_nothing_to_send() -> None:
+    """The venue does not say what then: the two exclude each other, so nothing is sent and nothing is held."""
+    play = Play(rate=20.0)
+    conn = play.connect()
+    play.ask(conn, "trade", ["KRW-BTC"], is_only_snapshot=True, is_only_realtime=True)
+    assert play.pass_time(5) == []
+    play.send(conn, [{"ticket": "who"}, {"method": "LIST_SUBSCRIPTIONS"}])
+    (listing,) = frames(play.pass_time(1))
+    assert listing["result"] == []
+
+
 @pytest.mark.parametrize("seed", range(8))
 def test_a_request_replaces_everything_but_for_at_most_two_late_frames(seed: int) -> None:
     play = Play(seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from itertools import pairwise
@@ -285,11 +286,23 @@ def test_fault_specs(text: str, start: float, fault: Fault) -> None:
     assert Fault.parse(text) == (start, fault)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_fault_takes_the_settings_it_heeds(kind: str) -> None:
+    needs = {"silent": "channel=ticker,symbol=KRW-BTC", "error": "symbol=KRW-BTC", "delist": "symbol=KRW-BTC"}
+    needed = needs.get(kind, "")
+    assert Fault.parse(f"{kind}:{needed}")[1].kind == kind
+    with pytest.raises(FaultSpecError) as error:
+        Fault.parse(f"{kind}:{needed},kind=lag")
+    for setting in str(error.value).rpartition("a key of ")[2].split(", "):
+        assert setting in {field.name for field in dataclasses.fields(Fault)} - {"kind"}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
         ("explode", "no fault named"), ("", "no fault named"), ("lag:lag", "key=value"),
-        ("lag:colour=red", "key=value"),
+        ("lag:colour=red", "key=value"), ("drop_rst:seconds=5", "a key of conn"), ("hang:lag=2", "a key of seconds"),
+        ("refuse:conn=1", "a key of seconds"), ("lag:lag=1,lag=2", "lag twice"),
         ("lag:lag=x", "not a number"), ("lag@soon", "seconds"), ("silent:symbol=KRW-BTC", "channel"),
         ("error", "symbol"),
         ("garbage:count=0", "count"), ("lose:probability=2", "probability"), ("hang:seconds=-1", "negative"),

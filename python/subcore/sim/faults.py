@@ -28,6 +28,28 @@ KINDS: dict[str, str] = {
     "delist": "the market `symbol` ceases: silence, absent from the market list",
 }
 _AT_ONCE = {"drop_fin", "drop_rst", "close"}
+_LINK = ("conn", "seconds")
+_SETTINGS: dict[str, tuple[str, ...]] = {
+    "drop_fin": ("conn",),
+    "drop_rst": ("conn",),
+    "close": ("conn", "code"),
+    "refuse": ("seconds",),
+    "cut": ("seconds",),
+    "hang": ("seconds",),
+    "status": ("code", "retry_after", "seconds"),
+    "half_open": _LINK,
+    "mute_pong": _LINK,
+    "silent": (*_LINK, "channel", "symbol"),
+    "lose": (*_LINK, "probability"),
+    "garbage": (*_LINK, "count"),
+    "fragments": (*_LINK, "count"),
+    "trickle": (*_LINK, "lag"),
+    "error": ("seconds", "channel", "symbol", "name"),
+    "lag": (*_LINK, "lag"),
+    "reorder": (*_LINK, "lag"),
+    "delist": ("symbol",),
+}
+"""Which of the settings each kind heeds: a written one that would be without effect is refused."""
 
 
 class FaultSpecError(ValueError):
@@ -79,7 +101,8 @@ class Fault:
         """
         described, at, when = text.partition("@")
         kind, _, rest = described.partition(":")
-        known = {f.name: f.type for f in fields(cls) if f.name != "kind"}
+        types = {f.name: str(f.type) for f in fields(cls)}
+        known = _SETTINGS.get(kind, tuple(types))
         values: dict[str, object] = {}
         for pair in filter(None, rest.split(",")):
             key, equals, value = pair.partition("=")
@@ -87,7 +110,9 @@ class Fault:
                 raise FaultSpecError(
                     f"{pair!r} in fault {text!r}: write key=value with a key of {', '.join(known)}"
                 )
-            kinds = str(known[key])
+            if key in values:
+                raise FaultSpecError(f"fault {text!r} says {key} twice: which one holds?")
+            kinds = types[key]
             try:
                 values[key] = int(value) if "int" in kinds else float(value) if "float" in kinds else value
             except ValueError:

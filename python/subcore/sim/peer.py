@@ -15,7 +15,7 @@ from picows import WSFrame, WSListener, WSTransport, WSUpgradeRequest, WSUpgrade
 
 from .connection import CLOSE, CONTINUATION, PING, PONG, Output
 from .door import Refusal
-from .wire import close_frame, frame_header, http_reply, server_frame
+from .wire import claimed_address, close_frame, frame_header, http_reply, server_frame
 
 if TYPE_CHECKING:
     from .server import SimServer
@@ -70,7 +70,7 @@ class Peer(WSListener):
         self._server.peers.add(self)
         headers = self._request.headers
         peername = transport.underlying_transport.get_extra_info("peername")
-        ip = headers.get("X-Forwarded-For") or (str(peername[0]) if peername else "?")
+        ip = claimed_address(headers) or (str(peername[0]) if peername else "?")
         path = self._request.path.decode("latin-1").partition("?")[0]
         outcome = self._server.exchange.connect(self._server.clock(), ip, headers, path)
         accept = {

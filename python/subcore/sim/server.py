@@ -18,6 +18,7 @@ from .exchange import Exchange
 from .limits import Violation
 from .machine import Machine
 from .peer import LaterReply, Peer
+from .wire import claimed_address
 
 __all__ = ["SimServer"]
 
@@ -137,7 +138,7 @@ class SimServer:
         """Plain HTTP is answered here; a WebSocket's reply waits until the client's address is known."""
         target = request.path.decode("latin-1")
         if target.partition("?")[0] == self.exchange.rest_path:
-            ip = request.headers.get("X-Forwarded-For") or self.host
+            ip = claimed_address(request.headers) or self.host  # picows tells no address before the reply
             status, headers, body = self.exchange.get(self.clock(), target, ip, request.headers)
             make = WSUpgradeResponse.create_error_response
             if status == 200:

@@ -8,7 +8,12 @@ from http import HTTPStatus
 
 from .connection import CLOSE
 
-__all__ = ["close_frame", "frame_header", "http_reply", "server_frame"]
+__all__ = ["claimed_address", "close_frame", "frame_header", "http_reply", "server_frame"]
+
+
+def claimed_address(headers: Mapping[str, str]) -> str:
+    """The client that `X-Forwarded-For` names first, before the proxies on the way; "" without one."""
+    return headers.get("X-Forwarded-For", "").partition(",")[0].strip()
 
 
 def server_frame(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
