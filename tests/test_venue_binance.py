@@ -211,7 +211,7 @@ def test_acknowledgements_lists_and_errors() -> None:
     said = {
         b'{"result":null,"id":1}': Accepted("1"),
         b'{"id":"abc","result":null}': Accepted("abc"),
-        b'{"result":null,"id":null}': Accepted(None),
+        b'{"result":null,"id":null}': Accepted(""),
         b'{"result":[],"id":3}': Listing((), "3"),
         b'{"result":["btcusdt@aggTrade","ethusdt@kline_1M","bnbbtc@depth5@100ms","!x@arr"],"id":4}': Listing(
             (
@@ -228,7 +228,7 @@ def test_acknowledgements_lists_and_errors() -> None:
         b'{"error":{"code":4,"msg":"Too many subscriptions"},"id":6}': Refused(
             "error 4", "Too many subscriptions", ReasonClass.CAPACITY, "6"
         ),
-        b'{"error":{"msg":7},"id":[]}': Refused("error None", "7"),
+        b'{"error":{"code":2,"msg":"x"},"id":[]}': Refused("error 2", "x", request_id=""),
         b'{"e":"serverShutdown","E":1770123456789}': GoingAway(),
         b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}': GoingAway(),
     }
@@ -243,6 +243,9 @@ def test_acknowledgements_lists_and_errors() -> None:
         b'{"result":null}',
         b'{"result":[1],"id":1}',
         b"[" * 9999,
+        b'{"type":"ticker","code":"KRW-BTC"}',
+        b'{"code":2,"id":1}',
+        b'{"error":"text","id":1}',
     ):
         assert BINANCE.decode_control(frame) == [Unknown(frame)]
 
@@ -252,7 +255,7 @@ def test_recorded_control_frames(recordings: Path) -> None:
     found = [BINANCE.decode_control(frame)[0] for frame in frames]
     assert found[0] == Accepted("1")
     assert [(c.name, c.request_id) for c in found[1:] if isinstance(c, Refused)] == [
-        ("error 2", None),
+        ("error 2", ""),
         ("error 2", "1"),
     ]
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import click
 
-from subcore.sim import KINDS, Durations, Exchange, Fault, FaultSpecError, Rules
+from subcore.sim import KINDS, Durations, Exchange, Fault, FaultSpecError, Machine, Rules
+from subcore.sim.binance import BinanceDurations, BinanceExchange, BinanceRules
 from subcore.sim.server import SimServer
 
 __all__ = ["command"]
@@ -34,7 +35,21 @@ _FAULT_HELP = (
 )
 
 
+def _make_exchange(venue: str, over_limit: Any, speedup: float, **options: Any) -> Machine[Any]:
+    if venue == "upbit":
+        rules = Rules(over_limit=over_limit or "error")
+        return Exchange(durations=Durations().divided(speedup), rules=rules, **options)
+    if over_limit == "error":
+        raise click.BadParameter("binance answers no message over the limit with an error: close or ignore")
+    binance_rules = BinanceRules(over_limit=over_limit or "close")
+    return BinanceExchange(durations=BinanceDurations().divided(speedup), rules=binance_rules, **options)
+
+
 @click.command("sim")
+@click.option(
+    "--venue", default="upbit", show_default=True, type=click.Choice(["upbit", "binance"]),
+    help="Whose grammar, limits and habits.",
+)  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port; 0 takes a free one.")
 @click.option("--seed", default=1, show_default=True, help="Same seed, same markets and same traffic.")
@@ -48,26 +63,20 @@ _FAULT_HELP = (
     help="Divide every time of the venue (idle drop, windows, delays) by this.",
 )  # fmt: skip
 @click.option(
-    "--over-limit", default="error", show_default=True, type=click.Choice(["error", "close", "ignore"]),
-    help="What a message over the limit brings.",
+    "--over-limit", type=click.Choice(["error", "close", "ignore"]),
+    help="What a message over the limit brings; by default an error from upbit, a close from binance.",
 )  # fmt: skip
 @click.option("--seconds", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
 @click.option("--json", "as_json", is_flag=True, help="Print the start and the summary as JSON lines.")
 def command(
-    host: str, port: int, seed: int, rate: float, faults: tuple[tuple[float, Fault], ...], speedup: float,
+    venue: str, host: str, port: int, seed: int, rate: float, faults: tuple[tuple[float, Fault], ...], speedup: float,
     over_limit: Any, seconds: float | None, as_json: bool,
 ) -> None:  # fmt: skip
-    """Run the embedded exchange: Upbit's WebSocket grammar, limits and habits, with generated markets.
+    """Run an embedded exchange: a venue's WebSocket grammar, limits and habits, with generated markets.
 
     Connect to the URL it prints. Ctrl-C ends it with a summary.
     """
-    exchange = Exchange(
-        seed=seed,
-        rate=rate,
-        faults=faults,
-        durations=Durations().divided(speedup),
-        rules=Rules(over_limit=over_limit),
-    )
+    exchange = _make_exchange(venue, over_limit, speedup, seed=seed, rate=rate, faults=faults)
     server = SimServer(exchange, host=host, port=port)
     try:
         asyncio.run(_serve(server, seconds, as_json))

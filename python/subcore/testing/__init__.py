@@ -12,7 +12,15 @@ from __future__ import annotations
 
 from subcore.testing.clock import VirtualClock
 from subcore.testing.driver import EngineDriver, PureExchange
-from subcore.testing.frames import FrameKey, read_upbit_frame
+from subcore.testing.frames import FrameKey, read_binance_frame, read_upbit_frame
 from subcore.testing.ledger import PlainLedger
 
-__all__ = ["EngineDriver", "FrameKey", "PlainLedger", "PureExchange", "VirtualClock", "read_upbit_frame"]
+__all__ = [
+    "EngineDriver",
+    "FrameKey",
+    "PlainLedger",
+    "PureExchange",
+    "VirtualClock",
+    "read_binance_frame",
+    "read_upbit_frame",
+]

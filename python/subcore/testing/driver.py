@@ -22,7 +22,7 @@ from subcore.venue import Venue
 
 __all__ = ["EngineDriver", "PureExchange"]
 
-PING = 9
+PING, PONG = 9, 10
 
 
 class PureExchange(Protocol):
@@ -331,7 +331,9 @@ class EngineDriver:
     def _receive(self, one: _Connection, output: Any) -> None:
         if one.over:
             return
-        if output.kind == "pong":
+        if output.kind == "ping":  # answered by the socket itself
+            self._to_exchange(one.link, one.generation, PONG, output.payload)
+        elif output.kind == "pong":
             self.handle(events.Pong(one.link, one.generation, self.now - one.pinged_at))
         elif output.kind == "frame":
             one.partial += output.payload

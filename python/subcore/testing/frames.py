@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-__all__ = ["FrameKey", "read_upbit_frame"]
+__all__ = ["FrameKey", "read_binance_frame", "read_upbit_frame"]
 
 
 class FrameKey(NamedTuple):
@@ -34,3 +34,16 @@ def read_upbit_frame(payload: bytes) -> list[FrameKey]:
         code = str(one.get("code", one.get("cd", "")))
         keys.append(FrameKey(str(one.get("type", one.get("ty"))), code, float(level), kind == "SNAPSHOT"))
     return keys
+
+
+def read_binance_frame(payload: bytes) -> list[FrameKey]:
+    """Key of a combined stream's frame, read with the json module; [] = not data."""
+    try:
+        said = json.loads(payload)
+    except (ValueError, RecursionError):
+        return []
+    name = said.get("stream") if isinstance(said, dict) else None
+    if not isinstance(name, str):
+        return []
+    symbol, _, kind = name.partition("@")
+    return [FrameKey(kind.partition("@")[0], symbol.upper(), 0.0, False)]

@@ -157,9 +157,9 @@ def decode_control(frame: bytes) -> list[Control]:
     if said.get("e") == "serverShutdown" or said.get("stream") == "!serverShutdown":
         return [GoingAway()]
     # "docs: {"code":0..3,"msg":...,"id":?} [B]; seen on futures: {"error":{"code":4,"msg":...},"id":..} [C]".
-    error = said.get("error", said if "code" in said else None)
-    if isinstance(error, dict):
-        return [_refusal(error, _request_id(said))]
+    error = said.get("error", said)
+    if isinstance(error, dict) and isinstance(error.get("code"), int) and isinstance(error.get("msg"), str):
+        return [_refusal(error["code"], error["msg"], _request_id(said))]
     # "ack {"result":null,"id":1}: per request, echoing id" [A]; "LIST_SUBSCRIPTIONS: {"result":[names],"id":3}" [A].
     result = said.get("result", Unknown)
     if "id" in said and result is None:
@@ -169,18 +169,14 @@ def decode_control(frame: bytes) -> list[Control]:
     return [Unknown(frame)]
 
 
-def _request_id(said: dict[str, Any]) -> str | None:
-    """ "id: int64, text of 36 at most, or null" [B]."""
+def _request_id(said: dict[str, Any]) -> str:
+    """ "id: int64, text of 36 at most, or null" [B]. Ours all have one: an answer without answers none of them."""
     ident = said.get("id")
-    return str(ident) if isinstance(ident, (int, str)) else None
+    return str(ident) if isinstance(ident, (int, str)) else ""
 
 
-def _refusal(error: dict[str, Any], request_id: str | None) -> Refused:
-    code = error.get("code")
-    reason = (
-        ERROR_REASONS.get(code, ReasonClass.PERMANENT) if isinstance(code, int) else ReasonClass.PERMANENT
-    )
-    return Refused(f"error {code}", str(error.get("msg", "")), reason, request_id)
+def _refusal(code: int, message: str, request_id: str) -> Refused:
+    return Refused(f"error {code}", message, ERROR_REASONS.get(code, ReasonClass.PERMANENT), request_id)
 
 
 def _topic(name: str) -> Topic:
