@@ -41,15 +41,20 @@ class Script:
             self.venue, self.ledger, WireSet, random.Random(seed), registry=self.registry, symbols=symbols
         )
         self.now = 0
-        self.generation = 0
-        self.received = 0
+        self.generations: dict[int, int] = {}
+        self.received: dict[int, int] = {}
         self.out: list[actions.Action] = []
+
+    @property
+    def generation(self) -> int:
+        """Of link 0."""
+        return self.generations.get(0, 0)
 
     def tell(self, event: events.Event) -> list[actions.Action]:
         self.out = self.engine.handle(event, self.now)
         for action in self.out:
             if isinstance(action, actions.Connect):
-                self.generation = action.generation
+                self.generations[action.link] = action.generation
             if isinstance(action, actions.ReleaseStreams):
                 self.ledger.release(action.streams)
         return self.out
@@ -67,12 +72,14 @@ class Script:
         return seen
 
     def activity(self, frames: int = 0) -> list[actions.Action]:
-        link = self.engine.links.get(0)
-        if link is None or not link.is_up:
-            return []
-        self.received += frames
-        last = self.now if frames else link.life.last_receive
-        return self.tell(events.LinkActivity(0, self.generation, last, self.received))
+        out: list[actions.Action] = []
+        for link in list(self.engine.links.values()):
+            if link.is_up:
+                self.received[link.id] = self.received.get(link.id, 0) + frames
+                last = self.now if frames else link.life.last_receive
+                told = events.LinkActivity(link.id, link.generation, last, self.received[link.id])
+                out += self.tell(told)
+        return out
 
     def of(self, kind: type[A]) -> list[A]:
         return [action for action in self.out if isinstance(action, kind)]
@@ -109,9 +116,9 @@ class Script:
     def turn(self, *, urgent: bool = False) -> list[actions.Action]:
         return self.tell(self.ledger.take_edges(urgent))
 
-    def up(self, rtt_ms: float = 20.0) -> list[actions.Action]:
-        self.received = 0
-        return self.tell(events.LinkUp(0, self.generation, round(rtt_ms * MS)))
+    def up(self, rtt_ms: float = 20.0, *, link: int = 0) -> list[actions.Action]:
+        self.received[link] = 0
+        return self.tell(events.LinkUp(link, self.generations.get(link, 0), round(rtt_ms * MS)))
 
     def down(
         self,
@@ -119,30 +126,36 @@ class Script:
         code: int | None = None,
         status: int | None = None,
         retry_after: float | None = None,
+        *,
+        link: int = 0,
     ) -> list[actions.Action]:
         after = None if retry_after is None else round(retry_after * SECOND)
-        return self.tell(events.LinkDown(0, self.generation, reason, code, status, after))
+        generation = self.generations.get(link, 0)
+        return self.tell(events.LinkDown(link, generation, reason, code, status, after))
 
-    def data(self, streams: Iterable[int] | Int32Array) -> list[actions.Action]:
+    def data(self, streams: Iterable[int] | Int32Array, *, link: int = 0) -> list[actions.Action]:
         ids = np.array(list(streams), np.int32)
-        return self.tell(events.StreamEvidence(0, self.generation, ids, self.now))
+        return self.tell(events.StreamEvidence(link, self.generations[link], ids, self.now))
 
-    def reconnect(self) -> list[actions.Action]:
+    def reconnect(self, *, link: int = 0) -> list[actions.Action]:
         """Waits out the backoff and opens the link again."""
         for _ in range(400):
-            if self.engine.links[0].phase is Phase.CONNECTING:
-                return self.up()
+            if self.engine.links[link].phase is Phase.CONNECTING:
+                return self.up(link=link)
             self.wait(0.1)
-        raise AssertionError("no Connect within 40 s")
+        raise AssertionError(f"no Connect of link {link} within 40 s")
 
-    def say(self, control: Control) -> list[actions.Action]:
-        return self.tell(events.ControlFrame(0, self.generation, control))
+    def say(self, control: Control, *, link: int = 0) -> list[actions.Action]:
+        return self.tell(events.ControlFrame(link, self.generations[link], control))
 
     def state(self, stream: int) -> StreamState:
         return self.engine.row(int(stream)).state
 
     def states(self, streams: Int32Array) -> set[StreamState]:
         return {self.state(s) for s in streams.tolist()}
+
+    def open_of(self, streams: Int32Array) -> set[int]:
+        return {s for s in streams.tolist() if self.state(s) is StreamState.OPEN}
 
     def told(self, kind: StatusKind) -> list[list[int]]:
         return [n.streams.tolist() for n in self.of(actions.Notify) if n.kind is kind]

@@ -9,6 +9,7 @@ import pytest
 
 from engine_script import MS, Script
 from subcore.engine import actions, events
+from subcore.engine.links import Phase
 from subcore.errors import InternalError
 from subcore.types import (
     DataState,
@@ -179,7 +180,9 @@ def test_the_listing_proves_silent_streams_and_shows_missing_ones() -> None:
     assert s.state(1) is StreamState.WAITING
     assert s.told(StatusKind.WAITING) == [[1]]
     s.wait(2.1)
-    assert symbols_of(s.of(actions.Send)[0]) == {BTC, ETH}
+    assert [a.link for a in s.of(actions.Connect)] == [1], "asked again where it disturbs nobody"
+    s.up(link=1)
+    assert symbols_of(s.of(actions.Send)[0]) == {ETH}
 
 
 def test_a_stream_never_listed_is_refused_after_three_more_tries() -> None:
@@ -194,7 +197,10 @@ def test_a_stream_never_listed_is_refused_after_three_more_tries() -> None:
                 s.data([0])
             else:
                 ticket = json.loads(send.payload)[0]["ticket"]
-                s.say(Listing((Topic("ticker", BTC),), ticket))
+                s.say(Listing((Topic("ticker", BTC),), ticket), link=send.link)
+        if 1 in s.generations and s.engine.links[1].phase is Phase.CONNECTING:
+            s.up(link=1)
+            asked += "KRW-NOSUCH" in symbols_of(s.of(actions.Send)[0])
     assert s.state(bad) is StreamState.REFUSED
     assert "4 times" in s.engine.row(bad).reason
     assert asked == 4

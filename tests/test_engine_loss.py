@@ -10,7 +10,7 @@ import pytest
 from engine_script import MS, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
-from subcore.engine.links import Phase
+from subcore.engine.links import Phase, Role
 from subcore.engine.pacing import LimitRegistry
 from subcore.types import (
     DataState,
@@ -45,14 +45,21 @@ def test_a_loss_is_told_and_everything_comes_back_in_one_message() -> None:
     s.wait(0.3)
     s.up()
     (send,) = s.of(actions.Send)
-    assert len(json.loads(send.payload)) == 4  # ticket, ticker, trade, format
-    s.data([*ids.tolist(), unproven])
-    assert s.told(StatusKind.OPEN) == [[0, 1, 2]]
+    assert len(json.loads(send.payload)) == 3, "ticket, ticker, format: what was never proven cannot spoil it"
+    s.data(ids)
+    assert s.told(StatusKind.OPEN) == [ids.tolist()]
     assert s.told(StatusKind.GOOD) == []
     assert s.engine.stats.restores == 1
+    assert s.engine.links[1].role is Role.NURSERY
+    s.up(link=1)
+    (send,) = s.of(actions.Send)
+    assert send.link == 1
+    assert "trade" in send.payload.decode()
+    s.data([unproven], link=1)
+    assert s.told(StatusKind.OPEN) == [[unproven]]
 
 
-def test_wishes_during_a_loss_are_part_of_the_restore() -> None:
+def test_wishes_during_a_loss_follow_the_restore_through_the_nursery() -> None:
     s = Script()
     s.open_with("ticker", BTC, ETH)
     s.down()
@@ -61,7 +68,10 @@ def test_wishes_during_a_loss_are_part_of_the_restore() -> None:
     s.wait(0.3)
     s.up()
     (send,) = s.of(actions.Send)
-    assert symbols_of(send) == {BTC, XRP}
+    assert symbols_of(send) == {BTC}
+    s.up(link=1)
+    (send,) = s.of(actions.Send)
+    assert symbols_of(send) == {XRP}
 
 
 def test_backoff_doubles_with_full_jitter() -> None:
@@ -140,18 +150,14 @@ def test_the_end_of_a_given_up_connection_changes_nothing() -> None:
 # Blame
 
 
-def test_an_error_frame_blames_the_additions_only_the_second_time() -> None:
+def test_an_error_frame_refuses_the_one_that_is_new_and_brings_back_the_rest() -> None:
     s = Script()
     good = s.open_with("ticker", BTC, ETH)
     (bad,) = s.want("trade", XRP).tolist()
     s.say(Refused("INVALID_PARAM", "잘못된 요청"))
-    assert s.state(bad) is StreamState.WAITING
-    assert s.states(good) == {StreamState.RECOVERING}
-    s.reconnect()
-    assert XRP in symbols_of(s.of(actions.Send)[0])
-    s.say(Refused("INVALID_PARAM", "잘못된 요청"))
     assert s.told(StatusKind.REFUSED) == [[bad]]
     assert "INVALID_PARAM" in s.engine.row(bad).reason
+    assert s.states(good) == {StreamState.RECOVERING}
     s.reconnect()
     assert symbols_of(s.of(actions.Send)[0]) == {BTC, ETH}
     s.data(good)
@@ -160,20 +166,60 @@ def test_an_error_frame_blames_the_additions_only_the_second_time() -> None:
     assert not s.of(actions.Send)
 
 
+def test_of_many_new_ones_the_guilty_is_found_by_halves_on_the_nursery() -> None:
+    s = Script()
+    good = s.open_with("ticker", BTC, ETH)
+    names = [f"KRW-N{i}" for i in range(16)]
+    new = s.want("trade", *names)
+    bad = names[11]
+    s.say(Refused("INVALID_PARAM"))
+    s.reconnect()
+    assert symbols_of(s.of(actions.Send)[0]) == {BTC, ETH}, "what was proven comes back at once, and alone"
+    s.data(good)
+    assert s.states(good) == {StreamState.OPEN}
+    deaths = 0
+    for _ in range(60):
+        if s.engine.links[1].phase is Phase.CONNECTING:
+            s.up(link=1)
+        for send in [a for a in s.out if isinstance(a, actions.Send) and a.link == 1]:
+            asked = symbols_of(send)
+            if bad in asked:
+                deaths += 1
+                s.say(Refused("INVALID_PARAM"), link=1)
+            else:
+                s.data([new[names.index(n)] for n in asked], link=1)
+            break
+        else:
+            s.wait(0.25, frames=1)
+        if s.state(new[11]) is StreamState.REFUSED and len(s.open_of(new)) == 15:
+            break
+    assert s.state(new[11]) is StreamState.REFUSED
+    assert s.open_of(new) == set(new.tolist()) - {int(new[11])}
+    assert s.states(good) == {StreamState.OPEN}
+    assert deaths <= 5, "16 -> 8 -> 4 -> 2 -> 1"
+    assert s.engine.stats.losses == deaths + 1
+
+
 def test_two_quick_deaths_blame_what_is_new_but_never_a_set_of_which_nothing_was_proven() -> None:
     s = Script()
-    s.open_with("ticker", BTC)
+    good = s.open_with("ticker", BTC)
     (bad,) = s.want("trade", XRP).tolist()
     s.down("closed", code=1000)
     s.reconnect()
-    s.wait(0.3)
-    s.down("closed", code=1000)
+    s.data(good)
+    s.reconnect(link=1)
+    s.wait(0.3, frames=1)
+    s.down("closed", code=1000, link=1)
+    s.reconnect(link=1)
+    s.wait(0.3, frames=1)
+    s.down("closed", code=1000, link=1)
     assert s.state(bad) is StreamState.REFUSED
+    assert s.states(good) == {StreamState.OPEN}
 
     s = Script()
     ids = s.want("ticker", BTC, ETH)
     s.up()
-    for _ in range(5):
+    for _ in range(8):
         s.down("closed", code=1000)
         s.reconnect()
         s.down("closed", code=1000)
@@ -184,10 +230,13 @@ def test_a_slow_death_blames_nobody() -> None:
     s = Script()
     s.open_with("ticker", BTC)
     (new,) = s.want("trade", XRP).tolist()
+    s.wait(1.2)
+    s.down("closed")
+    s.reconnect(link=1)
     for _ in range(3):
         s.wait(1.2)
-        s.down("closed")
-        s.reconnect()
+        s.down("closed", link=1)
+        s.reconnect(link=1)
     assert s.state(new) is StreamState.SENT
 
 
@@ -195,10 +244,13 @@ def test_a_rate_refusal_blames_nobody_and_narrows_the_limits_for_an_hour() -> No
     s = Script()
     s.open_with("ticker", BTC)
     (new,) = s.want("trade", XRP).tolist()
+    s.say(RATE)
+    s.reconnect()
+    s.reconnect(link=1)
     for _ in range(3):
-        s.say(RATE)
+        s.say(RATE, link=1)
         assert len(s.of(actions.Disconnect)) == 1
-        s.reconnect()
+        s.reconnect(link=1)
     assert s.state(new) is StreamState.SENT
     assert s.registry.is_narrowed(s.venue.host, s.now + 3500 * SECOND)
     assert not s.registry.is_narrowed(s.venue.host, s.now + 3601 * SECOND)
@@ -208,9 +260,8 @@ def test_a_refused_stream_comes_back_only_when_asked_for_again() -> None:
     s = Script()
     s.open_with("ticker", BTC)
     (bad,) = s.want("trade", XRP).tolist()
-    for _ in range(2):
-        s.say(Refused("INVALID_PARAM"))
-        s.reconnect()
+    s.say(Refused("INVALID_PARAM"))
+    s.reconnect()
     s.data([0])
     s.want("trade", XRP, who="somebody else")  # held already: no edge
     assert not s.of(actions.Send)
@@ -225,11 +276,11 @@ def test_deaths_of_different_requests_do_not_add_up() -> None:
     s = Script()
     s.open_with("ticker", BTC)
     s.want("trade", XRP)
-    s.say(Refused("INVALID_PARAM"))
+    s.down("closed", code=1000)
     s.unwant("trade", XRP)
     s.reconnect()
     s.data([0])
     (other,) = s.want("trade", ETH).tolist()
-    s.say(Refused("INVALID_PARAM"))
+    s.down("closed", code=1000)
     assert s.told(StatusKind.REFUSED) == []
     assert s.state(other) is StreamState.WAITING

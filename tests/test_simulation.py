@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import pytest
@@ -50,8 +51,10 @@ def carried(driver: EngineDriver) -> list[Key]:
 class Wishes:
     """What components want, in a dict of the test's own, handed to the driver step by step."""
 
-    def __init__(self, driver: EngineDriver, rng: random.Random) -> None:
-        self.driver, self.rng = driver, rng
+    def __init__(
+        self, driver: EngineDriver, rng: random.Random, *, classes: Sequence[Priority] = tuple(Priority)
+    ) -> None:
+        self.driver, self.rng, self.classes = driver, rng, classes
         self.held: dict[str, dict[Topic, Priority]] = {f"component-{i}": {} for i in range(8)}
 
     def keys(self) -> set[Key]:
@@ -87,7 +90,7 @@ class Wishes:
         return Topic(channel, symbol, depth)
 
     def _add(self, name: str, topic: Topic) -> None:
-        priority = self.rng.choice(list(Priority))
+        priority = self.rng.choice(self.classes)
         self.held[name][topic] = priority
         self.driver.ledger.subscribe(name, topic, priority)
 
@@ -172,7 +175,7 @@ def test_a_flood_of_changes_leaves_as_few_messages_with_the_last_wish(rate: int)
     """`rate` changes a second for a minute: no violation, nothing sent twice over, the end state right."""
     rng = random.Random(rate)
     driver = make(rate)
-    wishes = Wishes(driver, rng)
+    wishes = Wishes(driver, rng, classes=(Priority.LOW, Priority.NORMAL, Priority.HIGH))
     driver.subscribe("anchor", "ticker", ["KRW-BTC"])
     for _ in range(60 * rate // max(1, rate // 50)):
         for _ in range(max(1, rate // 50)):
@@ -185,6 +188,29 @@ def test_a_flood_of_changes_leaves_as_few_messages_with_the_last_wish(rate: int)
     assert all(a != b for a, b in pairwise(said))
     if rate > 10:  # work waited all the time: nine tenths of the venue's hundred a minute were used
         assert 90 <= len(said) <= 110
+    assert len(driver.engine.links) == 1
+
+
+def test_in_a_flood_a_link_with_critical_streams_is_left_alone() -> None:
+    """What is new goes to the nursery while it lasts, at the cost of few messages, and comes home after it."""
+    driver = make(7)
+    calm = driver.subscribe("anchor", "ticker", ["KRW-BTC", "KRW-ETH"], priority=Priority.CRITICAL)
+    driver.run(2)
+    wishes = Wishes(driver, random.Random(7), classes=(Priority.NORMAL,))
+    for _ in range(6000):
+        wishes.step()
+        driver.run(0.01)
+    settled = driver.engine.links[0]
+    by_link = Counter(send.link for send in driver.sent if send.request)
+    assert by_link[0] <= 20, "six rewrites, and removals of what it carried then"
+    assert 90 <= by_link[1] <= 110
+    driver.run(130)
+    assert not driver.exchange.violations
+    assert set(carried(driver)) == wishes.keys() | {("ticker", "KRW-BTC", 0.0), ("ticker", "KRW-ETH", 0.0)}
+    assert len(carried(driver)) == len(set(carried(driver))), "no stream is on two links"
+    assert settled.wire.len_target == len(carried(driver)), "all came home"
+    assert driver.streams_in(StreamState.OPEN) >= set(calm.tolist())
+    assert not driver.arbitrated
 
 
 def test_changes_that_cancel_before_the_send_produce_no_message() -> None:

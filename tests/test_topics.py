@@ -116,11 +116,11 @@ def test_many_at_once_are_the_same_as_one_by_one() -> None:
 @given(st.lists(st.integers(0, 5000), max_size=20))
 def test_columns_grow_and_keep_what_they_held(streams: list[int]) -> None:
     columns = Streams(4)
-    columns.state[3], columns.link[3] = StreamState.OPEN, 9
+    columns.state[3], columns.legs.link[6] = StreamState.OPEN, 9
     columns.ensure(ids(*streams))
     assert len(columns.state) > max(streams, default=0)
-    assert (columns.state[3], columns.link[3]) == (StreamState.OPEN, 9)
-    assert np.all(columns.width == -1)
+    assert (columns.state[3], columns.legs.link[6]) == (StreamState.OPEN, 9)
+    assert np.all(columns.legs.width == -1)
     assert np.count_nonzero(columns.state) == 1
 
 
@@ -143,7 +143,7 @@ def test_a_forgotten_row_is_as_new_and_a_wanted_one_is_not_forgotten() -> None:
     columns.apply(TopicEvent.WANTED, ids(3), 5)
     columns.explain(ids(3), "because")
     columns.retries[3] = 2
-    columns.evidence[3] = Evidence.DATA
+    columns.legs.evidence[6] = Evidence.DATA
     with pytest.raises(InternalError):
         columns.forget(ids(3))
     assert columns.row(3).reason == "because"

@@ -157,7 +157,7 @@ class Reports:
     def _link(self, number: int) -> LinkStats:
         link = self._hub.runtime.links[number]
         flow = self._hub.meter.link(number)
-        carried = int(np.count_nonzero(self._hub.engine.streams.link == number))
+        carried = int(np.count_nonzero(self._hub.engine.streams.legs.link[::2] == number))
         return LinkStats(number, link.is_up, link.generation, flow.frames, flow.bytes, carried)
 
     def _memory(self) -> int:

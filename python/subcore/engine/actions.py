@@ -14,6 +14,7 @@ from subcore.types import Int32Array, StatusKind
 
 __all__ = [
     "Action",
+    "Arbitrate",
     "AwaitEvidence",
     "Connect",
     "Disconnect",
@@ -84,6 +85,17 @@ class AwaitEvidence:
     realtime_not_before_ns: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arbitrate:
+    """From now on two links carry these streams, or (`on` False) one does again: deliver each event once.
+
+    Between the two, copies are told apart: trades by id, other channels by time and content.
+    """
+
+    streams: Int32Array
+    on: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RequestMarkets:
     """Fetch the venue's list of markets anew; answered by SymbolsKnown."""
@@ -114,4 +126,15 @@ class Log:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Action = Connect | Send | Ping | Disconnect | AwaitEvidence | RequestMarkets | Notify | ReleaseStreams | Log
+Action = (
+    Connect
+    | Send
+    | Ping
+    | Disconnect
+    | AwaitEvidence
+    | Arbitrate
+    | RequestMarkets
+    | Notify
+    | ReleaseStreams
+    | Log
+)

@@ -44,6 +44,13 @@ class Settings:
     listing_gap: int = 10 * SECOND
     markets_gap: int = 10 * SECOND
     retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # a stream that failed is asked for again, so often
+    minute: int = 60 * SECOND
+    hurts: int = 6  # rewrites a minute of a link that should be left alone
+    crowd: int = 50  # streams, beyond which a link should be left alone
+    calm: int = (
+        60 * SECOND
+    )  # unchanged so long, a nursery's streams move back; least gap of settled rewrites for that
+    move_timeout: int = 30 * SECOND  # a move that is not proven by then is given up
     narrow: int = 3600 * SECOND
     block_429: int = 10 * SECOND  # where the reply names no time
     block_418: int = 120 * SECOND

@@ -92,7 +92,7 @@ class Controls:
             self._proof.accepted(link, request, streams, now)
         elif refused.reason is ReasonClass.PERMANENT:
             self._proof.unwire(link, streams)
-            self._proof.refuse(link, streams, said, now)
+            self._proof.refuse(streams, said, now)
         else:
             self._proof.fail(link, self._on_wire(streams), said, now)
         return None
@@ -128,14 +128,14 @@ class Controls:
         refused = np.setdiff1d(request.adds, taken).astype(np.int32)
         self._proof.accepted(link, request, np.intersect1d(request.adds, taken).astype(np.int32), now)
         self._proof.unwire(link, refused)
-        self._proof.refuse(link, refused, "the venue did not take it", now)
+        self._proof.refuse(refused, "the venue did not take it", now)
 
     def _dropped(self, link: Link, dropped: Dropped, now: int) -> None:
         streams = self._on_wire(self._proof.find(dropped.topics))
         said = f"the venue ended it ({dropped.name})"
         if dropped.reason is ReasonClass.PERMANENT:
             self._proof.unwire(link, streams)
-            self._proof.refuse(link, streams, said, now)
+            self._proof.refuse(streams, said, now)
         else:
             self._proof.fail(link, streams, said, now)
 

@@ -28,7 +28,7 @@ class Departures:
         """These were closed."""
         columns = self._ctx.streams
         fresh = streams[~columns.leaving[streams]]
-        never = (columns.width[fresh] < 0) & (columns.left[fresh] == 0)
+        never = ~columns.legs.on_wire(fresh) & (columns.legs.last_left(fresh) == 0)
         self._forget(fresh[never])
         later = fresh[~never]
         if len(later):
@@ -47,8 +47,8 @@ class Departures:
             _, _, streams = heapq.heappop(self._queue)
             columns.leaving[streams] = False
             closed = columns.in_state(streams, StreamState.CLOSED)
-            recent = columns.left[closed] > now - self._ctx.settings.late_frames
-            stay = (columns.width[closed] >= 0) | recent
+            recent = columns.legs.last_left(closed) > now - self._ctx.settings.late_frames
+            stay = columns.legs.on_wire(closed) | recent
             self._forget(closed[~stay])
             self.add(closed[stay], now)
         gone, self._gone = self._gone, []

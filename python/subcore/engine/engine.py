@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from subcore.engine.actions import Action, AwaitEvidence, Disconnect, RequestMarkets
+from subcore.engine.actions import Action, Disconnect, RequestMarkets
 from subcore.engine.context import Context, EngineStats, Settings
 from subcore.engine.control import Controls
 from subcore.engine.departures import Departures
@@ -32,14 +32,17 @@ from subcore.engine.events import (
     Tick,
 )
 from subcore.engine.links import Lifecycle, Link, Phase
-from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry, Pacer
+from subcore.engine.moves import Moves
+from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
+from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.proof import Proof
 from subcore.engine.symbols import SymbolGate
-from subcore.engine.topics import Streams, TopicEvent, TopicRow
+from subcore.engine.topics import Streams, TopicRow
+from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import Evidence, Int32Array, StatusKind, StreamColumns, StreamState
+from subcore.types import Int32Array, StatusKind, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -69,25 +72,33 @@ class Engine:
         self._ctx = Context(venue, table, make_wire_set, rng, registry, settings or Settings())
         self._lifecycle = Lifecycle(self._ctx)
         self._planner = Planner(self._ctx, self._lifecycle)
-        self._proof = Proof(self._ctx, self._planner)
+        self._proof = Proof(self._ctx, self._lifecycle, self._planner)
         self._controls = Controls(self._ctx, self._lifecycle, self._proof)
-        self._gate = SymbolGate(self._ctx.settings.markets_gap, symbols)
-        self._routes = [channel.route for channel in venue.channels]
-        self._by_route: dict[str, Link] = {}
         self._departures = Departures(self._ctx)
+        self._moves = Moves(self._ctx, self._lifecycle, self._planner)
+        self._placement = Placement(self._ctx, self._lifecycle, self._planner, self._proof, self._moves)
+        self._wants = Wants(
+            self._ctx,
+            self._lifecycle,
+            self._planner,
+            self._proof,
+            self._placement,
+            self._departures,
+            SymbolGate(self._ctx.settings.markets_gap, symbols),
+        )
         self._ticked = 0
         self._closed = False
-        self.links: dict[int, Link] = {}
+        self.links = self._lifecycle.links
         self._handlers: dict[type, Callable[..., None]] = {
-            Changed: self._changed,
-            AskedAgain: self._asked_again,
+            Changed: self._wants.changed,
+            AskedAgain: self._wants.asked_again,
             LinkUp: self._link_up,
             LinkDown: self._link_down,
             LinkActivity: self._activity,
             StreamEvidence: self._evidence,
             ControlFrame: self._control,
             Pong: self._pong,
-            SymbolsKnown: self._symbols_known,
+            SymbolsKnown: self._wants.symbols_known,
             Tick: self._tick,
             CloseAll: self._close_all,
         }
@@ -139,144 +150,32 @@ class Engine:
                 yield link.wake
             if link.is_up:
                 yield self._ticked + self._ctx.settings.tick
-        for when in (self._planner.deadline(), self._gate.deadline(), self._departures.deadline()):
+        for part in (self._planner, self._wants, self._departures, self._moves):
+            when = part.deadline()
             if when is not None:
                 yield when
 
     def _run(self, now: int) -> None:
         """Do whatever is due."""
-        if self._gate.ask(now):
+        if self._wants.asks_for_markets(now):
             self._ctx.out.append(RequestMarkets())
-        self._planner.resume(now)
-        for link in self.links.values():
+        for link, streams in self._planner.resume(now):
+            self._placement.reask(link, streams, now)
+        self._moves.run(now)
+        for link in self._in_order():
+            again = self._placement.bisection.serve(link, now)
             service = self._planner.service if link.is_up else self._lifecycle.service
             if link.phase is Phase.CONNECTING and now >= link.connect_by:
                 self._drop(link, now, "no answer to the connection", tell_link=True)
-            link.wake = service(link, now)
+            wake = service(link, now)
+            link.wake = min((w for w in (again, wake) if w is not None), default=None)
         for gone in self._departures.run(now):
             for link in self.links.values():
                 link.suspects = np.setdiff1d(link.suspects, gone)
 
-    # What components want
-
-    def _changed(self, event: Changed, now: int) -> None:
-        self._ctx.streams.ensure(event.opened)
-        if len(event.closed):
-            self._close(event.closed, now, event.urgent)
-        if len(event.opened):
-            self._open(event.opened, now)
-        if len(event.changed):
-            self._resize(event.changed, now)
-
-    def _on_links(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
-        carriers = self._ctx.streams.link[streams]
-        for ident in np.unique(carriers).tolist():
-            if ident >= 0:
-                yield self.links[ident], streams[carriers == ident]
-
-    def _close(self, streams: Int32Array, now: int, urgent: bool) -> None:
-        columns = self._ctx.streams
-        moved = columns.apply(TopicEvent.UNWANTED, streams, now).state
-        columns.explain(moved, "")
-        self._gate.drop(moved)
-        for link, part in self._on_links(moved):
-            self._planner.unwant(link, part, now, urgent=urgent)
-        self._departures.add(moved, now)
-
-    def _open(self, streams: Int32Array, now: int) -> None:
-        columns = self._ctx.streams
-        closed = columns.in_state(streams, StreamState.CLOSED)
-        carried = columns.width[closed] >= 0
-        if np.any(carried):
-            self._resume(closed[carried], now)
-        fresh = closed[~carried]
-        columns.proven[fresh] = False
-        columns.evidence[fresh] = Evidence.NONE
-        columns.retries[fresh] = 0
-        self._admit(columns.apply(TopicEvent.WANTED, fresh, now).state, now)
-
-    def _resume(self, streams: Int32Array, now: int) -> None:
-        """Wanted again while the wire still carries them: no message is needed."""
-        columns = self._ctx.streams
-        held = self._proof.proven(streams)
-        open_again = columns.apply(TopicEvent.RESUMED_HELD, held, now).state
-        columns.proven[held] = True
-        with_data = held[(columns.evidence[held] & np.uint8(Evidence.DATA)) != 0]
-        columns.apply(TopicEvent.PROVEN_DATA, with_data, now)
-        asked = columns.apply(TopicEvent.RESUMED, np.setdiff1d(streams, held), now).state
-        for link, part in self._on_links(streams):
-            self._planner.want(link, part, now)
-            self._planner.resize(link, self._ctx.table.columns(part), now)
-        for link, part in self._on_links(asked):
-            link.unproven = np.union1d(link.unproven, part).astype(np.int32)
-            last = link.last_request
-            since = max(last.window_ends, now) if last is not None else now
-            self._ctx.out.append(AwaitEvidence(link.id, link.generation, part, since))
-        self._ctx.notify(StatusKind.OPEN, open_again, "")
-
-    def _admit(self, streams: Int32Array, now: int) -> None:
-        """Through the gate to a link, or held until the list of markets is asked anew."""
-        if not len(streams):
-            return
-        columns = self._ctx.table.columns(streams)
-        passes = self._gate.passes(columns)
-        if not np.all(passes):
-            self._gate.hold(columns, ~passes, now)
-            reason = "not in the venue's list of markets; the list is asked anew"
-            self._ctx.streams.explain(streams[~passes], reason)
-            self._ctx.notify(StatusKind.WAITING, streams[~passes], reason)
-        self._place(columns, passes, now)
-
-    def _place(self, columns: StreamColumns, passes: npt.NDArray[np.bool_], now: int) -> None:
-        """One link for each route."""
-        routes = np.array([self._routes[c] for c in columns.channels.tolist()])
-        for name in np.unique(routes[passes]).tolist():
-            self._planner.want(self._link(name), columns.streams[passes & (routes == name)], now)
-
-    def _link(self, route: str) -> Link:
-        link = self._by_route.get(route)
-        if link is None:
-            ctx = self._ctx
-            pacer = Pacer(ctx.venue.limits, ctx.venue.host, ctx.registry)
-            link = Link(len(self.links), ctx.venue.route(route), ctx.make_wire_set(), pacer)
-            self.links[link.id] = self._by_route[route] = link
-        return link
-
-    def _resize(self, streams: Int32Array, now: int) -> None:
-        self._ctx.streams.ensure(streams)
-        for link, part in self._on_links(streams):
-            self._planner.resize(link, self._ctx.table.columns(part), now)
-
-    def _asked_again(self, event: AskedAgain, now: int) -> None:
-        moved = self._ctx.streams.apply(TopicEvent.ASKED_AGAIN, event.streams, now).state
-        self._ctx.streams.explain(moved, "")
-        for link, part in self._on_links(moved):
-            self._proof.unwire(link, part)
-        self._admit(moved, now)
-
-    def _symbols_known(self, event: SymbolsKnown, now: int) -> None:
-        passed, refused = self._gate.learn(event.symbols)
-        refused = refused[~self._ctx.streams.proven[refused]]  # data outweighs any list
-        if event.symbols is not None:
-            self._watch_unlisted(now)
-        for link in (None, *self.links.values()):
-            ident = -1 if link is None else link.id
-            part = refused[self._ctx.streams.link[refused] == ident]
-            if len(part):
-                self._proof.refuse(link, part, "not listed by the venue", now)
-        self._ctx.streams.explain(passed, "")
-        if len(passed):
-            columns = self._ctx.table.columns(passed)
-            self._place(columns, np.ones(len(passed), np.bool_), now)
-
-    def _watch_unlisted(self, now: int) -> None:
-        """Streams sent before a list was known, silent so far and not in it, are refused by the next list."""
-        states = self._ctx.streams
-        for link in self.links.values():
-            target = link.wire.target()
-            silent = target[~states.proven[target]]
-            columns = self._ctx.table.columns(silent)
-            self._gate.hold(columns, ~self._gate.passes(columns), now)
+    def _in_order(self) -> list[Link]:
+        """Links whose windows or connects may be shared go in order: what has settled first."""
+        return sorted(self.links.values(), key=lambda link: link.role)
 
     # What links and the venue say
 
@@ -320,13 +219,17 @@ class Engine:
         ctx = self._ctx
         if tell_link:
             ctx.out.append(Disconnect(link.id, link.generation, reason))
+        case = None
         if link.is_up:
-            if blame:
-                self._proof.blame(link, now, error)
+            case = self._placement.bisection.accuse(link, now, error) if blame else None
             self._proof.lost(link, f"link lost: {reason}", now)
+            self._moves.lost(link, now)
         elif link.attempts == 0:
             ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
-        self._lifecycle.down(link, now)
+        self._lifecycle.down(link, now, blamed=case is not None)
+        if case is not None:
+            self._placement.bisection.split(link, case, now)
+        self._placement.lost(link, now)
         wait_ms = max(0, link.connect_at - now) // 1_000_000
         ctx.warn(f"link lost: {reason}", link=link.id, generation=link.generation, retry_in_ms=wait_ms)
 
@@ -360,7 +263,8 @@ class Engine:
         if now - self._ticked < self._ctx.settings.tick:
             return
         self._ticked = now
-        for link in self.links.values():
+        self._placement.tick(now)
+        for link in list(self.links.values()):
             if not link.is_up:
                 continue
             dead = self._lifecycle.tick(link, now)

@@ -5,21 +5,35 @@ The record keeps everything that belongs to one link, so that any number of link
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
+
+import numpy as np
 
 from subcore.engine.actions import Connect, Disconnect, Ping, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
+from subcore.engine.legs import NO_LINK
 from subcore.engine.pacing import Pacer
 from subcore.engine.ports import WireSet
 from subcore.types import Int32Array
 from subcore.venue import Counted, KeepaliveRole, Route
 
-__all__ = ["Lifecycle", "Link", "Phase", "Request"]
+__all__ = ["Group", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
+
+
+class Role(IntEnum):
+    """What a link is for."""
+
+    SETTLED = 0  # carries what has come to stay
+    NURSERY = 1  # carries what is not yet proven or settled, so that its changes disturb nobody
+    STANDBY = 2  # carries streams a second time, for those who asked for it
+    RETIRED = 3  # its streams move to a successor; it takes no new ones
 
 
 class Phase(IntEnum):
@@ -41,6 +55,23 @@ class Request:
     carried: Int32Array
     sent_ns: int
     window_ends: int
+
+
+@dataclass(slots=True, eq=False)
+class Trial:
+    """Streams asked for a group at a time, so that one which kills its connection is found."""
+
+    waiting: deque[Group] = field(default_factory=deque)
+    current: Group | None = None
+    passed: int = 0  # streams found innocent
+
+
+@dataclass(slots=True, eq=False)
+class Group:
+    """Streams on trial together; `deaths`: connections that ended, without a word, right after the request."""
+
+    streams: Int32Array
+    deaths: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -82,8 +113,15 @@ class Link:
     snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
     unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
     listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
+    role: Role = Role.SETTLED
+    trial: Trial | None = None
     suspects: Int32Array = field(default_factory=lambda: NO_STREAMS)
     deaths: int = 0
+    rewrites: deque[int] = field(
+        default_factory=deque
+    )  # when it was asked anew for what it carried, latest last
+    spared_until: int = 0  # what is new goes to the nursery
+    sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     wake: int | None = None
 
@@ -98,6 +136,24 @@ class Lifecycle:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self.links: dict[int, Link] = {}
+
+    def open_links(self) -> Iterator[Link]:
+        """Those that are up."""
+        return (link for link in self.links.values() if link.is_up)
+
+    def carriers(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+        """Every link on which some of these have a leg, with those: a stream comes once for each of its legs."""
+        rows = 2 * streams.astype(np.int64)
+        first, second = self._ctx.streams.legs.link[rows], self._ctx.streams.legs.link[rows + 1]
+        for ident in sorted({*first.tolist(), *second.tolist()} - {NO_LINK}):
+            yield self.links[ident], streams[(first == ident) | (second == ident)]
+
+    def homes(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+        """The home links of these, with those that live there."""
+        home = self._ctx.streams.legs.home(streams)
+        for ident in sorted(set(home.tolist()) - {NO_LINK}):
+            yield self.links[ident], streams[home == ident]
 
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""
@@ -139,8 +195,11 @@ class Lifecycle:
         link.life = Life(idle_since=runnable, counted_at=runnable)
         self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
 
-    def down(self, link: Link, now: int) -> None:
-        """The connection is over: schedule the next one, if there is anything to carry."""
+    def down(self, link: Link, now: int, *, blamed: bool = False) -> None:
+        """The connection is over: schedule the next one, if there is anything to carry.
+
+        `blamed`: what killed it is known and is asked for no more, so that the next one need not wait longer.
+        """
         settings = self._ctx.settings
         link.in_flight.clear()
         link.snapshots_due.clear()
@@ -151,7 +210,7 @@ class Lifecycle:
             settings.backoff_most_seconds, settings.backoff_first_seconds * 2.0 ** min(link.attempts, 32)
         )
         wait = max(self._ctx.rng.uniform(0.0, most), self._ctx.venue.life.connect_floor)
-        link.attempts += 1
+        link.attempts += not blamed
         link.connect_at = now + nanoseconds(wait)
         link.phase = Phase.BACKOFF if link.wire.len_target else Phase.IDLE
 

@@ -11,6 +11,7 @@ sent.
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -42,7 +43,7 @@ class Planner:
         """The link should carry these."""
         if len(streams):
             link.wire.set_target(streams)
-            self._ctx.streams.link[streams] = link.id
+            self._ctx.streams.legs.attach(link.id, streams)
             self._lifecycle.want(link, now)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
@@ -50,7 +51,8 @@ class Planner:
         if not len(streams):
             return
         link.wire.set_target(streams, False)
-        if np.any(self._ctx.streams.width[streams] >= 0):
+        _, rows = self._ctx.streams.legs.on(link.id, streams)
+        if np.any(self._ctx.streams.legs.width[rows] >= 0):
             self._remove_by(link, now if urgent else now + self._ctx.settings.remove_wait)
 
     def postpone(self, link: Link, streams: Int32Array, now: int) -> Int32Array:
@@ -73,18 +75,19 @@ class Planner:
         """When the next postponed streams are due."""
         return self._postponed[0][0] if self._postponed else None
 
-    def resume(self, now: int) -> None:
-        """Want again what was postponed until now, and is still wanted."""
+    def resume(self, now: int) -> Iterator[tuple[Link, Int32Array]]:
+        """What was postponed until now and is still wanted, with the link on which it failed."""
         while self._postponed and self._postponed[0][0] <= now:
             _, _, link, streams = heapq.heappop(self._postponed)
             still = self._ctx.streams.in_state(streams, StreamState.WAITING, StreamState.RECOVERING)
-            still = still[self._ctx.streams.link[still] == link.id]
-            self.want(link, still, now)
-            link.repairs |= bool(len(still))
+            still = still[self._ctx.streams.legs.home(still) == link.id]
+            if len(still):
+                yield link, still
 
     def resize(self, link: Link, columns: StreamColumns, now: int) -> None:
         """Widths of wanted streams may have changed."""
-        in_force = self._ctx.streams.width[columns.streams]
+        legs = self._ctx.streams.legs
+        in_force = legs.width[legs.rows(link.id, columns.streams)]
         differ = (in_force >= 0) & (in_force != columns.widths)
         link.resized.difference_update(columns.streams.tolist())
         link.resized.update(columns.streams[differ].tolist())
@@ -137,14 +140,15 @@ class Planner:
             return False
         streams = np.array(sorted(link.resized), np.int32)
         wanted = self._ctx.table.columns(streams).widths
-        in_force = self._ctx.streams.width[streams]
+        legs = self._ctx.streams.legs
+        in_force = legs.width[legs.rows(link.id, streams)]
         differ = (in_force >= 0) & (in_force != wanted)
         link.resized = set(streams[differ].tolist())
         return bool(np.any(differ & (_levels(wanted) > _levels(in_force))))
 
     def _send(self, link: Link, adds: Int32Array, removes: Int32Array, now: int) -> int | None:
         """Write the message or messages; when to try again, if the limits left something unsent."""
-        ctx = self._ctx
+        ctx, legs = self._ctx, self._ctx.streams.legs
         repair = link.repairs or link.requests < link.first_request
         when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
         if when > now:
@@ -161,7 +165,7 @@ class Planner:
             carried = np.setdiff1d(target, adds, assume_unique=True) if replaces else NO_STREAMS
             self._write(link, out, carried, now)
             sent = columns if replaces else ctx.table.columns(out.adds)
-            ctx.streams.width[sent.streams] = sent.widths
+            legs.width[legs.rows(link.id, sent.streams)] = sent.widths
         link.resized.clear()
         link.remove_by = None
         link.repairs = False
@@ -173,15 +177,21 @@ class Planner:
         window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
         request = Request(link.requests, out.request_id, out.adds, carried, now, now + window)
         link.in_flight.append(request)
+        link.sent_at = now
+        if len(carried):
+            link.rewrites.append(now)
+            if len(link.rewrites) > ctx.settings.hurts:
+                link.rewrites.popleft()
         link.last_request = request
         ctx.stats.restores += request.number == link.first_request and link.generation > 1
         self._await(link, request)
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
-        for ids in (out.adds, carried):
-            streams.request[ids] = request.number
-        streams.generation[out.adds] = link.generation
-        streams.evidence[out.adds] = Evidence.NONE
-        streams.apply(TopicEvent.ASKED, out.adds, now)
+        legs, added = streams.legs, streams.legs.rows(link.id, out.adds)
+        legs.request[added] = request.number
+        legs.request[legs.rows(link.id, carried)] = request.number
+        legs.generation[added] = link.generation
+        legs.evidence[added] = Evidence.NONE
+        streams.apply(TopicEvent.ASKED, out.adds[streams.state[out.adds] != StreamState.OPEN], now)
         self._leave(link, out.removes, now)
         link.wire.set_wire(out.removes, False)
         link.wire.set_wire(out.adds)
@@ -199,7 +209,8 @@ class Planner:
         a stream that was in the link's earlier sets proves nothing before the error window is over."""
         ctx = self._ctx
         since = max(request.sent_ns - ctx.settings.late_frames, link.up_since)
-        left = ctx.streams.left[request.adds]
+        legs = ctx.streams.legs
+        left = legs.left[legs.rows(link.id, request.adds)]
         late = (left > 0) & (left >= since)
         old = request.adds[late]
         if ctx.venue.resnapshots:
@@ -210,8 +221,9 @@ class Planner:
             ctx.out.append(AwaitEvidence(link.id, link.generation, old, request.window_ends))
 
     def _leave(self, link: Link, removed: Int32Array, now: int) -> None:
-        self._ctx.streams.width[removed] = -1
-        self._ctx.streams.left[removed] = now
+        _, rows = self._ctx.streams.legs.on(link.id, removed)
+        self._ctx.streams.legs.width[rows] = -1
+        self._ctx.streams.legs.left[rows] = now
 
     def _end_windows(self, link: Link, now: int) -> None:
         for request in [r for r in link.in_flight if r.window_ends <= now]:
@@ -220,8 +232,9 @@ class Planner:
     def answered(self, link: Link, request: Request, now: int) -> None:
         """The request's error window is over, quietly: by its first data, or by time."""
         link.in_flight.remove(request)
-        asked = request.adds[self._ctx.streams.request[request.adds] >= request.number]
-        self._ctx.streams.evidence[asked] |= np.uint8(Evidence.QUIET)
+        legs = self._ctx.streams.legs
+        _, rows = legs.on(link.id, request.adds)
+        legs.evidence[rows[legs.request[rows] >= request.number]] |= np.uint8(Evidence.QUIET)
         link.pacer.settle(now)
 
 

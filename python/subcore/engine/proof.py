@@ -13,34 +13,37 @@ import numpy as np
 
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Link, Request
+from subcore.engine.legs import NO_LINK
+from subcore.engine.links import Lifecycle, Link, Request
 from subcore.engine.planner import Planner
 from subcore.engine.topics import TopicEvent
 from subcore.types import DataState, Evidence, Int32Array, Listing, StatusKind, StreamState, Topic
 from subcore.venue import Counted
 
-__all__ = ["Proof"]
+__all__ = ["PROVEN", "Proof"]
 
 PROVEN = np.uint8(Evidence.DATA | Evidence.LISTED)
-DEATHS_TO_REFUSE = 2
 
 
 class Proof:
     """Judges streams by what comes, and by what does not."""
 
-    def __init__(self, ctx: Context, planner: Planner) -> None:
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner) -> None:
         self._ctx = ctx
+        self._lifecycle = lifecycle
         self._planner = planner
 
     def data(self, link: Link, streams: Int32Array, now: int) -> None:
         """First data since it was awaited came for these."""
         columns = self._ctx.streams
-        on_wire = columns.width[streams] >= 0
-        self._ctx.stats.late_events += len(streams) - int(np.count_nonzero(on_wire))
-        streams = streams[on_wire]
-        columns.answered[streams] = columns.request[streams]
-        columns.evidence[streams] |= np.uint8(Evidence.DATA)
-        for number in np.unique(columns.request[streams]).tolist():
+        legs, came = columns.legs, len(streams)
+        streams, rows = legs.on(link.id, streams)
+        on_wire = legs.width[rows] >= 0
+        streams, rows = streams[on_wire], rows[on_wire]
+        self._ctx.stats.late_events += came - len(streams)
+        legs.answered[rows] = legs.request[rows]
+        legs.evidence[rows] |= np.uint8(Evidence.DATA)
+        for number in np.unique(legs.request[rows]).tolist():
             self._answer(link, number, now)
         # One that nobody wants now keeps its evidence: it is proven should it be wanted again before it
         # leaves.
@@ -71,14 +74,23 @@ class Proof:
             return
         asked_before = link.listing_sent[2]
         link.listing_sent = (link.listing_sent[0], None, 0)
-        columns = self._ctx.streams
-        pending = columns.in_state(link.unproven, StreamState.SENT)
-        pending = pending[columns.request[pending] <= asked_before]
+        legs = self._ctx.streams.legs
+        pending = self._unproven(link)
+        pending = pending[legs.request[legs.rows(link.id, pending)] <= asked_before]
         there = np.isin(pending, self.find(listing.topics))
         proven = pending[there]
-        columns.evidence[proven] |= np.uint8(Evidence.LISTED)
+        legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
         self.fail(link, pending[~there], "the venue does not list it", now)
+
+    def _unproven(self, link: Link) -> Int32Array:
+        """Asked for on this link and not proven there."""
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, link.unproven)
+        asked = self._ctx.streams.state[streams] != StreamState.CLOSED
+        asked &= (legs.width[rows] >= 0) & ((legs.evidence[rows] & PROVEN) == 0)
+        unproven: Int32Array = streams[asked]
+        return unproven
 
     def find(self, topics: tuple[Topic, ...]) -> Int32Array:
         """Streams behind a venue's topics; those nobody holds are left out."""
@@ -94,6 +106,11 @@ class Proof:
         """These were asked for and are not in force, and nobody is to blame: they are asked for again,
         later."""
         columns = self._ctx.streams
+        _, held = self._elsewhere(link, streams)
+        if len(held):  # only this carrier failed
+            self.unwire(link, held)
+            link.wire.set_target(held, False)
+            streams = np.setdiff1d(streams, held).astype(np.int32)
         ever = columns.proven[streams]
         first = columns.apply(TopicEvent.FAILED, streams[~ever], now).state
         again = columns.apply(TopicEvent.FAILED_PROVEN, streams[ever], now).state
@@ -105,79 +122,69 @@ class Proof:
         self._ctx.notify(StatusKind.WAITING, again, reason)
         if len(given_up):
             times = len(self._ctx.settings.retry_seconds) + 1
-            self.refuse(link, given_up, f"asked for {times} times: {reason}", now)
+            self.refuse(given_up, f"asked for {times} times: {reason}", now)
 
     def unwire(self, link: Link, streams: Int32Array) -> None:
         """The wire does not carry these after all, or shall be asked as if it did not."""
         link.wire.set_wire(streams, False)
-        self._ctx.streams.width[streams] = -1
-        self._ctx.streams.evidence[streams] = Evidence.NONE
+        legs = self._ctx.streams.legs
+        _, rows = legs.on(link.id, streams)
+        legs.width[rows] = -1
+        legs.evidence[rows] = Evidence.NONE
 
-    def lost(self, link: Link, reason: str, now: int) -> Int32Array:
-        """The link is gone, and with it all it carried. Returns what was on its wire."""
-        columns = self._ctx.streams
+    def lost(self, link: Link, reason: str, now: int) -> None:
+        """The link is gone, and with it all it carried; what another link holds as well is not lost."""
+        columns, legs = self._ctx.streams, self._ctx.streams.legs
         gone = link.wire.wire()
         link.wire.clear_wire()
-        columns.width[gone] = -1
-        columns.evidence[gone] = Evidence.NONE
-        wanted = gone[(columns.state[gone] == StreamState.SENT) | (columns.state[gone] == StreamState.OPEN)]
+        _, rows = legs.on(link.id, gone)
+        legs.width[rows] = -1
+        legs.evidence[rows] = Evidence.NONE
+        wanted = columns.in_state(gone, StreamState.SENT, StreamState.OPEN)
+        asked, held = self._elsewhere(link, wanted)
+        wanted = np.setdiff1d(wanted, held, assume_unique=True).astype(np.int32)
         ever = columns.proven[wanted]
         waiting = columns.apply(TopicEvent.LOST, wanted[~ever], now)
         recovering = columns.apply(TopicEvent.LOST_PROVEN, wanted[ever], now)
         for moved in (waiting, recovering):
             columns.explain(moved.state, reason)
+        columns.apply(TopicEvent.ASKED, asked, now)
         self._ctx.notify(StatusKind.WAITING, waiting.state, reason)
         self._ctx.notify(StatusKind.SUSPECT, recovering.state, reason)
-        return gone
 
-    def blame(self, link: Link, now: int, error: str | None) -> None:
-        """The connection ended, with or without an error frame. Did it die of its last request?
+    def _elsewhere(self, link: Link, streams: Int32Array) -> tuple[Int32Array, Int32Array]:
+        """Those that another link was asked for, and those that it holds; that link is their home from now on."""
+        legs = self._ctx.streams.legs
+        others = legs.other_link(link.id, streams)
+        asked, held = [NO_STREAMS], [NO_STREAMS]
+        for ident in sorted(set(others.tolist()) - {NO_LINK}):
+            part = streams[others == ident]
+            rows = legs.rows(ident, part)
+            proven = (legs.evidence[rows] & PROVEN) != 0
+            carried = legs.width[rows] >= 0
+            asked.append(part[carried & ~proven])
+            held.append(part[carried & proven])
+            legs.settle_on(ident, part[carried])
+        return np.concatenate(asked), np.concatenate(held)
 
-        Suspects are the streams of that request which were never proven. They come again with everything else
-        in
-        one message; if the link dies of them once more, they are refused, so that the proven ones come back
-        without
-        them. A link that just closes, and carried nothing proven, says nothing about its streams: those wait.
-        """
-        request = link.last_request
-        open_still = request is not None and request in link.in_flight
-        if (
-            request is None
-            or not open_still
-            or (error is None and now - request.sent_ns > self._ctx.settings.blame)
-        ):
-            return
-        self._ctx.stats.failed_requests += 1
-        columns = self._ctx.streams
-        suspects = request.adds[~columns.proven[request.adds]]
-        suspects = columns.in_state(suspects, StreamState.SENT)
-        if error is None and len(suspects) == len(request.adds) and not len(request.carried):
-            return
-        again = len(np.intersect1d(suspects, link.suspects)) > 0
-        link.deaths = link.deaths + 1 if again else 1
-        link.suspects = suspects
-        columns.retries[suspects] += 1
-        if link.deaths >= DEATHS_TO_REFUSE and len(suspects):
-            told = f"the venue said {error}" if error else "the link closed"
-            self.refuse(link, suspects, f"{told} twice when it was asked for", now)
-            link.suspects, link.deaths = NO_STREAMS, 0
-
-    def refuse(self, link: Link | None, streams: Int32Array, reason: str, now: int) -> None:
-        """These are to blame: they stay off the wire until somebody asks anew."""
+    def refuse(self, streams: Int32Array, reason: str, now: int) -> None:
+        """These are to blame: they stay off every wire until somebody asks anew."""
         moved = self._ctx.streams.apply(TopicEvent.REFUSED, streams, now)
         self._ctx.streams.explain(moved.state, reason)
-        if link is not None:
-            self._planner.unwant(link, moved.state, now)
+        for link, part in self._lifecycle.carriers(moved.state):
+            self._planner.unwant(link, part, now)
         self._ctx.notify(StatusKind.REFUSED, moved.state, reason)
 
     def accepted(self, link: Link, request: Request, streams: Int32Array, now: int) -> None:
         """The venue acknowledged these of a request. Whether that proves them is the venue's to say."""
         columns = self._ctx.streams
         streams = columns.in_state(streams, StreamState.SENT)
-        columns.evidence[streams] |= np.uint8(Evidence.ACKNOWLEDGED)
+        legs = columns.legs
+        streams, rows = legs.on(link.id, streams)
+        legs.evidence[rows] |= np.uint8(Evidence.ACKNOWLEDGED)
         self._answer(link, request.number, now)
         if self._ctx.venue.ack_is_proof:
-            columns.evidence[streams] |= np.uint8(Evidence.LISTED)
+            legs.evidence[rows] |= np.uint8(Evidence.LISTED)
             self._prove(link, TopicEvent.PROVEN_LISTED, streams, now)
 
     def tick(self, link: Link, now: int) -> None:
@@ -189,19 +196,20 @@ class Proof:
         columns, runnable = self._ctx.streams, self._ctx.clock.runnable
         while link.snapshots_due and link.snapshots_due[0][0] <= runnable:
             request = link.snapshots_due.pop(0)[1]
-            moved = columns.apply(TopicEvent.OVERDUE, self._unanswered(request), now)
+            moved = columns.apply(TopicEvent.OVERDUE, self._unanswered(link, request), now)
             self._ctx.notify(StatusKind.SUSPECT, moved.doubted, "its new snapshot is overdue")
 
-    def _unanswered(self, request: Request) -> Int32Array:
-        columns, carried = self._ctx.streams, request.carried
-        mute = (columns.answered[carried] < request.number) & (columns.state[carried] == StreamState.OPEN)
+    def _unanswered(self, link: Link, request: Request) -> Int32Array:
+        columns, legs = self._ctx.streams, self._ctx.streams.legs
+        carried, rows = legs.on(link.id, request.carried)
+        mute = (legs.answered[rows] < request.number) & (columns.state[carried] == StreamState.OPEN)
         overdue: Int32Array = carried[mute & (columns.data[carried] == DataState.GOOD)]
         return overdue
 
     def _ask_listing(self, link: Link, now: int) -> None:
         """Ask what the link carries, for streams that stay silent; never ahead of waiting changes."""
         ctx, settings = self._ctx, self._ctx.settings
-        link.unproven = ctx.streams.in_state(link.unproven, StreamState.SENT)
+        link.unproven = self._unproven(link)
         if ctx.venue.encode_listing is None or not len(link.unproven) or link.in_flight:
             return
         silent = ctx.streams.since[link.unproven] <= now - settings.listing_silence
@@ -218,6 +226,7 @@ class Proof:
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode))
 
     def proven(self, streams: Int32Array) -> Int32Array:
-        """Those of these streams on a wire that it carries on evidence."""
-        held: Int32Array = streams[(self._ctx.streams.evidence[streams] & PROVEN) != 0]
+        """Those of these streams on a wire that some link carries on evidence."""
+        legs, rows = self._ctx.streams.legs, 2 * streams.astype(np.int64)
+        held: Int32Array = streams[((legs.evidence[rows] | legs.evidence[rows + 1]) & PROVEN) != 0]
         return held

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from subcore.engine.legs import NO_LINK, Legs
 from subcore.errors import InternalError
 from subcore.types import DataState, Evidence, Int32Array, StreamState
 
@@ -87,9 +88,7 @@ _DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
 NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
 
 
-_COLUMNS: tuple[str, ...] = ("state", "data", "evidence", "proven", "retries", "link", "since")
-_COLUMNS += ("generation", "request", "answered", "width", "left", "leaving")
-_FILL = {"link": -1, "width": -1}
+_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "since", "leaving")
 
 
 class Moved(NamedTuple):
@@ -109,6 +108,7 @@ class TopicRow(NamedTuple):
     data: DataState
     evidence: Evidence
     link: int  # that carries or shall carry it, -1 = none
+    other_link: int  # a second one: it moves, or has a standby; -1 = none
     since_ns: int  # of the state
     retries: int
     reason: str
@@ -120,17 +120,11 @@ class Streams:
     def __init__(self, capacity: int = 64) -> None:
         self.state = np.zeros(capacity, np.uint8)
         self.data = np.zeros(capacity, np.uint8)
-        self.evidence = np.zeros(capacity, np.uint8)
         self.proven = np.zeros(capacity, np.bool_)  # at least once since it was wanted
         self.retries = np.zeros(capacity, np.uint16)
-        self.link = np.full(capacity, -1, np.int16)
         self.since = np.zeros(capacity, np.int64)
-        self.generation = np.zeros(capacity, np.int32)  # of the link, when it was last asked for
-        self.request = np.zeros(capacity, np.int32)  # that asked for it last, as an addition or carried
-        self.answered = np.zeros(capacity, np.int32)  # last request after which data came
-        self.width = np.full(capacity, -1, np.int32)  # that is in force on the wire
-        self.left = np.zeros(capacity, np.int64)  # when it last left a wire
         self.leaving = np.zeros(capacity, np.bool_)  # its id is to be given back, once that is safe
+        self.legs = Legs(capacity)  # what is known of each on the links that carry it
         self.reasons: dict[int, str] = {}
         self.late = 0  # events dropped because they came too late or from elsewhere
         self.pairs = np.zeros(NEXT.shape, np.int64)  # how often each (state, event) occurred
@@ -145,9 +139,10 @@ class Streams:
         grown = {}
         for name in _COLUMNS:
             old = getattr(self, name)
-            new = np.full(size, _FILL.get(name, 0), old.dtype)
+            new = np.zeros(size, old.dtype)
             new[:have] = old
             grown[name] = new
+        self.legs.grow(size)
         for name, column in grown.items():
             setattr(self, name, column)
 
@@ -175,7 +170,8 @@ class Streams:
         if np.any(self.state[streams] != _CLOSED):
             raise InternalError("a stream that is not CLOSED was to be forgotten; please report this")
         for name in _COLUMNS:
-            getattr(self, name)[streams] = _FILL.get(name, 0)
+            getattr(self, name)[streams] = 0
+        self.legs.forget(streams)
         self.explain(streams, "")
 
     def explain(self, streams: Iterable[int] | Int32Array, reason: str) -> None:
@@ -194,12 +190,13 @@ class Streams:
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands; an id never seen is CLOSED."""
         if not 0 <= stream < len(self.state):
-            return TopicRow(StreamState.CLOSED, DataState.NONE, Evidence.NONE, -1, 0, 0, "")
+            return TopicRow(StreamState.CLOSED, DataState.NONE, Evidence.NONE, NO_LINK, NO_LINK, 0, 0, "")
         return TopicRow(
             StreamState(int(self.state[stream])),
             DataState(int(self.data[stream])),
-            Evidence(int(self.evidence[stream])),
-            int(self.link[stream]),
+            self.legs.evidence_of(stream),
+            int(self.legs.link[2 * stream]),
+            int(self.legs.link[2 * stream + 1]),
             int(self.since[stream]),
             int(self.retries[stream]),
             self.reasons.get(stream, ""),
@@ -208,4 +205,4 @@ class Streams:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns."""
-        return sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
+        return self.legs.nbytes + sum(int(getattr(self, name).nbytes) for name in _COLUMNS)

@@ -100,6 +100,7 @@ class EngineDriver:
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
         self.counts: Counter[str] = Counter()
+        self.arbitrated: set[int] = set()  # streams that two links carry, as the engine told
         self._channels = {channel.wire_name: index for index, channel in enumerate(venue.channels)}
         self._delay = delay
         self._markets = markets
@@ -297,6 +298,10 @@ class EngineDriver:
     def _do_awaitevidence(self, action: actions.AwaitEvidence) -> None:
         one = self._connections[action.link]
         one.awaited.update(dict.fromkeys(action.streams.tolist(), action.realtime_not_before_ns))
+
+    def _do_arbitrate(self, action: actions.Arbitrate) -> None:
+        streams = set(action.streams.tolist())
+        self.arbitrated = self.arbitrated | streams if action.on else self.arbitrated - streams
 
     def _do_requestmarkets(self, action: actions.RequestMarkets) -> None:
         self.after(0.05, lambda: self.handle(events.SymbolsKnown(self._markets())))

@@ -1,0 +1,159 @@
+"""The legs of every stream: which links carry it, or shall, and what is known of it on each.
+
+A stream has one leg in the ordinary case, and two while it moves to another link, while its link is replaced, or where
+a standby was asked for. The first is its home. Columns are indexed by leg: row 2 * stream is the home, row
+2 * stream + 1 the other one. What was said on one link proves nothing about the other.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from subcore.types import Evidence, Int32Array
+
+__all__ = ["NO_LINK", "Legs", "Rows"]
+
+Rows = npt.NDArray[np.int64]
+NO_LINK = -1
+
+_COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+    "link": (np.int16, NO_LINK),  # that carries the stream or shall
+    "width": (np.int32, -1),  # in force on the wire, -1 = the wire does not carry it
+    "evidence": (np.uint8, 0),
+    "generation": (np.int32, 0),  # of the link, when it was last asked for there
+    "request": (np.int32, 0),  # that asked for it last, as an addition or carried
+    "answered": (np.int32, 0),  # last request after which data came
+    "left": (np.int64, 0),  # when it last left that wire
+}
+
+
+class Legs:
+    """Columns over legs. All calls cost O(streams given); every stream given must have been `ensure`d."""
+
+    def __init__(self, capacity: int) -> None:
+        self.link: npt.NDArray[np.int16]
+        self.width: Int32Array
+        self.evidence: npt.NDArray[np.uint8]
+        self.generation: Int32Array
+        self.request: Int32Array
+        self.answered: Int32Array
+        self.left: npt.NDArray[np.int64]
+        for name, (kind, fill) in _COLUMNS.items():
+            setattr(self, name, np.full(2 * capacity, fill, kind))
+
+    def grow(self, capacity: int) -> None:
+        """Room for so many streams. MemoryError: nothing has changed."""
+        grown = {}
+        for name, (kind, fill) in _COLUMNS.items():
+            old = getattr(self, name)
+            grown[name] = np.full(2 * capacity, fill, kind)
+            grown[name][: len(old)] = old
+        for name, column in grown.items():
+            setattr(self, name, column)
+
+    def on(self, link: int, streams: Int32Array) -> tuple[Int32Array, Rows]:
+        """Those of `streams` that have a leg on `link`, and the rows of these legs."""
+        rows = 2 * streams.astype(np.int64)
+        home = self.link[rows] == link
+        rows += ~home
+        there = home | (self.link[rows] == link)
+        return (streams, rows) if there.all() else (streams[there], rows[there])
+
+    def rows(self, link: int, streams: Int32Array) -> Rows:
+        """Rows of the legs on `link`; each of `streams` must have one there."""
+        rows = 2 * streams.astype(np.int64)
+        rows += self.link[rows] != link
+        return rows
+
+    def home(self, streams: Int32Array) -> npt.NDArray[np.int16]:
+        """The home link of each, NO_LINK = none yet."""
+        return self.link[2 * streams.astype(np.int64)]
+
+    def has_other(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which have a second leg."""
+        other: npt.NDArray[np.bool_] = self.link[2 * streams.astype(np.int64) + 1] != NO_LINK
+        return other
+
+    def on_wire(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which are carried by some link now, as far as was asked."""
+        rows = 2 * streams.astype(np.int64)
+        on_wire: npt.NDArray[np.bool_] = (self.width[rows] >= 0) | (self.width[rows + 1] >= 0)
+        return on_wire
+
+    def last_left(self, streams: Int32Array) -> npt.NDArray[np.int64]:
+        """When each last left a wire, 0 = never."""
+        rows = 2 * streams.astype(np.int64)
+        return np.maximum(self.left[rows], self.left[rows + 1])
+
+    def attach(self, link: int, streams: Int32Array) -> None:
+        """Give each a leg on `link`: its home if it has none, or one that carries nothing; else its other leg.
+
+        A leg that no wire carries is given up for it: late frames can only come on the link that carried the stream.
+        """
+        streams, rows = self._without(link, streams)
+        if not len(streams):
+            return
+        free = self.link[rows] == NO_LINK
+        idle = ~free & (self.width[rows] < 0) & (self.link[rows + 1] == NO_LINK)
+        self._clear(rows[idle])
+        self.link[rows[free | idle]] = link
+        second = rows[~(free | idle)] + 1
+        self._clear(second)
+        self.link[second] = link
+
+    def _without(self, link: int, streams: Int32Array) -> tuple[Int32Array, Rows]:
+        rows = 2 * streams.astype(np.int64)
+        lacks = (self.link[rows] != link) & (self.link[rows + 1] != link)
+        return streams[lacks], rows[lacks]
+
+    def add(self, link: int, streams: Int32Array) -> None:
+        """Give each a second leg on `link`, beside its home, whatever that carries."""
+        streams, rows = self._without(link, streams)
+        self._clear(rows + 1)
+        self.link[rows + 1] = link
+
+    def detach(self, link: int, streams: Int32Array) -> None:
+        """Take away the leg on `link`; the other one, if there is one, is home then."""
+        streams, rows = self.on(link, streams)
+        was_home = rows[rows % 2 == 0]
+        self._clear(rows[rows % 2 == 1])
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            column[was_home] = column[was_home + 1]
+        self._clear(was_home + 1)
+
+    def settle_on(self, link: int, streams: Int32Array) -> None:
+        """Make the leg on `link` home, where a stream has two."""
+        streams, rows = self.on(link, streams)
+        other = rows[rows % 2 == 1]
+        for name in _COLUMNS:
+            column = getattr(self, name)
+            kept = column[other].copy()
+            column[other] = column[other - 1]
+            column[other - 1] = kept
+
+    def other_link(self, link: int, streams: Int32Array) -> npt.NDArray[np.int16]:
+        """The link of each one's leg that is not on `link`, NO_LINK = none."""
+        rows = 2 * streams.astype(np.int64)
+        first, second = self.link[rows], self.link[rows + 1]
+        return np.where(first == link, second, first).astype(np.int16)
+
+    def evidence_of(self, stream: int) -> Evidence:
+        """What speaks for the stream, on any link."""
+        return Evidence(int(self.evidence[2 * stream] | self.evidence[2 * stream + 1]))
+
+    def forget(self, streams: Int32Array) -> None:
+        """Reset both legs."""
+        rows = 2 * streams.astype(np.int64)
+        self._clear(rows)
+        self._clear(rows + 1)
+
+    def _clear(self, rows: Rows) -> None:
+        for name, (_, fill) in _COLUMNS.items():
+            getattr(self, name)[rows] = fill
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(int(getattr(self, name).nbytes) for name in _COLUMNS)

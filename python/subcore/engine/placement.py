@@ -1,0 +1,191 @@
+"""Which link carries which stream.
+
+A venue whose requests replace the whole set of their connection begins with one link and one message. While a change
+there would disturb what must not be disturbed, a *nursery* stands beside it: a further link of the same route for what
+is not yet proven or settled. It opens only
+
+* after a loss, for streams that were never proven: what was proven comes back in one message that they cannot spoil;
+* for re-asks, and for suspects of a failed request (see bisection);
+* while the settled link, carrying CRITICAL streams or more than `crowd`, is rewritten more than `hurts` times a minute.
+
+Calm for `calm`, its streams move back in one message. A venue whose requests add and remove needs none of it: its links
+are filled up to their capacity, the channels of a symbol together where there is room.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subcore.engine.bisection import Bisection
+from subcore.engine.context import Context
+from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.moves import Moves
+from subcore.engine.pacing import Pacer
+from subcore.engine.planner import Planner
+from subcore.engine.proof import Proof
+from subcore.types import Int32Array, Priority, StreamColumns, StreamState
+from subcore.venue import Model, Scope
+
+__all__ = ["Placement"]
+
+
+class Placement:
+    """Owns the roles of links. Nothing here writes to a wire: targets change, and the planner does the rest."""
+
+    def __init__(
+        self, ctx: Context, lifecycle: Lifecycle, planner: Planner, proof: Proof, moves: Moves
+    ) -> None:
+        self._ctx = ctx
+        self._lifecycle = lifecycle
+        self._planner = planner
+        self._moves = moves
+        self._routes = [channel.route for channel in ctx.venue.channels]
+        self._replaces = ctx.venue.model is Model.REPLACE
+        self._capacity = min(
+            (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
+            default=None,
+        )
+        self.bisection = Bisection(ctx, planner, proof, self.nursery_beside)
+
+    # Links
+
+    def links_of(self, route: str, role: Role) -> list[Link]:
+        """The links of that route and role, oldest first."""
+        return [k for k in self._lifecycle.links.values() if k.route.name == route and k.role is role]
+
+    def open_link(self, route: str, role: Role) -> Link:
+        """A link of that role: one that is out of use, or a new one."""
+        for link in self.links_of(route, Role.RETIRED):
+            if link.phase is Phase.IDLE and not link.wire.len_target:
+                link.role = role
+                return link
+        ctx = self._ctx
+        pacer = Pacer(ctx.venue.limits, ctx.venue.host, ctx.registry)
+        link = Link(len(self._lifecycle.links), ctx.venue.route(route), ctx.make_wire_set(), pacer, role=role)
+        self._lifecycle.links[link.id] = link
+        return link
+
+    def nursery_beside(self, link: Link) -> Link:
+        """The nursery of that link's route, made if there is none."""
+        found = self.links_of(link.route.name, Role.NURSERY)
+        return found[0] if found else self.open_link(link.route.name, Role.NURSERY)
+
+    def settled(self, route: str) -> Link:
+        """The first settled link of that route, made if there is none."""
+        found = self.links_of(route, Role.SETTLED)
+        return found[0] if found else self.open_link(route, Role.SETTLED)
+
+    # Streams
+
+    def place(self, columns: StreamColumns, now: int) -> None:
+        """Find a link for streams that were asked for."""
+        routes = np.array([self._routes[c] for c in columns.channels.tolist()])
+        for name in dict.fromkeys(routes.tolist()):
+            part = columns.streams[routes == name]
+            if self._replaces:
+                self._place_whole(name, part, now)
+            else:
+                self._fill(name, part, now)
+
+    def _place_whole(self, route: str, streams: Int32Array, now: int) -> None:
+        link = self.settled(route)
+        if self._is_restoring(link) or self._hurts(link, now):
+            self.bisection.add(self.nursery_beside(link), streams, now)
+        elif link.trial is not None:
+            self.bisection.add(link, streams, now)
+        else:
+            self._planner.want(link, streams, now)
+
+    def _is_restoring(self, link: Link) -> bool:
+        """Down, and what it carried was proven: nothing new may spoil its coming back."""
+        if link.is_up or link.phase is Phase.IDLE or link.generation == 0:
+            return False
+        return bool(np.any(self._ctx.streams.proven[link.wire.target()]))
+
+    def _hurts(self, link: Link, now: int) -> bool:
+        """Whether the link should be left alone: it would be rewritten too often for what it carries.
+
+        What goes to its nursery instead counts as well, and a storm is over only after calm: else each lull would
+        bring changes back to the link, and both would be rewritten for the same storm.
+        """
+        if now < link.spared_until:
+            return True
+        settings, since = self._ctx.settings, now - self._ctx.settings.minute
+        changes = list(link.rewrites)
+        for nursery in self.links_of(link.route.name, Role.NURSERY):
+            changes += nursery.rewrites
+        if sum(when > since for when in changes) < settings.hurts:
+            return False
+        hurts = link.wire.len_target > settings.crowd
+        if not hurts:
+            classes = self._ctx.table.columns(link.wire.target()).priorities
+            hurts = bool(np.any(classes == Priority.CRITICAL))
+        if hurts:
+            link.spared_until = now + settings.calm
+        return hurts
+
+    def _fill(self, route: str, streams: Int32Array, now: int) -> None:
+        for link in self.links_of(route, Role.SETTLED):
+            if not len(streams):
+                return
+            room = len(streams) if self._capacity is None else self._capacity - self._load(link)
+            self._want_first(link, streams[: max(room, 0)], now)
+            streams = streams[max(room, 0) :]
+        while len(streams):
+            link = self.open_link(route, Role.SETTLED)
+            room = self._capacity or len(streams)
+            self._want_first(link, streams[:room], now)
+            streams = streams[room:]
+
+    def _load(self, link: Link) -> int:
+        """Streams on its wire until removed, and those to come."""
+        return link.wire.len_target + link.wire.len_removed
+
+    def _want_first(self, link: Link, streams: Int32Array, now: int) -> None:
+        if len(streams):
+            self._planner.want(link, streams, now)
+
+    def reask(self, link: Link, streams: Int32Array, now: int) -> None:
+        """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
+        if not self._replaces:
+            self._planner.want(link, streams, now)
+            link.repairs = True
+            return
+        if link.role is not Role.NURSERY and np.any(self._ctx.streams.proven[link.wire.target()]):
+            link = self.nursery_beside(link)
+        self.bisection.add(link, streams, now)
+
+    def lost(self, link: Link, now: int) -> None:
+        """After a loss: what was never proven must not come back in one message with what was."""
+        if not self._replaces or link.role is Role.NURSERY or link.trial is not None:
+            return
+        target = link.wire.target()
+        proven = self._ctx.streams.proven[target]
+        if not proven.any() or proven.all():
+            return
+        never = target[~proven]
+        link.wire.set_target(never, False)
+        self.bisection.add(self.nursery_beside(link), never, now)
+
+    def tick(self, now: int) -> None:
+        """Bring home what has grown up in a nursery."""
+        for link in list(self._lifecycle.links.values()):
+            if link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
+                self._bring_home(link, now)
+
+    def _is_calm(self, nursery: Link, now: int) -> bool:
+        settings = self._ctx.settings
+        return nursery.is_up and nursery.trial is None and now - nursery.sent_at >= settings.calm
+
+    def _bring_home(self, nursery: Link, now: int) -> None:
+        home = self.settled(nursery.route.name)
+        if home.phase is Phase.IDLE and not home.wire.len_target:
+            home.role, nursery.role = Role.RETIRED, Role.SETTLED  # nothing to go back to: it is home already
+            return
+        if not home.is_up or home.trial is not None or home.wire.len_added:
+            return
+        if home.rewrites and now - home.rewrites[-1] < self._ctx.settings.calm:
+            return
+        open_ones = self._ctx.streams.in_state(nursery.wire.target(), StreamState.OPEN)
+        open_ones = open_ones[~self._ctx.streams.legs.has_other(open_ones)]
+        self._moves.start(nursery, home, open_ones, now)

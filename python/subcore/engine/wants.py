@@ -1,0 +1,156 @@
+"""What components want, on its way to a link: edges of the ledger, refused streams asked for anew, lists of markets."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subcore.engine.actions import AwaitEvidence
+from subcore.engine.context import Context
+from subcore.engine.departures import Departures
+from subcore.engine.events import AskedAgain, Changed, SymbolsKnown
+from subcore.engine.links import Lifecycle
+from subcore.engine.placement import Placement
+from subcore.engine.planner import Planner
+from subcore.engine.proof import Proof
+from subcore.engine.symbols import SymbolGate
+from subcore.engine.topics import TopicEvent
+from subcore.types import Evidence, Int32Array, StatusKind, StreamState
+
+__all__ = ["Wants"]
+
+
+class Wants:
+    """Turns wishes into states and targets. Costs O(what changed)."""
+
+    def __init__(
+        self,
+        ctx: Context,
+        lifecycle: Lifecycle,
+        planner: Planner,
+        proof: Proof,
+        placement: Placement,
+        departures: Departures,
+        gate: SymbolGate,
+    ) -> None:
+        self._ctx = ctx
+        self._lifecycle = lifecycle
+        self._planner = planner
+        self._proof = proof
+        self._placement = placement
+        self._departures = departures
+        self._gate = gate
+
+    def changed(self, event: Changed, now: int) -> None:
+        """The edges of one turn."""
+        self._ctx.streams.ensure(event.opened)
+        if len(event.closed):
+            self._close(event.closed, now, event.urgent)
+        if len(event.opened):
+            self._open(event.opened, now)
+        if len(event.changed):
+            self._resize(event.changed, now)
+
+    def _close(self, streams: Int32Array, now: int, urgent: bool) -> None:
+        columns = self._ctx.streams
+        moved = columns.apply(TopicEvent.UNWANTED, streams, now).state
+        columns.explain(moved, "")
+        self._gate.drop(moved)
+        for link, part in self._lifecycle.carriers(moved):
+            self._planner.unwant(link, part, now, urgent=urgent)
+        self._departures.add(moved, now)
+
+    def _open(self, streams: Int32Array, now: int) -> None:
+        columns = self._ctx.streams
+        closed = columns.in_state(streams, StreamState.CLOSED)
+        carried = columns.legs.on_wire(closed)
+        if np.any(carried):
+            self._resume(closed[carried], now)
+        fresh = closed[~carried]
+        columns.proven[fresh] = False
+        columns.legs.evidence[2 * fresh] = Evidence.NONE
+        columns.legs.evidence[2 * fresh + 1] = Evidence.NONE
+        columns.retries[fresh] = 0
+        self._admit(columns.apply(TopicEvent.WANTED, fresh, now).state, now)
+
+    def _resume(self, streams: Int32Array, now: int) -> None:
+        """Wanted again while a wire still carries them: no message is needed."""
+        columns = self._ctx.streams
+        for link, part in self._lifecycle.carriers(streams):
+            rows = columns.legs.rows(link.id, part)
+            columns.legs.settle_on(link.id, part[columns.legs.width[rows] >= 0])
+        held = self._proof.proven(streams)
+        open_again = columns.apply(TopicEvent.RESUMED_HELD, held, now).state
+        columns.proven[held] = True
+        rows = 2 * held.astype(np.int64)
+        data = (columns.legs.evidence[rows] | columns.legs.evidence[rows + 1]) & np.uint8(Evidence.DATA)
+        columns.apply(TopicEvent.PROVEN_DATA, held[data != 0], now)
+        asked = columns.apply(TopicEvent.RESUMED, np.setdiff1d(streams, held), now).state
+        for link, part in self._lifecycle.homes(streams):
+            self._planner.want(link, part, now)
+            self._planner.resize(link, self._ctx.table.columns(part), now)
+        for link, part in self._lifecycle.homes(asked):
+            link.unproven = np.union1d(link.unproven, part).astype(np.int32)
+            last = link.last_request
+            since = max(last.window_ends, now) if last is not None else now
+            self._ctx.out.append(AwaitEvidence(link.id, link.generation, part, since))
+        self._ctx.notify(StatusKind.OPEN, open_again, "")
+
+    def _admit(self, streams: Int32Array, now: int) -> None:
+        """Through the gate to a link, or held until the list of markets is asked anew."""
+        if not len(streams):
+            return
+        columns = self._ctx.table.columns(streams)
+        passes = self._gate.passes(columns)
+        if not np.all(passes):
+            self._gate.hold(columns, ~passes, now)
+            reason = "not in the venue's list of markets; the list is asked anew"
+            self._ctx.streams.explain(streams[~passes], reason)
+            self._ctx.notify(StatusKind.WAITING, streams[~passes], reason)
+            columns = self._ctx.table.columns(streams[passes])
+        if len(columns.streams):
+            self._placement.place(columns, now)
+
+    def _resize(self, streams: Int32Array, now: int) -> None:
+        self._ctx.streams.ensure(streams)
+        for link, part in self._lifecycle.carriers(streams):
+            self._planner.resize(link, self._ctx.table.columns(part), now)
+
+    def asked_again(self, event: AskedAgain, now: int) -> None:
+        """Refused streams get another chance."""
+        moved = self._ctx.streams.apply(TopicEvent.ASKED_AGAIN, event.streams, now).state
+        self._ctx.streams.explain(moved, "")
+        for link, part in self._lifecycle.carriers(moved):
+            self._proof.unwire(link, part)
+        self._admit(moved, now)
+
+    def symbols_known(self, event: SymbolsKnown, now: int) -> None:
+        """A list of markets arrived, or cannot be had."""
+        passed, refused = self._gate.learn(event.symbols)
+        refused = refused[~self._ctx.streams.proven[refused]]  # data outweighs any list
+        if event.symbols is not None:
+            self._watch_unlisted(now)
+        if len(refused):
+            self._proof.refuse(refused, "not listed by the venue", now)
+        self._ctx.streams.explain(passed, "")
+        waiting = self._ctx.streams.in_state(passed, StreamState.WAITING)
+        if len(waiting):
+            self._placement.place(self._ctx.table.columns(waiting), now)
+
+    def _watch_unlisted(self, now: int) -> None:
+        """Streams sent before a list was known, silent so far and not in it, are refused by the next list."""
+        states = self._ctx.streams
+        for link in self._lifecycle.links.values():
+            target = link.wire.target()
+            silent = target[~states.proven[target]]
+            columns = self._ctx.table.columns(silent)
+            self._gate.hold(columns, ~self._gate.passes(columns), now)
+
+    # The gate's own time
+
+    def deadline(self) -> int | None:
+        """When the list of markets is due to be asked for."""
+        return self._gate.deadline()
+
+    def asks_for_markets(self, now: int) -> bool:
+        """Whether to ask for the list now; if so it counts as asked."""
+        return self._gate.ask(now)
