@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from subcore.types import Int32Array, StatusKind
+
+if TYPE_CHECKING:
+    from subcore.engine.restore import Restore
 
 __all__ = [
     "Action",
@@ -23,6 +26,7 @@ __all__ = [
     "Ping",
     "ReleaseStreams",
     "RequestMarkets",
+    "Restored",
     "Send",
 ]
 
@@ -117,6 +121,13 @@ class ReleaseStreams:
     streams: Int32Array
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Restored:
+    """Everything that was lost with a link is back, refused, or wanted no more."""
+
+    restore: Restore
+
+
 @dataclass(frozen=True, slots=True)
 class Log:
     """A line for the log. `level` as in the logging module; `fields` are for machines."""
@@ -136,5 +147,6 @@ Action = (
     | RequestMarkets
     | Notify
     | ReleaseStreams
+    | Restored
     | Log
 )

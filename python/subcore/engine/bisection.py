@@ -7,8 +7,8 @@ nothing proven. A group whose request lives through its error window is innocent
 is refused.
 
 It starts after an error frame, or after two deaths right after the same request: a connection that just ends may have
-had any reason. And since a venue in trouble kills every connection, a single stream is refused for silent deaths only
-while something else is proven.
+had any reason. For the same reason a single stream is refused for silent deaths only at the third, and, since a venue in
+trouble kills every connection, only while something else is proven.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from subcore.types import Int32Array, StreamState
 __all__ = ["Bisection", "Case"]
 
 DEATHS_TO_SPLIT = 2
+DEATHS_TO_REFUSE = 3  # of a stream alone: chance killed it twice before
 
 
 class Case(NamedTuple):
@@ -166,10 +167,12 @@ class Bisection:
     def _judge(self, link: Link, trial: Trial, alone: Int32Array, case: Case, now: int) -> None:
         if case.error is not None:
             self._proof.refuse(alone, f"the venue said {case.error} when it was asked for", now)
-        elif trial.passed or np.any(self._ctx.streams.state == StreamState.OPEN):
+            return
+        venue_works = trial.passed or np.any(self._ctx.streams.state == StreamState.OPEN)
+        if venue_works and case.deaths >= DEATHS_TO_REFUSE:
             self._proof.refuse(alone, f"the link closed {case.deaths} times when it was asked for", now)
-        else:  # nothing works: the venue is in trouble, and this says nothing about the stream
-            trial.waiting.append(Group(alone, case.deaths - 1))
+        else:
+            trial.waiting.append(Group(alone, case.deaths if venue_works else case.deaths - 1))
 
     def _carries_others(self, link: Link) -> bool:
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))

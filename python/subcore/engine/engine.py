@@ -27,6 +27,8 @@ from subcore.engine.events import (
     LinkDown,
     LinkUp,
     Pong,
+    Rotate,
+    StandBy,
     StreamEvidence,
     SymbolsKnown,
     Tick,
@@ -38,11 +40,12 @@ from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.proof import Proof
+from subcore.engine.restore import Restore, Restores
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import Int32Array, StatusKind, StreamState
+from subcore.types import GoingAway, Int32Array, StatusKind, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -71,8 +74,9 @@ class Engine:
     ) -> None:
         self._ctx = Context(venue, table, make_wire_set, rng, registry, settings or Settings())
         self._lifecycle = Lifecycle(self._ctx)
-        self._planner = Planner(self._ctx, self._lifecycle)
-        self._proof = Proof(self._ctx, self._lifecycle, self._planner)
+        self._restores = Restores(self._ctx)
+        self._planner = Planner(self._ctx, self._lifecycle, self._restores)
+        self._proof = Proof(self._ctx, self._lifecycle, self._planner, self._restores)
         self._controls = Controls(self._ctx, self._lifecycle, self._proof)
         self._departures = Departures(self._ctx)
         self._moves = Moves(self._ctx, self._lifecycle, self._planner)
@@ -84,6 +88,7 @@ class Engine:
             self._proof,
             self._placement,
             self._departures,
+            self._restores,
             SymbolGate(self._ctx.settings.markets_gap, symbols),
         )
         self._ticked = 0
@@ -92,6 +97,8 @@ class Engine:
         self._handlers: dict[type, Callable[..., None]] = {
             Changed: self._wants.changed,
             AskedAgain: self._wants.asked_again,
+            StandBy: self._placement.stand_by,
+            Rotate: self._rotate,
             LinkUp: self._link_up,
             LinkDown: self._link_down,
             LinkActivity: self._activity,
@@ -112,6 +119,11 @@ class Engine:
     def stats(self) -> EngineStats:
         """Counts since the engine was made."""
         return self._ctx.stats
+
+    @property
+    def restore(self) -> Restore | None:
+        """The restore under way."""
+        return self._restores.present
 
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands."""
@@ -150,7 +162,7 @@ class Engine:
                 yield link.wake
             if link.is_up:
                 yield self._ticked + self._ctx.settings.tick
-        for part in (self._planner, self._wants, self._departures, self._moves):
+        for part in (self._planner, self._wants, self._departures):
             when = part.deadline()
             if when is not None:
                 yield when
@@ -161,7 +173,6 @@ class Engine:
             self._ctx.out.append(RequestMarkets())
         for link, streams in self._planner.resume(now):
             self._placement.reask(link, streams, now)
-        self._moves.run(now)
         for link in self._in_order():
             again = self._placement.bisection.serve(link, now)
             service = self._planner.service if link.is_up else self._lifecycle.service
@@ -248,6 +259,8 @@ class Engine:
         link = self._present(event.link, event.generation, Phase.UP)
         if link is None:
             return
+        if isinstance(event.control, GoingAway):
+            self._placement.retire(link, now)
         verdict = self._controls.handle(link, event.control, now)
         if verdict is not None:
             self._ctx.stats.losses += 1
@@ -263,6 +276,7 @@ class Engine:
         if now - self._ticked < self._ctx.settings.tick:
             return
         self._ticked = now
+        self._moves.tick(now)
         self._placement.tick(now)
         for link in list(self.links.values()):
             if not link.is_up:
@@ -273,6 +287,10 @@ class Engine:
                 self._drop(link, now, dead, tell_link=True)
             else:
                 self._proof.tick(link, now)
+
+    def _rotate(self, event: Rotate, now: int) -> None:
+        for link in list(self.links.values()):
+            self._placement.retire(link, now)
 
     def _close_all(self, event: CloseAll, now: int) -> None:
         self._closed = True

@@ -22,6 +22,8 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "Pong",
+    "Rotate",
+    "StandBy",
     "StreamEvidence",
     "SymbolsKnown",
     "Tick",
@@ -52,6 +54,19 @@ class AskedAgain:
     """A component asked anew for streams that are REFUSED and still wanted: they get another chance."""
 
     streams: Int32Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class StandBy:
+    """Two links shall carry these streams, whichever copy comes first wins; or (`on` False) one is enough again."""
+
+    streams: Int32Array
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rotate:
+    """Replace every open link by a new one, make before break."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +157,8 @@ class CloseAll:
 Event = (
     Changed
     | AskedAgain
+    | StandBy
+    | Rotate
     | LinkUp
     | LinkDown
     | LinkActivity

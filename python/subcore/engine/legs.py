@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from subcore.types import Evidence, Int32Array
 
-__all__ = ["NO_LINK", "Legs", "Rows"]
+__all__ = ["NO_LINK", "PROVEN", "Legs", "Rows"]
 
 Rows = npt.NDArray[np.int64]
 NO_LINK = -1
+PROVEN = np.uint8(Evidence.DATA | Evidence.LISTED)
 
 _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "link": (np.int16, NO_LINK),  # that carries the stream or shall

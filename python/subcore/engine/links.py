@@ -16,7 +16,7 @@ from subcore.engine.actions import Connect, Disconnect, Ping, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
-from subcore.engine.legs import NO_LINK
+from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.pacing import Pacer
 from subcore.engine.ports import WireSet
 from subcore.types import Int32Array
@@ -154,6 +154,19 @@ class Lifecycle:
         home = self._ctx.streams.legs.home(streams)
         for ident in sorted(set(home.tolist()) - {NO_LINK}):
             yield self.links[ident], streams[home == ident]
+
+    def held_elsewhere(
+        self, link: Link, streams: Int32Array
+    ) -> Iterator[tuple[Link, Int32Array, Int32Array]]:
+        """The other links that carry some of these and shall: (link, those it was asked for, those it holds)."""
+        legs = self._ctx.streams.legs
+        others = legs.other_link(link.id, streams)
+        for ident in sorted(set(others.tolist()) - {NO_LINK}):
+            part = streams[others == ident]
+            part = part[np.isin(part, self.links[ident].wire.target(), assume_unique=True)]
+            rows = legs.rows(ident, part)
+            carried, proven = legs.width[rows] >= 0, (legs.evidence[rows] & PROVEN) != 0
+            yield self.links[ident], part[carried & ~proven], part[carried & proven]
 
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""

@@ -7,17 +7,15 @@ told here when that begins, and when it is over.
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
-from itertools import count
 
 import numpy as np
 
 from subcore.engine.actions import Arbitrate
 from subcore.engine.context import Context
+from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.links import Lifecycle, Link
 from subcore.engine.planner import Planner
-from subcore.engine.proof import PROVEN
 from subcore.types import Int32Array, StreamState
 
 __all__ = ["Moves"]
@@ -41,37 +39,36 @@ class Moves:
         self._lifecycle = lifecycle
         self._planner = planner
         self._under_way: list[_Move] = []
-        self._ending: list[tuple[int, int, int, Int32Array]] = []  # when, order, the link left, its streams
-        self._order = count()
 
     def start(self, source: Link, to: Link, streams: Int32Array, now: int) -> None:
         """Move these from `source`, their home, to another link. Each must have one leg."""
         if not len(streams):
             return
-        self._ctx.streams.legs.add(to.id, streams)
-        self._ctx.out.append(Arbitrate(streams, True))
-        to.wire.set_target(streams)
-        self._lifecycle.want(to, now)
+        self.double(to, streams, now)
         until = self._ctx.clock.runnable + self._ctx.settings.move_timeout
         self._under_way.append(_Move(source, to, streams, until))
 
-    def is_moving(self, link: Link) -> bool:
-        """Whether streams leave this link."""
-        return any(move.source is link for move in self._under_way)
+    def double(self, to: Link, streams: Int32Array, now: int) -> None:
+        """A second carrier that stays."""
+        if len(streams):
+            self._ctx.streams.legs.add(to.id, streams)
+            self._ctx.out.append(Arbitrate(streams, True))
+            to.wire.set_target(streams)
+            self._lifecycle.want(to, now)
 
-    def run(self, now: int) -> None:
+    def tick(self, now: int) -> None:
         """Finish what is proven on the new link, give up what did not come, end arbitration that is over."""
         for move in self._under_way:
             self._advance(move, now)
         self._under_way = [move for move in self._under_way if len(move.streams)]
-        while self._ending and self._ending[0][0] <= now:
-            _, _, link, streams = heapq.heappop(self._ending)
-            self._end(link, streams, now)
+        self._sweep(now)
 
     def _advance(self, move: _Move, now: int) -> None:
         columns, legs = self._ctx.streams, self._ctx.streams.legs
-        streams, rows = legs.on(move.to.id, move.streams)
-        streams, rows = streams[legs.has_other(streams)], rows[legs.has_other(streams)]
+        streams = np.intersect1d(
+            move.streams, move.to.wire.target()
+        )  # else the other link was given up meanwhile
+        streams, rows = legs.on(move.to.id, streams[legs.has_other(streams)])
         wanted = columns.state[streams] != StreamState.CLOSED
         there = (legs.evidence[rows] & PROVEN) != 0
         arrived = streams[wanted & there]
@@ -87,47 +84,31 @@ class Moves:
         move.streams = still
 
     def leave(self, link: Link, streams: Int32Array, now: int) -> None:
-        """These have another home: off this link's wire, and arbitration ends when its last late frame has come."""
+        """These have another carrier: off this link's wire. Arbitration ends when its last late frame has come."""
         self._planner.unwant(link, streams, now)
-        self._end_later(link, streams, now)
 
     def _drop(self, link: Link, streams: Int32Array, now: int) -> None:
         if len(streams):
             self.leave(link, streams, now)
 
-    def _end_later(self, link: Link, streams: Int32Array, now: int) -> None:
-        due = now + self._ctx.settings.late_frames
-        heapq.heappush(self._ending, (due, next(self._order), link.id, streams))
-
-    def _end(self, link: int, streams: Int32Array, now: int) -> None:
-        """Take away the leg that carries nothing any more, if it still does; the others have more time."""
+    def _sweep(self, now: int) -> None:
+        """Take away legs that nobody wants, that no wire carries, and of which no frame can be late any more."""
         legs = self._ctx.streams.legs
-        streams, rows = legs.on(link, streams)
-        wanted_there = np.isin(streams, self._lifecycle.links[link].wire.target(), assume_unique=True)
-        on_wire = legs.width[rows] >= 0
-        recent = legs.left[rows] > now - self._ctx.settings.late_frames
-        stay = ~wanted_there & (on_wire | recent)
-        over = streams[~stay & ~wanted_there]
-        both = over[legs.has_other(over)]
-        legs.detach(link, both)
-        if len(both):
-            self._ctx.out.append(Arbitrate(both, False))
-        if stay.any():
-            self._end_later(self._lifecycle.links[link], streams[stay], now)
+        twice = np.flatnonzero(legs.link[1::2] != NO_LINK).astype(np.int32)
+        late = now - self._ctx.settings.late_frames
+        for link, part in list(self._lifecycle.carriers(twice)):
+            rows = legs.rows(link.id, part)
+            over = (legs.width[rows] < 0) & (legs.left[rows] <= late)
+            over &= np.isin(part, link.wire.target(), assume_unique=True, invert=True)
+            ended = part[over & legs.has_other(part)]
+            if len(ended):
+                legs.detach(link.id, ended)
+                self._ctx.out.append(Arbitrate(ended, False))
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""
-        legs = self._ctx.streams.legs
         target = link.wire.target()
-        twice = target[legs.has_other(target)]
-        others = legs.other_link(link.id, twice)
-        for ident in np.unique(others).tolist():
-            part = twice[others == ident]
-            rows = legs.rows(ident, part)
-            held = part[(legs.width[rows] >= 0) & ((legs.evidence[rows] & PROVEN) != 0)]
+        twice = target[self._ctx.streams.legs.has_other(target)]
+        for _, _, held in list(self._lifecycle.held_elsewhere(link, twice)):
+            held = held[~self._ctx.streams.standby[held]]  # a standby comes back beside it
             link.wire.set_target(held, False)
-            self._end_later(link, held, now)
-
-    def deadline(self) -> int | None:
-        """When to look again."""
-        return self._ending[0][0] if self._ending else None

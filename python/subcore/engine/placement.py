@@ -17,7 +17,9 @@ from __future__ import annotations
 import numpy as np
 
 from subcore.engine.bisection import Bisection
-from subcore.engine.context import Context
+from subcore.engine.clock import nanoseconds
+from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.events import StandBy
 from subcore.engine.links import Lifecycle, Link, Phase, Role
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
@@ -27,6 +29,9 @@ from subcore.types import Int32Array, Priority, StreamColumns, StreamState
 from subcore.venue import Model, Scope
 
 __all__ = ["Placement"]
+
+AGE_MARGIN = 0.02  # of the greatest age, for the successor to be proven in
+AGE_SPREAD = 0.03  # links opened together are not replaced together
 
 
 class Placement:
@@ -45,6 +50,7 @@ class Placement:
             (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
             default=None,
         )
+        self._doubled: Int32Array = NO_STREAMS
         self.bisection = Bisection(ctx, planner, proof, self.nursery_beside)
 
     # Links
@@ -157,6 +163,9 @@ class Placement:
 
     def lost(self, link: Link, now: int) -> None:
         """After a loss: what was never proven must not come back in one message with what was."""
+        if link.role is Role.RETIRED:
+            self._hand_over(link, link.wire.target(), now)
+            return
         if not self._replaces or link.role is Role.NURSERY or link.trial is not None:
             return
         target = link.wire.target()
@@ -168,10 +177,16 @@ class Placement:
         self.bisection.add(self.nursery_beside(link), never, now)
 
     def tick(self, now: int) -> None:
-        """Bring home what has grown up in a nursery."""
+        """Bring home what has grown up in a nursery, replace what has grown old, double what shall stand by."""
         for link in list(self._lifecycle.links.values()):
-            if link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
+            if link.role is Role.RETIRED and link.wire.len_target:
+                self._clear_out(link, now)
+            elif link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
                 self._bring_home(link, now)
+            elif link.is_up and self._is_old(link, now):
+                self.retire(link, now)
+        if len(self._doubled):
+            self._double(now)
 
     def _is_calm(self, nursery: Link, now: int) -> bool:
         settings = self._ctx.settings
@@ -187,5 +202,84 @@ class Placement:
         if home.rewrites and now - home.rewrites[-1] < self._ctx.settings.calm:
             return
         open_ones = self._ctx.streams.in_state(nursery.wire.target(), StreamState.OPEN)
-        open_ones = open_ones[~self._ctx.streams.legs.has_other(open_ones)]
-        self._moves.start(nursery, home, open_ones, now)
+        doubled = self._ctx.streams.legs.has_other(open_ones)
+        self._moves.start(nursery, home, open_ones[~doubled], now)
+        self._leave_held(nursery, open_ones[doubled], now)
+
+    # Successors
+
+    def retire(self, link: Link, now: int) -> None:
+        """Open a successor for an open link, and move all it carries there; then it is closed."""
+        if link.is_up and link.role is not Role.RETIRED and link.trial is None:
+            role, link.role = link.role, Role.RETIRED
+            successor = self.open_link(link.route.name, role)
+            self._ctx.info("a successor replaces the link", link=link.id, successor=successor.id)
+            self._clear_out(link, now)
+
+    def _is_old(self, link: Link, now: int) -> bool:
+        """ "a single connection is only valid for 24 hours": replaced before that, each link at its own time."""
+        most = self._ctx.venue.life.max_age
+        if most is None:
+            return False
+        spread = (link.id * 7919 % 97) / 97 * AGE_SPREAD
+        return now - link.up_since >= nanoseconds(most * (1 - AGE_MARGIN - spread))
+
+    def _clear_out(self, link: Link, now: int) -> None:
+        """Whatever a retired link still carries goes to its successor."""
+        legs, target = self._ctx.streams.legs, link.wire.target()
+        doubled = legs.has_other(target)
+        self._leave_held(link, target[doubled], now)
+        alone, rows = legs.on(link.id, target[~doubled])
+        on_wire = legs.width[rows] >= 0
+        self._hand_over(link, alone[~on_wire], now)
+        self._moves.start(link, self._successor(link), alone[on_wire], now)
+
+    def _successor(self, link: Link) -> Link:
+        """A settled link of its route that is not full."""
+        for other in self.links_of(link.route.name, Role.SETTLED):
+            if self._capacity is None or self._load(other) + link.wire.len_target <= self._capacity:
+                return other
+        return self.open_link(link.route.name, Role.SETTLED)
+
+    def _hand_over(self, link: Link, streams: Int32Array, now: int) -> None:
+        """What no wire carries need not be moved: another link asks for it."""
+        if len(streams):
+            link.wire.set_target(streams, False)
+            self._planner.want(self._successor(link), streams, now)
+
+    def _leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
+        """Streams with two carriers leave this one, if the other holds them."""
+        for other, _, held in list(self._lifecycle.held_elsewhere(link, streams)):
+            if len(held):
+                self._ctx.streams.legs.settle_on(other.id, held)
+                self._moves.leave(link, held, now)
+
+    # Standby
+
+    def stand_by(self, event: StandBy, now: int) -> None:
+        """Two carriers for these from now on, or one again."""
+        columns = self._ctx.streams
+        columns.ensure(event.streams)
+        columns.standby[event.streams] = event.on
+        if event.on:
+            self._doubled = np.union1d(self._doubled, event.streams).astype(np.int32)
+            return
+        self._doubled = np.setdiff1d(self._doubled, event.streams).astype(np.int32)
+        for link, part in self._lifecycle.carriers(event.streams):
+            if link.role is Role.STANDBY:
+                self._leave_held(link, part[columns.legs.has_other(part)], now)
+
+    def _double(self, now: int) -> None:
+        """Proven streams that shall have two carriers and have one get the other. What was never proven gets none:
+        it could take the standby link down."""
+        columns = self._ctx.streams
+        self._doubled = self._doubled[columns.standby[self._doubled]]
+        open_ones = columns.in_state(self._doubled, StreamState.OPEN)
+        alone = open_ones[~columns.legs.has_other(open_ones)]
+        for link, part in self._lifecycle.homes(alone):
+            route = link.route.name
+            if link.role is Role.STANDBY:
+                self._moves.double(self.settled(route), part, now)
+            elif link.role is Role.SETTLED:
+                found = self.links_of(route, Role.STANDBY)
+                self._moves.double(found[0] if found else self.open_link(route, Role.STANDBY), part, now)

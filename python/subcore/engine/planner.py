@@ -19,7 +19,8 @@ import numpy as np
 from subcore.engine.actions import AwaitEvidence, Send
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.links import Lifecycle, Link, Request, Role
+from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
 from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
 from subcore.venue import Counted, EmptyTarget, Model, Out
@@ -33,8 +34,9 @@ WIDEST = np.iinfo(np.int32).max
 class Planner:
     """Turns targets into messages, one link at a time."""
 
-    def __init__(self, ctx: Context, lifecycle: Lifecycle) -> None:
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, restores: Restores) -> None:
         self._ctx = ctx
+        self._restores = restores
         self._lifecycle = lifecycle
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
@@ -80,7 +82,8 @@ class Planner:
         while self._postponed and self._postponed[0][0] <= now:
             _, _, link, streams = heapq.heappop(self._postponed)
             still = self._ctx.streams.in_state(streams, StreamState.WAITING, StreamState.RECOVERING)
-            still = still[self._ctx.streams.legs.home(still) == link.id]
+            for carrier, part in self._lifecycle.carriers(still):  # a wish may have put them there meanwhile
+                still = np.setdiff1d(still, np.intersect1d(part, carrier.wire.target())).astype(np.int32)
             if len(still):
                 yield link, still
 
@@ -105,7 +108,8 @@ class Planner:
     def service(self, link: Link, now: int) -> int | None:
         """Send what is due on an open link; when to look again."""
         self._end_windows(link, now)
-        if not link.wire.len_target and self._ctx.venue.empty_target is EmptyTarget.CLOSE:
+        passing = self._ctx.venue.empty_target is EmptyTarget.CLOSE or link.role is not Role.SETTLED
+        if not link.wire.len_target and passing:
             return self._empty(link, now)
         link.linger_by = None
         adds, removes = link.wire.added(), link.wire.removed()
@@ -192,6 +196,7 @@ class Planner:
         legs.generation[added] = link.generation
         legs.evidence[added] = Evidence.NONE
         streams.apply(TopicEvent.ASKED, out.adds[streams.state[out.adds] != StreamState.OPEN], now)
+        self._restores.asked(out.adds, now)
         self._leave(link, out.removes, now)
         link.wire.set_wire(out.removes, False)
         link.wire.set_wire(out.adds)

@@ -13,23 +13,23 @@ import numpy as np
 
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.legs import NO_LINK
+from subcore.engine.legs import PROVEN
 from subcore.engine.links import Lifecycle, Link, Request
 from subcore.engine.planner import Planner
+from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
 from subcore.types import DataState, Evidence, Int32Array, Listing, StatusKind, StreamState, Topic
 from subcore.venue import Counted
 
-__all__ = ["PROVEN", "Proof"]
-
-PROVEN = np.uint8(Evidence.DATA | Evidence.LISTED)
+__all__ = ["Proof"]
 
 
 class Proof:
     """Judges streams by what comes, and by what does not."""
 
-    def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner) -> None:
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner, restores: Restores) -> None:
         self._ctx = ctx
+        self._restores = restores
         self._lifecycle = lifecycle
         self._planner = planner
 
@@ -60,6 +60,7 @@ class Proof:
         columns.proven[moved.state] = True
         columns.retries[moved.state] = 0
         columns.explain(moved.state, "")
+        self._restores.ended(moved.state, now)
         link.suspects = np.setdiff1d(link.suspects, streams)
         if not len(link.suspects):
             link.deaths = 0
@@ -106,16 +107,16 @@ class Proof:
         """These were asked for and are not in force, and nobody is to blame: they are asked for again,
         later."""
         columns = self._ctx.streams
-        _, held = self._elsewhere(link, streams)
-        if len(held):  # only this carrier failed
-            self.unwire(link, held)
-            link.wire.set_target(held, False)
-            streams = np.setdiff1d(streams, held).astype(np.int32)
+        asked, held = self._elsewhere(link, streams)
+        others = np.concatenate([asked, held])
+        self.unwire(link, streams)
+        link.wire.set_target(others, False)  # only this carrier failed
+        streams = np.setdiff1d(streams, held).astype(np.int32)
         ever = columns.proven[streams]
         first = columns.apply(TopicEvent.FAILED, streams[~ever], now).state
         again = columns.apply(TopicEvent.FAILED_PROVEN, streams[ever], now).state
-        self.unwire(link, streams)
-        failed = np.concatenate([first, again])
+        columns.apply(TopicEvent.ASKED, asked, now)
+        failed = np.setdiff1d(np.concatenate([first, again]), asked).astype(np.int32)
         given_up = self._planner.postpone(link, failed, now)
         again = np.setdiff1d(failed, given_up)
         columns.explain(again, reason)
@@ -149,28 +150,27 @@ class Proof:
         for moved in (waiting, recovering):
             columns.explain(moved.state, reason)
         columns.apply(TopicEvent.ASKED, asked, now)
+        if len(recovering.state):
+            lost = np.concatenate([recovering.state, waiting.state])
+            self._restores.begin(lost, reason, now)
+            self._restores.asked(asked, now)
         self._ctx.notify(StatusKind.WAITING, waiting.state, reason)
         self._ctx.notify(StatusKind.SUSPECT, recovering.state, reason)
 
     def _elsewhere(self, link: Link, streams: Int32Array) -> tuple[Int32Array, Int32Array]:
         """Those that another link was asked for, and those that it holds; that link is their home from now on."""
-        legs = self._ctx.streams.legs
-        others = legs.other_link(link.id, streams)
         asked, held = [NO_STREAMS], [NO_STREAMS]
-        for ident in sorted(set(others.tolist()) - {NO_LINK}):
-            part = streams[others == ident]
-            rows = legs.rows(ident, part)
-            proven = (legs.evidence[rows] & PROVEN) != 0
-            carried = legs.width[rows] >= 0
-            asked.append(part[carried & ~proven])
-            held.append(part[carried & proven])
-            legs.settle_on(ident, part[carried])
+        for other, waits, holds in self._lifecycle.held_elsewhere(link, streams):
+            asked.append(waits)
+            held.append(holds)
+            self._ctx.streams.legs.settle_on(other.id, np.concatenate([waits, holds]))
         return np.concatenate(asked), np.concatenate(held)
 
     def refuse(self, streams: Int32Array, reason: str, now: int) -> None:
         """These are to blame: they stay off every wire until somebody asks anew."""
         moved = self._ctx.streams.apply(TopicEvent.REFUSED, streams, now)
         self._ctx.streams.explain(moved.state, reason)
+        self._restores.ended(moved.state, now)
         for link, part in self._lifecycle.carriers(moved.state):
             self._planner.unwant(link, part, now)
         self._ctx.notify(StatusKind.REFUSED, moved.state, reason)

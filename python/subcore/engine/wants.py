@@ -12,6 +12,7 @@ from subcore.engine.links import Lifecycle
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
+from subcore.engine.restore import Restores
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import TopicEvent
 from subcore.types import Evidence, Int32Array, StatusKind, StreamState
@@ -30,6 +31,7 @@ class Wants:
         proof: Proof,
         placement: Placement,
         departures: Departures,
+        restores: Restores,
         gate: SymbolGate,
     ) -> None:
         self._ctx = ctx
@@ -38,6 +40,7 @@ class Wants:
         self._proof = proof
         self._placement = placement
         self._departures = departures
+        self._restores = restores
         self._gate = gate
 
     def changed(self, event: Changed, now: int) -> None:
@@ -54,6 +57,7 @@ class Wants:
         columns = self._ctx.streams
         moved = columns.apply(TopicEvent.UNWANTED, streams, now).state
         columns.explain(moved, "")
+        self._restores.ended(moved, now)
         self._gate.drop(moved)
         for link, part in self._lifecycle.carriers(moved):
             self._planner.unwant(link, part, now, urgent=urgent)

@@ -14,6 +14,7 @@ from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
+from subcore.engine.restore import Restore
 from subcore.testing.clock import VirtualClock
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.ledger import PlainLedger, ids_of
@@ -99,6 +100,7 @@ class EngineDriver:
         self.history: list[tuple[int, events.Event | actions.Action]] = []
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
+        self.restores: list[Restore] = []
         self.counts: Counter[str] = Counter()
         self.arbitrated: set[int] = set()  # streams that two links carry, as the engine told
         self._channels = {channel.wire_name: index for index, channel in enumerate(venue.channels)}
@@ -303,6 +305,9 @@ class EngineDriver:
         streams = set(action.streams.tolist())
         self.arbitrated = self.arbitrated | streams if action.on else self.arbitrated - streams
 
+    def _do_restored(self, action: actions.Restored) -> None:
+        self.restores.append(action.restore)
+
     def _do_requestmarkets(self, action: actions.RequestMarkets) -> None:
         self.after(0.05, lambda: self.handle(events.SymbolsKnown(self._markets())))
 
@@ -310,6 +315,7 @@ class EngineDriver:
         self.notices.append(action)
 
     def _do_releasestreams(self, action: actions.ReleaseStreams) -> None:
+        self.arbitrated -= set(action.streams.tolist())
         self.ledger.release(action.streams)
 
     def _do_log(self, action: actions.Log) -> None:
