@@ -7,8 +7,8 @@ nothing proven. A group whose request lives through its error window is innocent
 is refused.
 
 It starts after an error frame, or after two deaths right after the same request: a connection that just ends may have
-had any reason. For the same reason a single stream is refused for silent deaths only at the third, and, since a venue in
-trouble kills every connection, only while something else is proven.
+had any reason. For the same reason a single stream is refused for silent deaths only at the third, and, since a venue
+in trouble kills every connection, only while something else is proven.
 """
 
 from __future__ import annotations

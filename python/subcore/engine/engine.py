@@ -33,6 +33,7 @@ from subcore.engine.events import (
     SymbolsKnown,
     Tick,
 )
+from subcore.engine.explain import Explainer
 from subcore.engine.links import Lifecycle, Link, Phase
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
@@ -91,6 +92,7 @@ class Engine:
             self._restores,
             SymbolGate(self._ctx.settings.markets_gap, symbols),
         )
+        self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._ticked = 0
         self._closed = False
         self.links = self._lifecycle.links
@@ -128,6 +130,10 @@ class Engine:
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands."""
         return self._ctx.streams.row(stream)
+
+    def explain(self, stream: int, now: int) -> str:
+        """Why the stream is as it is, in one sentence."""
+        return self._explainer.explain(stream, now)
 
     def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
         """Which of these ids the engine still uses; the others will never come in a ReleaseStreams."""

@@ -17,7 +17,7 @@ from itertools import count
 import numpy as np
 
 from subcore.engine.actions import AwaitEvidence, Send
-from subcore.engine.clock import nanoseconds
+from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.links import Lifecycle, Link, Request, Role
 from subcore.engine.restore import Restores
@@ -72,6 +72,14 @@ class Planner:
             heapq.heappush(self._postponed, (due, next(self._order), link, batch))
         retries[again] += 1
         return streams[spent]
+
+    def why_postponed(self, stream: int, now: int) -> str | None:
+        """When it is asked for again, if it failed and waits for that. O(what is postponed)."""
+        for due, _, _, streams in self._postponed:
+            if stream in streams:
+                tries = int(self._ctx.streams.retries[stream])
+                return f"it is asked for again in {max(due - now, 0) / SECOND:.1f} s (failed {tries} times so far)"
+        return None
 
     def deadline(self) -> int | None:
         """When the next postponed streams are due."""

@@ -36,6 +36,10 @@ class SymbolGate:
         for at in np.flatnonzero(mask).tolist():
             self._held[int(columns.streams[at])] = (columns.symbols[at], now)
 
+    def holds(self, stream: int) -> bool:
+        """Whether this one waits for a newer list."""
+        return stream in self._held
+
     def drop(self, streams: Int32Array) -> None:
         """Nobody wants these any more."""
         if self._held:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from subcore.engine.actions import AwaitEvidence
+from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.departures import Departures
 from subcore.engine.events import AskedAgain, Changed, SymbolsKnown
@@ -154,6 +155,13 @@ class Wants:
     def deadline(self) -> int | None:
         """When the list of markets is due to be asked for."""
         return self._gate.deadline()
+
+    def why_held(self, stream: int, now: int) -> str | None:
+        """When the list of markets is asked for, if the stream waits for that."""
+        when = self._gate.deadline()
+        if when is None or not self._gate.holds(stream):
+            return None
+        return f"the list of markets is asked for in {max(when - now, 0) / SECOND:.1f} s"
 
     def asks_for_markets(self, now: int) -> bool:
         """Whether to ask for the list now; if so it counts as asked."""

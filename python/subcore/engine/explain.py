@@ -1,0 +1,123 @@
+"""Why a stream is as it is, in one sentence for people. Reads only; O(links + what waits)."""
+
+from __future__ import annotations
+
+from subcore.engine.clock import SECOND
+from subcore.engine.context import Context
+from subcore.engine.legs import NO_LINK
+from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.planner import Planner
+from subcore.engine.topics import TopicRow
+from subcore.engine.wants import Wants
+from subcore.types import DataState, Evidence, StreamState
+from subcore.venue import Counted
+
+__all__ = ["Explainer"]
+
+ROLES = {
+    Role.SETTLED: "",
+    Role.NURSERY: " (the nursery, where what is new disturbs nobody)",
+    Role.STANDBY: " (the standby)",
+    Role.RETIRED: " (which a successor replaces)",
+}
+
+
+class Explainer:
+    """Puts what the engine knows of a stream into words."""
+
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner, wants: Wants) -> None:
+        self._ctx = ctx
+        self._lifecycle = lifecycle
+        self._planner = planner
+        self._wants = wants
+
+    def explain(self, stream: int, now: int) -> str:
+        """The sentence."""
+        row = self._ctx.streams.row(stream)
+        match row.state:
+            case StreamState.CLOSED:
+                return "nobody wants it"
+            case StreamState.REFUSED:
+                said = f"refused {_ago(now, row.since_ns)}: {row.reason}"
+                return f"{said}; it stays off the wire until it is asked for anew"
+            case StreamState.OPEN:
+                return self._open(stream, row, now)
+            case StreamState.SENT:
+                return self._sent(stream, row, now)
+            case StreamState.RECOVERING:
+                return f"its link was lost {_ago(now, row.since_ns)} ({row.reason}): {self._waiting(stream, row, now)}"
+        return self._waiting(stream, row, now)
+
+    def _open(self, stream: int, row: TopicRow, now: int) -> str:
+        link = self._lifecycle.links[row.link]
+        said = f"open {_for(now, row.since_ns)}, {_proof(row.evidence)}, on link {row.link}{ROLES[link.role]}"
+        if row.other_link != NO_LINK:
+            other = self._lifecycle.links[row.other_link]
+            doubled = bool(self._ctx.streams.standby[stream])
+            said += f" and, {'standing by' if doubled else 'for a move'}, on link {row.other_link}{ROLES[other.role]}"
+        if row.data is DataState.SUSPECT:
+            return said + "; its data is suspect: what is due does not come"
+        return said if row.data is DataState.GOOD else said + "; no data yet"
+
+    def _sent(self, stream: int, row: TopicRow, now: int) -> str:
+        link = self._lifecycle.links[row.link]
+        said = f"sent {_ago(now, row.since_ns)} on link {row.link}{ROLES[link.role]}"
+        if row.evidence & Evidence.ACKNOWLEDGED:
+            said += ", acknowledged"
+        if row.evidence & Evidence.LISTED:
+            said += ", listed"
+        elif row.evidence & Evidence.QUIET:
+            said += ", nothing said against it"
+        return said + ", no data yet"
+
+    def _waiting(self, stream: int, row: TopicRow, now: int) -> str:
+        why = self._wants.why_held(stream, now) or self._planner.why_postponed(stream, now)
+        if why is not None:
+            return f"{row.reason}; {why}" if row.reason and row.state is not StreamState.RECOVERING else why
+        link = self._lifecycle.links.get(row.link)
+        if link is None:
+            return "it has no link yet"
+        trial = link.trial
+        if trial is not None and any(stream in group.streams for group in trial.waiting):
+            groups = next(i for i, group in enumerate(trial.waiting) if stream in group.streams) + 1
+            reason = row.reason or "asked for apart from what is proven"
+            return f"{reason}; {_count(groups, 'group')} on trial before it"
+        return self._on_link(link, now)
+
+    def _on_link(self, link: Link, now: int) -> str:
+        if link.phase is Phase.CONNECTING:
+            return f"link {link.id} is being opened, at most {_seconds(link.connect_by - now)} more"
+        if not link.is_up:
+            block = self._ctx.registry.blocked_until(self._ctx.venue.host) or now
+            when = max(link.connect_at, block, link.pacer.next_allowed(Counted.CONNECT, now))
+            failed = f" after {_count(link.attempts, 'failure')}" if link.attempts else ""
+            return f"link {link.id} is down, the next attempt{failed} is in {_seconds(when - now)}"
+        if len(link.in_flight) >= self._ctx.venue.packing.max_in_flight:
+            until = min(request.window_ends for request in link.in_flight)
+            return f"waiting for the answer to the request before it, at most {_seconds(until - now)}"
+        when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=link.repairs)
+        others = link.wire.len_added - 1
+        beside = f", with {_count(others, 'other')}" if others > 0 else ""
+        return f"waiting for message budget{beside}, about {_seconds(when - now)}"
+
+
+def _proof(evidence: Evidence) -> str:
+    if evidence & Evidence.DATA:
+        return "proven by data"
+    return "proven by the venue's own list" if evidence & Evidence.LISTED else "acknowledged"
+
+
+def _seconds(ns: int) -> str:
+    return f"{max(ns, 0) / SECOND:.1f} s"
+
+
+def _ago(now: int, then: int) -> str:
+    return f"{_seconds(now - then)} ago"
+
+
+def _for(now: int, then: int) -> str:
+    return f"for {_seconds(now - then)}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
