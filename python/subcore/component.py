@@ -85,6 +85,12 @@ class Component:
         Raises UsageError (also UnsupportedError, UnknownSymbolError, CapacityError) and then has changed nothing.
         Cost: about 0.1 us a symbol.
         """
+        if not options:
+            member = self._live()
+            if handler is not None:
+                _check_handler(handler, None, member)
+            if self._hub.add_known(self, member, channel, symbols, handler):
+                return
         self._want(Act.ADD, channel, symbols, handler, **options)
 
     def replace(

@@ -8,13 +8,14 @@ import random
 import secrets
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _columns
 from ._delivery import Delivery, WakeBatch
 from ._feed import Feed
 from ._intern import Interner
@@ -42,7 +43,7 @@ from .waits import Waits
 
 if TYPE_CHECKING:
     from ._listener import FeedListener
-    from .component import Component, OnStatus
+    from .component import Component, Handler, OnStatus
     from .engine.actions import Notify
     from .recording import Recorder
 
@@ -81,6 +82,7 @@ class Hub:
         self._pinned: dict[int, Component] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
+        self._good_channels: dict[str, int] = {}  # ... without depth
         self._recorder: Recorder | None = None
         self._replay = replay
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
@@ -206,7 +208,8 @@ class Hub:
         del self.members[member.id]
         self.names.discard(member.name)
         self._pinned.pop(member.id, None)
-        member.queue.close()
+        member.close_queue()
+        self.notices.forget(member.id)
         self.runtime.changed()
 
     def set_paused(self, member: Member, flag: bool) -> None:
@@ -243,6 +246,8 @@ class Hub:
         self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
         if grouping is None:
             self._good_asks[channel, depth] = index
+            if depth is None:
+                self._good_channels[channel] = index
         else:  # which markets have it is the venue's matter
             for symbol in symbols[1:]:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
@@ -253,6 +258,35 @@ class Hub:
         if priority is not None:
             return int(Priority(priority))
         return int(self._priorities.get(channel, member.priority))
+
+    def add_known(
+        self,
+        component: Component,
+        member: Member,
+        channel: str,
+        symbols: Iterable[str],
+        handler: Handler | None,
+    ) -> bool:
+        """Grant the common wish at once: a checked handler, no options, symbols that all have a stream by now.
+
+        False where it is another one: then nothing has changed. Cost: one look-up a symbol.
+        """
+        if self._gone or self.transactions.is_open or type(channel) is not str:
+            return False
+        index = self._good_channels.get(channel)
+        topics = None if index is None else self.intent.known_topics(index, symbols)
+        if index is None or topics is None:
+            return False
+        keeps = handler is None and member.has_handlers
+        cls = int(self._priorities.get(index, member.priority))
+        try:
+            self.intent.grant_known(member.sink(handler), topics, cls, keeps_sinks=keeps)
+        finally:  # after an error too: a sink may have been made for what is not to be
+            self._repin(member, component)
+        if self.engine.streams.reasons:
+            self._ask_again(np.unique(_columns.topic_columns(self.ledger, topics)[0]))
+        self.runtime.changed()
+        return True
 
     def _check_symbols(self, wish: Wish) -> None:
         """Raise for symbols not seen before that the venue would not understand."""
@@ -284,10 +318,11 @@ class Hub:
         """Those the engine's columns have room for."""
         return streams[streams < len(self.engine.streams.state)]
 
-    def _repin(self, member: Member) -> None:
+    def _repin(self, member: Member, handle: Component | None = None) -> None:
         """A component with handlers lives without anybody holding it."""
         member.release_idle_sinks()
-        handle = member.handle() if member.handle is not None else None
+        if handle is None and member.handle is not None:
+            handle = member.handle()
         if member.has_handlers and handle is not None:
             self._pinned[member.id] = handle
         else:

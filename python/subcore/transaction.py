@@ -23,6 +23,11 @@ class Transactions:
         self._check = check
         self._open: ContextVar[list[Wish] | None] = ContextVar("subcore_transaction", default=None)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the current task's wishes are collected now."""
+        return self._open.get() is not None
+
     @contextmanager
     def begin(self) -> Iterator[None]:
         """Collect the current task's wishes; grant them when the outermost block ends without an exception."""
