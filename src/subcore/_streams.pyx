@@ -29,7 +29,7 @@ cdef uint64_t key_of(int channel, int32_t symbol, int variant) noexcept nogil:
     return (<uint64_t>channel << 48) | (<uint64_t>variant << 32) | <uint64_t>symbol
 
 
-cdef inline uint32_t tag_of(uint64_t key, uint64_t seed) noexcept nogil:
+cdef uint32_t tag_of(uint64_t key, uint64_t seed) noexcept nogil:
     return <uint32_t>(subcore_hash_word(key, seed) >> 32)
 
 
