@@ -314,6 +314,7 @@ cdef class Scanner:
         cdef const scan_discriminator* d = NULL
         cdef const char* text = NULL
         cdef int64_t size = 0
+        cdef const char* whole = s.p
         cdef const char* start = self.find_discriminator(<const void**>&d)
         cdef const char* p
         if start == NULL:
@@ -323,7 +324,10 @@ cdef class Scanner:
             return s.state
         s.p = start
         if d.split and not self.split_symbol(d, &text, &size):
-            return SCAN_UNKNOWN_CHANNEL
+            p = scan_skip(s, whole, 0)          # it names no market: something beside data is said
+            if p != NULL:
+                scan_refuse(s, p, SCAN_CONTROL)
+            return s.state
         entry[0] = scan_find_entry(d, text, size)
         if entry[0] == NULL:
             return SCAN_UNKNOWN_CHANNEL

@@ -39,7 +39,7 @@ from subcore.engine.proof import Proof
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicEvent, TopicRow
 from subcore.errors import InternalError
-from subcore.types import Evidence, Int32Array, StatusKind, StreamColumns, StreamState
+from subcore.types import Evidence, Int32Array, ReasonClass, StatusKind, StreamColumns, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -304,7 +304,10 @@ class Engine:
         else:
             self._ctx.stats.losses += 1
         code = "" if event.code is None else f" (close code {event.code})"
-        self._drop(link, now, event.reason + code)
+        too_fast = self._ctx.venue.classify_close(event.code) is ReasonClass.RATE
+        if too_fast:
+            self._controls.slow_down(now)
+        self._drop(link, now, event.reason + code, blame=not too_fast)
 
     def _drop(
         self,
