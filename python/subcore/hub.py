@@ -32,7 +32,7 @@ from .intent import Act, Intent, Wish
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .markets import MarketList, Markets
-from .members import Member
+from .members import Member, Ties
 from .notices import Notices
 from .reports import Reports
 from .runtime import Runtime
@@ -113,6 +113,7 @@ class Hub:
         self.feed.on_gap = self._gap
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
+        self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss)
         self.waits = Waits(self.engine, self.intent, self.ledger)
         self.reports = Reports(self)
         self.transactions = Transactions(self._grant, self._check_symbols)
@@ -177,14 +178,11 @@ class Hub:
         member = Member(
             self.ledger.open_component(),
             name,
-            priority=priority,
-            delivery=delivery,
-            on_status=on_status,
-            include_status=include_status,
-            router=self.router,
-            wakes=self.wakes,
-            left=self._left,
-            on_loss=self.notices.loss,
+            self._ties,
+            priority,
+            delivery,
+            on_status,
+            include_status,
         )
         self.members[member.id] = member
         self.names.add(name)
@@ -253,6 +251,13 @@ class Hub:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
         return index
 
+    def channel_index(self, channel: str) -> int:
+        """Place of a channel among the venue's. UnsupportedError naming those there are."""
+        try:
+            return self._good_channels[channel]
+        except (KeyError, TypeError):
+            return self.venue.channel_index(channel)
+
     def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
         """Class of an interest: the call's, else the channel's, else the component's."""
         if priority is not None:
@@ -271,18 +276,23 @@ class Hub:
 
         False where it is another one: then nothing has changed. Cost: one look-up a symbol.
         """
-        if self._gone or self.transactions.is_open or type(channel) is not str:
+        if self._gone or self.transactions.wishes() is not None or type(channel) is not str:
             return False
         index = self._good_channels.get(channel)
         topics = None if index is None else self.intent.known_topics(index, symbols)
         if index is None or topics is None:
             return False
         keeps = handler is None and member.has_handlers
-        cls = int(self._priorities.get(index, member.priority))
+        cls = self._priorities.get(index, member.priority)
         try:
-            self.intent.grant_known(member.sink(handler), topics, cls, keeps_sinks=keeps)
-        finally:  # after an error too: a sink may have been made for what is not to be
-            self._repin(member, component)
+            self.intent.grant_known(member.sink(handler), topics, cls, keeps)
+        except BaseException:  # a sink may have been made for what is not to be
+            self._repin(member)
+            raise
+        if handler is not None and member.has_one_sink:  # what _repin would find out
+            self._pinned[member.id] = component
+        else:
+            self._repin(member)
         if self.engine.streams.reasons:
             self._ask_again(np.unique(_columns.topic_columns(self.ledger, topics)[0]))
         self.runtime.changed()
@@ -318,11 +328,10 @@ class Hub:
         """Those the engine's columns have room for."""
         return streams[streams < len(self.engine.streams.state)]
 
-    def _repin(self, member: Member, handle: Component | None = None) -> None:
+    def _repin(self, member: Member) -> None:
         """A component with handlers lives without anybody holding it."""
         member.release_idle_sinks()
-        if handle is None and member.handle is not None:
-            handle = member.handle()
+        handle = member.handle() if member.handle is not None else None
         if member.has_handlers and handle is not None:
             self._pinned[member.id] = handle
         else:

@@ -113,7 +113,7 @@ class Intent:
         """
         return _names.known_topics(self.interner, self._router, channel, symbols)
 
-    def grant_known(self, sink: int, topics: Int32Array, priority: int, *, keeps_sinks: bool) -> None:
+    def grant_known(self, sink: int, topics: Int32Array, priority: int, keeps_sinks: bool) -> None:
         """Carry out a plain ADD resolved by `known_topics`, with nothing between the two that could release a topic."""
         self._router.add(sink, topics, priority, keep=keeps_sinks)
 

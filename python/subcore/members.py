@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -25,28 +26,33 @@ _DEFAULT_QUEUE = Queue()
 _OWN, _OWN_RAW = (None, None, False), (None, None, True)
 
 
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What all members of one manager share."""
+
+    router: Router
+    wakes: WakeBatch
+    left: deque[int]
+    on_loss: Callable[[Member, int, dict[int, int]], Status | None]
+
+
 class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_left", "_made_queue", "_on_loss", "_owner", "_router", "_sinks", "_wakes", "closed", "delivered_before",
-        "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused",
-        "priority",
+        "_made_queue", "_owner", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery", "handle",
+        "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "priority",
     )  # fmt: skip
 
     def __init__(
         self,
         id: int,
         name: str,
-        *,
+        ties: Ties,
         priority: Priority,
         delivery: Delivery | None,
         on_status: OnStatus | None,
         include_status: bool,
-        router: Router,
-        wakes: WakeBatch,
-        left: deque[int],
-        on_loss: Callable[[Member, int, dict[int, int]], Status | None],
     ) -> None:
         self.id = id
         self.name = name
@@ -61,11 +67,9 @@ class Member:
         self.handler_errors = 0
         self.last_error: str | None = None
         self.delivered_before = 0  # through sinks that are no more
-        self._left = left
-        self._router = router
+        self._ties = ties
+        self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
-        self._wakes = wakes
-        self._on_loss = on_loss
         self._made_queue: EventQueue | None = None
 
     # -- its queue --
@@ -77,8 +81,8 @@ class Member:
             self._made_queue = EventQueue(
                 self.delivery.maxsize,
                 self.delivery.overflow,
-                wakes=self._wakes,
-                on_loss=lambda count, topics: self._on_loss(self, count, topics),
+                wakes=self._ties.wakes,
+                on_loss=lambda count, topics: self._ties.on_loss(self, count, topics),
             )
             if self.closed:
                 self._made_queue.close()
@@ -95,6 +99,11 @@ class Member:
     def has_handlers(self) -> bool:
         """True where any sink is not the component's own queue."""
         return len(self._sinks) > (_OWN in self._sinks) + (_OWN_RAW in self._sinks)
+
+    @property
+    def has_one_sink(self) -> bool:
+        """True where nothing can be idle but the sink in use."""
+        return len(self._sinks) == 1
 
     @property
     def sinks(self) -> list[int]:
@@ -145,11 +154,11 @@ class Member:
 
     def left_behind(self) -> None:
         """The user's last reference went. Called by the garbage collector: only notes the id."""
-        self._left.append(self.id)
+        self._ties.left.append(self.id)
 
     def set_owner(self, owner: object) -> None:
         """Whoever is responsible for the component. TypeError where it knows no weak references."""
-        self._owner = weakref.ref(owner, lambda _: self._left.append(self.id))
+        self._owner = weakref.ref(owner, lambda _: self.left_behind())
 
     def owner_done(self) -> bool:
         """True once the owner is collected, or a task that ended."""

@@ -37,11 +37,17 @@ cdef extern from "Python.h":
     PyObject** PySequence_Fast_ITEMS(object items) noexcept
     # The same macros, for a text that nobody needs to hold meanwhile.
     bint subcore_is_ascii "PyUnicode_IS_COMPACT_ASCII" (PyObject* text) noexcept
-    const char* subcore_ascii "(const char*)PyUnicode_1BYTE_DATA" (PyObject* text) noexcept
     Py_ssize_t subcore_ascii_size "PyUnicode_GET_LENGTH" (PyObject* text) noexcept
     PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t at) noexcept
     char* PyBytes_AS_STRING(PyObject* data) noexcept nogil
     Py_ssize_t PyBytes_GET_SIZE(PyObject* data) noexcept nogil
+
+cdef extern from *:
+    """
+    #define subcore_ascii(text) ((const char *)((PyASCIIObject *)(text) + 1))
+    """
+    # What PyUnicode_1BYTE_DATA finds out by looking at the kind of text again.
+    const char* subcore_ascii(PyObject* text) noexcept
 
 cdef enum:
     SHORT_SIZE = 22
@@ -329,27 +335,29 @@ cdef class Interner:
         cdef uint64_t seed = self.seed
         cdef Py_ssize_t size = min(left, <Py_ssize_t>BATCH), found = 0
         cdef uint32_t tags[BATCH]
+        cdef const char* texts[BATCH]         # NULL where an object is no plain str
+        cdef uint8_t sizes[BATCH]
         cdef Py_ssize_t i
         cdef uint64_t slot
         for i in range(size):
             if i + AHEAD < left:
                 fetch_text(items[i + AHEAD])
-            tags[i] = 0
+            texts[i], tags[i], out[i] = NULL, 0, -1
             if slot_count and is_plain(items[i]):
-                tags[i] = tag_for(subcore_ascii(items[i]), subcore_ascii_size(items[i]), seed) & tag_mask
+                texts[i], sizes[i] = subcore_ascii(items[i]), <uint8_t>subcore_ascii_size(items[i])
+                tags[i] = tag_for(texts[i], sizes[i], seed) & tag_mask
                 subcore_prefetch(&slots[subcore_home(tags[i], slot_count)])
         for i in range(size):
-            out[i] = -1
-            if slot_count:
+            if texts[i] != NULL:
                 slot = slots[subcore_home(tags[i], slot_count)]
                 if subcore_slot_tag(slot) == tags[i]:
                     out[i] = subcore_slot_id(slot)
                     subcore_prefetch(&rows[out[i]])
         for i in range(size):
-            if not is_plain(items[i]):
-                out[i] = -1
-            elif out[i] < 0 or not row_is(&rows[out[i]], subcore_ascii(items[i]), subcore_ascii_size(items[i])):
-                out[i] = self.find_tagged(tags[i], subcore_ascii(items[i]), subcore_ascii_size(items[i]))
+            if texts[i] == NULL:
+                continue
+            if out[i] < 0 or not row_is(&rows[out[i]], texts[i], sizes[i]):
+                out[i] = self.find_tagged(tags[i], texts[i], sizes[i])
             found += out[i] >= 0
         return found
 
