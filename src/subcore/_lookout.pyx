@@ -7,12 +7,8 @@ reads, and by the frame's end all of it is near. Nothing is decided here: a wron
 """
 
 cimport cython
-from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-cdef extern from "_slots.h" nogil:
-    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
-    int32_t subcore_slot_guess(const uint64_t* slots, uint32_t slot_count, uint32_t tag) noexcept
-    void subcore_prefetch(const void* at) noexcept
+from _slots cimport subcore_home, subcore_prefetch, subcore_slot_guess
 
 
 cdef class Lookout:

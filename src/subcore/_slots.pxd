@@ -10,6 +10,7 @@ cdef extern from "_slots.h" nogil:
     bint subcore_may_move(uint32_t hole, uint32_t home, uint32_t at) noexcept
     int32_t subcore_slot_id(uint64_t slot) noexcept
     uint32_t subcore_slot_tag(uint64_t slot) noexcept
+    int32_t subcore_slot_guess(const uint64_t* slots, uint32_t slot_count, uint32_t tag) noexcept
     void subcore_slot_put(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
     void subcore_slot_move_all(uint64_t* to, uint32_t to_count, const uint64_t* source, uint32_t count) noexcept
     void subcore_slot_drop(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept

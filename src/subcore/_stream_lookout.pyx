@@ -2,14 +2,10 @@
 """Looking ahead to all that delivering a frame of a stream touches: its key, its counters, its route, its symbol."""
 
 cimport cython
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t
 
+from _slots cimport subcore_home, subcore_prefetch, subcore_slot_guess
 from subcore._streams cimport key_of, tag_of
-
-cdef extern from "_slots.h" nogil:
-    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
-    int32_t subcore_slot_guess(const uint64_t* slots, uint32_t slot_count, uint32_t tag) noexcept
-    void subcore_prefetch(const void* at) noexcept
 
 cdef enum:
     CACHE_LINE = 64
