@@ -23,6 +23,7 @@ cdef class Feed(Receiver):
     cdef readonly uint64_t events             # accepted records, whoever wanted them
     cdef readonly uint64_t controls
     cdef readonly uint64_t repeats            # snapshots that said nothing new; not delivered
+    cdef readonly uint64_t duplicates         # frames of streams with two carriers that the other one had brought
     cdef readonly uint64_t unknown_symbols    # of records
     cdef readonly uint64_t unknown_streams    # late frames: nobody wants that stream any more
     cdef readonly uint64_t format_mismatches  # records in another format than the one asked for

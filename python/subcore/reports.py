@@ -33,7 +33,8 @@ class LinkStats:
 class Stats:
     """Figures of one manager since it was made.
 
-    `frames` were accepted, `bad_frames` refused by reason, `repeated` are snapshots equal to what was known.
+    `frames` were accepted, `bad_frames` refused by reason, `repeated` are snapshots equal to what was known,
+    `duplicates` what the second of two carriers of a stream brought after the first.
     `latency_*_ns` is receive time less the exchange's time, snapshots excluded; None before the first.
     `memory_bytes` counts the core's tables exactly.
     """
@@ -45,6 +46,7 @@ class Stats:
     frames: int
     bytes: int
     repeated: int
+    duplicates: int
     controls: int
     bad_frames: dict[str, int]
     messages_sent: int
@@ -138,6 +140,7 @@ class Reports:
             frames=total.frames,
             bytes=total.bytes,
             repeated=total.repeats,
+            duplicates=counters["duplicates"],
             controls=counters.get("control", 0),
             bad_frames={k: v for k, v in counters.items() if k in BAD and v},
             messages_sent=engine.messages,

@@ -78,7 +78,7 @@ cdef class Feed(Receiver):
 
     def counters(self):
         """{name: count}: the feed's own counters and the scanner's, which are counted per element of a frame."""
-        own = ("frames", "bytes", "events", "controls", "repeats", "unknown_symbols", "unknown_streams",
+        own = ("frames", "bytes", "events", "controls", "repeats", "duplicates", "unknown_symbols", "unknown_streams",
                "format_mismatches", "bad", "deferred", "foreseen")
         return {**self.scanner.counters(), **{name: getattr(self, name) for name in own}}
 
@@ -178,7 +178,10 @@ cdef class Feed(Receiver):
                 self.unknown_streams += 1
             return
         if self.meter.is_repeat(record):
-            self.repeats += 1
+            if self.meter.copy:
+                self.duplicates += 1
+            else:
+                self.repeats += 1
             return
         if self.meter.gap:
             self.tell(self.on_gap, (stream,))

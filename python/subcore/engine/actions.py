@@ -14,6 +14,7 @@ from subcore.types import Int32Array, StatusKind
 
 __all__ = [
     "Action",
+    "Arbitrate",
     "AwaitEvidence",
     "Connect",
     "Disconnect",
@@ -84,6 +85,18 @@ class AwaitEvidence:
     realtime_not_before_ns: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Arbitrate:
+    """These streams have two carriers from now on (`on`), or only one again: the core forwards once what both bring.
+
+    On before the second carrier is asked; off when the one that stays has caught up and no late frame of the other
+    can come.
+    """
+
+    streams: Int32Array
+    on: bool
+
+
 @dataclass(frozen=True, slots=True)
 class RequestMarkets:
     """Fetch the venue's list of markets anew; answered by SymbolsKnown."""
@@ -114,4 +127,15 @@ class Log:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-Action = Connect | Send | Ping | Disconnect | AwaitEvidence | RequestMarkets | Notify | ReleaseStreams | Log
+Action = (
+    Connect
+    | Send
+    | Ping
+    | Disconnect
+    | AwaitEvidence
+    | Arbitrate
+    | RequestMarkets
+    | Notify
+    | ReleaseStreams
+    | Log
+)
