@@ -96,7 +96,8 @@ cdef inline uint16_t* slots_of(const Carried* carried) noexcept nogil:
 @cython.final
 @cython.no_gc_clear
 cdef class Arbiter:
-    """What is known of each stream that two links carry: 192 bytes, and up to 12 KiB for what happened (12 bytes each).
+    """What is known of each stream that two links carry: 168 bytes, and up to 12 KiB for what happened
+    (12 bytes each).
 
     The owner of the streams' rows keeps the place of each (they move). `seed` perturbs the hashes.
     """
