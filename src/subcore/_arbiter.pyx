@@ -119,6 +119,7 @@ cdef class Arbiter:
         """Bytes held, all of them."""
         return sys.getsizeof(self) + self.size()
 
+    @cython.nonecheck(False)        # the check needs the GIL
     cdef size_t size(self) noexcept nogil:
         """Bytes of its tables."""
         return <size_t>self.room * sizeof(Carried) + self.key_bytes
@@ -268,6 +269,7 @@ cdef class Arbiter:
         self.count = place + 1
         return place
 
+    @cython.nonecheck(False)        # the check needs the GIL
     cdef int32_t remove(self, int32_t place) noexcept nogil:
         cdef int32_t last = self.count - 1
         self.key_bytes -= <size_t>self.carried[place].key_room * KEY_BYTES
@@ -282,6 +284,7 @@ cdef class Arbiter:
             self.make_room(last)
         return self.carried[place].stream if place != last else -1
 
+    @cython.nonecheck(False)        # the check needs the GIL
     cdef bint make_room(self, Py_ssize_t count) noexcept nogil:
         """For `count`: half as much again, or a half of what there is. Where less cannot be had, more is kept."""
         cdef Py_ssize_t room = self.room
