@@ -307,14 +307,14 @@ def test_an_acknowledged_stream_is_open_with_its_first_data() -> None:
 def test_a_silent_stream_is_looked_up_in_the_list() -> None:
     s = Script(BINANCE)
     quiet, lost = s.want("trade", "BTCUSDT", "ETHUSDT")
-    s.want("orderbook", "BTCUSDT", depth=5)
+    (book,) = s.want("orderbook", "BTCUSDT", depth=5)
     s.up()
     s.say(Accepted("1"))
     asked = [json.loads(a.payload) for a in s.wait(3, frames=1) if isinstance(a, actions.Send)]
     assert asked == [{"method": "LIST_SUBSCRIPTIONS", "id": 2}]
     (listing,) = BINANCE.decode_control(b'{"result":["btcusdt@depth5@100ms","btcusdt@trade"],"id":2}')
     s.say(listing)
-    assert s.state(quiet) is StreamState.OPEN
+    assert s.state(quiet) is s.state(book) is StreamState.OPEN
     assert s.state(lost) is StreamState.WAITING
     assert "does not list it" in s.engine.row(int(lost)).reason
 
