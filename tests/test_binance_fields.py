@@ -137,3 +137,11 @@ def test_a_notice_of_the_venue_is_no_data() -> None:
     assert [state for state, _ in scanner.scan(both)] == ["control", "ok"]
     for cut in range(1, len(frame)):
         assert check(frame[:cut], scanner.scan(frame[:cut]), DECLARED) != "ok"
+
+
+def test_a_book_ticker_reads_as_its_best_prices() -> None:
+    event = subcore.decode(BINANCE, DOCUMENTED[-1])
+    assert repr(event) == (
+        "Ticker(币安人生USDT book_ticker best_bid_price=25.3519 best_bid_size=31.21 "
+        "best_ask_price=25.3652 best_ask_size=40.66)"
+    )
