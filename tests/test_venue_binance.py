@@ -382,8 +382,9 @@ def test_a_close_for_too_many_requests_blames_no_stream_and_counts_links_togethe
     for code, is_blamed in ((1008, False), (1006, True)):
         s = Script(BINANCE)
         s.open_with("trade", "BTCUSDT")
+        s.wait(1, frames=1)  # past the least gap
         (fresh,) = s.want("trade", "ETHUSDT")
-        for _ in range(4):
+        for _ in range(2):
             s.wait(0.2, frames=1)
             s.down(code=code)
             s.reconnect()

@@ -151,7 +151,8 @@ class Proof:
         columns = self._ctx.streams
         suspects = request.adds[~columns.proven[request.adds]]
         suspects = columns.in_state(suspects, StreamState.SENT)
-        if error is None and len(suspects) == len(request.adds) and not len(request.carried):
+        others = np.setdiff1d(link.wire.wire(), request.adds)
+        if error is None and len(suspects) == len(request.adds) and not len(others):
             return
         again = len(np.intersect1d(suspects, link.suspects)) > 0
         link.deaths = link.deaths + 1 if again else 1
