@@ -89,7 +89,8 @@ def everything_outdated() -> bool:
     It tracks a module's own .pxd only beside its .pyx, and neither the directives above nor its own version.
     """
     generated = [path.stat().st_mtime for path in (ROOT / BUILD).rglob("*.c")]
-    watched = [*(ROOT / "python").rglob("*.pxd"), Path(__file__), Path(Cython.__file__), picows_pxd()]
+    declared = [path for folder in ("python", "src") for path in (ROOT / folder).rglob("*.pxd")]
+    watched = [*declared, Path(__file__), Path(Cython.__file__), picows_pxd()]
     return bool(generated) and max(path.stat().st_mtime for path in watched) > min(generated)
 
 
@@ -99,7 +100,8 @@ def picows_pxd() -> Path:
 
 def extensions() -> list[Extension]:
     """One extension for each .pyx; every .pxd is a dependency of every module (they are few and small)."""
-    declarations = [*sorted(Path("python/subcore").glob("*.pxd")), *sorted(Path("src/subcore").glob("*.h"))]
+    folders = (("python/subcore", "*.pxd"), ("src/subcore", "*.pxd"), ("src/subcore", "*.h"))
+    declarations = [path for folder, names in folders for path in sorted(Path(folder).glob(names))]
     return [
         Extension(
             f"subcore.{path.stem}",
@@ -142,7 +144,7 @@ def modules() -> list[Extension]:
     return cythonize(
         extensions(),
         build_dir=str(BUILD),
-        include_path=["python"],
+        include_path=["python", "src/subcore"],
         compiler_directives=DIRECTIVES,
         force=everything_outdated(),
         # Workers must inherit the patched hint function, which only a fork does.

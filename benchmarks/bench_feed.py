@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # asv imports this fil
 
 from bare.build import load
 from comparison.core import new_feed, subscribe
-from comparison.frames import KINDS, frames, home_markets, renamed
+from comparison.frames import frames, home_markets, renamed
 
 COUNT = 256
 NOW_NS = 1_790_000_100_000_000_000
@@ -25,13 +25,13 @@ def ignore(event: object) -> None:
 class Way:
     """A unit is 256 frames of 32 markets, each to so many callbacks."""
 
-    params = (KINDS, (1, 10))
+    params = (("ticker", "orderbook.30"), (1, 10))
     param_names = ("kind", "callbacks")
 
     def setup(self, kind: str, callbacks: int) -> None:
         self.feed = new_feed(SYMBOLS)
         for _ in range(callbacks):
-            subscribe(self.feed, kind.partition(".")[0] if "orderbook" in kind else kind, SYMBOLS, ignore)
+            subscribe(self.feed, kind.partition(".")[0], SYMBOLS, ignore)
         self.frames = frames(kind, "DEFAULT", COUNT)
         self.time_feed(kind, callbacks)
         if self.feed.events != COUNT:

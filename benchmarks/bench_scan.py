@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # asv imports this fil
 
 from bare.build import load
 from comparison.core import new_scanner
-from comparison.frames import KINDS, STYLES, frames, home_markets
+from comparison.frames import STYLES, frames, home_markets
 
 COUNT = 256
 
@@ -21,7 +21,7 @@ COUNT = 256
 class Scan:
     """A unit is 256 frames of 32 markets: to a struct, and an event made and dropped."""
 
-    params = (KINDS, STYLES)
+    params = (("ticker", "trade", "orderbook.30"), STYLES)
     param_names = ("kind", "format")
 
     def setup(self, kind: str, style: str) -> None:
@@ -40,10 +40,6 @@ class Scan:
     def time_orjson(self, kind: str, style: str) -> None:
         for frame in self.frames:
             orjson.loads(frame)
-
-    def track_bytes(self, kind: str, style: str) -> int:
-        """Memory of a scanner, its symbols apart."""
-        return self.scanner.nbytes
 
 
 class Refuse:

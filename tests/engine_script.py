@@ -20,6 +20,7 @@ from subcore.venue import Venue
 from subcore.venues import venue
 
 MS = SECOND // 1000
+BTC, ETH, XRP, ADA = "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"
 A = TypeVar("A", bound=actions.Action)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from picows.picows import WSMsgType, _make_test_ws_frame
@@ -24,6 +25,20 @@ class Log(Receiver):
         self.times.append((receive_time_ns, now_ns))
         if self.act is not None:
             self.act()
+
+
+class Count(Receiver):
+    """Counts messages; `done` is set at the last of so many."""
+
+    def __init__(self, count: int) -> None:
+        self.seen = 0
+        self.done = asyncio.Event()
+        self._count = count
+
+    def on_message(self, link: int, payload: bytes, receive_time_ns: int, now_ns: int) -> None:
+        self.seen += 1
+        if self.seen == self._count:
+            self.done.set()
 
 
 class Bench:

@@ -69,7 +69,9 @@ def read(one: Any, declared: Schema) -> dict[str, Any] | str:
     if type(text) is not str:
         return {}
     if discriminator.split:
-        symbol, _, text = text.partition(discriminator.split)
+        symbol, parted, text = text.partition(discriminator.split)
+        if not parted:
+            return CONTROL
         values["symbol"] = upper(symbol) if discriminator.symbol_upper else symbol
     table = next((table for table in discriminator.tables if text in table.matches), None)
     if table is None:

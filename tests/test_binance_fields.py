@@ -15,6 +15,7 @@ from subcore._events import Event
 from subcore._scan import Scanner
 from subcore._schema import Schema
 from subcore.errors import DecodeError
+from subcore.types import GoingAway
 from subcore.venues import binance_fields, venue
 
 BINANCE = venue("binance")
@@ -125,3 +126,22 @@ def test_the_takers_side_is_read_of_a_truth_alone(truth: bytes) -> None:
     frame = DOCUMENTED[0].replace(b'"m":true', b'"m":' + truth)
     state = check(frame, scanner.scan(frame), DECLARED)
     assert state == {b'"true"': "ok", b"tru": "bad_json"}.get(truth, "wrong_type")
+
+
+def test_a_notice_of_the_venue_is_no_data() -> None:
+    frame = b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}'
+    assert subcore.decode(BINANCE, frame) == GoingAway()
+    scanner = Scanner(Schema(DECLARED))
+    assert check(frame, scanner.scan(frame), DECLARED) == "ok"
+    both = b"[" + frame + b"," + DOCUMENTED[0] + b"]"
+    assert [state for state, _ in scanner.scan(both)] == ["control", "ok"]
+    for cut in range(1, len(frame)):
+        assert check(frame[:cut], scanner.scan(frame[:cut]), DECLARED) != "ok"
+
+
+def test_a_book_ticker_reads_as_its_best_prices() -> None:
+    event = subcore.decode(BINANCE, DOCUMENTED[-1])
+    assert repr(event) == (
+        "Ticker(币安人生USDT book_ticker best_bid_price=25.3519 best_bid_size=31.21 "
+        "best_ask_price=25.3652 best_ask_size=40.66)"
+    )

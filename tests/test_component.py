@@ -200,6 +200,21 @@ async def test_pause_takes_streams_off_the_wire_and_resume_puts_them_back(
     assert component.paused is False
 
 
+async def test_a_paused_component_gets_nothing_by_a_handler_it_gives_meanwhile(
+    manager: SubscriptionManager,
+) -> None:
+    late: list[Any] = []
+    others: list[Any] = []
+    paused, other = make(manager, "paused"), make(manager, "other")
+    paused.pause()
+    paused.subscribe("ticker", "KRW-BTC", late.append)
+    other.subscribe("ticker", "KRW-BTC", others.append)
+    await until(lambda: len(others) >= 2)
+    assert late == []
+    paused.resume()
+    await until(lambda: late)
+
+
 async def test_a_failing_handler_affects_nobody(
     manager: SubscriptionManager, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from engine_script import MS, Script
+from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
 from subcore.engine.links import Phase
 from subcore.errors import InternalError
@@ -24,7 +24,6 @@ from subcore.types import (
     Unknown,
 )
 
-BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
 RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
 
 

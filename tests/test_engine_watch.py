@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from engine_script import MS, Script
+from engine_script import BTC, ETH, MS, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, RunnableClock
 from subcore.types import (
@@ -17,7 +17,6 @@ from subcore.types import (
     StreamState,
 )
 
-BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
 RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
 
 

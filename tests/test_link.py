@@ -11,9 +11,9 @@ from typing import Any
 import picows
 import pytest
 
+from listening import Count
 from raw_server import Peer, raw_server
 from subcore._listener import FeedListener
-from subcore._receiver import Receiver
 from subcore.dialing import RECEIVE_BUFFER_BYTES, Dialer
 from subcore.link import Link
 from subcore.resolver import Address, Resolver
@@ -266,20 +266,11 @@ async def test_a_saturating_sender_brings_a_bounded_number_of_frames_at_once() -
             peer.frame(2, frame)
         await peer.reader.read()
 
-    class Count(Receiver):
-        seen = 0
-
-        def on_message(self, link: int, payload: bytes, receive_time_ns: int, now_ns: int) -> None:
-            self.seen += 1
-            if self.seen == count:
-                done.set()
-
-    done = asyncio.Event()
-    receiver = Count()
+    receiver = Count(count)
     listener = FeedListener(receiver, 0)
     async with raw_server(script) as url:
         transport = await Dialer()(url, {}, listener)
-        await asyncio.wait_for(done.wait(), 60)
+        await asyncio.wait_for(receiver.done.wait(), 60)
         transport.abort()
         await transport.wait_closed()
     # Linux doubles SO_RCVBUF for its bookkeeping; a read may find a partial frame left by the one before.

@@ -12,9 +12,8 @@ import picows
 import pytest
 from picows.picows import WSMsgType
 
-from listening import Bench
+from listening import Bench, Count
 from subcore._listener import FeedListener, ping_payload
-from subcore._receiver import Receiver
 
 
 class Served(picows.WSListener):
@@ -80,27 +79,18 @@ async def test_a_saturating_sender_cannot_hold_the_loop(serve: Callable) -> None
         for _ in range(count):
             transport.send(WSMsgType.BINARY, frame)
 
-    class Count(Receiver):
-        seen = 0
-
-        def on_message(self, link: int, payload: bytes, receive_time_ns: int, now_ns: int) -> None:
-            self.seen += 1
-            if self.seen == count:
-                done.set()
-
-    done = asyncio.Event()
-    receiver = Count()
+    receiver = Count(count)
     listener = FeedListener(receiver, 0)
     seen_by_other: list[int] = []
 
     async def other() -> None:
-        while not done.is_set():
+        while not receiver.done.is_set():
             seen_by_other.append(receiver.seen)
             await asyncio.sleep(0)
 
     beside = asyncio.create_task(other())
     transport = await connect(serve(saturate), listener)
-    await asyncio.wait_for(done.wait(), 60)
+    await asyncio.wait_for(receiver.done.wait(), 60)
     await beside
     transport.disconnect()
     await transport.wait_disconnected()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 
-from engine_script import MS, Script
+from engine_script import ADA, BTC, ETH, MS, XRP, Script
 from subcore.engine import actions
 from subcore.types import (
     Priority,
     StatusKind,
     StreamState,
 )
-
-BTC, ETH, XRP, ADA = "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"
 
 
 def sends(s: Script) -> list[list[dict[str, object]]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engine_script import Script
+from engine_script import BTC, Script
 from subcore.engine import actions, events
 from subcore.types import (
     Accepted,
@@ -38,12 +38,6 @@ from subcore.venue import (
     Venue,
     Window,
 )
-
-BTC, ETH, XRP, ADA = "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"
-
-
-def sends(s: Script) -> list[list[dict[str, object]]]:
-    return [json.loads(a.payload)[1:-1] for a in s.of(actions.Send)]
 
 
 def encode(add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int) -> list[Out]:

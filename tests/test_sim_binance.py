@@ -252,7 +252,7 @@ def test_what_markets_send_is_true_to_itself_and_decodes_to_what_json_reads() ->
             trades.append((data["t"], data["p"], data["q"]))
             assert (event.price, event.side.name) == (float(data["p"]), "SELL" if data["m"] else "BUY")
         elif kind == "aggTrade":
-            aggregated.append((data["f"], data["l"], data["p"], data["q"]))
+            aggregated.append((data["a"], data["f"], data["l"], data["p"], data["q"]))
         elif kind.startswith("depth"):
             assert len(event.bids) == len(event.asks) == int(kind.removeprefix("depth"))
             assert event.bids[0].price < event.asks[0].price
@@ -262,7 +262,9 @@ def test_what_markets_send_is_true_to_itself_and_decodes_to_what_json_reads() ->
     ids = [ident for ident, _, _ in trades]
     assert len(ids) > 100
     assert ids == list(range(ids[0], ids[0] + len(ids)))
-    for first, last, price, size in aggregated:
+    numbers = [number for number, *_ in aggregated]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    for _, first, last, price, size in aggregated:
         parts = [(p, float(q)) for ident, p, q in trades if first <= ident <= last]
         assert {p for p, _ in parts} == {price}
         assert sum(q for _, q in parts) == pytest.approx(float(size))

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from subcore.cli import main, sim
 from subcore.sim import Durations, Fault
+from subcore.sim.binance import BinanceExchange
 from subcore.sim.server import SimServer
 from ws_client import Client
 
@@ -93,12 +94,31 @@ def test_every_option_reaches_the_exchange(monkeypatch: pytest.MonkeyPatch) -> N
         (["--rate", "0"], "rate"),
         (["--speedup", "-1"], "speedup"),
         (["--over-limit", "shout"], "shout"),
+        (["--venue", "kraken"], "kraken"),
+        (["--venue", "binance", "--over-limit", "error"], "close or ignore"),
     ],
 )
 def test_bad_input_gives_one_clear_line(arguments: list[str], says: str) -> None:
     result = CliRunner().invoke(main, ["sim", "--seconds", "0.1", *arguments])
     assert result.exit_code == 2
     assert says in result.output.splitlines()[-1]
+
+
+def test_the_other_venue_is_served_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[SimServer] = []
+    monkeypatch.setattr(sim, "SimServer", lambda *a, **o: made.append(SimServer(*a, **o)) or made[-1])
+    arguments = ["sim", "--venue", "binance", "--seconds", "0.1", "--speedup", "10", "--rate", "2", "--json"]
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code == 0
+    start = json.loads(result.output.splitlines()[0])
+    assert start["url"].endswith("/stream")
+    assert start["markets"] > 500
+    exchange: Any = made[0].exchange
+    assert isinstance(exchange, BinanceExchange)
+    assert exchange.rules.over_limit == "close"
+    assert exchange.durations.ping_every == 2.0
+    assert CliRunner().invoke(main, [*arguments, "--over-limit", "ignore"]).exit_code == 0
+    assert made[1].exchange.rules.over_limit == "ignore"  # type: ignore[attr-defined]
 
 
 def test_a_taken_port_is_named() -> None:

@@ -28,10 +28,16 @@ VENUE = venue("binance").at("ws://sim.test:80")
 WORDS = {"book_ticker": "bookTicker", "agg_trade": "aggTrade", "trade": "trade", "candle.1m": "kline_1m"}
 
 
-def make(seed: int, rate: float = 0.2, markets: list[str] = MARKETS, **times: float) -> EngineDriver:
+def make(
+    seed: int,
+    rate: float = 0.2,
+    markets: list[str] = MARKETS,
+    delay: tuple[float, float] = (0.005, 0.05),
+    **times: float,
+) -> EngineDriver:
     durations = BinanceDurations(**times)
     exchange = BinanceExchange(seed, markets=markets, rate=rate, rules=BinanceRules(), durations=durations)
-    return EngineDriver(VENUE, exchange, seed=seed, read_frame=read_binance_frame)
+    return EngineDriver(VENUE, exchange, seed=seed, delay=delay, read_frame=read_binance_frame)
 
 
 def name_of(topic: Topic) -> str:
@@ -181,8 +187,8 @@ def test_a_flood_of_changes_stays_within_the_limit_and_ends_right() -> None:
 
 
 def test_pongs_to_the_venue_are_within_the_limit_and_keep_the_link() -> None:
-    """Sends at every slot, pings of the venue ten times as often: its own count stays clean."""
-    driver = make(4, ping_every=2.0, pong_within=6.0)
+    """Sends at every slot, arrivals bunched by jitter, ten times as many pings: the venue's count stays clean."""
+    driver = make(4, delay=(0.0, 0.3), ping_every=2.0, pong_within=6.0)
     rng = random.Random(4)
     driver.subscribe("a", "trade", MARKETS)
     for _ in range(400):

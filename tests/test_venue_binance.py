@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from dataclasses import replace
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import subcore
 from engine_script import Script
 from subcore.engine import actions
 from subcore.engine.clock import SECOND
@@ -29,7 +31,7 @@ from subcore.types import (
     Unknown,
 )
 from subcore.venue import Counted, Model, Scope, Venue
-from subcore.venues import venue
+from subcore.venues import venue, venue_names
 
 BINANCE = venue("binance")
 NAMES = [(channel.name, channel.depths) for channel in BINANCE.channels]
@@ -305,14 +307,14 @@ def test_an_acknowledged_stream_is_open_with_its_first_data() -> None:
 def test_a_silent_stream_is_looked_up_in_the_list() -> None:
     s = Script(BINANCE)
     quiet, lost = s.want("trade", "BTCUSDT", "ETHUSDT")
-    s.want("orderbook", "BTCUSDT", depth=5)
+    (book,) = s.want("orderbook", "BTCUSDT", depth=5)
     s.up()
     s.say(Accepted("1"))
     asked = [json.loads(a.payload) for a in s.wait(3, frames=1) if isinstance(a, actions.Send)]
     assert asked == [{"method": "LIST_SUBSCRIPTIONS", "id": 2}]
     (listing,) = BINANCE.decode_control(b'{"result":["btcusdt@depth5@100ms","btcusdt@trade"],"id":2}')
     s.say(listing)
-    assert s.state(quiet) is StreamState.OPEN
+    assert s.state(quiet) is s.state(book) is StreamState.OPEN
     assert s.state(lost) is StreamState.WAITING
     assert "does not list it" in s.engine.row(int(lost)).reason
 
@@ -374,3 +376,34 @@ def test_an_unknown_role_of_keeping_alive_is_left_alone() -> None:
     s.want("trade", "BTCUSDT")
     s.up()
     assert not [a for a in s.wait(60) if isinstance(a, actions.Ping)]
+
+
+def test_a_close_for_too_many_requests_blames_no_stream_and_counts_links_together() -> None:
+    for code, is_blamed in ((1008, False), (1006, True)):
+        s = Script(BINANCE)
+        s.open_with("trade", "BTCUSDT")
+        s.wait(1, frames=1)  # past the least gap
+        (fresh,) = s.want("trade", "ETHUSDT")
+        for _ in range(2):
+            s.wait(0.2, frames=1)
+            s.down(code=code)
+            s.reconnect()
+        assert (s.state(fresh) is StreamState.REFUSED) is is_blamed
+        assert s.registry.is_narrowed(BINANCE.host, s.now) is not is_blamed
+
+
+def test_no_name_of_a_venue_stands_outside_its_module() -> None:
+    """Code that asks which venue it serves would have to name it."""
+    package = Path(subcore.__file__).parent
+    apart = {"venues", "sim", "cli", "testing"}
+    named = [
+        f"{path.relative_to(package)}: {node.value!r}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in apart
+        for tree in [ast.parse(path.read_text(encoding="utf-8"))]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.lower() in venue_names()
+    ]
+    assert named == []

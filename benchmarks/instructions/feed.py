@@ -65,6 +65,7 @@ def smallest(frame: bytes) -> bytes:
 
 TICKERS = frames("ticker", "DEFAULT", 64)
 SMALLEST = [smallest(frame) for frame in TICKERS]
+LATER_AND_LATER = [smallest(frame) for frame in frames("ticker", "DEFAULT", 512)]
 
 
 def bench_ticker(n: int = 2_000) -> None:
@@ -74,6 +75,17 @@ def bench_ticker(n: int = 2_000) -> None:
 
 def bench_smallest_ticker(n: int = 2_000) -> None:
     take(SMALLEST, n)
+
+
+def bench_smallest_ticker_of_two_links(n: int = 512) -> None:
+    """A unit is two frames: what both carriers of a stream bring, of which one is delivered and one a copy."""
+    feed = feed_to(1)
+    feed.meter.arbitrate(range(len(SYMBOLS)), on=True)
+    for number in range(n):
+        for link in (0, 1):
+            feed.feed(link, LATER_AND_LATER[number], START_NS + number)
+    if feed.duplicates != n or feed.unknown_streams:
+        raise RuntimeError(f"copies were not told from what is new: {feed.counters()}")
 
 
 def bench_fan_out_100(n: int = 200) -> None:

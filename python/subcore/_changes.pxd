@@ -20,6 +20,8 @@ cdef class RouteChanges(RouteTable):
     # What was asked for during a fan-out, in order.
     cdef int make_changes(self) except -1
 
+    cdef int leave_routes(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1
+    cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count)
     cdef Py_ssize_t add_later(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int cls,
                               bint keep) except -1
     cdef int forget_unrouted(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1

@@ -9,8 +9,9 @@ from typing import Any
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+BEST = ("best_bid_price", "best_bid_size", "best_ask_price", "best_ask_size")
 SHOWN = {
-    "Ticker": ("price", "size", "side"),
+    "Ticker": ("price", "size", "side", *BEST),
     "Trade": ("price", "size", "side", "id"),
     "Orderbook": ("best_bid", "best_ask", "grouping"),
     "Candle": ("open", "high", "low", "close", "volume"),

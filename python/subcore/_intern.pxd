@@ -27,6 +27,8 @@ cdef class Interner:
 
     cdef int32_t find(self, const char* text, Py_ssize_t size) noexcept nogil
     cdef PyObject* text_of(self, int32_t id) noexcept nogil
+    # Ids of objects that are ASCII strs and known, -1 for all others; how many have one. Runs no foreign code.
+    cdef Py_ssize_t find_plain(self, PyObject** items, Py_ssize_t count, int32_t* out) noexcept
 
     cdef uint32_t tag_of(self, const char* text, Py_ssize_t size) noexcept nogil
     cdef int32_t find_tagged(self, uint32_t tag, const char* text, Py_ssize_t size) noexcept nogil
@@ -36,7 +38,6 @@ cdef class Interner:
     cdef int32_t commit(self, PyObject* text, PyObject* utf8) noexcept
     cdef int32_t get_one(self, str text) except -2
     cdef Py_ssize_t find_texts(self, tuple texts, int32_t* out) except -1
-    cdef void fetch_rows(self, tuple texts, Py_ssize_t start, Py_ssize_t size, uint32_t* tags) noexcept
-    cdef int32_t first_guess(self, PyObject* text, uint32_t tag) noexcept
+    cdef Py_ssize_t find_batch(self, PyObject** items, Py_ssize_t left, int32_t* out) noexcept
     cdef int intern_unknown(self, tuple wanted, int32_t* out) except -1
     cdef int check(self, Py_ssize_t id) except -1

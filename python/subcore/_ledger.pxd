@@ -35,6 +35,10 @@ cdef class Ledger(StreamCounts):
     # NULL where not held; valid until interests of the component are added or removed.
     cdef int32_t* payload_of(self, int32_t component, int32_t topic) noexcept nogil
 
+    # Bring into the cache what payload_of will read: the component's row, then the cell; in this order.
+    cdef void fetch_component(self, int32_t component) noexcept nogil
+    cdef void fetch_interest(self, int32_t component, int32_t topic) noexcept nogil
+
     cdef int check_component(self, Py_ssize_t component) except -1
     cdef int check_topics(self, const int32_t* topics, Py_ssize_t count) except -1
     cdef int reserve_cells(self, ComponentRow* row, const int32_t* topics, Py_ssize_t count) except -1

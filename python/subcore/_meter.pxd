@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from subcore._arbiter cimport Arbiter
 from subcore._events cimport Record
 from subcore._flows cimport FlowTable
 from subcore._histogram cimport HistogramData
@@ -21,7 +22,7 @@ cdef struct StreamRow:             # two cache lines; the first one is what ever
     LastSeen seen
     HistogramData* delays          # only on request
     int64_t not_before_ns          # a live frame proves the stream from then on
-    uint32_t flags                 # RowFlag
+    uint32_t flags                 # RowFlag; from bit 8 on its place in the arbiter
     uint32_t repeats
     uint32_t gaps
     uint32_t skewed
@@ -47,14 +48,17 @@ cdef class Meter:
     cdef size_t side_bytes         # id rings and histograms of streams
     cdef uint64_t seed
     cdef uint64_t uncounted        # frames of streams beyond the limit, or for which there was no memory
+    cdef Arbiter arbiter
     cdef bint gap                  # the last is_repeat saw that trades were missed
+    cdef bint copy                 # the last is_repeat saw a copy from the other carrier
 
     # Count one accepted frame of record.head.stream (-1 = no stream: only link and channel count). True if it
     # proved an awaited stream: call take_evidence soon.
     cdef bint on_event(self, int link, const Record* record, Py_ssize_t frame_bytes) noexcept nogil
 
     # Whether the event is a SNAPSHOT that repeats what the stream has said before; remembers it in any case.
-    # Call it once per event, before or after on_event. Sets `gap`.
+    # Call it once per event, before or after on_event. Sets `gap` and `copy`. Of a stream that is arbitrated: whether
+    # what its other carrier brought makes this event superfluous.
     cdef bint is_repeat(self, const Record* record) noexcept nogil
 
     cdef void count_losses(self, int32_t stream, uint64_t count) noexcept nogil
@@ -63,6 +67,9 @@ cdef class Meter:
     cdef bint grow(self, int32_t stream) noexcept nogil
     cdef bint prove(self, StreamRow* row, const Record* record, int link) noexcept nogil
     cdef void forget(self, int32_t stream) noexcept nogil
-    cdef void drop_proof(self, int32_t stream) noexcept nogil
+    cdef void drop_proof(self, int32_t stream, bint of_all_links, int link) noexcept nogil
+    cdef void await_on(self, int32_t stream, int32_t link, int64_t not_before) noexcept nogil
+    cdef int begin_arbitration(self, int32_t stream) except -1
+    cdef void end_arbitration(self, int32_t stream) noexcept nogil
     cdef int reserve_proofs(self, Py_ssize_t extra) except -1
     cdef int check(self, Py_ssize_t stream) except -1

@@ -20,6 +20,9 @@ cdef struct LastSeen:     # all zero = nothing yet; `ids` is owned
 # Judges an event and remembers it.
 cdef Novelty judge(LastSeen* seen, const Record* record, uint64_t seed) noexcept nogil
 
+# Keeps the key of a trade (not 0); the oldest of 64 goes.
+cdef void remember(LastSeen* seen, uint64_t key) noexcept nogil
+
 # Frees what was remembered.
 cdef void forget_seen(LastSeen* seen) noexcept nogil
 

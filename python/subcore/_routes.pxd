@@ -36,6 +36,7 @@ cdef class RouteTable(SinkTable):
     # `places`: where the ledger keeps the position of each topic's interest. With `keep`, those routed already stay.
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
                          bint keep) except -1
+    cdef void disconnect_many(self, int32_t component, const int32_t* topics, Py_ssize_t count) noexcept
     cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept
 
     cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) except? 0
@@ -46,7 +47,10 @@ cdef class RouteTable(SinkTable):
     cdef void move(self, Route* route, Entry* many, uint32_t room) noexcept
     cdef int grow(self, Route* route) except -1
     cdef void shrink(self, Route* route) noexcept
-    cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t hint) noexcept nogil
+    cdef bint append(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) noexcept
+    cdef void fetch_leaving(self, int32_t component, const int32_t* topics, Py_ssize_t size) noexcept nogil
+    cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t noted,
+                          int32_t hint) noexcept nogil
     cdef void remove_at(self, Route* route, uint32_t position) noexcept
     cdef void note_position(self, Entry entry, int32_t position) noexcept nogil
     cdef size_t table_bytes(self) noexcept

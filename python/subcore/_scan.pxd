@@ -5,6 +5,7 @@ from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
 
 from subcore._events cimport Record
 from subcore._intern cimport Interner
+from subcore._lookout cimport Lookout
 from subcore._schema cimport Schema
 
 cdef enum ScanState:
@@ -38,6 +39,7 @@ cdef class Scanner:
     cdef Py_ssize_t symbol_size
     cdef readonly Schema schema
     cdef readonly Interner interner
+    cdef Lookout lookout                  # None without an interner; another one may take its place between frames
     cdef readonly int32_t format          # place of the record's discriminator in the schema
     cdef readonly Py_ssize_t error_position
     cdef readonly Py_ssize_t max_bytes
@@ -66,5 +68,6 @@ cdef class Scanner:
     cdef bint split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil
     cdef int after_element(self) noexcept nogil
     cdef int finish(self, const void* entry) noexcept nogil
+    cdef bint look_ahead(self, const char* symbol, int64_t size, int step) noexcept nogil
     cdef int finish_symbol(self) noexcept nogil
     cdef object event(self)

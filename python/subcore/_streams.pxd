@@ -52,6 +52,7 @@ cdef class StreamTable:
 
 
 cdef uint64_t key_of(int channel, int32_t symbol, int variant) noexcept nogil
+cdef uint32_t tag_of(uint64_t key, uint64_t seed) noexcept nogil
 cdef int check_part(Py_ssize_t value, str what) except -1
 cdef int check_symbol(Py_ssize_t symbol) except -1
 cdef Py_ssize_t next_room(Py_ssize_t room, Py_ssize_t needed, Py_ssize_t limit) noexcept nogil

@@ -85,6 +85,12 @@ class Component:
         Raises UsageError (also UnsupportedError, UnknownSymbolError, CapacityError) and then has changed nothing.
         Cost: about 0.1 us a symbol.
         """
+        if not options:
+            member = self._live()
+            if handler is not None:
+                _check_handler(handler, None, member)
+            if self._hub.add_known(self, member, channel, symbols, handler):
+                return
         self._want(Act.ADD, channel, symbols, handler, **options)
 
     def replace(
@@ -107,7 +113,7 @@ class Component:
     ) -> None:
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
         member = self._live()
-        index = self._hub.venue.channel_index(channel)
+        index = self._hub.channel_index(channel)
         given = None if symbols is None else as_symbols(symbols, "unsubscribe")
         self._hub.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
 
@@ -218,9 +224,10 @@ class Component:
 
     def _live(self) -> Member:
         self._manager.check_thread()
-        if self._member.closed:
-            raise ComponentClosed(f"component {self._member.name!r} is closed: ask the manager for a new one")
-        return self._member
+        member = self._member
+        if member.closed:
+            raise ComponentClosed(f"component {member.name!r} is closed: ask the manager for a new one")
+        return member
 
     def _want(
         self,

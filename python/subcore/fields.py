@@ -79,8 +79,9 @@ class Table:
 class Discriminator:
     """A top-level key whose text names the table.
 
-    `split`: the text is symbol and table's name with this character between; `symbol_upper`: that symbol is meant in
-    upper case. `format`: what the venue calls frames that use this key, so that a format nobody asked for is counted.
+    `split`: the text is symbol and table's name with this character between, and one without it is no data;
+    `symbol_upper`: that symbol is meant in upper case. `format`: what the venue calls frames that use this key, so that
+    a format nobody asked for is counted.
     """
 
     key: str

@@ -8,13 +8,14 @@ import random
 import secrets
 import weakref
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import _columns
 from ._delivery import Delivery, WakeBatch
 from ._feed import Feed
 from ._intern import Interner
@@ -31,7 +32,7 @@ from .intent import Act, Intent, Wish
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .markets import MarketList, Markets
-from .members import Member
+from .members import Member, Ties
 from .notices import Notices
 from .reports import Reports
 from .runtime import Runtime
@@ -42,7 +43,7 @@ from .waits import Waits
 
 if TYPE_CHECKING:
     from ._listener import FeedListener
-    from .component import Component, OnStatus
+    from .component import Component, Handler, OnStatus
     from .engine.actions import Notify
     from .recording import Recorder
 
@@ -81,6 +82,7 @@ class Hub:
         self._pinned: dict[int, Component] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
         self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
+        self._good_channels: dict[str, int] = {}  # ... without depth
         self._recorder: Recorder | None = None
         self._replay = replay
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
@@ -111,6 +113,7 @@ class Hub:
         self.feed.on_gap = self._gap
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
+        self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss)
         self.waits = Waits(self.engine, self.intent, self.ledger)
         self.reports = Reports(self)
         self.transactions = Transactions(self._grant, self._check_symbols)
@@ -175,14 +178,11 @@ class Hub:
         member = Member(
             self.ledger.open_component(),
             name,
-            priority=priority,
-            delivery=delivery,
-            on_status=on_status,
-            include_status=include_status,
-            router=self.router,
-            wakes=self.wakes,
-            left=self._left,
-            on_loss=self.notices.loss,
+            self._ties,
+            priority,
+            delivery,
+            on_status,
+            include_status,
         )
         self.members[member.id] = member
         self.names.add(name)
@@ -206,7 +206,8 @@ class Hub:
         del self.members[member.id]
         self.names.discard(member.name)
         self._pinned.pop(member.id, None)
-        member.queue.close()
+        member.close_queue()
+        self.notices.forget(member.id)
         self.runtime.changed()
 
     def set_paused(self, member: Member, flag: bool) -> None:
@@ -243,16 +244,59 @@ class Hub:
         self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
         if grouping is None:
             self._good_asks[channel, depth] = index
+            if depth is None:
+                self._good_channels[channel] = index
         else:  # which markets have it is the venue's matter
             for symbol in symbols[1:]:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
         return index
+
+    def channel_index(self, channel: str) -> int:
+        """Place of a channel among the venue's. UnsupportedError naming those there are."""
+        try:
+            return self._good_channels[channel]
+        except (KeyError, TypeError):
+            return self.venue.channel_index(channel)
 
     def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
         """Class of an interest: the call's, else the channel's, else the component's."""
         if priority is not None:
             return int(Priority(priority))
         return int(self._priorities.get(channel, member.priority))
+
+    def add_known(
+        self,
+        component: Component,
+        member: Member,
+        channel: str,
+        symbols: Iterable[str],
+        handler: Handler | None,
+    ) -> bool:
+        """Grant the common wish at once: a checked handler, no options, symbols that all have a stream by now.
+
+        False where it is another one: then nothing has changed. Cost: one look-up a symbol.
+        """
+        if self._gone or self.transactions.wishes() is not None or type(channel) is not str:
+            return False
+        index = self._good_channels.get(channel)
+        topics = None if index is None else self.intent.known_topics(index, symbols)
+        if index is None or topics is None:
+            return False
+        keeps = handler is None and member.has_handlers
+        cls = self._priorities.get(index, member.priority)
+        try:
+            self.intent.grant_known(member.sink(handler), topics, cls, keeps)
+        except BaseException:  # a sink may have been made for what is not to be
+            self._repin(member)
+            raise
+        if handler is not None and member.has_one_sink:  # what _repin would find out
+            self._pinned[member.id] = component
+        else:
+            self._repin(member)
+        if self.engine.streams.reasons:
+            self._ask_again(np.unique(_columns.topic_columns(self.ledger, topics)[0]))
+        self.runtime.changed()
+        return True
 
     def _check_symbols(self, wish: Wish) -> None:
         """Raise for symbols not seen before that the venue would not understand."""

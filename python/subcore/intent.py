@@ -7,16 +7,15 @@ Belongs to the loop's thread.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from itertools import product
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from . import _columns
+from . import _columns, _names
 from ._intern import Interner, exact_texts
 from ._ledger import Ledger
 from ._route import Router
@@ -101,17 +100,25 @@ class Intent:
 
     def close(self, component: int) -> None:
         """Remove every interest of a component, and its id."""
-        self._drop(component, self.ledger.interests(component))
-        self.ledger.close_component(component)
+        self._dropped.append(self._router.close_component(component))
 
     def drop(self, component: int, topics: Int32Array) -> None:
         """Remove these interests of a component, whoever asks; those not held are passed over."""
         self._drop(component, topics[_columns.holds_many(self.ledger, component, topics)])
 
+    def known_topics(self, channel: int, symbols: Iterable[str]) -> Int32Array | None:
+        """What a plain ADD of these symbols asks for, where a look-up tells: each has its topic already.
+
+        None where it takes more than that; see _names. Nothing is made.
+        """
+        return _names.known_topics(self.interner, self._router, channel, symbols)
+
+    def grant_known(self, sink: int, topics: Int32Array, priority: int, keeps_sinks: bool) -> None:
+        """Carry out a plain ADD resolved by `known_topics`, with nothing between the two that could release a topic."""
+        self._router.add(sink, topics, priority, keep=keeps_sinks)
+
     def _drop(self, component: int, topics: Int32Array) -> None:
-        self._dropped.append(_columns.topic_columns(self.ledger, topics)[0])
-        self._router.disconnect(component, topics)
-        self.ledger.remove(component, topics)
+        self._dropped.append(self._router.remove(component, topics))
 
     def _resolve(self, wish: Wish) -> _Resolved:
         if wish.act is Act.REMOVE:
@@ -121,7 +128,8 @@ class Intent:
         adds = self._topics(wish)
         removes = NO_TOPICS
         if wish.act is Act.REPLACE:
-            removes = np.setdiff1d(self._held_of_channel(wish.component, wish.channel), adds).astype(np.int32)
+            held = self._held_of_channel(wish.component, wish.channel)
+            removes = np.setdiff1d(held, adds).astype(np.int32)
         return wish, adds, removes, sink
 
     def _topics(self, wish: Wish) -> Int32Array:
@@ -148,8 +156,7 @@ class Intent:
         if wish.symbols is None:
             held = self._held_of_channel(wish.component, wish.channel)
         else:
-            held = self._candidates(wish)
-            held = held[_columns.holds_many(self.ledger, wish.component, held)]
+            held = self._held_of_symbols(wish.component, wish.channel, wish.symbols)
         if not len(held) or (wish.depth is None and wish.grouping is None):
             return held
         _, _, _, variants, cuts = _columns.topic_columns(self.ledger, held)
@@ -160,25 +167,20 @@ class Intent:
             keep &= variants == self._variant_if_known(wish.grouping)
         return held[keep]
 
-    def _candidates(self, wish: Wish) -> Int32Array:
-        found: list[Int32Array] = [NO_TOPICS]
-        for symbol in self.interner.get_many(wish.symbols or ()):
-            for channel, variant in product(self._named[wish.channel], range(len(self._groupings))):
-                stream = -1 if symbol < 0 else self.ledger.get_stream(channel, int(symbol), variant)
-                if stream >= 0:
-                    found.append(self.ledger.topics_of_stream(stream))
-        return np.unique(np.concatenate(found)).astype(np.int32)
+    def _held_of_channel(self, component: int, channel: int) -> Int32Array:
+        return _merged([_names.held_of_channel(self.ledger, component, one) for one in self._named[channel]])
+
+    def _held_of_symbols(self, component: int, channel: int, symbols: tuple[str, ...]) -> Int32Array:
+        ids, variants = self.interner.get_many(symbols), len(self._groupings)
+        return _merged(
+            [
+                _names.held_of_symbols(self.ledger, component, one, ids, variants)
+                for one in self._named[channel]
+            ]
+        )
 
     def _variant_if_known(self, grouping: float) -> int:
         return self._groupings.index(grouping) if grouping in self._groupings else -1
-
-    def _held_of_channel(self, component: int, channel: int) -> Int32Array:
-        held = self.ledger.interests(component)
-        if not len(held):
-            return held
-        channels, named = _columns.topic_columns(self.ledger, held)[1], self._named[channel]
-        of_channel: Int32Array = held[channels == channel if len(named) == 1 else np.isin(channels, named)]
-        return of_channel
 
     # -- ids given back --
 
@@ -254,6 +256,10 @@ class Intent:
         channel = self.venue.channel_index(topic.channel, topic.depth)
         stream = self.find_stream(channel, topic.symbol, topic.grouping or NO_GROUPING)
         return -1 if stream < 0 else _columns.get_topic(self.ledger, stream, topic.depth or 0)
+
+
+def _merged(parts: list[Int32Array]) -> Int32Array:
+    return parts[0] if len(parts) == 1 else np.sort(np.concatenate(parts))
 
 
 def as_symbols(symbols: Any, what: str) -> tuple[str, ...]:

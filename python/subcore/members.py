@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -20,31 +21,43 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("subcore.component")
 
+_DEFAULT_QUEUE = Queue()
 # The sinks that are the component's own queue.
 _OWN, _OWN_RAW = (None, None, False), (None, None, True)
+
+
+@dataclass(frozen=True, slots=True)
+class Ties:
+    """What all members of one manager share."""
+
+    router: Router
+    wakes: WakeBatch
+    left: deque[int]
+    on_loss: Callable[[Member, int, dict[int, int]], Status | None]
 
 
 class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
+    __slots__ = (
+        "_made_queue", "_owner", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery", "handle",
+        "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "priority",
+    )  # fmt: skip
+
     def __init__(
         self,
         id: int,
         name: str,
-        *,
+        ties: Ties,
         priority: Priority,
         delivery: Delivery | None,
         on_status: OnStatus | None,
         include_status: bool,
-        router: Router,
-        wakes: WakeBatch,
-        left: deque[int],
-        on_loss: Callable[[Member, int, dict[int, int]], Status | None],
     ) -> None:
         self.id = id
         self.name = name
         self.priority = priority
-        self.delivery = delivery if isinstance(delivery, Queue) else Queue()
+        self.delivery = delivery if isinstance(delivery, Queue) else _DEFAULT_QUEUE
         self.on_status = on_status
         self.include_status = include_status
         self.closed = False
@@ -54,15 +67,31 @@ class Member:
         self.handler_errors = 0
         self.last_error: str | None = None
         self.delivered_before = 0  # through sinks that are no more
-        self._left = left
-        self._router = router
+        self._ties = ties
+        self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
-        self.queue = EventQueue(
-            self.delivery.maxsize,
-            self.delivery.overflow,
-            wakes=wakes,
-            on_loss=lambda count, topics: on_loss(self, count, topics),
-        )
+        self._made_queue: EventQueue | None = None
+
+    # -- its queue --
+
+    @property
+    def queue(self) -> EventQueue:
+        """What is read by iteration; made when first asked for, as a component with handlers needs none."""
+        if self._made_queue is None:
+            self._made_queue = EventQueue(
+                self.delivery.maxsize,
+                self.delivery.overflow,
+                wakes=self._ties.wakes,
+                on_loss=lambda count, topics: self._ties.on_loss(self, count, topics),
+            )
+            if self.closed:
+                self._made_queue.close()
+        return self._made_queue
+
+    @property
+    def queue_in_use(self) -> EventQueue | None:
+        """None where there never was one. May be asked from any thread."""
+        return self._made_queue
 
     # -- sinks --
 
@@ -72,24 +101,32 @@ class Member:
         return len(self._sinks) > (_OWN in self._sinks) + (_OWN_RAW in self._sinks)
 
     @property
+    def has_one_sink(self) -> bool:
+        """True where nothing can be idle but the sink in use."""
+        return len(self._sinks) == 1
+
+    @property
     def sinks(self) -> list[int]:
         """Ids of its sinks."""
         return list(self._sinks.values())
 
     def sink_maker(self, handler: Handler | None, raw: bool) -> Callable[[], int]:
         """The sink of this handler, made only when it is needed; None is the component's own queue."""
-        return partial(self._sink, handler, raw)
+        return partial(self.sink, handler, raw)
 
-    def _sink(self, handler: Handler | None, raw: bool) -> int:
+    def sink(self, handler: Handler | None, raw: bool = False) -> int:
+        """The sink of this handler, made if there is none; None is the component's own queue. Errors as `new_sink`."""
         key = _key_of(handler, raw)
         sink = self._sinks.get(key)
         if sink is None:
             target = self.queue if handler is None else handler
             sink = self._sinks[key] = self._router.new_sink(self.id, target, raw=raw)
+            if self.paused:
+                self._router.mute_sink(sink)
         return sink
 
     def release_idle_sinks(self) -> None:
-        """Let go of handlers no topic uses any more."""
+        """Let go of handlers no topic uses any more. O(its handlers)."""
         for key, sink in list(self._sinks.items()):
             if self._router.is_idle(sink):
                 self._release(key)
@@ -107,16 +144,21 @@ class Member:
 
     def _release(self, key: tuple[Any, ...]) -> None:
         sink = self._sinks.pop(key)
-        self.delivered_before += self._router.sink_info(sink).delivered
+        self.delivered_before += self._router.delivered(sink)
         self._router.release_sink(sink)
+
+    def close_queue(self) -> None:
+        """What is queued can still be read, then reading ends."""
+        if self._made_queue is not None:
+            self._made_queue.close()
 
     def left_behind(self) -> None:
         """The user's last reference went. Called by the garbage collector: only notes the id."""
-        self._left.append(self.id)
+        self._ties.left.append(self.id)
 
     def set_owner(self, owner: object) -> None:
         """Whoever is responsible for the component. TypeError where it knows no weak references."""
-        self._owner = weakref.ref(owner, lambda _: self._left.append(self.id))
+        self._owner = weakref.ref(owner, lambda _: self.left_behind())
 
     def owner_done(self) -> bool:
         """True once the owner is collected, or a task that ended."""

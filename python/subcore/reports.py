@@ -33,7 +33,8 @@ class LinkStats:
 class Stats:
     """Figures of one manager since it was made.
 
-    `frames` were accepted, `bad_frames` refused by reason, `repeated` are snapshots equal to what was known.
+    `frames` were accepted, `bad_frames` refused by reason, `repeated` are snapshots equal to what was known,
+    `duplicates` what the second of two carriers of a stream brought after the first.
     `latency_*_ns` is receive time less the exchange's time, snapshots excluded; None before the first.
     `memory_bytes` counts the core's tables exactly.
     """
@@ -45,6 +46,7 @@ class Stats:
     frames: int
     bytes: int
     repeated: int
+    duplicates: int
     controls: int
     bad_frames: dict[str, int]
     messages_sent: int
@@ -107,15 +109,17 @@ class Reports:
         """Figures of one component."""
         hub = self._hub
         infos = [hub.router.sink_info(sink) for sink in member.sinks]
-        losses = {hub.intent.topic_of(t): n for t, n in member.queue.losses.items() if hub.intent.is_live(t)}
+        queue = member.queue_in_use
+        lost = {} if queue is None else queue.losses
+        losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
         return ComponentStats(
             name=member.name,
             priority=member.priority,
             paused=member.paused,
             interests=0 if member.closed else len(hub.ledger.interests(member.id)),
             delivered=sum(info.delivered for info in infos) + member.delivered_before,
-            queued=len(member.queue),
-            lost=member.queue.lost,
+            queued=0 if queue is None else len(queue),
+            lost=0 if queue is None else queue.lost,
             losses=losses,
             handler_errors=member.handler_errors,
             last_error=member.last_error,
@@ -136,6 +140,7 @@ class Reports:
             frames=total.frames,
             bytes=total.bytes,
             repeated=total.repeats,
+            duplicates=counters["duplicates"],
             controls=counters.get("control", 0),
             bad_frames={k: v for k, v in counters.items() if k in BAD and v},
             messages_sent=engine.messages,

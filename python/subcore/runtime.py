@@ -235,6 +235,9 @@ class Runtime:
     def _do_release(self, action: actions.ReleaseStreams) -> None:
         self._owner.release_streams(action.streams)
 
+    def _do_arbitrate(self, action: actions.Arbitrate) -> None:
+        self._meter.arbitrate(action.streams, action.on)
+
     def _do_log(self, action: actions.Log) -> None:
         log.log(action.level, "%s", action.text, extra={"subcore": dict(action.fields)})
 
@@ -248,5 +251,6 @@ _CARRY = {
     actions.RequestMarkets: Runtime._do_request_markets,
     actions.Notify: Runtime._do_notify,
     actions.ReleaseStreams: Runtime._do_release,
+    actions.Arbitrate: Runtime._do_arbitrate,
     actions.Log: Runtime._do_log,
 }

@@ -22,6 +22,8 @@ class Transactions:
         self._grant = grant
         self._check = check
         self._open: ContextVar[list[Wish] | None] = ContextVar("subcore_transaction", default=None)
+        # What the current task has collected; None where it has no transaction open.
+        self.wishes: Callable[[], list[Wish] | None] = self._open.get
 
     @contextmanager
     def begin(self) -> Iterator[None]:

@@ -4,7 +4,11 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from libc.stdint cimport int32_t, uint32_t
 
-from subcore._arrays cimport int32_vector, new_block
+cimport numpy as cnp
+
+from subcore._arrays cimport int32_vector, new_block, new_ids
+
+cnp.import_array()
 
 
 @cython.no_gc_clear
@@ -21,22 +25,23 @@ cdef class RouteChanges(RouteTable):
         During a fan-out deliveries change after it. IndexError for ids not in use, KeyError for a sink released; then
         nothing has changed. (A MemoryError may leave held topics with their new class.) Cost: one look-up a topic.
         """
-        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef cnp.ndarray ids = int32_vector(topics, "topics")
+        cdef const int32_t* topic = <const int32_t*>cnp.PyArray_DATA(ids)
         cdef int32_t sink = self.sink_at(sink_id)
         cdef int32_t component = self.sinks[sink].component
-        cdef Py_ssize_t fresh, count = ids.shape[0]
+        cdef Py_ssize_t fresh, count = cnp.PyArray_DIM(ids, 0)
         cdef int32_t** places
         if count == 0:
             return 0
         if self.running:
-            return self.add_later(sink, &ids[0], count, cls, keep)
+            return self.add_later(sink, topic, count, cls, keep)
         places = <int32_t**>new_block(count * sizeof(int32_t*), "the interests to add")
         try:
-            fresh = self.ledger.add_ids(component, &ids[0], count, cls, NULL, places)
+            fresh = self.ledger.add_ids(component, topic, count, cls, NULL, places)
             try:
-                self.connect_now(sink, &ids[0], count, places, keep)
+                self.connect_now(sink, topic, count, places, keep)
             except MemoryError:
-                self.forget_unrouted(component, &ids[0], count)
+                self.forget_unrouted(component, topic, count)
                 raise
         finally:
             PyMem_Free(places)
@@ -109,18 +114,59 @@ cdef class RouteChanges(RouteTable):
         Call it before the ledger forgets the interests: it knows where they stand. During a fan-out it takes effect
         after it. All or nothing: KeyError for a topic that is not in the ledger.
         """
-        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
-        cdef Py_ssize_t i, count = ids.shape[0]
+        cdef cnp.ndarray ids = int32_vector(topics, "topics")
+        cdef const int32_t* topic = <const int32_t*>cnp.PyArray_DATA(ids)
+        cdef Py_ssize_t i, count = cnp.PyArray_DIM(ids, 0)
         for i in range(count):
-            if self.ledger.stream_of(ids[i]) < 0:
-                raise KeyError(f"no topic has id {ids[i]}: disconnect before the ledger forgets it")
-        if self.running:
-            self.reserve_changes(count)
+            if self.ledger.stream_of(topic[i]) < 0:
+                raise KeyError(f"no topic has id {topic[i]}: disconnect before the ledger forgets it")
+        self.leave_routes(component, topic, count)
+
+    cdef int leave_routes(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1:
+        cdef Py_ssize_t i
+        if not self.running:
+            self.disconnect_many(component, topics, count)
+            return 0
+        self.reserve_changes(count)
         for i in range(count):
-            if self.running:
-                self.queue_change(-1, component, ids[i])
-            else:
-                self.disconnect_one(self.ledger.stream_of(ids[i]), component, ids[i], -1)
+            self.queue_change(-1, component, topics[i])
+        return 0
+
+    def remove(self, int32_t component, topics):
+        """Take interests of a component out of routes and ledger; their streams in order, as an int32 array.
+
+        `topics`: int32 ids; one not held is nothing. During a fan-out routes change after it. All or nothing:
+        IndexError for ids not in use. Cost: one look-up a topic.
+        """
+        cdef cnp.ndarray ids = int32_vector(topics, "topics")
+        cdef const int32_t* topic = <const int32_t*>cnp.PyArray_DATA(ids)
+        cdef Py_ssize_t count = cnp.PyArray_DIM(ids, 0)
+        streams = self.leave(component, topic, count)
+        self.ledger.remove_ids(component, topic, count)
+        return streams
+
+    def close_component(self, int32_t component):
+        """Take a component with all its interests out of routes and ledger; the streams of these as an int32 array.
+
+        Its sinks stay until they are released. During a fan-out routes change after it. IndexError for an id not in
+        use. Cost: one look-up an interest.
+        """
+        cdef cnp.ndarray held = self.ledger.interests(component)
+        streams = self.leave(component, <const int32_t*>cnp.PyArray_DATA(held), cnp.PyArray_DIM(held, 0))
+        self.ledger.close_component(component)
+        return streams
+
+    cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count):
+        """Check everything, then take the interests out of routes; what is left is the ledger's."""
+        cdef object streams = new_ids(count)
+        cdef int32_t* stream = <int32_t*>cnp.PyArray_DATA(<cnp.ndarray>streams)
+        cdef Py_ssize_t i
+        self.ledger.check_component(component)
+        self.ledger.check_topics(topics, count)
+        for i in range(count):
+            stream[i] = self.ledger.topic_rows[topics[i]].stream
+        self.leave_routes(component, topics, count)
+        return streams
 
     cdef int make_changes(self) except -1:
         """What was asked for during the fan-out, in order."""

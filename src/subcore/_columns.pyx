@@ -34,8 +34,8 @@ def stream_columns(TopicTable table not None, streams):
         table.check_stream(ids_of(given)[i])
         key = table.keys[ids_of(given)[i]]
         ids_of(channels)[i] = <int32_t>(key >> 48)
-        ids_of(variants)[i] = <int32_t>((key >> 32) & 0xFFFF)
-        ids_of(symbols)[i] = <int32_t>(key & 0xFFFFFFFF)
+        ids_of(variants)[i] = <int32_t>((key >> 32) & <uint64_t>0xFFFF)
+        ids_of(symbols)[i] = <int32_t>(key & <uint64_t>0xFFFFFFFF)
     return channels, symbols, variants
 
 

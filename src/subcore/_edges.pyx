@@ -12,14 +12,12 @@ from libc.string cimport memset
 cimport numpy as cnp
 import numpy as np
 
+from _slots cimport subcore_prefetch
 from subcore._arrays cimport int32_vector, new_ids, sort_ids
 from subcore._streams cimport CLASS_COUNT, NOBODY, STREAM_LIVE, STREAM_TOUCHED, StreamRow, class_wanted
 from subcore._topics cimport TopicExtra, TopicRow, width_wanted
 
 cnp.import_array()
-
-cdef extern from "_slots.h" nogil:
-    void subcore_prefetch(const void* at) noexcept
 
 
 @cython.final

@@ -13,17 +13,15 @@ from subcore._meter cimport Meter
 from subcore._receiver cimport Receiver
 from subcore._route cimport Payload, Router
 from subcore._scan cimport SCAN_CONTROL, SCAN_END, SCAN_OK, Scanner
+from subcore._stream_lookout cimport StreamLookout
+from subcore._streams cimport key_of
 
 from subcore._scan import STATES
-
-cdef extern from "_slots.h" nogil:
-    void subcore_prefetch(const void* at) noexcept
 
 cdef enum:
     BAD_FRAMES_KEPT = 32
     BAD_BYTES_KEPT = 4096
     DEFERRED_KEPT = 65536
-    CACHE_LINE = 64
 
 
 class BadFrame(NamedTuple):
@@ -59,6 +57,7 @@ cdef class Feed(Receiver):
         self.ledger = ledger
         self.meter = meter
         self.router = router
+        self.lookout = scanner.lookout = StreamLookout(self.interner, ledger, meter, router)
         self.channels = scanner.schema.channels
         self.expected_format = -1
         self.sample = deque(maxlen=BAD_FRAMES_KEPT)
@@ -79,8 +78,8 @@ cdef class Feed(Receiver):
 
     def counters(self):
         """{name: count}: the feed's own counters and the scanner's, which are counted per element of a frame."""
-        own = ("frames", "bytes", "events", "controls", "repeats", "unknown_symbols", "unknown_streams",
-               "format_mismatches", "bad", "deferred")
+        own = ("frames", "bytes", "events", "controls", "repeats", "duplicates", "unknown_symbols", "unknown_streams",
+               "format_mismatches", "bad", "deferred", "foreseen")
         return {**self.scanner.counters(), **{name: getattr(self, name) for name in own}}
 
     cdef void on_payload(self, int32_t link, const char* data, Py_ssize_t size, int64_t receive_time_ns,
@@ -133,6 +132,7 @@ cdef class Feed(Receiver):
             self.tell(self.recorder, (receive_time_ns, payload.data[:payload.size]))
         state = self.scanner.begin(payload.data, payload.size)
         while state == SCAN_OK:
+            self.lookout.stream = -1
             state = self.scanner.next()
             if state == SCAN_OK:
                 self.scanner.record.head.receive_time_ns = receive_time_ns
@@ -151,30 +151,20 @@ cdef class Feed(Receiver):
     cdef int32_t stream_of_record(self) noexcept nogil:
         """-1 where nobody wants the record. A stream without a symbol takes those of all symbols (private channels)."""
         cdef Record* record = &self.scanner.record
-        cdef int32_t stream
-        if record.head.symbol >= 0:
-            subcore_prefetch(self.interner.rows[record.head.symbol].text)
+        cdef int32_t stream = self.lookout.stream
+        if stream >= 0 and self.ledger.keys[stream] == key_of(record.head.channel, record.head.symbol,
+                                                              record.head.variant):
+            self.foreseen += 1
+            return stream
         stream = self.ledger.find_stream(record.head.channel, record.head.symbol, record.head.variant)
         if stream < 0:
             stream = self.ledger.find_stream(record.head.channel, self.interner.find("", 0), record.head.variant)
         return stream
 
-    @cython.nonecheck(False)          # the check needs the GIL
-    cdef void expect(self, int32_t stream) noexcept nogil:
-        """Have what the rest of a frame's way touches on its way here: of many streams, all of it lies far off."""
-        cdef const char* row
-        if 0 <= stream < self.meter.used:
-            row = <const char*>&self.meter.rows[stream]
-            subcore_prefetch(row)
-            subcore_prefetch(row + CACHE_LINE)
-        if 0 <= stream < self.router.route_room:
-            subcore_prefetch(&self.router.routes[stream])
-
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
         cdef Record* record = &self.scanner.record
         cdef int32_t stream = self.stream_of_record()
         cdef str symbol = None
-        self.expect(stream)
         self.events += 1
         record.head.stream = stream
         if self.expected_format >= 0 and self.scanner.format != self.expected_format:
@@ -188,7 +178,10 @@ cdef class Feed(Receiver):
                 self.unknown_streams += 1
             return
         if self.meter.is_repeat(record):
-            self.repeats += 1
+            if self.meter.copy:
+                self.duplicates += 1
+            else:
+                self.repeats += 1
             return
         if self.meter.gap:
             self.tell(self.on_gap, (stream,))

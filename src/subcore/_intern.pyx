@@ -18,6 +18,10 @@ import sys
 cimport numpy as cnp
 import numpy as np
 
+from _slots cimport (
+    subcore_home, subcore_next, subcore_prefetch, subcore_slot_drop, subcore_slot_id,
+    subcore_slot_move_all, subcore_slot_put, subcore_slot_tag,
+)
 from subcore._arrays cimport new_ids
 from subcore.errors import CapacityError
 
@@ -27,32 +31,31 @@ cdef extern from "_hash.h" nogil:
     uint64_t subcore_hash_text(const char* text, size_t size, uint64_t seed) noexcept
     bint subcore_same_text(const char* x, const char* y, size_t size) noexcept
 
-cdef extern from "_slots.h" nogil:
-    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
-    uint32_t subcore_next(uint32_t at, uint32_t slot_count) noexcept
-    int32_t subcore_slot_id(uint64_t slot) noexcept
-    uint32_t subcore_slot_tag(uint64_t slot) noexcept
-    void subcore_slot_put(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
-    void subcore_slot_move_all(uint64_t* to, uint32_t to_count, const uint64_t* source, uint32_t count) noexcept
-    void subcore_slot_drop(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
-    void subcore_prefetch(const void* at) noexcept
-
 cdef extern from "Python.h":
     str PyUnicode_FromObject(object text)
+    bint subcore_is_str "PyUnicode_CheckExact" (PyObject* text) noexcept
+    PyObject** PySequence_Fast_ITEMS(object items) noexcept
     # The same macros, for a text that nobody needs to hold meanwhile.
     bint subcore_is_ascii "PyUnicode_IS_COMPACT_ASCII" (PyObject* text) noexcept
-    const char* subcore_ascii "(const char*)PyUnicode_1BYTE_DATA" (PyObject* text) noexcept
     Py_ssize_t subcore_ascii_size "PyUnicode_GET_LENGTH" (PyObject* text) noexcept
     PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t at) noexcept
     char* PyBytes_AS_STRING(PyObject* data) noexcept nogil
     Py_ssize_t PyBytes_GET_SIZE(PyObject* data) noexcept nogil
+
+cdef extern from *:
+    """
+    #define subcore_ascii(text) ((const char *)((PyASCIIObject *)(text) + 1))
+    """
+    # What PyUnicode_1BYTE_DATA finds out by looking at the kind of text again.
+    const char* subcore_ascii(PyObject* text) noexcept
 
 cdef enum:
     SHORT_SIZE = 22
     LONGEST = 255
     ROW_ALIGNMENT = 32
     SMALLEST_ROOM = 8
-    AHEAD = 8                 # texts between a prefetch and its use
+    AHEAD = 16                # texts between a prefetch and its use
+    STR_HEAD = 48             # bytes before the first character, or a few more
     BATCH = 64                # look-ups whose memory is on its way at once
     LARGEST_CAPACITY = 16_777_216  # a literal: overflowcheck cannot compile an expression in an enum
 
@@ -73,6 +76,17 @@ cdef inline const char* row_bytes(const TextRow* row) noexcept nogil:
 
 cdef inline bint row_is(const TextRow* row, const char* text, Py_ssize_t size) noexcept nogil:
     return row.size == size and subcore_same_text(row_bytes(row), text, <size_t>size)
+
+
+cdef inline bint is_plain(PyObject* text) noexcept:
+    """Whether it is an ASCII str that can be interned: its bytes are its UTF-8, and looking at it runs no code."""
+    return subcore_is_str(text) and subcore_is_ascii(text) and subcore_ascii_size(text) <= LONGEST
+
+
+cdef inline void fetch_text(PyObject* text) noexcept:
+    """A str mostly lies across two lines of the cache."""
+    subcore_prefetch(text)
+    subcore_prefetch(<const char*>text + STR_HEAD)
 
 
 cdef inline uint32_t tag_for(const char* text, Py_ssize_t size, uint64_t seed) noexcept nogil:
@@ -291,53 +305,61 @@ cdef class Interner:
         return self.find(PyBytes_AS_STRING(<PyObject*>utf8), PyBytes_GET_SIZE(<PyObject*>utf8))
 
     cdef Py_ssize_t find_texts(self, tuple texts, int32_t* out) except -1:
-        """Ids of exact strs, -1 where unknown; how many are. The memory of a batch is fetched in one wait."""
-        cdef Py_ssize_t count = len(texts), start = 0, unknown = 0
-        cdef Py_ssize_t i, size
-        cdef uint32_t tags[BATCH]
-        while start < count:
-            size = min(count - start, <Py_ssize_t>BATCH)
-            self.fetch_rows(texts, start, size, tags)
-            for i in range(start, start + size):
-                out[i] = self.first_guess(PyTuple_GET_ITEM(texts, i), tags[i - start])
-                if out[i] < 0:
-                    out[i] = self.get_one(<str>PyTuple_GET_ITEM(texts, i))
-                    unknown += out[i] < 0
-            start += size
+        """Ids of exact strs, -1 where unknown; how many are."""
+        cdef Py_ssize_t count = len(texts), unknown = 0
+        cdef Py_ssize_t i
+        if self.find_plain(PySequence_Fast_ITEMS(texts), count, out) == count:
+            return 0
+        for i in range(count):
+            if out[i] < 0:
+                out[i] = self.get_one(<str>PyTuple_GET_ITEM(texts, i))
+                unknown += out[i] < 0
         return unknown
 
-    cdef inline int32_t first_guess(self, PyObject* text, uint32_t tag) noexcept:
-        """Id of an ASCII text where it stands in its home slot, as most do; else -1."""
-        cdef uint64_t slot
-        cdef int32_t id
-        if self.slot_count == 0 or not subcore_is_ascii(text):
-            return -1
-        slot = self.slots[subcore_home(tag, self.slot_count)]
-        id = subcore_slot_id(slot)
-        if id < 0 or subcore_slot_tag(slot) != tag:
-            return -1
-        return id if row_is(&self.rows[id], subcore_ascii(text), subcore_ascii_size(text)) else -1
+    cdef Py_ssize_t find_plain(self, PyObject** items, Py_ssize_t count, int32_t* out) noexcept:
+        """Ids of objects that are ASCII strs and known, -1 for all others; how many have one. Runs no foreign code.
 
-    cdef void fetch_rows(self, tuple texts, Py_ssize_t start, Py_ssize_t size, uint32_t* tags) noexcept:
-        """Hash ASCII texts (`tags` of others are 0), and have the rows they probably are in brought into the cache."""
+        The memory of a batch is fetched in one wait.
+        """
+        cdef Py_ssize_t start = 0, found = 0
+        while start < count:
+            found += self.find_batch(items + start, count - start, out + start)
+            start += BATCH
+        return found
+
+    cdef Py_ssize_t find_batch(self, PyObject** items, Py_ssize_t left, int32_t* out) noexcept:
+        """`find_plain` for the first of `left` objects; those of the next batch are on their way when it returns."""
         cdef const uint64_t* slots = self.slots
+        cdef const TextRow* rows = self.rows
         cdef uint32_t slot_count = self.slot_count, tag_mask = self.tag_mask
         cdef uint64_t seed = self.seed
+        cdef Py_ssize_t size = min(left, <Py_ssize_t>BATCH), found = 0
+        cdef uint32_t tags[BATCH]
+        cdef const char* texts[BATCH]         # NULL where an object is no plain str
+        cdef uint8_t sizes[BATCH]
         cdef Py_ssize_t i
-        cdef PyObject* text
-        cdef int32_t id
+        cdef uint64_t slot
         for i in range(size):
-            text = PyTuple_GET_ITEM(texts, start + i)
-            tags[i] = 0
-            if subcore_is_ascii(text) and subcore_ascii_size(text) <= LONGEST:
-                tags[i] = tag_for(subcore_ascii(text), subcore_ascii_size(text), seed) & tag_mask
+            if i + AHEAD < left:
+                fetch_text(items[i + AHEAD])
+            texts[i], tags[i], out[i] = NULL, 0, -1
+            if slot_count and is_plain(items[i]):
+                texts[i], sizes[i] = subcore_ascii(items[i]), <uint8_t>subcore_ascii_size(items[i])
+                tags[i] = tag_for(texts[i], sizes[i], seed) & tag_mask
                 subcore_prefetch(&slots[subcore_home(tags[i], slot_count)])
-        if slot_count == 0:
-            return
         for i in range(size):
-            id = subcore_slot_id(slots[subcore_home(tags[i], slot_count)])
-            if id >= 0:
-                subcore_prefetch(&self.rows[id])
+            if texts[i] != NULL:
+                slot = slots[subcore_home(tags[i], slot_count)]
+                if subcore_slot_tag(slot) == tags[i]:
+                    out[i] = subcore_slot_id(slot)
+                    subcore_prefetch(&rows[out[i]])
+        for i in range(size):
+            if texts[i] == NULL:
+                continue
+            if out[i] < 0 or not row_is(&rows[out[i]], texts[i], sizes[i]):
+                out[i] = self.find_tagged(tags[i], texts[i], sizes[i])
+            found += out[i] >= 0
+        return found
 
     def get(self, text) -> int:
         """Id of a text, or -1 if it is unknown (also where it could not be interned). Never grows. O(1)."""

@@ -15,6 +15,7 @@ import sys
 cimport numpy as cnp
 import numpy as np
 
+from _slots cimport subcore_home, subcore_may_move, subcore_next, subcore_prefetch, subcore_spread
 from subcore._arrays cimport int32_vector, new_block, new_ids, sort_ids
 from subcore._edges cimport StreamCounts, count_in, count_out
 from subcore._streams cimport CLASS_COUNT, next_generation
@@ -22,13 +23,6 @@ from subcore._topics cimport TopicRow
 from subcore.errors import CapacityError
 
 cnp.import_array()
-
-cdef extern from "_slots.h" nogil:
-    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
-    uint32_t subcore_next(uint32_t at, uint32_t slot_count) noexcept
-    uint32_t subcore_spread(uint32_t id) noexcept
-    bint subcore_may_move(uint32_t hole, uint32_t home, uint32_t at) noexcept
-    void subcore_prefetch(const void* at) noexcept
 
 cdef enum:
     CLASS_BITS = 2
@@ -197,6 +191,19 @@ cdef class Ledger(StreamCounts):
             return NULL
         cell = cell_of(&self.components[component], topic)
         return &cell.payload if cell.key != 0 else NULL
+
+    @cython.nonecheck(False)
+    cdef void fetch_component(self, int32_t component) noexcept nogil:
+        if 0 <= component < self.component_used:
+            subcore_prefetch(&self.components[component])
+
+    @cython.nonecheck(False)
+    cdef void fetch_interest(self, int32_t component, int32_t topic) noexcept nogil:
+        cdef const ComponentRow* row
+        if 0 <= component < self.component_used:
+            row = &self.components[component]
+            if row.cell_count:
+                subcore_prefetch(&row.cells[subcore_home(subcore_spread(<uint32_t>topic), row.cell_count)])
 
     cdef Py_ssize_t add_ids(self, Py_ssize_t component, const int32_t* topics, Py_ssize_t count, int cls,
                             const int32_t* payloads, int32_t** places) except -1:

@@ -7,7 +7,7 @@ lines) and two histograms. Everything is bounded: rows by `max_streams`, links b
 
 cimport cython
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawRealloc
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t, uintptr_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy, memset
 
 import os
@@ -16,6 +16,7 @@ import sys
 cimport numpy as cnp
 import numpy as np
 
+from subcore._arbiter cimport Arbiter, Carried
 from subcore._arrays cimport int32_vector
 from subcore._events cimport ABSENT, FLAG_SNAPSHOT, Record
 from subcore._flows cimport Flow, FlowTable, count_flow
@@ -43,6 +44,10 @@ cdef enum RowFlag:
     ROW_AWAITED = 1                 # its next fitting frame is evidence
     ROW_PROVEN = 2                  # a proof of it waits to be taken
     ROW_LIVE = 4                    # its last frame was a live one
+    ROW_ARBITRATED = 8              # two links carry it
+    ROW_AWAITED_TWICE = 16          # a frame on another link is evidence too; which one, the arbiter keeps
+    ROW_FLAGS = 255
+    PLACE_SHIFT = 8
 
 cdef enum:
     ROW_ALIGNMENT = 128             # both lines of a row are one pair, which the processor fetches together
@@ -97,6 +102,10 @@ cdef inline void count_interval(StreamRow* row, int64_t now) noexcept nogil:
             row.interval_ns += (interval - row.interval_ns) / EWMA_SHIFT
 
 
+cdef inline bint fits(const Record* record, int64_t not_before) noexcept nogil:
+    return record.head.flags & FLAG_SNAPSHOT or record.head.receive_time_ns >= not_before
+
+
 @cython.nonecheck(False)            # the check needs the GIL
 cdef inline Flow* flow_at(FlowTable flows, int number) noexcept nogil:
     cdef Flow* flow = flows.flows[number] if 0 <= number < flows.count else NULL
@@ -127,6 +136,7 @@ cdef class Meter:
         self.seed = <uint64_t>(seed & 0xFFFF_FFFF_FFFF_FFFF)
         self.limit = max_streams
         self.links, self.channels = FlowTable(MOST_LINKS), FlowTable(channels)
+        self.arbiter = Arbiter(self.seed)
 
     def __dealloc__(self):
         cdef int32_t i
@@ -168,24 +178,30 @@ cdef class Meter:
                 count_delay(row, delay)
         else:
             row.snapshots += 1
-            row.flags &= ~ROW_LIVE
+            row.flags &= ~<uint32_t>ROW_LIVE
         row.last_receive_ns = now
         if record.head.exchange_time_ns != ABSENT:
             row.last_exchange_ns = record.head.exchange_time_ns
-        return row.flags & ROW_AWAITED and self.prove(row, record, link)
+        return row.flags & (ROW_AWAITED | ROW_AWAITED_TWICE) and self.prove(row, record, link)
 
     @cython.nonecheck(False)       # the check needs the GIL
     cdef bint prove(self, StreamRow* row, const Record* record, int link) noexcept nogil:
         cdef Proof* proof
-        if row.link != link or self.proof_count == self.proof_room:
-            return False
-        if not record.head.flags & FLAG_SNAPSHOT and record.head.receive_time_ns < row.not_before_ns:
+        cdef Carried* carried
+        if row.flags & ROW_AWAITED and row.link == link and fits(record, row.not_before_ns):
+            row.flags &= ~<uint32_t>ROW_AWAITED
+        elif row.flags & ROW_AWAITED_TWICE:
+            carried = &self.arbiter.carried[row.flags >> PLACE_SHIFT]
+            if carried.link != link or not fits(record, carried.not_before_ns):
+                return False
+            row.flags &= ~<uint32_t>ROW_AWAITED_TWICE
+        else:
             return False
         proof = &self.proofs[self.proof_count]
         proof.stream, proof.link, proof.time_ns = record.head.stream, link, record.head.receive_time_ns
         self.proof_count += 1
         self.awaited -= 1
-        row.flags = (row.flags & ~ROW_AWAITED) | ROW_PROVEN
+        row.flags |= ROW_PROVEN
         return True
 
     @cython.nonecheck(False)       # the check needs the GIL
@@ -194,10 +210,14 @@ cdef class Meter:
         cdef Novelty novelty
         cdef size_t before
         cdef Flow* flow
-        self.gap = False
+        self.gap = self.copy = False
         if row == NULL:
             return False
         before = seen_bytes(&row.seen)
+        if row.flags & ROW_ARBITRATED:
+            self.copy = self.arbiter.is_copy(<int32_t>(row.flags >> PLACE_SHIFT), record, &row.seen)
+            self.side_bytes += seen_bytes(&row.seen) - before
+            return self.copy
         novelty = judge(&row.seen, record, self.seed)
         self.side_bytes += seen_bytes(&row.seen) - before
         if novelty == GAP:
@@ -255,13 +275,13 @@ cdef class Meter:
 
         A snapshot fits at once; a live frame if it was received at or after `realtime_not_before_ns` (the clock of the
         records), because late frames of an earlier request must not prove a new one. Awaiting a stream anew forgets
-        what was awaited and what was not yet taken. CapacityError or MemoryError: nothing was changed.
+        what was awaited and what was not yet taken; of a stream that is arbitrated only what was so on the same link,
+        and, with two others awaited, the older of them. CapacityError or MemoryError: nothing was changed.
         """
         cdef cnp.ndarray ids = int32_vector(streams, "streams")
         cdef const int32_t* id = <const int32_t*>cnp.PyArray_DATA(ids)
         cdef Py_ssize_t count = cnp.PyArray_SIZE(ids)
         cdef Py_ssize_t i
-        cdef StreamRow* row
         cdef int32_t carrier = link
         cdef int64_t not_before = realtime_not_before_ns
         for i in range(count):
@@ -270,12 +290,33 @@ cdef class Meter:
                 raise MemoryError(f"no memory for the row of stream {id[i]} in the meter")
         self.reserve_proofs(count)
         for i in range(count):
-            row = self.row_of(id[i])
-            self.drop_proof(id[i])
-            if not row.flags & ROW_AWAITED:
+            self.await_on(id[i], carrier, not_before)
+
+    @cython.nonecheck(False)       # the check needs the GIL
+    cdef void await_on(self, int32_t stream, int32_t link, int64_t not_before) noexcept nogil:
+        """With two awaited, the older of them is in the row and the newer one with the arbiter."""
+        cdef StreamRow* row = &self.rows[stream]
+        cdef Carried* carried = NULL
+        cdef bint is_second
+        if row.flags & ROW_ARBITRATED:
+            carried = &self.arbiter.carried[row.flags >> PLACE_SHIFT]
+        self.drop_proof(stream, carried == NULL, link)
+        is_second = carried != NULL and row.flags & ROW_AWAITED and row.link != link
+        if row.flags & ROW_AWAITED_TWICE:
+            is_second = True
+            if carried.link != link:
+                self.awaited += not row.flags & ROW_AWAITED
                 row.flags |= ROW_AWAITED
-                self.awaited += 1
-            row.link, row.not_before_ns = carrier, not_before
+                row.link, row.not_before_ns = carried.link, carried.not_before_ns
+        elif is_second:
+            row.flags |= ROW_AWAITED_TWICE
+            self.awaited += 1
+        if is_second:
+            carried.link, carried.not_before_ns = link, not_before
+            return
+        self.awaited += not row.flags & ROW_AWAITED
+        row.flags |= ROW_AWAITED
+        row.link, row.not_before_ns = link, not_before
 
     cdef int reserve_proofs(self, Py_ssize_t extra) except -1:
         cdef Py_ssize_t needed = self.proof_count + self.awaited + extra
@@ -289,16 +330,19 @@ cdef class Meter:
         return 0
 
     @cython.nonecheck(False)       # the check needs the GIL
-    cdef void drop_proof(self, int32_t stream) noexcept nogil:
+    cdef void drop_proof(self, int32_t stream, bint of_all_links, int link) noexcept nogil:
         cdef int32_t i, kept = 0
+        cdef bint another = False
         if not self.rows[stream].flags & ROW_PROVEN:
             return
         for i in range(self.proof_count):
-            if self.proofs[i].stream != stream:
+            if self.proofs[i].stream != stream or not (of_all_links or self.proofs[i].link == link):
+                another = another or self.proofs[i].stream == stream
                 self.proofs[kept] = self.proofs[i]
                 kept += 1
         self.proof_count = kept
-        self.rows[stream].flags &= ~ROW_PROVEN
+        if not another:
+            self.rows[stream].flags &= ~<uint32_t>ROW_PROVEN
 
     def take_evidence(self) -> list:
         """[(link, streams, time_ns), ...]: what was proven since the last call, in the order of its frames.
@@ -314,9 +358,68 @@ cdef class Meter:
             streams, _time = found.get(proof.link, ([], 0))
             streams.append(proof.stream)
             found[proof.link] = (streams, proof.time_ns)
-            self.rows[proof.stream].flags &= ~ROW_PROVEN
+            self.rows[proof.stream].flags &= ~<uint32_t>ROW_PROVEN
         self.proof_count = 0
         return [(link, np.array(streams, np.int32), time_ns) for link, (streams, time_ns) in found.items()]
+
+    # Two carriers.
+
+    def arbitrate(self, streams, on: bool) -> None:
+        """Say that these streams have two carriers from now on (`on`), or only one again.
+
+        While they have two, what both links bring is forwarded once, no state goes back (`_arbiter`), and both links
+        may be awaited at once. Switch it on before the second carrier is asked, so that its first snapshot is judged
+        by what was forwarded before; switch it off when the carrier that stays has caught up with what the other one
+        brought and no late frame of that one can come: afterwards every live frame is news. Of two links still
+        awaited then, the one asked later stays so. Twice is once. O(streams). CapacityError or MemoryError: nothing
+        was changed; `on=False` raises neither.
+        """
+        cdef cnp.ndarray ids = int32_vector(streams, "streams")
+        cdef const int32_t* id = <const int32_t*>cnp.PyArray_DATA(ids)
+        cdef int32_t before = self.arbiter.count
+        cdef Py_ssize_t i
+        for i in range(cnp.PyArray_SIZE(ids)):
+            if on:
+                self.check(id[i])
+            elif 0 <= id[i] < self.used:
+                self.end_arbitration(id[i])
+        try:
+            for i in range(cnp.PyArray_SIZE(ids) if on else 0):
+                self.begin_arbitration(id[i])
+        except MemoryError:
+            while self.arbiter.count > before:
+                self.end_arbitration(self.arbiter.carried[self.arbiter.count - 1].stream)
+            raise
+
+    cdef int begin_arbitration(self, int32_t stream) except -1:
+        cdef StreamRow* row = self.row_of(stream)
+        cdef int32_t place
+        if row == NULL:
+            raise MemoryError(f"no memory for the row of stream {stream} in the meter")
+        if not row.flags & ROW_ARBITRATED:
+            place = self.arbiter.add(stream, row.last_exchange_ns if row.last_exchange_ns else ABSENT, &row.seen)
+            row.flags |= ROW_ARBITRATED | (<uint32_t>place << PLACE_SHIFT)
+        return 0
+
+    @cython.nonecheck(False)       # the check needs the GIL
+    cdef void end_arbitration(self, int32_t stream) noexcept nogil:
+        cdef StreamRow* row = &self.rows[stream]
+        cdef uint32_t place = row.flags >> PLACE_SHIFT
+        cdef Carried* carried
+        cdef int32_t moved
+        if not row.flags & ROW_ARBITRATED:
+            return
+        carried = &self.arbiter.carried[place]
+        if row.flags & ROW_AWAITED_TWICE:
+            self.awaited -= (row.flags & ROW_AWAITED) != 0
+            row.flags |= ROW_AWAITED
+            row.link, row.not_before_ns = carried.link, carried.not_before_ns
+        if carried.last_exchange_ns != ABSENT:
+            row.last_exchange_ns = carried.last_exchange_ns
+        row.flags &= ROW_AWAITED | ROW_PROVEN | ROW_LIVE
+        moved = self.arbiter.remove(<int32_t>place)
+        if moved >= 0:
+            self.rows[moved].flags = (self.rows[moved].flags & ROW_FLAGS) | (place << PLACE_SHIFT)
 
     # What users of the numbers call.
 
@@ -334,7 +437,8 @@ cdef class Meter:
         if stream < 0 or stream >= self.used:
             return
         row = &self.rows[stream]
-        self.drop_proof(stream)
+        self.drop_proof(stream, True, 0)
+        self.end_arbitration(stream)
         self.awaited -= (row.flags & ROW_AWAITED) != 0
         self.side_bytes -= seen_bytes(&row.seen) + (sizeof(HistogramData) if row.delays != NULL else 0)
         forget_seen(&row.seen)
@@ -406,8 +510,13 @@ cdef class Meter:
 
     @property
     def awaiting(self) -> int:
-        """Streams whose evidence is awaited."""
+        """Proofs that are awaited: one a stream, two of those that two links carry."""
         return self.awaited
+
+    @property
+    def arbitrated(self) -> int:
+        """Streams that two links carry."""
+        return self.arbiter.count
 
     @property
     def uncounted_frames(self) -> int:
@@ -418,7 +527,7 @@ cdef class Meter:
     def nbytes(self) -> int:
         """Bytes held, all of them."""
         return (
-            sys.getsizeof(self) + sys.getsizeof(self.links) + sys.getsizeof(self.channels)
+            sys.getsizeof(self) + self.arbiter.nbytes + sys.getsizeof(self.links) + sys.getsizeof(self.channels)
             + self.links.size() + self.channels.size() + self.side_bytes
             + (self.room * sizeof(StreamRow) + ROW_ALIGNMENT if self.room else 0) + self.proof_room * sizeof(Proof)
         )

@@ -9,20 +9,25 @@ from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t
 from libc.string cimport memcpy, memset
 
+from _slots cimport subcore_prefetch
 from subcore._arrays cimport int32_vector, new_block
 from subcore._ledger cimport Ledger
 from subcore._sinks cimport Sink
 from subcore._streams cimport STREAM_HAS_CUTS
 from subcore._topics cimport TopicRow
 
-cdef extern from "_slots.h" nogil:
-    void subcore_prefetch(const void* at) noexcept
-
 cdef Entry NO_ENTRY = UINT64_MAX           # replaces nothing
 cdef Entry KEPT = UINT64_MAX - 1           # was not touched
 
 cdef enum:
     AHEAD = 24                             # topics between a prefetch and its use
+    BATCH = 64                             # interests to take out whose memory is on its way at once
+
+
+cdef inline void fetch_end(const Route* route) noexcept nogil:
+    """Where the next interest goes."""
+    if route.room:
+        subcore_prefetch(&route.place.many[route.count])
 
 
 @cython.no_gc_clear
@@ -45,21 +50,23 @@ cdef class RouteTable(SinkTable):
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
                          bint keep) except -1:
         cdef const TopicRow* rows = self.ledger.topic_rows
-        cdef const Route* route
         cdef Py_ssize_t i, done = 0
+        cdef int32_t stream
         self.reserve_routes(topics, count)
         cdef Entry* replaced = <Entry*>new_block(<size_t>count * sizeof(Entry), "the routes to change")
         try:
-            for i in range(count + AHEAD):
-                if i < count:
-                    route = &self.routes[rows[topics[i]].stream]
-                    if route.room:
-                        subcore_prefetch(&route.place.many[route.count])
-                if i >= AHEAD:
+            for i in range(min(count, <Py_ssize_t>AHEAD)):
+                fetch_end(&self.routes[rows[topics[i]].stream])
+            for done in range(count):
+                if done + AHEAD < count:
+                    fetch_end(&self.routes[rows[topics[done + AHEAD]].stream])
+                stream = rows[topics[done]].stream
+                if places[done][0] >= 0 and keep:
                     replaced[done] = KEPT
-                    if not keep or places[done][0] < 0:
-                        replaced[done] = self.connect_one(sink, rows[topics[done]].stream, topics[done], places[done])
-                    done += 1
+                elif places[done][0] < 0 and self.append(sink, stream, topics[done], places[done]):
+                    replaced[done] = NO_ENTRY
+                else:
+                    replaced[done] = self.connect_one(sink, stream, topics[done], places[done])
             for i in range(count):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
@@ -99,6 +106,18 @@ cdef class RouteTable(SinkTable):
         entries_of(route)[place] = replaced
         self.drop_use(sink, 1)
 
+    cdef inline bint append(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) noexcept:
+        """The common case of `connect_one`: a new interest, room for it, no cut to look up. False: nothing was done."""
+        cdef Route* route = &self.routes[stream]
+        if route.count >= max(route.room, <uint32_t>1) or self.ledger.streams[stream].flags & STREAM_HAS_CUTS:
+            return False
+        entries_of(route)[route.count] = entry_for(sink, topic, 0)
+        place[0] = <int32_t>route.count
+        route.count += 1
+        self.interest_count += 1
+        self.sinks[sink].uses += 1
+        return True
+
     cdef Entry connect_one(self, int32_t sink, int32_t stream, int32_t topic, int32_t* place) except? 0:
         """Returns the entry of the same interest that this one replaces; the use of its sink is not dropped yet.
 
@@ -121,29 +140,75 @@ cdef class RouteTable(SinkTable):
         self.sinks[sink].uses += 1
         return replaced
 
+    cdef void disconnect_many(self, int32_t component, const int32_t* topics, Py_ssize_t count) noexcept:
+        """Topics the ledger has. The memory of a batch is fetched in a few waits."""
+        cdef const TopicRow* rows = self.ledger.topic_rows
+        cdef Py_ssize_t start = 0
+        cdef Py_ssize_t i
+        while start < count:
+            self.fetch_leaving(component, topics + start, min(count - start, <Py_ssize_t>BATCH))
+            for i in range(start, min(count, start + BATCH)):
+                self.disconnect_one(rows[topics[i]].stream, component, topics[i], -1)
+            start += BATCH
+
+    @cython.nonecheck(False)       # the check needs the GIL
+    cdef void fetch_leaving(self, int32_t component, const int32_t* topics, Py_ssize_t size) noexcept nogil:
+        """What taking up to BATCH interests out will touch: places in routes, and what moves into them."""
+        cdef const TopicRow* rows = self.ledger.topic_rows
+        cdef int32_t owners[BATCH]
+        cdef int32_t moving[BATCH]
+        cdef Route* route
+        cdef const int32_t* place
+        cdef Py_ssize_t i, found = 0
+        for i in range(size):
+            if self.has_route(rows[topics[i]].stream):
+                subcore_prefetch(&self.routes[rows[topics[i]].stream])
+        for i in range(size):
+            if self.has_route(rows[topics[i]].stream):
+                route = &self.routes[rows[topics[i]].stream]
+                subcore_prefetch(&entries_of(route)[route.count - 1])
+                place = self.ledger.payload_of(component, topics[i])
+                if place != NULL and place[0] >= 0:
+                    subcore_prefetch(&entries_of(route)[place[0]])
+        for i in range(size):
+            if self.has_route(rows[topics[i]].stream):
+                route = &self.routes[rows[topics[i]].stream]
+                moving[found] = topic_in(entries_of(route)[route.count - 1])
+                owners[found] = sink_in(entries_of(route)[route.count - 1])
+                subcore_prefetch(&self.sinks[owners[found]])
+                found += 1
+        for i in range(found):
+            owners[i] = self.sinks[owners[i]].component
+            self.ledger.fetch_component(owners[i])
+        for i in range(found):
+            self.ledger.fetch_interest(owners[i], moving[i])
+
     cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept:
         cdef Route* route
+        cdef int32_t* noted
         cdef int32_t place
         cdef Entry entry
         if not self.has_route(stream):
             return
         route = &self.routes[stream]
-        place = self.place_of(route, component, topic, hint)
+        noted = self.ledger.payload_of(component, topic)
+        place = self.place_of(route, component, topic, hint if noted == NULL else noted[0], hint)
         if place < 0:
             return
+        if noted != NULL:
+            noted[0] = -1
         entry = entries_of(route)[place]
-        self.note_position(entry, -1)
         self.remove_at(route, <uint32_t>place)
         self.drop_use(sink_in(entry), 1)
 
     @cython.nonecheck(False)       # the check needs the GIL
-    cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t hint) noexcept nogil:
-        """Where an interest stands, -1 = nowhere. The ledger knows, or did when the change was asked for; else search
-        from the end, where what was connected in the same fan-out stands."""
-        cdef int32_t* noted = self.ledger.payload_of(component, topic)
+    cdef int32_t place_of(self, const Route* route, int32_t component, int32_t topic, int32_t noted,
+                          int32_t hint) noexcept nogil:
+        """Where an interest stands, -1 = nowhere. The ledger has it noted, or had when the change was asked for (the
+        hint); else search from the end, where what was connected in the same fan-out stands."""
         cdef int32_t place
-        if noted != NULL and stands_at(route, self.sinks, noted[0], component, topic):
-            return noted[0]
+        if stands_at(route, self.sinks, noted, component, topic):
+            return noted
         if stands_at(route, self.sinks, hint, component, topic):
             return hint
         self.searches = self.searches + 1  # not +=: the debug build checks for None, which in place needs the GIL
@@ -226,12 +291,14 @@ cdef class RouteTable(SinkTable):
         cdef int32_t sink = self.sink_at(sink_id)
         cdef const int32_t[::1] held = self.ledger.interests(self.sinks[sink].component)
         cdef list topics = []
+        cdef int32_t component = self.sinks[sink].component
         cdef int32_t place, stream
         cdef Py_ssize_t i
         for i in range(held.shape[0]):
             stream = self.ledger.stream_of(held[i])
             if self.has_route(stream):
-                place = self.place_of(&self.routes[stream], self.sinks[sink].component, held[i], -1)
+                place = self.ledger.payload_of(component, held[i])[0]
+                place = self.place_of(&self.routes[stream], component, held[i], place, -1)
                 if place >= 0 and sink_in(entries_of(&self.routes[stream])[place]) == sink:
                     topics.append(held[i])
         return int32_vector(sorted(topics), "topics")

@@ -55,6 +55,9 @@ cdef extern from "scan_machine.h" nogil:
         char* scratch_end
         uint64_t numbers_fast, numbers_slow, keys_guessed, keys_looked_up
         double (*slow_double)(const char* text) noexcept
+        int (*look_ahead)(void* who, const char* symbol, int64_t size, int step) noexcept
+        void* who
+        int look_step
     void scan_shut(const char* start, const char* end)
     void scan_open(const char* start, const char* end)
     const char* scan_blank(const char* p)
@@ -68,6 +71,7 @@ cdef extern from "scan_machine.h" nogil:
     const char* scan_object_into(scan_state* s, const scan_object* o, const char* p, int depth)
     const char* scan_object_rest(scan_state* s, const scan_object* o, const char* p, uint16_t index)
     const scan_entry* scan_find_entry(const scan_discriminator* d, const char* text, int64_t size)
+    void scan_look_from(scan_state* s, const char* p)
     int scan_upper_symbol(scan_state* s)
 
 cdef extern from "Python.h":
@@ -86,6 +90,7 @@ cdef enum:
     MAX_BYTES = 16777216
     UNKNOWN_VARIANT = 0xFFFF
     MAX_VARIANTS = 65534
+    MANY_SYMBOLS = 1024           # of fewer, the processor's caches hold what belongs to them
 
 
 cdef double slow_double(const char* text) noexcept with gil:
@@ -95,6 +100,10 @@ cdef double slow_double(const char* text) noexcept with gil:
         return PyOS_string_to_double(text, &stop, NULL)
     except MemoryError:
         return NAN
+
+
+cdef int look_ahead(void* scanner, const char* symbol, int64_t size, int step) noexcept nogil:
+    return (<Scanner>scanner).look_ahead(symbol, size, step)
 
 
 # The collector clears members before __dealloc__ runs, which needs them; no cycle leads through this class alone.
@@ -128,6 +137,9 @@ cdef class Scanner:
         s.rows[2] = self.rows + side
         s.row_limit = schema.max_rows
         s.slow_double = slow_double
+        if interner is not None:
+            self.lookout = Lookout(interner)
+            s.look_ahead, s.who = look_ahead, <void*>self
         self.done = True
 
     def __dealloc__(self):
@@ -257,6 +269,7 @@ cdef class Scanner:
         s.row_count[2] = 0
         s.row_size[1] = <int64_t>(sizeof(Balance) if entry.kind == KIND_ASSET else sizeof(Level))
         s.row_size[2] = <int64_t>sizeof(Level)
+        scan_look_from(s, s.p)        # the symbol may stand in the text that names the table
         if self.is_first_key and not entry.key_is_read:
             p = scan_object_rest(s, entry.object, s.p, entry.key_field)
         else:
@@ -301,6 +314,7 @@ cdef class Scanner:
         cdef const scan_discriminator* d = NULL
         cdef const char* text = NULL
         cdef int64_t size = 0
+        cdef const char* whole = s.p
         cdef const char* start = self.find_discriminator(<const void**>&d)
         cdef const char* p
         if start == NULL:
@@ -310,7 +324,10 @@ cdef class Scanner:
             return s.state
         s.p = start
         if d.split and not self.split_symbol(d, &text, &size):
-            return SCAN_UNKNOWN_CHANNEL
+            p = scan_skip(s, whole, 0)          # it names no market: something beside data is said
+            if p != NULL:
+                scan_refuse(s, p, SCAN_CONTROL)
+            return s.state
         entry[0] = scan_find_entry(d, text, size)
         if entry[0] == NULL:
             return SCAN_UNKNOWN_CHANNEL
@@ -350,14 +367,29 @@ cdef class Scanner:
             self.record.head.variant = find_variant(&self.variants[entry.channel], s.variant)
         return self.finish_symbol() if s.symbol != NULL else SCAN_OK
 
+    @cython.nonecheck(False)          # the check needs the GIL
+    cdef bint look_ahead(self, const char* symbol, int64_t size, int step) noexcept nogil:
+        """A step of it; whether there is another one. What few symbols lead to is near anyway."""
+        if step == 1:
+            self.lookout.expect_text(symbol, size)
+            return self.interner.used >= MANY_SYMBOLS
+        if step == 2:
+            self.lookout.expect_symbol(self.record.head.channel)
+            return True
+        self.lookout.expect_stream()
+        return False
+
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int finish_symbol(self) noexcept nogil:
         cdef scan_state* s = <scan_state*>self.machine
         if s.symbol_upper and not scan_upper_symbol(s):
             return SCAN_OVERFLOW
         self.symbol_text = s.symbol
         self.symbol_size = s.symbol_size
-        if self.interner is not None:
-            self.record.head.symbol = self.interner.find(self.symbol_text, self.symbol_size)
+        if s.look_step:
+            self.record.head.symbol = self.interner.find_tagged(self.lookout.tag, s.symbol, s.symbol_size)
+        elif self.interner is not None:
+            self.record.head.symbol = self.interner.find(s.symbol, s.symbol_size)
         return SCAN_OK
 
     # -- Python's face --

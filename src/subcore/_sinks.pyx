@@ -131,6 +131,10 @@ cdef class SinkTable:
         """Whether no interest is delivered to a sink. KeyError for an id that was released. O(1)."""
         return self.sinks[self.sink_at(sink_id)].uses == 0
 
+    def delivered(self, sink_id):
+        """Calls and puts so far, those that raised included. KeyError for an id that was released. O(1)."""
+        return self.sinks[self.sink_at(sink_id)].delivered
+
     def sink_info(self, sink_id):
         """SinkInfo of one sink. KeyError for an id that was released."""
         cdef int32_t sink = self.sink_at(sink_id)

@@ -35,6 +35,19 @@ static inline uint32_t subcore_slot_tag(uint64_t slot) {
     return (uint32_t)(slot >> 32);
 }
 
+/* The id that a tag most likely leads to, or -1; any number of slots, none too. Looks at few of them, and not at what
+ * the id stands for. */
+static inline int32_t subcore_slot_guess(const uint64_t *slots, uint32_t slot_count, uint32_t tag) {
+    uint32_t at = subcore_home(tag, slot_count);
+    for (int step = 0; step < 8 && (uint32_t)step < slot_count && slots[at] != 0; step++) {
+        if (subcore_slot_tag(slots[at]) == tag) {
+            return subcore_slot_id(slots[at]);
+        }
+        at = subcore_next(at, slot_count);
+    }
+    return -1;
+}
+
 static inline void subcore_slot_put(uint64_t *slots, uint32_t slot_count, uint32_t tag, int32_t id) {
     uint32_t at = subcore_home(tag, slot_count);
     while (slots[at] != 0) {

@@ -10,21 +10,15 @@ from cpython.mem cimport PyMem_Free
 from libc.stdint cimport int32_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memcpy
 
+from _slots cimport (
+    subcore_home, subcore_next, subcore_prefetch, subcore_slot_drop, subcore_slot_id,
+    subcore_slot_move_all, subcore_slot_put, subcore_slot_tag,
+)
 from subcore._arrays cimport new_block
 from subcore.errors import CapacityError
 
 cdef extern from "_hash.h" nogil:
     uint64_t subcore_hash_word(uint64_t word, uint64_t seed) noexcept
-
-cdef extern from "_slots.h" nogil:
-    uint32_t subcore_home(uint32_t tag, uint32_t slot_count) noexcept
-    uint32_t subcore_next(uint32_t at, uint32_t slot_count) noexcept
-    int32_t subcore_slot_id(uint64_t slot) noexcept
-    uint32_t subcore_slot_tag(uint64_t slot) noexcept
-    void subcore_slot_put(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
-    void subcore_slot_move_all(uint64_t* to, uint32_t to_count, const uint64_t* source, uint32_t count) noexcept
-    void subcore_slot_drop(uint64_t* slots, uint32_t slot_count, uint32_t tag, int32_t id) noexcept
-    void subcore_prefetch(const void* at) noexcept
 
 cdef enum:
     ROW_ALIGNMENT = 32
@@ -35,7 +29,7 @@ cdef uint64_t key_of(int channel, int32_t symbol, int variant) noexcept nogil:
     return (<uint64_t>channel << 48) | (<uint64_t>variant << 32) | <uint64_t>symbol
 
 
-cdef inline uint32_t tag_of(uint64_t key, uint64_t seed) noexcept nogil:
+cdef uint32_t tag_of(uint64_t key, uint64_t seed) noexcept nogil:
     return <uint32_t>(subcore_hash_word(key, seed) >> 32)
 
 

@@ -44,6 +44,7 @@ SCAN_HOT const char *scan_plain_value(scan_state *s, const scan_field *f, const 
         return scan_take_double(s, f, p, (double *)at);
     if (*p == 'n' && f->flags & SCAN_NULLABLE)
         return scan_take_null(s, f, p);
+    scan_look_on(s, p);
     switch (f->type) {
     case SCAN_DOUBLE:
         return scan_mistyped(s, p);
@@ -249,6 +250,7 @@ static const char *scan_rows(scan_state *s, const scan_field *f, const char *p, 
     for (; *p != ']'; count++) {
         if (*p != opening)
             return scan_mistyped(s, p);
+        scan_look_on(s, p);
         /* by side too: two arrays of one object may fill the same side */
         if (count >= s->row_limit || s->row_count[1] >= s->row_limit || s->row_count[2] >= s->row_limit)
             return scan_refuse(s, p, STATE_OVERFLOW);

@@ -32,7 +32,33 @@ typedef struct {
     char *scratch_end;
     uint64_t numbers_fast, numbers_slow, keys_guessed, keys_looked_up;
     double (*slow_double)(const char *text);
+    int (*look_ahead)(void *who, const char *symbol, int64_t size, int step);      /* or NULL */
+    void *who;
+    const char *look_at;          /* where the next step is due */
+    int look_step;                /* the last one taken */
 } scan_state;
+
+#define LOOK_BYTES 128
+#define LOOK_NEVER ((const char *)UINTPTR_MAX)
+
+/* What a symbol leads to lies far off where there are many. Its owner is called when the symbol was read, and again
+ * some bytes further on as long as it says so: each step has fetched from memory what the next one needs. */
+SCAN_COLD void scan_look(scan_state *s, const char *p) {
+    s->look_step++;
+    s->look_at = s->look_ahead(s->who, s->symbol, s->symbol_size, s->look_step) ? p + LOOK_BYTES : LOOK_NEVER;
+}
+
+static inline void scan_look_on(scan_state *s, const char *p) {
+    if (p >= s->look_at)
+        scan_look(s, p);
+}
+
+static inline void scan_look_from(scan_state *s, const char *p) {
+    s->look_step = 0;
+    s->look_at = LOOK_NEVER;
+    if (s->look_ahead != 0 && s->symbol != 0 && !s->symbol_upper)
+        scan_look(s, p);
+}
 
 static inline const char *scan_blank(const char *p) {
     while (*p == ' ' || *p == '\n' || *p == '\t' || *p == '\r')
@@ -278,6 +304,8 @@ static inline const char *scan_take_symbol(scan_state *s, const scan_field *f, c
     if (end != 0 && s->symbol == s->scratch)
         s->scratch += s->symbol_size;
     s->symbol_upper = (f->flags & SCAN_UPPER) != 0;
+    if (end != 0)
+        scan_look_from(s, end);
     return end;
 }
 

@@ -34,6 +34,14 @@ def judge(Meter meter, Event event, stream=0, channel=0, stale=0):
     return bool(repeat), bool(meter.gap)
 
 
+def offer(Meter meter, Event event, link=0, stream=0, channel=0):
+    """(proved, is not delivered, is a copy, trades were missed): a frame's way through the meter, as the feed takes it."""
+    cdef Record record = at(event, stream, channel)
+    proved = meter.on_event(link, &record, 100)
+    repeat = meter.is_repeat(&record)
+    return bool(proved), bool(repeat), bool(meter.copy), bool(meter.gap)
+
+
 def lose(Meter meter, int32_t stream, count):
     meter.count_losses(stream, count)
 

@@ -93,7 +93,8 @@ class AwaitEvidence:
 class Arbitrate:
     """From now on two links carry these streams, or (`on` False) one does again: deliver each event once.
 
-    Between the two, copies are told apart: trades by id, other channels by time and content.
+    Between the two, copies are told apart: trades by id, other channels by time and content. On before the second
+    carrier is asked; off when no late frame of the one that goes can come any more.
     """
 
     streams: Int32Array

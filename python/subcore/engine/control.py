@@ -73,14 +73,17 @@ class Controls:
                 self._ctx.stats.unknown_control += 1
         return None
 
+    def slow_down(self, now: int) -> None:
+        """The venue found us too fast: it may count over the address what it documents per connection."""
+        self._ctx.registry.narrow(self._ctx.venue.host, now + self._ctx.settings.narrow)
+
     def _refused(self, link: Link, refused: Refused, now: int) -> Verdict | None:
         ctx = self._ctx
         ctx.stats.failed_requests += refused.reason is ReasonClass.RATE
         said = f"the venue said {refused.name}"
         ctx.warn(said, link=link.id, name=refused.name, message=refused.message[:200])
         if refused.reason is ReasonClass.RATE:
-            # The venue may count over the address what it documents per connection.
-            ctx.registry.narrow(ctx.venue.host, now + ctx.settings.narrow)
+            self.slow_down(now)
         if ctx.venue.blast is Blast.CONNECTION:
             return Verdict(said, refused.name if refused.reason is ReasonClass.PERMANENT else None)
         request = self._request(link, refused.request_id)

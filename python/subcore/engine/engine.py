@@ -46,7 +46,7 @@ from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import GoingAway, Int32Array, StatusKind, StreamState
+from subcore.types import GoingAway, Int32Array, ReasonClass, StatusKind, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -220,7 +220,10 @@ class Engine:
         else:
             self._ctx.stats.losses += 1
         code = "" if event.code is None else f" (close code {event.code})"
-        self._drop(link, now, event.reason + code)
+        too_fast = self._ctx.venue.classify_close(event.code) is ReasonClass.RATE
+        if too_fast:
+            self._controls.slow_down(now)
+        self._drop(link, now, event.reason + code, blame=not too_fast)
 
     def _drop(
         self,

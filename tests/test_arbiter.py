@@ -1,0 +1,647 @@
+"""Streams with two carriers: judged by a plain dict model and by two links that lag; evidence of both; memory."""
+
+from __future__ import annotations
+
+import random
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from compiled import compiled
+from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
+from subcore._meter import Meter
+from subcore.engine import actions
+from subcore.errors import CapacityError
+from subcore.runtime import Runtime
+from test_feed import Rig
+from test_feed import trade as trade_frame
+
+offer = compiled("meter_feed").offer
+
+HEAD = {"venue": "v", "symbol": "A"}
+MS = 1_000_000
+
+
+def ticker(time: int | None, price: float, snapshot: bool = False) -> Event:
+    return Ticker(**HEAD, channel="ticker", exchange_time_ns=time, price=price, is_snapshot=snapshot)
+
+
+def book(time: int | None, price: float, snapshot: bool = False) -> Event:
+    return Orderbook(
+        **HEAD, channel="orderbook", exchange_time_ns=time, bids=[(price, 1.0)], is_snapshot=snapshot
+    )
+
+
+def candle(time: int | None, price: float, snapshot: bool = False) -> Event:
+    return Candle(**HEAD, channel="candle.1m", exchange_time_ns=time, close=price, is_snapshot=snapshot)
+
+
+def trade(id: int | str | None, snapshot: bool = False, **values: Any) -> Event:
+    return Trade(**HEAD, channel="trade", id=id, is_snapshot=snapshot, **values)
+
+
+def order(number: int, state: str, time: int | None = None) -> Event:
+    return Order(**HEAD, channel="myOrder", order_id=f"o{number}", state=state, exchange_time_ns=time)
+
+
+def asset(currency: str, available: float, time: int | None = None) -> Event:
+    return Asset(venue="v", channel="myAsset", balances=[(currency, available, 0.0)], exchange_time_ns=time)
+
+
+STATE = {Ticker: ticker, Orderbook: book, Candle: candle}
+
+
+def said(event: Event) -> str:
+    """Everything an event says."""
+    told = event.to_dict()
+    for name in ("receive_time_ns", "is_snapshot", "is_realtime", "is_image"):
+        del told[name]
+    return repr(told)
+
+
+# Any sequence of frames and switches, against dicts and deques.
+
+
+@dataclass
+class Plain:
+    """What a stream has said, as one would write it down."""
+
+    ids: deque[Any] = field(default_factory=lambda: deque(maxlen=64))
+    content: str | None = None
+    last_time: int | None = None
+    on: bool = False
+    known: deque[Any] = field(default_factory=lambda: deque(maxlen=1024))
+    states: deque[str] = field(default_factory=lambda: deque(maxlen=16))
+    forwarded_time: int | None = None
+
+    def switch(self, on: bool) -> None:
+        if on and not self.on:
+            self.known = deque(self.ids, maxlen=1024)
+            self.states = deque([] if self.content is None else [self.content], maxlen=16)
+            self.forwarded_time = self.last_time
+        elif self.on and not on and self.forwarded_time is not None:
+            self.last_time = self.forwarded_time
+        self.on = on
+
+    def take(self, event: Event) -> tuple[bool, bool, bool]:
+        """(not delivered, a copy, trades were missed)"""
+        if event.exchange_time_ns is not None:
+            self.last_time = event.exchange_time_ns
+        if self.on:
+            copy = self.is_copy_state(event) if type(event) in STATE else self.is_copy(event)
+            return copy, copy, False
+        return self.judge(event)
+
+    def is_copy_state(self, event: Event) -> bool:
+        time, content = event.exchange_time_ns, said(event)
+        if time is not None and self.forwarded_time is not None and time < self.forwarded_time:
+            return True
+        is_later = time is not None and (self.forwarded_time is None or time > self.forwarded_time)
+        if not is_later and content in self.states:
+            return True
+        self.forwarded_time = self.forwarded_time if time is None else time
+        self.states.append(content)
+        self.content = content
+        return False
+
+    def is_copy(self, event: Event) -> bool:
+        id = getattr(event, "id", None)
+        key = said(event) if id is None else id
+        if key in self.known:
+            return True
+        self.known.append(key)
+        if id is not None:
+            self.ids.append(id)
+        if event.exchange_time_ns is not None:
+            self.forwarded_time = max(self.forwarded_time or event.exchange_time_ns, event.exchange_time_ns)
+        return False
+
+    def judge(self, event: Event) -> tuple[bool, bool, bool]:
+        if isinstance(event, Trade):
+            repeat = event.is_snapshot and event.id is not None and event.id in self.ids
+            gap = event.is_snapshot and event.id is not None and not repeat and len(self.ids) > 0
+            if event.id is not None and not repeat:
+                self.ids.append(event.id)
+            return repeat, False, gap
+        if type(event) not in STATE:
+            return False, False, False
+        repeat = event.is_snapshot and self.content == said(event)
+        self.content = said(event)
+        return repeat, False, False
+
+
+TIMES = st.none() | st.integers(1, 6)
+PRICES = st.sampled_from([1.0, 2.0, 3.0])
+KINDS: list[st.SearchStrategy[Event]] = [
+    *(st.builds(make, TIMES, PRICES, st.booleans()) for make in STATE.values()),
+    st.builds(
+        trade,
+        st.none() | st.integers(0, 12) | st.sampled_from(["a", "b"]),
+        st.booleans(),
+        price=PRICES,
+        exchange_time_ns=TIMES,
+    ),
+    st.builds(order, st.integers(0, 3), st.sampled_from(["wait", "done"]), TIMES),
+    st.builds(asset, st.sampled_from(["BTC", "KRW"]), PRICES, TIMES),
+]
+
+
+@dataclass
+class Awaited:
+    """At most one proof a stream, two while it is arbitrated, oldest first."""
+
+    slots: list[tuple[int, int]] = field(default_factory=list)
+
+    def wait(self, link: int, not_before: int, on: bool) -> None:
+        others = [slot for slot in self.slots if slot[0] != link] if on else []
+        self.slots = [*others, (link, not_before)][-2:]
+
+    def prove(self, link: int, snapshot: bool, now: int) -> bool:
+        for slot in self.slots:
+            if slot[0] == link and (snapshot or now >= slot[1]):
+                self.slots.remove(slot)
+                return True
+        return False
+
+
+class ArbiterMachine(RuleBasedStateMachine):
+    """Every kind on a stream of its own, two of each, against the plain model."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meter = Meter(1, max_streams=100, seed=1)
+        self.empty = self.meter.nbytes
+        self.plain: dict[int, Plain] = {}
+        self.awaited: dict[int, Awaited] = {}
+        self.proven: list[tuple[int, int]] = []
+        self.copies = 0
+
+    def stream(self, number: int) -> Plain:
+        self.awaited.setdefault(number, Awaited())
+        return self.plain.setdefault(number, Plain())
+
+    @rule(
+        data=st.data(),
+        kind=st.integers(0, 5),
+        second=st.booleans(),
+        link=st.integers(0, 2),
+        many=st.integers(1, 9),
+    )
+    def frames(self, data: st.DataObject, kind: int, second: bool, link: int, many: int) -> None:
+        number = 2 * kind + second
+        for event in data.draw(st.lists(KINDS[kind], min_size=1, max_size=many)):
+            plain = self.stream(number)
+            proves = self.awaited[number].prove(link, event.is_snapshot, event.receive_time_ns)
+            if proves:
+                self.proven.append((link, number))
+            assert offer(self.meter, event, link, number) == (proves, *plain.take(event)), event
+
+    @rule(streams=st.lists(st.integers(0, 11), max_size=12), on=st.booleans())
+    def switch(self, streams: list[int], on: bool) -> None:
+        self.meter.arbitrate(streams, on)
+        for number in streams:
+            self.stream(number).switch(on)
+            if not on:
+                self.awaited[number].slots = self.awaited[number].slots[-1:]
+
+    @rule(link=st.integers(0, 2), streams=st.lists(st.integers(0, 11), max_size=12), at=st.integers(0, 1))
+    def wait(self, link: int, streams: list[int], at: int) -> None:
+        self.meter.await_evidence(link, streams, at)
+        for number in streams:
+            on = self.stream(number).on
+            self.awaited[number].wait(link, at, on)
+            self.proven = [p for p in self.proven if p[1] != number or (on and p[0] != link)]
+
+    @rule()
+    def take(self) -> None:
+        wanted: dict[int, list[int]] = {}
+        for link, number in self.proven:
+            wanted.setdefault(link, []).append(number)
+        assert [(link, s.tolist()) for link, s, _ in self.meter.take_evidence()] == list(wanted.items())
+        self.proven = []
+
+    @rule(streams=st.lists(st.integers(0, 11), max_size=4))
+    def reset(self, streams: list[int]) -> None:
+        self.meter.reset_streams(streams)
+        for number in streams:
+            self.plain.pop(number, None)
+            self.awaited.pop(number, None)
+            self.proven = [p for p in self.proven if p[1] != number]
+
+    @rule()
+    def fail(self) -> None:
+        for call in (self.meter.arbitrate, lambda streams, on: self.meter.await_evidence(0, streams)):
+            with pytest.raises(CapacityError):
+                call([0, 1, 2, 100], True)
+
+    @invariant()
+    def same_counts(self) -> None:
+        assert self.meter.arbitrated == sum(plain.on for plain in self.plain.values())
+        assert self.meter.awaiting == sum(len(awaited.slots) for awaited in self.awaited.values())
+        times = self.meter.streams()["last_exchange_ns"]
+        for number, plain in self.plain.items():
+            if not plain.on and number < len(times):
+                assert times[number] == (plain.last_time or 0)
+
+
+TestArbiterMachine = ArbiterMachine.TestCase
+TestArbiterMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 2200), st.booleans())
+def test_the_last_1024_ids_are_a_deque(seed: int, spread: int, texts: bool) -> None:
+    rng = random.Random(seed)
+    meter, plain = Meter(1), Plain()
+    meter.arbitrate([0], True)
+    plain.switch(True)
+    for _ in range(6000):
+        number = rng.randrange(spread)
+        event = trade(f"t{number}" if texts else number)
+        assert offer(meter, event) == (False, *plain.take(event))
+
+
+def test_the_1025th_trade_is_forgotten_and_no_other() -> None:
+    meter = Meter(1)
+    meter.arbitrate([0], True)
+    for id in range(1025):
+        assert offer(meter, trade(id)) == (False, False, False, False)
+    for id in range(1, 1025):
+        assert offer(meter, trade(id, snapshot=id % 2 == 0)) == (False, True, True, False)
+    assert offer(meter, trade(0, snapshot=True)) == (False, False, False, False)
+
+
+def test_the_17th_content_of_one_time_is_forgotten_and_no_other() -> None:
+    for make in STATE.values():
+        meter = Meter(1)
+        meter.arbitrate([0], True)
+        for price in range(17):
+            assert not offer(meter, make(5, price))[1]
+        for price in range(1, 17):
+            assert offer(meter, make(5, price))[1:3] == (True, True)
+        assert not offer(meter, make(5, 0))[1]
+
+
+def test_every_value_of_an_order_and_a_balance_counts() -> None:
+    for cls, base in ((Order, {**HEAD, "channel": "o"}), (Asset, {"venue": "v", "channel": "a"})):
+        meter = Meter(1)
+        meter.arbitrate([0], True)
+        assert not offer(meter, cls(**base))[1]
+        tried = 0
+        for name in vars(cls):
+            doc = vars(cls)[name].__doc__ or ""
+            other: Any = {"float": 3.5, "int": 7, "str": "x", "bool": True, "Side": 2}.get(doc.split(" |")[0])
+            if other is None or "| None: " not in doc:
+                continue
+            tried += 1
+            changed = cls(**base, **{name: other})
+            assert offer(meter, changed)[1:3] == (False, False), name
+            assert offer(meter, changed)[1:3] == (True, True), name
+        assert tried == (25 if cls is Order else 2)
+    meter.arbitrate([1], True)
+    for balances in (
+        [("BTC", 1.0, 0.0)],
+        [("BTC", 1.0, 2.0)],
+        [("KRW", 1.0, 0.0)],
+        [("BTC", 1.0, 0.0), ("KRW", 1.0, 0.0)],
+    ):
+        event = Asset(venue="v", channel="a", balances=balances)
+        assert [offer(meter, event, stream=1)[1] for _ in range(2)] == [False, True]
+
+
+# Two links that lag, each in its own order, as TCP keeps it.
+
+
+@dataclass
+class Carrier:
+    """What one link brings: (arrival, is a snapshot, number of the event)."""
+
+    rng: random.Random
+    arrivals: list[tuple[int, bool, int]] = field(default_factory=list)
+    last: int = 0
+
+    def carry(self, emitted: list[int], begin: int, end: int) -> None:
+        """From a subscription at `begin` until the link is lost at `end`, with what is under way then."""
+        lag = self.rng.uniform(0, 500 * MS)
+        sent = [(begin, True, i) for i, at in enumerate(emitted) if at <= begin][-1:]
+        sent += [(at, False, i) for i, at in enumerate(emitted) if begin < at <= end]
+        for at, snapshot, i in sent:
+            lag = min(500 * MS, max(0, lag + self.rng.gauss(0, 40 * MS)))
+            if self.rng.random() < 0.05:
+                lag = self.rng.uniform(0, 500 * MS)
+            self.last = max(self.last, at + int(lag))
+            if self.last <= end:
+                self.arrivals.append((self.last, snapshot, i))
+
+
+class Market:
+    """Events of one stream of each kind, thousands of them, some at the same time."""
+
+    def __init__(self, rng: random.Random, count: int, mean_ms: int) -> None:
+        self.times = [1]
+        while len(self.times) < count:
+            pause = 0 if rng.random() < 0.3 else int(rng.expovariate(1 / (mean_ms * MS)))
+            self.times.append(self.times[-1] + pause)
+        self.until = self.times[-1] + 600 * MS
+
+    def event(self, stream: int, i: int, snapshot: bool) -> Event:
+        # The venue's clock is coarser than its events: several states at one time.
+        time = self.times[i] // MS * MS
+        if stream == 0:
+            return trade(i, snapshot, exchange_time_ns=time)
+        if stream < 4:
+            return (ticker, book, candle)[stream - 1](time, i, snapshot)
+        return order(i // 3, ("wait", "trade", "done")[i % 3], time)
+
+
+STREAMS = range(5)
+
+
+def play(
+    market: Market, arrivals: list[tuple[int, int, bool, int]], switches: list[tuple[int, bool]]
+) -> list[list[tuple[Event, int]]]:
+    """Deliver what arrives, link by link, to a meter; what it forwards of each stream."""
+    meter = Meter(1)
+    forwarded: list[list[tuple[Event, int]]] = [[] for _ in STREAMS]
+    todo: list[tuple[int, int, Any]] = [(at, -1, on) for at, on in switches]
+    todo += [(at, link, (snapshot, i)) for at, link, snapshot, i in arrivals]
+    todo.sort(key=lambda step: (step[0], step[1] >= 0))
+    for _at, link, what in todo:
+        if link < 0:
+            meter.arbitrate(STREAMS, what)
+            continue
+        snapshot, i = what
+        for stream in STREAMS:
+            if snapshot and stream == 4:
+                continue  # no venue sends what happened to orders before
+            event = market.event(stream, i, snapshot)
+            _, dropped, _, gap = offer(meter, event, link, stream)
+            assert not (gap and meter.arbitrated)
+            if not dropped:
+                forwarded[stream].append((event, i))
+    assert meter.arbitrated == 0
+    return forwarded
+
+
+def check(market: Market, forwarded: list[list[tuple[Event, int]]], carried: set[int]) -> None:
+    for stream in (0, 4):  # what happened: everything that any link brought, once
+        numbers = [i for _, i in forwarded[stream]]
+        assert len(numbers) == len(set(numbers)), "twice"
+        assert set(numbers) == carried, "lost"
+    for stream in (1, 2, 3):  # states: never back, never the same twice, the last one arrives
+        times = [event.exchange_time_ns or 0 for event, _ in forwarded[stream]]
+        assert times == sorted(times), "a state went back"
+        contents = [said(event) for event, _ in forwarded[stream]]
+        assert len(contents) == len(set(contents)), "a content came twice"
+        assert forwarded[stream][-1][1] == max(carried) or times[-1] == market.times[max(carried)] // MS * MS
+        assert len(contents) > len(carried) // 3
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_a_move_between_lagging_links_loses_nothing_and_brings_nothing_twice(seed: int) -> None:
+    rng = random.Random(seed)
+    print(f"seed {seed}")
+    market = Market(rng, 1200, (1, 3, 12)[seed % 3])
+    middle = market.times[400]
+    lost = market.times[800] + 600 * MS
+    old, new = Carrier(rng), Carrier(rng)
+    old.carry(market.times, 0, lost)
+    new.carry(market.times, middle, market.until)
+    arrivals = [(at, 0, s, i) for at, s, i in old.arrivals] + [(at, 1, s, i) for at, s, i in new.arrivals]
+    forwarded = play(market, arrivals, [(middle, True), (lost + 500 * MS, False)])
+    check(market, forwarded, {i for _, _, _, i in arrivals})
+    assert {i for _, i in forwarded[0]} == set(range(1200))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_standby_survives_the_loss_of_either_link_again_and_again(seed: int) -> None:
+    rng = random.Random(1000 + seed)
+    print(f"seed {1000 + seed}")
+    market = Market(rng, 2000, 12)
+    links = Carrier(rng), Carrier(rng)
+    begun = [0, 1]
+    now = 1
+    while now < market.until - 2500 * MS:
+        now += rng.randrange(600 * MS, 1500 * MS)
+        lost = rng.randrange(2)
+        links[lost].carry(market.times, begun[lost], now)
+        links[lost].last = begun[lost] = now = now + rng.randrange(1, 400 * MS)
+    for link in (0, 1):
+        links[link].carry(market.times, begun[link], market.until)
+    arrivals = [(at, link, s, i) for link in (0, 1) for at, s, i in links[link].arrivals]
+    forwarded = play(market, arrivals, [(1, True), (market.until + 1, False)])
+    check(market, forwarded, {i for _, _, _, i in arrivals})
+    assert {i for _, i in forwarded[0]} == set(range(2000))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_moved_again_and_again_nothing_is_lost_or_comes_twice(seed: int) -> None:
+    rng = random.Random(2000 + seed)
+    print(f"seed {2000 + seed}")
+    market = Market(rng, 2000, 12)
+    spans, switches = [(0, market.until)], []
+    at = rng.randrange(100 * MS, 800 * MS)
+    while at < market.until - 2500 * MS:
+        lost = at + rng.randrange(501 * MS, 1000 * MS)
+        spans[-1] = (spans[-1][0], lost)
+        spans.append((at, market.until))
+        switches += [(at, True), (lost + 500 * MS, False)]
+        at = lost + 500 * MS + rng.randrange(1, 300 * MS)
+    arrivals = []
+    for link, (begin, end) in enumerate(spans):
+        carrier = Carrier(rng)
+        carrier.carry(market.times, begin, end)
+        arrivals += [(at, link, s, i) for at, s, i in carrier.arrivals]
+    assert len(spans) > 5
+    check(market, play(market, arrivals, switches), set(range(2000)))
+
+
+def test_after_the_switch_repeated_snapshots_are_told_by_what_was_forwarded() -> None:
+    meter = Meter(1)
+    for id in range(5):
+        offer(meter, trade(id))
+        offer(meter, ticker(10 + id, id), stream=1)
+    meter.arbitrate([0, 1], True)
+    for id in range(5):  # the second carrier lags
+        assert offer(meter, trade(id, snapshot=id == 0), 1)[2]
+        assert offer(meter, ticker(10 + id, id, snapshot=id == 0), 1, 1)[2]
+    assert not offer(meter, trade(9), 1)[1]
+    assert not offer(meter, trade(7, snapshot=True))[1]
+    assert not offer(meter, ticker(20, 9), 1, 1)[1]
+    assert offer(meter, ticker(17, 8), 0, 1)[2]
+    meter.arbitrate([0, 1], False)
+    assert meter.streams()["last_exchange_ns"][1] == 20
+    for id in (0, 4, 7, 9):
+        assert offer(meter, trade(id, snapshot=True), 1) == (False, True, False, False)
+    assert offer(meter, ticker(20, 9, snapshot=True), 1, 1) == (False, True, False, False)
+    assert offer(meter, trade(11, snapshot=True), 1) == (False, False, False, True)
+    assert meter.streams()["gaps"].tolist() == [1, 0]
+
+
+# Evidence of both.
+
+
+def test_both_links_are_proven_even_by_copies() -> None:
+    meter = Meter(1)
+    offer(meter, trade(1), 3)
+    meter.await_evidence(3, [0])
+    meter.arbitrate([0, 1], True)
+    meter.await_evidence(4, [0, 1], 100)
+    assert meter.awaiting == 3
+    assert offer(meter, trade(1, snapshot=True), 4) == (True, True, True, False)
+    assert offer(meter, trade(2, receive_time_ns=7), 3) == (True, False, False, False)
+    assert not offer(meter, trade(2, receive_time_ns=99), 4, 1)[0]  # too early for a live one
+    assert offer(meter, trade(2, receive_time_ns=100), 4, 1)[0]
+    assert meter.awaiting == 0
+    assert [(link, s.tolist(), at) for link, s, at in meter.take_evidence()] == [
+        (4, [0, 1], 100),
+        (3, [0], 7),
+    ]
+
+
+def test_the_meter_counts_what_both_links_bring() -> None:
+    meter = Meter(1)
+    meter.arbitrate([0], True)
+    for link in (0, 1):
+        offer(meter, trade(1), link)
+    assert [meter.link(link).frames for link in (0, 1)] == [1, 1]
+    assert (meter.streams()["frames"][0], meter.streams()["bytes"][0], meter.streams()["repeats"][0]) == (
+        2,
+        200,
+        0,
+    )
+
+
+# The way through feed and runtime.
+
+
+def test_a_feed_delivers_once_and_counts_the_copies() -> None:
+    rig = Rig()
+    seen: list[Any] = []
+    gaps: list[int] = []
+    rig.subscribe(seen.append)
+    rig.feed.on_gap = gaps.append
+    rig.send(trade_frame(number=1))
+    rig.meter.arbitrate([0], True)
+    rig.meter.await_evidence(1, [0])
+    proofs: list[Any] = []
+    rig.feed.on_evidence = lambda: proofs.extend(rig.meter.take_evidence())
+    rig.send(trade_frame(number=1, snapshot=True), link=1)
+    assert [(link, streams.tolist()) for link, streams, _ in proofs] == [(1, [0])]
+    rig.send([trade_frame(number=2), trade_frame(number=3)], link=1)
+    rig.send([trade_frame(number=2), trade_frame(number=3), trade_frame(number=4)], link=0)
+    rig.send(trade_frame(number=9, snapshot=True), link=0)
+    assert [event.id for event in seen] == [10_001, 10_002, 10_003, 10_004, 10_009]
+    assert (rig.feed.duplicates, rig.feed.repeats, gaps) == (3, 0, [])
+    rig.meter.arbitrate([0], False)
+    rig.send(trade_frame(number=9, snapshot=True), link=1)
+    assert (rig.feed.counters()["duplicates"], rig.feed.repeats, len(seen)) == (3, 1, 5)
+    assert rig.meter.total().frames == rig.feed.events == 9
+
+
+def test_the_runtime_hands_the_action_to_the_meter() -> None:
+    class Script:
+        def handle(self, event: object, now: int) -> Iterator[actions.Action]:
+            yield actions.Arbitrate(np.array([3, 5], np.int32), on=event == "on")
+
+        def deadline(self) -> None:
+            return None
+
+    class Clock:
+        def monotonic_ns(self) -> int:
+            return 0
+
+    meter = Meter(1)
+    unused: Any = None
+    engine: Any = Script()
+    clock: Any = Clock()
+    runtime = Runtime(engine, unused, meter, owner=unused, connect=unused, clock=clock)
+    for event, count in (("on", 2), ("on", 2), ("off", 0), ("off", 0)):
+        runtime.handle(event)  # type: ignore[arg-type]
+        assert meter.arbitrated == count
+
+
+# Memory.
+
+
+def use(meter: Meter, streams: int) -> None:
+    meter.arbitrate(range(streams), True)
+    for stream in range(0, streams, 2):
+        for id in range(stream * 11 % 1500):
+            offer(meter, TRADES[id], 0, stream)
+        offer(meter, STATES[stream], 0, stream + 1)
+
+
+TRADES = [trade(id) for id in range(1500)]
+STATES = [ticker(id, id) for id in range(1500)]
+
+
+def test_bytes_are_what_is_said_and_none_are_left_when_off() -> None:
+    told: list[tuple[int, int]] = []
+    tracemalloc.start()
+    try:
+        start = tracemalloc.get_traced_memory()[0]
+        meter = Meter(1, seed=1)
+
+        def note() -> None:
+            told.append((meter.nbytes, tracemalloc.get_traced_memory()[0] - start))
+
+        for stream in range(300):
+            for id in range(70 if stream % 2 == 0 else 1):
+                offer(meter, TRADES[id], 0, stream)
+        note()
+        use(meter, 300)
+        note()
+        meter.arbitrate(range(0, 300, 3), False)
+        meter.reset_streams(range(1, 300, 3))
+        note()
+        meter.arbitrate(range(1000), False)
+        note()
+    finally:
+        tracemalloc.stop()
+    assert meter.arbitrated == 0
+    (before, _), (full, _), _, (after, _) = told
+    assert full - before > 300_000
+    assert after <= before
+    for said, traced in told:
+        assert said == pytest.approx(traced, abs=1500)
+
+
+def test_churn_never_grows() -> None:
+    meter = Meter(1, max_streams=64)
+    rng = random.Random(3)
+    sizes = []
+    for _ in range(200):
+        streams = rng.sample(range(64), 40)
+        meter.arbitrate(streams, True)
+        for stream in streams:
+            for _ in range(rng.randrange(30)):
+                offer(meter, TRADES[rng.randrange(1500)], rng.randrange(2), stream)
+        meter.arbitrate(streams[:20], False)
+        meter.reset_streams(streams[20:])
+        sizes.append(meter.nbytes)
+        assert meter.arbitrated == 0
+    assert max(sizes[50:]) <= max(sizes[:50])
+    meter.reset_streams(range(64))
+    assert meter.nbytes <= min(sizes)
+
+
+def test_a_failed_call_changes_nothing() -> None:
+    meter = Meter(1, max_streams=8)
+    meter.arbitrate([1, 1], True)
+    for streams in ([2, 3, 8], [2, -1]):
+        with pytest.raises(CapacityError):
+            meter.arbitrate(streams, True)
+    meter.arbitrate([7, 8, -1, 2**31 - 1], False)
+    assert meter.arbitrated == 1
+    before = meter.nbytes
+    meter.arbitrate([1], True)
+    assert (meter.arbitrated, meter.nbytes) == (1, before)
