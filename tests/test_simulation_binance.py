@@ -6,6 +6,7 @@ judged by its own count of arrivals. A failing seed reruns alone: `pytest tests/
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from itertools import pairwise
@@ -257,3 +258,36 @@ def test_the_same_seed_gives_the_same_run() -> None:
         return driver.read_history(10**6).splitlines()
 
     assert play() == play()
+
+
+def test_more_streams_than_a_connection_takes_spread_over_several_and_come_back() -> None:
+    markets = [f"N{i}USDT" for i in range(1250)]
+    driver = make(5, rate=0.5, markets=markets)
+    driver.subscribe("a", "book_ticker", markets)
+    driver.subscribe("b", "trade", markets)
+    assert driver.run_until(driver.all_settled, 120)
+    loads = sorted(len(connection.streams) for connection in driver.exchange.connections.values())
+    assert sum(loads) == 2500
+    assert loads[-1] <= 1024
+    assert len(loads) == 3
+    driver.exchange.inject(Fault("drop_rst"), driver.now)
+    driver.run(1)
+    assert driver.run_until(driver.all_settled, 120)
+    assert len(carried(driver)) == len(set(carried(driver))) == 2500
+    assert max(len(c.streams) for c in driver.exchange.connections.values()) <= 1024
+    assert not driver.exchange.violations
+
+
+def test_a_link_is_replaced_before_the_venue_ends_it() -> None:
+    """The day is ten minutes long here, for both sides."""
+    exchange = BinanceExchange(6, markets=MARKETS, rate=0.5, durations=BinanceDurations(max_age=600.0))
+    made = dataclasses.replace(VENUE, life=dataclasses.replace(VENUE.life, max_age=600.0))
+    driver = EngineDriver(made, exchange, seed=6, read_frame=read_binance_frame)
+    driver.subscribe("a", "book_ticker", MARKETS)
+    assert driver.run_until(driver.all_settled, 60)
+    (first,) = driver.exchange.connections
+    driver.run(598 - driver.now / SECOND)
+    assert first not in driver.exchange.connections
+    assert driver.engine.stats.losses == 0
+    assert set(carried(driver)) == {name_of(Topic("book_ticker", symbol)) for symbol in MARKETS}
+    assert not driver.exchange.violations

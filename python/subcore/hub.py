@@ -35,6 +35,7 @@ from .markets import MarketList, Markets
 from .members import Member, Ties
 from .notices import Notices
 from .reports import Reports
+from .restoring import RestoreReport, make_report
 from .runtime import Runtime
 from .transaction import Transactions
 from .types import Int32Array, Priority, StatusKind, StreamState, Topic
@@ -45,12 +46,14 @@ if TYPE_CHECKING:
     from ._listener import FeedListener
     from .component import Component, Handler, OnStatus
     from .engine.actions import Notify
+    from .engine.restore import Restore
     from .recording import Recorder
 
 log = logging.getLogger("subcore.manager")
 
 MARKETS_EVERY_S = 600.0
 MAX_COMPONENTS = 65_536
+RESTORES_KEPT = 16
 _COMPONENT = attrgetter("component")
 
 
@@ -77,6 +80,7 @@ class Hub:
         }
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
+        self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._gone: deque[int] = deque()  # sinks whose object was collected
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self._pinned: dict[int, Component] = {}
@@ -363,6 +367,14 @@ class Hub:
     def request_markets(self) -> None:
         """See RuntimeOwner."""
         self._spawn(self._ask_markets(), "markets")
+
+    def restored(self, restore: Restore) -> None:
+        """See RuntimeOwner."""
+        self.restores.append(self.report_of(restore))
+
+    def report_of(self, restore: Restore) -> RestoreReport:
+        """The account of a restore, over or under way."""
+        return make_report(restore, self.intent, self.clock.time_ns() - self.clock.monotonic_ns())
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._delivery import Delivery
 from .clock import Clock, SystemClock
 from .component import Component, OnStatus
+from .engine.events import Rotate
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
 from .types import CloseReport, Priority, Topic, TopicInfo
@@ -24,9 +25,11 @@ from .venues import get_venue
 if TYPE_CHECKING:
     from .hub import Hub
     from .link import Connect
+    from .restoring import RestoreReport
 
 T = TypeVar("T")
 MAX_SPEED = 1e9
+ROTATE_POLL_S = 0.05
 
 
 class SubscriptionManager:
@@ -176,6 +179,34 @@ class SubscriptionManager:
         """One topic as it stands; UsageError where nobody holds it."""
         self.check_thread()
         return self._hub.reports.topic(self.venue.check_topic(Topic(channel, symbol, depth, grouping)))
+
+    def explain(
+        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
+    ) -> str:
+        """Why a topic is as it is, in one sentence: what it waits for and how long, or on what evidence it is open."""
+        self.check_thread()
+        return self._hub.reports.explain(self.venue.check_topic(Topic(channel, symbol, depth, grouping)))
+
+    @property
+    def restores(self) -> tuple[RestoreReport, ...]:
+        """The latest restores, at most 16, oldest first; the last one may be under way. `str(report)` is a table."""
+        self.check_thread()
+        present = self._hub.engine.restore
+        return (*self._hub.restores, *(() if present is None else (self._hub.report_of(present),)))
+
+    async def rotate(self, *, timeout: float = 60.0) -> None:
+        """Replace every open link by a new one, make before break: each stream is carried all the time.
+
+        Returns when nothing is left on the old links. TimeoutError: a successor is not proven within `timeout` seconds;
+        the old link carries on what the new one does not, and it is tried again. Cancelling it only ends the waiting.
+        """
+        self.check_thread()
+        if self._state != "running":
+            raise UsageError(f"the manager is {self._state}: only a running one has links to replace")
+        self._hub.runtime.handle(Rotate())
+        async with asyncio.timeout(timeout):
+            while self._hub.engine.is_rotating:
+                await asyncio.sleep(ROTATE_POLL_S)
 
     def stats(self) -> Any:
         """Figures of the whole manager. May be called from any thread."""

@@ -85,6 +85,32 @@ class Reports:
             raise UsageError(f"no component wants {topic}: subscribe to it first")
         return self._info(id, topic, holders)
 
+    def explain(self, topic: Topic) -> str:
+        """Why a topic's stream is as it is."""
+        hub = self._hub
+        id = hub.intent.find_topic(topic)
+        if id < 0:
+            return "no component wants it"
+        stream = hub.ledger.topic_key(id)[0]
+        said = hub.engine.explain(stream, hub.clock.monotonic_ns())
+        if hub.engine.row(stream).state is StreamState.SENT:
+            said += self._last_heard(stream)
+        return said
+
+    def _last_heard(self, stream: int) -> str:
+        """When another channel of the same market last had an event, by the venue's own time."""
+        hub = self._hub
+        columns, rows = hub.intent.columns(np.array([stream], np.int32)), hub.meter.streams()
+        last = 0
+        for channel in range(len(hub.venue.channels)):
+            other = hub.intent.find_stream(channel, columns.symbols[0], 0.0)
+            if 0 <= other < len(rows):
+                last = max(last, int(rows[other]["last_exchange_ns"]))
+        if not last:
+            return ""
+        minutes = max(0.0, (hub.clock.time_ns() - last) / 60e9)
+        return f": this market last had an event {minutes:.1f} min ago"
+
     def _info(self, id: int, topic: Topic, holders: tuple[str, ...]) -> TopicInfo:
         hub = self._hub
         stream = hub.ledger.topic_key(id)[0]

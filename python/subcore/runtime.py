@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ._ledger import Ledger
     from ._meter import Meter
     from .clock import Clock
+    from .engine.restore import Restore
 
 log = logging.getLogger("subcore.engine")
 
@@ -32,6 +33,7 @@ class RuntimeOwner(Protocol):
     def notify(self, notice: actions.Notify) -> None: ...
     def release_streams(self, streams: Int32Array) -> None: ...
     def request_markets(self) -> None: ...
+    def restored(self, restore: Restore) -> None: ...
     def make_listener(self, link: Link, generation: int) -> WSListener: ...
     def housekeeping(self) -> None: ...
     def turn_done(self) -> None: ...
@@ -238,6 +240,9 @@ class Runtime:
     def _do_arbitrate(self, action: actions.Arbitrate) -> None:
         self._meter.arbitrate(action.streams, action.on)
 
+    def _do_restored(self, action: actions.Restored) -> None:
+        self._owner.restored(action.restore)
+
     def _do_log(self, action: actions.Log) -> None:
         log.log(action.level, "%s", action.text, extra={"subcore": dict(action.fields)})
 
@@ -252,5 +257,6 @@ _CARRY = {
     actions.Notify: Runtime._do_notify,
     actions.ReleaseStreams: Runtime._do_release,
     actions.Arbitrate: Runtime._do_arbitrate,
+    actions.Restored: Runtime._do_restored,
     actions.Log: Runtime._do_log,
 }

@@ -51,6 +51,9 @@ class Settings:
         60 * SECOND
     )  # unchanged so long, a nursery's streams move back; least gap of settled rewrites for that
     move_timeout: int = 30 * SECOND  # a move that is not proven by then is given up
+    silent_link: int = (
+        5 * SECOND
+    )  # least silence, in runnable time, of a link that is dead although its pongs come
     narrow: int = 3600 * SECOND
     block_429: int = 10 * SECOND  # where the reply names no time
     block_418: int = 120 * SECOND

@@ -34,7 +34,7 @@ from subcore.engine.events import (
     Tick,
 )
 from subcore.engine.explain import Explainer
-from subcore.engine.links import Lifecycle, Link, Phase
+from subcore.engine.links import Lifecycle, Link, Phase, Role
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
 from subcore.engine.placement import Placement
@@ -55,11 +55,9 @@ __all__ = ["Engine"]
 class Engine:
     """Reconciles links with what the ledger wants.
 
-    `table` is the ledger's read side, `make_wire_set` makes a link's target and wire sets. `symbols`: the
-    venue's
-    markets if already known. Not thread-safe: all calls from one thread. An event costs what it changed; a
-    tick costs
-    O(links), plus array masks over streams that are unproven or due.
+    `table` is the ledger's read side, `make_wire_set` makes a link's target and wire sets. `symbols`: the venue's
+    markets if already known. Not thread-safe: all calls from one thread. An event costs what it changed; a tick costs
+    O(links), plus array masks over streams that are unproven, due or doubled.
     """
 
     def __init__(
@@ -126,6 +124,11 @@ class Engine:
     def restore(self) -> Restore | None:
         """The restore under way."""
         return self._restores.present
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether streams are still on links that successors replace."""
+        return any(link.role is Role.RETIRED and link.wire.len_target for link in self.links.values())
 
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands."""

@@ -5,6 +5,7 @@ The record keeps everything that belongs to one link, so that any number of link
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -25,6 +26,11 @@ from subcore.venue import Counted, KeepaliveRole, Route
 __all__ = ["Group", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
+GAPS_TO_KNOW = 30  # before that a link's habit is not known
+MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
+WORST_MARGIN = 1.5  # and of the longest gap of the last hours
+GAP_STEP = 0.05  # of the running median, a gap
+WORST_MEMORY = 12 * 3600.0 * SECOND
 
 
 class Role(IntEnum):
@@ -85,6 +91,25 @@ class Life:
     rate: float = 0.0  # frames a second
     busy: bool = False
     counted_at: int = 0
+    spoke_at: int = 0  # runnable time of its last frame, or of its opening
+
+
+@dataclass(slots=True, eq=False)
+class Habit:
+    """What is usual on a link, over all its connections. Gaps in nanoseconds."""
+
+    gaps: int = 0
+    median: float = 0.0
+    worst: float = 0.0  # longest of the last hours
+
+    def learn(self, gap: float, count: int) -> None:
+        """`count` gaps of this length, one after the other."""
+        if self.gaps:
+            self.median *= math.exp(math.copysign(GAP_STEP * min(count, 8), gap - self.median))
+        else:
+            self.median = gap
+        self.gaps += count
+        self.worst = max(gap, self.worst * math.exp(-gap * count / WORST_MEMORY))
 
 
 @dataclass(slots=True, eq=False)
@@ -123,6 +148,7 @@ class Link:
     spared_until: int = 0  # what is new goes to the nursery
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
+    habit: Habit = field(default_factory=Habit)
     wake: int | None = None
 
     @property
@@ -205,7 +231,7 @@ class Lifecycle:
         link.last_request = None
         link.pacer.renew()
         runnable = self._ctx.clock.runnable
-        link.life = Life(idle_since=runnable, counted_at=runnable)
+        link.life = Life(idle_since=runnable, counted_at=runnable, spoke_at=runnable)
         self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
 
     def down(self, link: Link, now: int, *, blamed: bool = False) -> None:
@@ -254,6 +280,10 @@ class Lifecycle:
         life, runnable = link.life, self._ctx.clock.runnable
         if frames > life.frames or last_receive > life.last_receive:
             life.idle_since, life.pinged = runnable, None
+            new = frames - life.frames
+            if life.frames and new > 0 and last_receive > life.last_receive:
+                link.habit.learn((last_receive - life.last_receive) / new, new)
+            life.spoke_at = runnable
         elapsed = runnable - life.counted_at
         if elapsed > 0:
             share = min(1.0, elapsed / RATE_MEMORY_NS)
@@ -283,6 +313,8 @@ class Lifecycle:
         if keep.role not in (KeepaliveRole.CLIENT_PINGS, KeepaliveRole.SERVER_PINGS):
             return None
         idle, answer = (keep.busy_idle, keep.busy_answer) if life.busy else (keep.idle, keep.answer)
+        if (silent := self._silent_against_habit(link)) is not None:
+            return silent
         runnable = self._ctx.clock.runnable
         if life.pinged is not None:
             if runnable - life.pinged >= nanoseconds(answer):
@@ -292,6 +324,16 @@ class Lifecycle:
             self._ctx.stats.pings += 1
             self._ping(link)
         return None
+
+    def _silent_against_habit(self, link: Link) -> str | None:
+        """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""
+        habit = link.habit
+        if habit.gaps < GAPS_TO_KNOW or not link.life.frames:
+            return None
+        silent = self._ctx.clock.runnable - link.life.spoke_at
+        if silent < max(self._ctx.settings.silent_link, MEDIANS * habit.median, WORST_MARGIN * habit.worst):
+            return None
+        return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
 
     def _ping(self, link: Link) -> None:
         keep = self._ctx.venue.keepalive

@@ -60,12 +60,12 @@ class Proof:
         columns.proven[moved.state] = True
         columns.retries[moved.state] = 0
         columns.explain(moved.state, "")
-        self._restores.ended(moved.state, now)
         link.suspects = np.setdiff1d(link.suspects, streams)
         if not len(link.suspects):
             link.deaths = 0
         self._ctx.notify(StatusKind.OPEN, moved.state, "")
         self._ctx.notify(StatusKind.GOOD, np.setdiff1d(moved.recovered, moved.state), "data again")
+        self._restores.ended(moved.state, now)
 
     def listed(self, link: Link, listing: Listing, now: int) -> None:
         """The venue said what the link carries: proves what was asked for before it was asked, or shows it

@@ -1,0 +1,71 @@
+"""A link that fell silent is found in time, and a stall accuses nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from subcore.engine.clock import SECOND
+from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
+from subcore.testing import EngineDriver
+from subcore.types import StatusKind
+from subcore.venues import venue
+
+MARKETS = [f"KRW-N{i}" for i in range(12)]
+VENUE = venue("upbit").at("ws://sim.test:80")
+
+
+def make(seed: int = 1, rate: float = 100.0) -> EngineDriver:
+    return EngineDriver(VENUE, Exchange(seed, markets=MARKETS, rate=rate), seed=seed)
+
+
+def learn(driver: EngineDriver, *channels: str) -> None:
+    for channel in channels:
+        driver.subscribe("a", channel, MARKETS)
+    driver.run(20)
+    assert driver.all_settled()
+    assert driver.engine.stats.losses == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_half_open_link_is_acted_on_in_time(seed: int) -> None:
+    driver = make(seed)
+    learn(driver, "ticker", "orderbook")
+    driver.exchange.inject(Fault("half_open", conn=next(iter(driver.exchange.connections))), driver.now)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 10)
+    assert (driver.now - began) / SECOND <= 5.0, "it carried more than one frame a second"
+
+
+def test_a_quiet_half_open_link_is_acted_on_in_ten_seconds() -> None:
+    driver = make(2, rate=0.05)
+    driver.subscribe("a", "trade", MARKETS[10:])
+    driver.run(100)
+    driver.exchange.inject(Fault("half_open", conn=next(iter(driver.exchange.connections))), driver.now)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 20)
+    assert (driver.now - began) / SECOND <= 10.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_silent_link_whose_pongs_come_is_replaced(seed: int) -> None:
+    driver = make(seed)
+    learn(driver, "ticker", "orderbook")
+    limit = max(5.0, 20 * driver.engine.links[0].habit.median / SECOND)
+    driver.exchange.inject(
+        Fault("lose", probability=1.0, conn=next(iter(driver.exchange.connections))), driver.now
+    )
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 60)
+    assert (driver.now - began) / SECOND <= limit + 0.6
+    assert driver.run_until(driver.all_settled, 20)
+
+
+def test_a_stall_accuses_nobody() -> None:
+    driver = make(4)
+    learn(driver, "ticker", "trade", "orderbook")
+    for seconds in (12.0, 60.0, 8.0, 300.0):
+        driver.stall(seconds)
+        driver.run(seconds + 20)
+    assert not [n for n in driver.notices if n.kind is StatusKind.SUSPECT]
+    assert driver.engine.stats.losses == 0

@@ -1,0 +1,113 @@
+"""What a manager tells and does about its links, over real sockets: restores, explanations, rotation."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from manager_rig import SOON, make, until
+from subcore.errors import UsageError
+from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
+from subcore.sim.server import SimServer
+from subcore.types import Evidence, Priority, StatusKind, StreamState
+
+SYMBOLS = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL"]
+
+
+async def lose(server: SimServer, manager: SubscriptionManager) -> None:
+    server.exchange.inject(Fault("drop_rst"), server.clock())
+    server.wake()
+    await until(lambda: manager.stats().losses_of_link >= 1)
+
+
+async def test_a_restore_is_accounted_for_by_class_and_stream(
+    server: SimServer, manager: SubscriptionManager
+) -> None:
+    statuses: list[Any] = []
+    fast = make(manager, "fast", priority=Priority.CRITICAL, on_status=statuses.append)
+    slow = make(manager, "slow", priority=Priority.LOW)
+    fast.subscribe("orderbook", SYMBOLS[:2])
+    slow.subscribe("ticker", SYMBOLS)
+    await fast.live(SOON)
+    await slow.live(SOON)
+    assert manager.restores == ()
+    await lose(server, manager)
+    (under_way,) = manager.restores
+    assert not under_way.done
+    assert under_way.seconds is None
+    assert "under way" in str(under_way)
+    await fast.live(SOON)
+    await slow.live(SOON)
+    await until(lambda: manager.restores[-1].done)
+    (report,) = manager.restores
+    by_class = {row.priority: row for row in report.classes}
+    assert (by_class[Priority.CRITICAL].lost, by_class[Priority.CRITICAL].proven) == (2, 2)
+    assert (by_class[Priority.LOW].lost, by_class[Priority.LOW].proven) == (4, 4)
+    assert by_class[Priority.HIGH].lost == 0
+    assert {(s.topic.channel, s.topic.symbol) for s in report.streams} == {
+        *(("orderbook", symbol) for symbol in SYMBOLS[:2]),
+        *(("ticker", symbol) for symbol in SYMBOLS),
+    }
+    for stream in report.streams:
+        assert stream.state is StreamState.OPEN
+        assert stream.evidence & (Evidence.DATA | Evidence.LISTED)
+        assert stream.asked_seconds is not None
+        assert stream.back_seconds is not None
+        assert stream.asked_seconds <= stream.back_seconds <= (report.seconds or 0.0)
+    assert str(report).splitlines()[2].split()[:5] == ["critical", "2", "2", "2", "0"]
+    await until(lambda: any(s.kind is StatusKind.RECOVERED for s in statuses))
+    (recovered,) = [s for s in statuses if s.kind is StatusKind.RECOVERED]
+    assert {topic.symbol for topic in recovered.topics} == set(SYMBOLS[:2])
+
+
+async def test_a_topic_is_explained_from_wish_to_proof(manager: SubscriptionManager) -> None:
+    assert manager.explain("ticker", "KRW-BTC") == "no component wants it"
+    component = make(manager, "a")
+    component.subscribe("ticker", ["KRW-BTC"])
+    assert manager.explain("ticker", "KRW-BTC") == "nobody wants it" or "link" in manager.explain(
+        "ticker", "KRW-BTC"
+    )
+    await component.live(SOON)
+    assert manager.explain("ticker", "KRW-BTC").startswith("open for ")
+    assert "proven by data, on link 0" in manager.explain("ticker", "KRW-BTC")
+
+
+async def test_a_rotation_delivers_every_trade_once(server: SimServer, manager: SubscriptionManager) -> None:
+    got: list[tuple[str, int]] = []
+    component = make(manager, "a")
+    component.subscribe("trade", SYMBOLS, lambda event: got.append((event.symbol, event.id)))
+    await component.live(SOON)
+    before = set(server.exchange.connections)
+    for _ in range(3):
+        await until(lambda: len(got) >= 20)
+        await manager.rotate(timeout=SOON)
+        count = len(got)
+        await until(lambda count=count: len(got) > count + 10)
+    assert not before & set(server.exchange.connections)
+    assert len(got) == len(set(got)), "no trade came twice"
+    assert manager.stats().losses_of_link == 0
+    assert manager.stats().repeated + manager.stats().duplicates > 0, "both links brought some"
+
+
+async def test_a_rotation_that_cannot_be_proven_ends_its_wait_and_keeps_the_link(
+    server: SimServer, manager: SubscriptionManager
+) -> None:
+    component = make(manager, "a")
+    component.subscribe("ticker", SYMBOLS)
+    await component.live(SOON)
+    server.exchange.inject(Fault("refuse", seconds=30.0), server.clock())
+    with pytest.raises(TimeoutError):
+        await manager.rotate(timeout=0.2)
+    assert {info.state for info in manager.topics()} == {StreamState.OPEN}
+    assert manager.stats().losses_of_link == 0
+
+
+async def test_only_a_running_manager_rotates(server: SimServer) -> None:
+    idle = SubscriptionManager("upbit", url=server.url)
+    with pytest.raises(UsageError):
+        await idle.rotate()
+    async with SubscriptionManager("upbit", url=server.url) as running:
+        await asyncio.wait_for(running.rotate(), SOON)
