@@ -69,3 +69,13 @@ def test_a_stall_accuses_nobody() -> None:
         driver.run(seconds + 20)
     assert not [n for n in driver.notices if n.kind is StatusKind.SUSPECT]
     assert driver.engine.stats.losses == 0
+
+
+def test_a_link_left_with_little_to_carry_is_not_judged_by_what_it_carried() -> None:
+    driver = make(5)
+    learn(driver, "ticker")
+    driver.unsubscribe("a", "ticker", MARKETS[:-1])
+    driver.run(5)
+    driver.exchange.inject(Fault("silent", channel="ticker", symbol=MARKETS[-1]), driver.now)
+    driver.run(60)
+    assert driver.engine.stats.losses == 0

@@ -23,7 +23,7 @@ from subcore.engine.ports import WireSet
 from subcore.types import Int32Array
 from subcore.venue import Counted, KeepaliveRole, Route
 
-__all__ = ["Group", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
+__all__ = ["Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 GAPS_TO_KNOW = 30  # before that a link's habit is not known
@@ -96,7 +96,7 @@ class Life:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """What is usual on a link, over all its connections. Gaps in nanoseconds."""
+    """What is usual on a link since its last request. Gaps in nanoseconds."""
 
     gaps: int = 0
     median: float = 0.0

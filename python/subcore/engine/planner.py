@@ -19,7 +19,7 @@ import numpy as np
 from subcore.engine.actions import AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Lifecycle, Link, Request, Role
+from subcore.engine.links import Habit, Lifecycle, Link, Request, Role
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
 from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
@@ -190,6 +190,7 @@ class Planner:
         request = Request(link.requests, out.request_id, out.adds, carried, now, now + window)
         link.in_flight.append(request)
         link.sent_at = now
+        link.habit = Habit()  # it is a habit of what the link carries: with another set it says nothing
         if len(carried):
             link.rewrites.append(now)
             if len(link.rewrites) > ctx.settings.hurts:
