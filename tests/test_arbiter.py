@@ -422,8 +422,8 @@ def test_bytes_are_what_is_said_and_none_are_left_when_off() -> None:
     (before, _), (full, _), _, (after, _) = told
     assert full - before > 300_000
     assert after <= before
-    for said, traced in told:
-        assert said == pytest.approx(traced, abs=1500)
+    for stated, traced in told:
+        assert stated == pytest.approx(traced, abs=1500)
 
 
 def test_churn_never_grows() -> None:
