@@ -24,6 +24,7 @@ from subcore.errors import CapacityError
 from subcore.runtime import Runtime
 from test_feed import Rig
 from test_feed import trade as trade_frame
+from traced import traced_bytes
 
 offer = compiled("meter_feed").offer
 
@@ -399,11 +400,11 @@ def test_bytes_are_what_is_said_and_none_are_left_when_off() -> None:
     told: list[tuple[int, int]] = []
     tracemalloc.start()
     try:
-        start = tracemalloc.get_traced_memory()[0]
+        start = traced_bytes()
         meter = Meter(1, seed=1)
 
         def note() -> None:
-            told.append((meter.nbytes, tracemalloc.get_traced_memory()[0] - start))
+            told.append((meter.nbytes, traced_bytes() - start))
 
         for stream in range(300):
             for id in range(70 if stream % 2 == 0 else 1):

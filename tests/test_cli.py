@@ -47,6 +47,17 @@ def test_demo_json() -> None:
     assert report["frames"] > 0
 
 
+def test_demo_cuts_the_link_and_everything_comes_back() -> None:
+    done = run("demo", "--seconds", "1", "--json")
+    report = json.loads(done.stdout)
+    (restore,) = report["restores"]
+    assert 0 < restore["seconds"] < 10
+    assert [each["priority"] for each in restore["classes"]] == ["CRITICAL", "HIGH", "NORMAL", "LOW"]
+    for each in restore["classes"]:
+        assert each["lost"] == each["asked"] == each["proven"] > each["refused"] == 0
+    assert sum(each["lost"] for each in restore["classes"]) == report["streams"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

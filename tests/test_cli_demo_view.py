@@ -20,23 +20,29 @@ FIGURES = (
     r"streams +│ +1,749 +│ +1,749 open",
     rf"exchange's stamp to arrival +│ +p50 {TIME} +│ +p99 {TIME}",
     rf"arrival to handler +│ +p50 {TIME} +│ +p99 {TIME}",
-    r"messages sent +│ +2 +│ +0 against the limits",
-    r"in the last second +│ +[0-2] of 5 +│ +█{0,8}░{12,20} ",
-    r"in the last minute +│ +2 of 100 +│ +░{20} ",
+    r"messages sent +│ +3 +│ +0 against the limits",
+    r"in the last second +│ +[0-3] of 5 +│ +█{0,12}░{8,20} ",
+    r"in the last minute +│ +3 of 100 +│ +█░{19} ",
+    r"link lost: [^┏]+ whole after [0-9.]+ s",
+    r"critical +│ +1 │ +1 │ +1 │ +[0-9.]+ s",
+    r"high +│ +2 │ +2 │ +2 │ +[0-9.]+ s",
+    rf"low +│ +{NUMBER} │ +{NUMBER} │ +{NUMBER} │ +[0-9.]+ s",
 )
 
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_the_figures_of_the_live_view(columns: int) -> None:
-    shown = on_terminal("demo", "--seconds", "1", columns=columns)
+    shown = on_terminal("demo", "--seconds", "2", columns=columns)
     assert shown.status == 0, shown.text
     drawn = shown.text.split("subcore demo: ")
-    (*_, last) = [each for each in drawn if each.startswith("124 components, watched for 1 s")]
+    (*_, last) = [each for each in drawn if each.startswith("124 components, watched for 2 s, the link cut")]
     for figure in FIGURES:
         assert re.search(figure, last), (figure, last)
     assert "watched for" not in shown.text[shown.text.rindex("└") :], "the summary takes the view's place"
     assert max(map(len, shown.text.splitlines())) <= columns
-    assert "exchange counted 0 violations" in " ".join(shown.text.split())
+    prose = " ".join(shown.text.split())
+    assert "exchange counted 0 violations" in prose
+    assert re.search(r"cut the connection: 1,749 of 1,749 streams proven again after [0-9.]+ s", prose)
     assert "\x1b[?25h" in shown.raw, "the cursor is there again"
 
 
@@ -49,6 +55,7 @@ def test_no_view_and_no_colour_without_a_terminal() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "0 violations" in done.stdout
+    assert not done.stderr
     assert not re.search("[\x1b\r│█░]", done.stdout + done.stderr)
 
 

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from model import InternerModel
 from subcore._intern import MAX_TEXT_SIZE, Interner, exact_texts
 from subcore.errors import CapacityError, SubcoreError
+from traced import traced_bytes
 
 # Few texts, so that they meet again; around every size at which storage or comparison changes; not all ASCII.
 SHORT = [
@@ -204,21 +205,18 @@ def test_traced_memory_equals_nbytes_and_nothing_stays() -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        empty = tracemalloc.get_traced_memory()[0]
+        empty = traced_bytes()
         interner = Interner(4_096)
         for name in names:
             interner.release(interner.intern(name))
             interner.intern(name)
-        gc.collect()
         # Python's own small integers and frames come and go: a few hundred bytes are not ours.
-        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 1_000
+        assert abs(traced_bytes() - empty - interner.nbytes) < 1_000
         for id in range(0, 3_000, 3):
             interner.release(id)
-        gc.collect()
-        assert abs(tracemalloc.get_traced_memory()[0] - empty - interner.nbytes) < 1_000
+        assert abs(traced_bytes() - empty - interner.nbytes) < 1_000
         del interner
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - empty < 1_000
+        assert traced_bytes() - empty < 1_000
     finally:
         tracemalloc.stop()
 

@@ -10,6 +10,7 @@ import pytest
 
 from subcore._ledger import Ledger
 from subcore.errors import CapacityError
+from traced import traced_bytes
 
 
 def ledger_with(streams: int, **limits: int) -> tuple[Ledger, np.ndarray]:
@@ -212,7 +213,7 @@ def test_traced_memory_equals_nbytes_and_nothing_stays() -> None:
     gc.collect()
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         ledger = Ledger()
         for component in components:
             assert ledger.open_component() == component
@@ -221,17 +222,15 @@ def test_traced_memory_equals_nbytes_and_nothing_stays() -> None:
             ledger.add(component, topics, component % 4)
         ledger.topics(1, symbols[:100], cut=15)
         del topics
-        gc.collect()
-        assert abs(tracemalloc.get_traced_memory()[0] - before - ledger.nbytes) < 1_400
+        assert abs(traced_bytes() - before - ledger.nbytes) < 1_400
         full = ledger.nbytes
         for component in components[:50]:
             ledger.remove(component, ledger.interests(component)[: 10 * component])
         gc.collect()
         assert ledger.nbytes < full
-        assert abs(tracemalloc.get_traced_memory()[0] - before - ledger.nbytes) < 1_400
+        assert abs(traced_bytes() - before - ledger.nbytes) < 1_400
         del ledger
-        gc.collect()
-        assert tracemalloc.get_traced_memory()[0] - before < 1_500
+        assert traced_bytes() - before < 1_500
     finally:
         tracemalloc.stop()
 

@@ -18,6 +18,7 @@ from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trad
 from subcore._histogram import Histogram
 from subcore._meter import Meter
 from subcore.errors import CapacityError
+from traced import traced_bytes
 
 feed = compiled("meter_feed").feed
 judge = compiled("meter_feed").judge
@@ -399,16 +400,16 @@ def test_bytes_are_what_is_said_and_leave_nothing() -> None:
     use(Meter(3, seed=1), 300)
     tracemalloc.start()
     try:
-        base = tracemalloc.get_traced_memory()[0]
+        base = traced_bytes()
         meter = Meter(3, seed=1)
         use(meter, 300)
-        traced = tracemalloc.get_traced_memory()[0] - base
+        traced = traced_bytes() - base
         said = meter.nbytes
         meter.reset_streams(range(300))
-        freed = traced - (tracemalloc.get_traced_memory()[0] - base)
+        freed = traced - (traced_bytes() - base)
         said_freed = said - meter.nbytes
         del meter
-        left = tracemalloc.get_traced_memory()[0] - base
+        left = traced_bytes() - base
     finally:
         tracemalloc.stop()
     assert said <= traced <= said + 1500

@@ -10,6 +10,7 @@ import pytest
 
 from routing import World
 from subcore._events import Event
+from traced import traced_bytes
 
 
 @pytest.fixture
@@ -96,15 +97,15 @@ def test_bytes_are_exact_and_an_interest_is_small(world: World) -> None:
     before = world.router.nbytes
     tracemalloc.start()
     try:
-        start = tracemalloc.get_traced_memory()[0]
+        start = traced_bytes()
         for sink in sinks:
             world.router.connect(sink, topics)
-        traced = tracemalloc.get_traced_memory()[0] - start
+        traced = traced_bytes() - start
         grown = world.router.nbytes - before
         for component, sink in zip(ids, sinks, strict=True):
             world.router.release_sink(sink)
             world.router.disconnect(component, topics)
-        left = tracemalloc.get_traced_memory()[0] - start
+        left = traced_bytes() - start
     finally:
         tracemalloc.stop()
     interests = symbols * components

@@ -19,6 +19,7 @@ from subcore.sim.encode import KEYS
 from subcore.venue import Venue
 from subcore.venues import binance_fields, upbit_fields
 from subcore.venues.upbit import make_venue
+from traced import traced_bytes
 
 DECLARED = upbit_fields.schema()
 LEVEL = (Field("p", "bid_price", required=True), Field("q", "bid_size", required=True))
@@ -171,15 +172,15 @@ def test_bytes_are_reported_and_given_back() -> None:
     Schema(DECLARED)
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         schema = Schema(DECLARED)
-        held = tracemalloc.get_traced_memory()[0] - before
+        held = traced_bytes() - before
         # The lists of blocks and the small tuples beside them are not counted.
         assert 0.7 * held < schema.nbytes <= held + 1024
         del schema
         for _ in range(50):
             Schema(DECLARED)
-        assert tracemalloc.get_traced_memory()[0] - before < 4096
+        assert traced_bytes() - before < 256
     finally:
         tracemalloc.stop()
 
@@ -191,11 +192,11 @@ def test_a_failed_declaration_leaves_nothing() -> None:
         for _ in range(5):
             with pytest.raises(UsageError):
                 Schema(wrong)
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         for _ in range(50):
             with pytest.raises(UsageError):
                 Schema(wrong)
-        assert tracemalloc.get_traced_memory()[0] - before < 8192
+        assert traced_bytes() - before < 256
     finally:
         tracemalloc.stop()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import random
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .._histogram import Histogram
+from ..types import Priority
 from .demo_view import Look, Report, live_view, print_summary
 
 if TYPE_CHECKING:
@@ -28,10 +30,10 @@ LOOK_EVERY_S = 0.25
 LOOKS_PER_RATE = 4  # rates on the screen are of the last second
 LIVE_WITHIN_S = 15.0
 FIRST_FOUR = (
-    ("strategy", (("ticker", ("KRW-BTC", "KRW-ETH")),)),
-    ("chart", (("orderbook", ("KRW-BTC",)), ("candle.1m", ("KRW-BTC",)))),
-    ("portfolio", (("ticker", ("KRW-BTC", "KRW-ADA", "KRW-DOT")),)),
-    ("alert", (("trade", ("KRW-BTC",)),)),
+    ("strategy", Priority.HIGH, (("ticker", ("KRW-BTC", "KRW-ETH")),)),
+    ("chart", Priority.NORMAL, (("orderbook", ("KRW-BTC",)), ("candle.1m", ("KRW-BTC",)))),
+    ("portfolio", Priority.NORMAL, (("ticker", ("KRW-BTC", "KRW-ADA", "KRW-DOT")),)),
+    ("alert", Priority.CRITICAL, (("trade", ("KRW-BTC",)),)),
 )
 
 
@@ -52,15 +54,15 @@ class Demo:
         self._phase = ""
 
     async def run(self, seconds: float, look: Look) -> None:
-        """Four components that overlap, then 120; then watch for `seconds`."""
+        """Four components that overlap, then 120; then watch for `seconds`, the link being cut half-way."""
         looking = asyncio.get_running_loop().create_task(self._look(look))
         try:
             await self._first_four()
             await self._everyone()
             self._frames_before, self._events_before = self._manager.stats().frames, self._events
             self._handling = Histogram()
-            self._phase = f"{len(self._components)} components, watched for {seconds:g} s"
             await self._watch(seconds)
+            await self._until_live()  # a restore that began late is waited for
         finally:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -68,17 +70,28 @@ class Demo:
             self._measure()
 
     async def _watch(self, seconds: float) -> None:
+        self._phase = f"{len(self._components)} components, watched for {seconds:g} s"
         began = time.monotonic()
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(seconds / 2)
+            self._cut()
+            self._phase += ", the link cut half-way"
+            await asyncio.sleep(seconds / 2)
         finally:
             self._report.seconds = time.monotonic() - began
+
+    def _cut(self) -> None:
+        """Reset the connection, as a failing network would: everything has to come back."""
+        from ..sim.faults import Fault
+
+        self._server.exchange.inject(Fault("drop_rst"), self._server.clock())
+        self._server.wake()
 
     async def _first_four(self) -> None:
         report = self._report
         self._phase = f"{len(FIRST_FOUR)} components that overlap"
-        for name, wants in FIRST_FOUR:
-            component = self._manager.component(name)
+        for name, priority, wants in FIRST_FOUR:
+            component = self._manager.component(name, priority=priority)
             for channel, symbols in wants:
                 component.subscribe(channel, symbols, self._handle)
                 report.four_topics += len(symbols)
@@ -91,8 +104,9 @@ class Demo:
         symbols = self._symbols()
         self._phase = f"{COMPONENTS} components more, all at once"
         for number in range(COMPONENTS):
-            component = self._manager.component(f"component-{number:03d}")
             channel = CHANNELS[number % len(CHANNELS)]
+            priority = Priority.LOW if channel == "candle.1m" else Priority.NORMAL
+            component = self._manager.component(f"component-{number:03d}", priority=priority)
             component.subscribe(channel, self._rng.sample(symbols, 20), self._handle)
             component.subscribe("ticker", symbols[number * 5 : number * 5 + 5], self._handle)
             self._components.append(component)
@@ -146,6 +160,7 @@ class Demo:
         report.bad_frames = sum(stats.bad_frames.values())
         report.handler_errors = stats.handler_errors
         report.memory_kib = stats.memory_bytes // 1024
+        report.restores = self._manager.restores
 
 
 def _us(ns: int | None) -> float | None:
@@ -175,6 +190,9 @@ def command(seconds: float, seed: int, rate: float, as_json: bool) -> None:
     """Run 124 components over 600 symbols against an exchange that lives in this process."""
     from ..errors import SubcoreError
 
+    logging.getLogger("subcore").addHandler(
+        logging.NullHandler()
+    )  # the cut is told in the view and the summary
     report = Report(seed, rate)
     stopped = False
     try:
@@ -187,7 +205,7 @@ def command(seconds: float, seed: int, rate: float, as_json: bool) -> None:
         click.echo(json.dumps(report.as_dict()))
     else:
         print_summary(report, stopped)
-    if report.violations or report.streams_open < report.streams:
+    if report.violations or not report.is_whole:
         raise SystemExit(1 if not stopped else 130)
 
 

@@ -8,13 +8,14 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
     from ..reports import Stats
+    from ..restoring import RestoreReport
 
 PER_SECOND, PER_MINUTE = 5, 100  # what the venue allows a connection, messages in any 1 s and in any 60 s
 BAR = 20
@@ -54,12 +55,29 @@ class Report:
     memory_kib: int = 0
     sends: list[float] = field(default_factory=list, repr=False)
     """When each message was sent, by time.monotonic()."""
+    restores: tuple[RestoreReport, ...] = field(default=(), repr=False)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that is wanted is proven, and came back after the cut."""
+        return self.streams_open == self.streams and all(restore.done for restore in self.restores)
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
-        values = asdict(self)
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["sends"]
+        values["restores"] = [_restore_as_dict(restore) for restore in self.restores]
         return values
+
+
+def _restore_as_dict(restore: RestoreReport) -> dict[str, Any]:
+    return {
+        "reason": restore.reason,
+        "seconds": restore.seconds,
+        "classes": [
+            {**asdict(each), "priority": each.priority.name} for each in restore.classes if each.lost
+        ],
+    }
 
 
 Look = Callable[[str, "Stats", Report], None]
@@ -77,7 +95,30 @@ def live_view(quiet: bool) -> Iterator[Look]:
         yield lambda title, stats, report: None
         return
     with Live(console=console, refresh_per_second=8, transient=True) as live:
-        yield lambda title, stats, report: live.update(_table(title, stats, report))
+        yield lambda title, stats, report: live.update(_view(title, stats, report))
+
+
+def _view(title: str, stats: Stats, report: Report) -> Any:
+    """The figures; below them the last restore, once there was one."""
+    from rich.console import Group
+
+    figures = _table(title, stats, report)
+    return Group(figures, _restore_table(report.restores[-1])) if report.restores else figures
+
+
+def _restore_table(restore: RestoreReport) -> Any:
+    from rich.table import Table
+
+    when = "under way" if restore.seconds is None else f"whole after {restore.seconds:.2f} s"
+    table = Table(title=f"{restore.reason}: {when}", title_style="bold", min_width=76)
+    for name in ("class", "streams lost", "asked for", "proven again", "last back"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for row in restore.classes:
+        if row.lost:
+            last = "-" if row.last_seconds is None else f"{row.last_seconds:.2f} s"
+            name = row.priority.name.lower()
+            table.add_row(name, f"{row.lost:,}", f"{row.asked:,}", f"{row.proven:,}", last)
+    return table
 
 
 def _table(title: str, stats: Stats, report: Report) -> Any:
@@ -157,9 +198,26 @@ def _sentences(report: Report, stopped: bool) -> Iterator[str]:
         f"{_duration(report.latency_p50_us)} and {_duration(report.latency_p99_us)}, with the exchange itself in this "
         "process."
     )
+    yield from map(_restored, report.restores)
     yield (
         f"The core's tables took {report.memory_kib:,} KiB; {_count(report.bad_frames, 'frame')} could not be read, "
         f"{_count(report.handler_errors, 'handler')} failed."
+    )
+
+
+def _restored(restore: RestoreReport) -> str:
+    lost, proven = sum(row.lost for row in restore.classes), sum(row.proven for row in restore.classes)
+    told = f"Half-way the exchange cut the connection: {proven:,} of {_count(lost, 'stream')} proven again"
+    if restore.seconds is None:
+        return f"{told} so far."
+    last = [
+        f"{row.priority.name} {row.last_seconds:.2f} s"
+        for row in restore.classes
+        if row.last_seconds is not None
+    ]
+    return (
+        f"{told} after {restore.seconds:.2f} s, and no component had to ask for it. The last of each class: "
+        f"{', '.join(last)}."
     )
 
 
