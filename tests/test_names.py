@@ -174,7 +174,7 @@ class CallMachine(RuleBasedStateMachine):
             subcore.SubscriptionManager("upbit", url="ws://127.0.0.1:9", markets=None, seed=1)
             for _ in range(2)
         )
-        self.long._hub.add_known = lambda *_: False  # type: ignore[method-assign]
+        self.long._hub.granting.add_known = lambda *_: False  # type: ignore[method-assign]
         self.pairs: list[tuple[subcore.Component, subcore.Component]] = []
         self.handlers = [lambda event: None, lambda event: None]
         self.number = 0
@@ -285,7 +285,13 @@ def state(manager: subcore.SubscriptionManager) -> list[tuple[Any, ...]]:
                 (member.name, named, hub.ledger.class_held(member.id, topic), str(sinks), member.paused)
             )
         rows.append(
-            (member.name, "pinned", member.id in hub._pinned, str(sorted(places.values(), key=str)), True)
+            (
+                member.name,
+                "pinned",
+                member.id in hub.granting._pinned,
+                str(sorted(places.values(), key=str)),
+                True,
+            )
         )
     return rows
 

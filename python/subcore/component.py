@@ -66,6 +66,7 @@ class Component:
     def __init__(self, manager: SubscriptionManager, hub: Hub, member: Member) -> None:
         self._manager = manager
         self._hub = hub
+        self._granting = hub.granting
         self._member = member
 
     # -- what is wanted --
@@ -89,7 +90,7 @@ class Component:
             member = self._live()
             if handler is not None:
                 _check_handler(handler, None, member)
-            if self._hub.add_known(self, member, channel, symbols, handler):
+            if self._granting.add_known(self, member, channel, symbols, handler):
                 return
         self._want(Act.ADD, channel, symbols, handler, **options)
 
@@ -113,9 +114,9 @@ class Component:
     ) -> None:
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
         member = self._live()
-        index = self._hub.channel_index(channel)
+        index = self._granting.channel_index(channel)
         given = None if symbols is None else as_symbols(symbols, "unsubscribe")
-        self._hub.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
+        self._granting.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
 
     def pause(self) -> None:
         """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent."""
@@ -242,14 +243,14 @@ class Component:
         priority: Priority | None = None,
         delivery: Delivery | None = None,
     ) -> None:
-        member, hub = self._live(), self._hub
+        member, granting = self._live(), self._granting
         _check_handler(handler, delivery, member)
         given = as_symbols(symbols, act.value)
-        index = hub.check_topics(channel, given, depth, grouping)
-        cls = hub.class_of(index, priority, member)
+        index = granting.check_topics(channel, given, depth, grouping)
+        cls = granting.class_of(index, priority, member)
         keeps = handler is None and member.has_handlers
         sink = member.sink_maker(handler, raw)
-        hub.transactions.submit(
+        granting.transactions.submit(
             Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
         )
 

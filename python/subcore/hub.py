@@ -8,14 +8,10 @@ import random
 import secrets
 import weakref
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
-from operator import attrgetter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import _columns
 from ._delivery import Delivery, WakeBatch
 from ._feed import Feed
 from ._intern import Interner
@@ -28,7 +24,8 @@ from ._sets import WireSet
 from .clock import Clock
 from .engine import events
 from .engine.engine import Engine
-from .intent import Act, Intent, Wish
+from .granting import Granting
+from .intent import Intent
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .markets import MarketList, Markets
@@ -37,14 +34,13 @@ from .notices import Notices
 from .reports import Reports
 from .restoring import RestoreReport, make_report
 from .runtime import Runtime
-from .transaction import Transactions
-from .types import Int32Array, Priority, StatusKind, StreamState, Topic
+from .types import Int32Array, Priority, StatusKind, Topic
 from .venue import Venue
 from .waits import Waits
 
 if TYPE_CHECKING:
     from ._listener import FeedListener
-    from .component import Component, Handler, OnStatus
+    from .component import Component, OnStatus
     from .engine.actions import Notify
     from .engine.restore import Restore
     from .recording import Recorder
@@ -54,7 +50,6 @@ log = logging.getLogger("subcore.manager")
 MARKETS_EVERY_S = 600.0
 MAX_COMPONENTS = 65_536
 RESTORES_KEPT = 16
-_COMPONENT = attrgetter("component")
 
 
 class Hub:
@@ -75,23 +70,17 @@ class Hub:
         seed = secrets.randbits(63) if seed is None else seed
         self.venue = venue
         self.clock = clock
-        self._priorities = {
-            index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
-        }
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
-        self._gone: deque[int] = deque()  # sinks whose object was collected
         self._left: deque[int] = deque()  # components whose last reference or owner went
-        self._pinned: dict[int, Component] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
-        self._good_channels: dict[str, int] = {}  # ... without depth
         self._recorder: Recorder | None = None
         self._replay = replay
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
         self.interner = Interner(seed=seed)
-        self.router = Router(self.ledger, gone=self._gone, on_error=self._handler_failed)
+        gone: deque[int] = deque()  # sinks whose object was collected
+        self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed)
         self.meter = Meter(len(venue.channels))
         wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
         self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)
@@ -120,7 +109,7 @@ class Hub:
         self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss)
         self.waits = Waits(self.engine, self.intent, self.ledger)
         self.reports = Reports(self)
-        self.transactions = Transactions(self._grant, self._check_symbols)
+        self.granting = Granting(self, channel_priority, gone)
 
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
@@ -209,7 +198,7 @@ class Hub:
         self.waits.forget(member)
         del self.members[member.id]
         self.names.discard(member.name)
-        self._pinned.pop(member.id, None)
+        self.granting.forget(member)
         member.close_queue()
         self.notices.forget(member.id)
         self.runtime.changed()
@@ -228,118 +217,6 @@ class Hub:
         if member.closed:
             return ()
         return tuple(self.intent.topics_of(self.ledger.interests(member.id)))
-
-    # -- wishes --
-
-    def check_topics(
-        self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
-    ) -> int:
-        """Check the parameters; the channel's index. Symbols not seen before are checked where the wish is granted."""
-        if self._gone:
-            self._collect()
-        if grouping is None:
-            try:
-                return self._good_asks[channel, depth]
-            except (KeyError, TypeError):
-                pass  # not asked before, or no number: the venue says what is wrong with it
-        index = self.venue.channel_index(channel, depth)
-        if not symbols:
-            return index
-        self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
-        if grouping is None:
-            self._good_asks[channel, depth] = index
-            if depth is None:
-                self._good_channels[channel] = index
-        else:  # which markets have it is the venue's matter
-            for symbol in symbols[1:]:
-                self.venue.check_topic(Topic(channel, symbol, depth, grouping))
-        return index
-
-    def channel_index(self, channel: str) -> int:
-        """Place of a channel among the venue's. UnsupportedError naming those there are."""
-        try:
-            return self._good_channels[channel]
-        except (KeyError, TypeError):
-            return self.venue.channel_index(channel)
-
-    def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
-        """Class of an interest: the call's, else the channel's, else the component's."""
-        if priority is not None:
-            return int(Priority(priority))
-        return int(self._priorities.get(channel, member.priority))
-
-    def add_known(
-        self,
-        component: Component,
-        member: Member,
-        channel: str,
-        symbols: Iterable[str],
-        handler: Handler | None,
-    ) -> bool:
-        """Grant the common wish at once: a checked handler, no options, symbols that all have a stream by now.
-
-        False where it is another one: then nothing has changed. Cost: one look-up a symbol.
-        """
-        if self._gone or self.transactions.wishes() is not None or type(channel) is not str:
-            return False
-        index = self._good_channels.get(channel)
-        topics = None if index is None else self.intent.known_topics(index, symbols)
-        if index is None or topics is None:
-            return False
-        keeps = handler is None and member.has_handlers
-        cls = self._priorities.get(index, member.priority)
-        try:
-            self.intent.grant_known(member.sink(handler), topics, cls, keeps)
-        except BaseException:  # a sink may have been made for what is not to be
-            self._repin(member)
-            raise
-        if handler is not None and member.has_one_sink:  # what _repin would find out
-            self._pinned[member.id] = component
-        else:
-            self._repin(member)
-        if self.engine.streams.reasons:
-            self._ask_again(np.unique(_columns.topic_columns(self.ledger, topics)[0]))
-        self.runtime.changed()
-        return True
-
-    def _check_symbols(self, wish: Wish) -> None:
-        """Raise for symbols not seen before that the venue would not understand."""
-        if wish.act is Act.REMOVE or wish.symbols is None:
-            return
-        for place in np.flatnonzero(self.interner.get_many(wish.symbols) < 0).tolist():
-            self.venue.check_symbol(wish.symbols[place])
-
-    def _grant(self, wishes: Sequence[Wish]) -> None:
-        """Carry out all or none of these; those of components closed meanwhile are passed over."""
-        if len(wishes) > 1 or wishes[0].component not in self.members:
-            wishes = [wish for wish in wishes if wish.component in self.members]
-        try:
-            granted = self.intent.grant(wishes)
-        finally:  # after an error too: a sink may have been made for what is not to be
-            for component in dict.fromkeys(map(_COMPONENT, wishes)):
-                self._repin(self.members[component])
-        if self.engine.streams.reasons:
-            self._ask_again(self.intent.streams_wanted(granted))
-        self.runtime.changed()
-
-    def _ask_again(self, streams: Int32Array) -> None:
-        """A REFUSED stream gets another chance when somebody asks for it anew."""
-        refused = self.engine.streams.in_state(self._seen(streams), StreamState.REFUSED)
-        if len(refused) and self.runtime.is_running:
-            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
-
-    def _seen(self, streams: Int32Array) -> Int32Array:
-        """Those the engine's columns have room for."""
-        return streams[streams < len(self.engine.streams.state)]
-
-    def _repin(self, member: Member) -> None:
-        """A component with handlers lives without anybody holding it."""
-        member.release_idle_sinks()
-        handle = member.handle() if member.handle is not None else None
-        if member.has_handlers and handle is not None:
-            self._pinned[member.id] = handle
-        else:
-            self._pinned.pop(member.id, None)
 
     def _set_groupings(self, variants: dict[float, int]) -> None:
         for index, channel in enumerate(self.venue.channels):
@@ -382,7 +259,7 @@ class Hub:
 
     def housekeeping(self) -> None:
         """See RuntimeOwner: what the garbage collector noted is carried out here."""
-        self._collect()
+        self.granting.collect()
         while self._left:
             member = self.members.get(self._left.popleft())
             if member is not None and not self._is_held(member):
@@ -391,24 +268,6 @@ class Hub:
 
     def _is_held(self, member: Member) -> bool:
         return member.handle is not None and member.handle() is not None and not member.owner_done()
-
-    def _collect(self) -> None:
-        """Interests of handlers whose object is gone."""
-        while self._gone:
-            sink = self._gone.popleft()
-            for member in list(self.members.values()):
-                if sink in member.sinks:
-                    topics = self.router.topics_of_sink(sink)
-                    member.forget_sink(sink)
-                    log.warning(
-                        "component %r: the object of a handler is gone; %d topics go",
-                        member.name,
-                        len(topics),
-                    )
-                    self.intent.drop(member.id, topics)
-                    self._repin(member)
-                    self.runtime.changed()
-                    break
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)

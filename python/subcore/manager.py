@@ -164,7 +164,7 @@ class SubscriptionManager:
     def transaction(self) -> AbstractContextManager[None]:
         """Group the current task's calls: they apply together at the end of the outermost block, or none does."""
         self.check_thread()
-        return self._hub.transactions.begin()
+        return self._hub.granting.transactions.begin()
 
     # -- looking --
 

@@ -1,0 +1,185 @@
+"""Grants what components ask for: checked first, then carried out as a whole or not at all.
+
+Every call that changes what is wanted comes through here. Whom events are delivered to is kept alive, and what is
+delivered to objects that are gone is given up. Belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _columns
+from .engine import events
+from .intent import Act, Wish
+from .transaction import Transactions
+from .types import Int32Array, Priority, StreamState, Topic
+
+if TYPE_CHECKING:
+    from .component import Component, Handler
+    from .hub import Hub
+    from .members import Member
+
+log = logging.getLogger("subcore.manager")
+
+_COMPONENT = attrgetter("component")
+
+
+class Granting:
+    """Wishes of one manager's components. `gone`: sinks whose object was collected, as the router notes them."""
+
+    def __init__(self, hub: Hub, channel_priority: Mapping[str, Priority], gone: deque[int]) -> None:
+        venue = self.venue = hub.venue
+        self.intent = hub.intent
+        self.ledger = hub.ledger
+        self.interner = hub.interner
+        self.router = hub.router
+        self.engine = hub.engine
+        self.runtime = hub.runtime
+        self.members = hub.members
+        self._gone = gone
+        self._priorities = {
+            index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
+        }
+        self._pinned: dict[int, Component] = {}
+        self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
+        self._good_channels: dict[str, int] = {}  # ... without depth
+        self.transactions = Transactions(self._grant, self._check_symbols)
+
+    def check_topics(
+        self, channel: str, symbols: tuple[str, ...], depth: int | None, grouping: float | None
+    ) -> int:
+        """Check the parameters; the channel's index. Symbols not seen before are checked where the wish is granted."""
+        if self._gone:
+            self.collect()
+        if grouping is None:
+            try:
+                return self._good_asks[channel, depth]
+            except (KeyError, TypeError):
+                pass  # not asked before, or no number: the venue says what is wrong with it
+        index = self.venue.channel_index(channel, depth)
+        if not symbols:
+            return index
+        self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
+        if grouping is None:
+            self._good_asks[channel, depth] = index
+            if depth is None:
+                self._good_channels[channel] = index
+        else:  # which markets have it is the venue's matter
+            for symbol in symbols[1:]:
+                self.venue.check_topic(Topic(channel, symbol, depth, grouping))
+        return index
+
+    def channel_index(self, channel: str) -> int:
+        """Place of a channel among the venue's. UnsupportedError naming those there are."""
+        try:
+            return self._good_channels[channel]
+        except (KeyError, TypeError):
+            return self.venue.channel_index(channel)
+
+    def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
+        """Class of an interest: the call's, else the channel's, else the component's."""
+        if priority is not None:
+            return int(Priority(priority))
+        return int(self._priorities.get(channel, member.priority))
+
+    def add_known(
+        self,
+        component: Component,
+        member: Member,
+        channel: str,
+        symbols: Iterable[str],
+        handler: Handler | None,
+    ) -> bool:
+        """Grant the common wish at once: a checked handler, no options, symbols that all have a stream by now.
+
+        False where it is another one: then nothing has changed. Cost: one look-up a symbol.
+        """
+        if self._gone or self.transactions.wishes() is not None or type(channel) is not str:
+            return False
+        index = self._good_channels.get(channel)
+        topics = None if index is None else self.intent.known_topics(index, symbols)
+        if index is None or topics is None:
+            return False
+        keeps = handler is None and member.has_handlers
+        cls = self._priorities.get(index, member.priority)
+        try:
+            self.intent.grant_known(member.sink(handler), topics, cls, keeps)
+        except BaseException:  # a sink may have been made for what is not to be
+            self._repin(member)
+            raise
+        if handler is not None and member.has_one_sink:  # what _repin would find out
+            self._pinned[member.id] = component
+        else:
+            self._repin(member)
+        if self.engine.streams.reasons:
+            self._ask_again(np.unique(_columns.topic_columns(self.ledger, topics)[0]))
+        self.runtime.changed()
+        return True
+
+    def _check_symbols(self, wish: Wish) -> None:
+        """Raise for symbols not seen before that the venue would not understand."""
+        if wish.act is Act.REMOVE or wish.symbols is None:
+            return
+        for place in np.flatnonzero(self.interner.get_many(wish.symbols) < 0).tolist():
+            self.venue.check_symbol(wish.symbols[place])
+
+    def _grant(self, wishes: Sequence[Wish]) -> None:
+        """Carry out all or none of these; those of components closed meanwhile are passed over."""
+        if len(wishes) > 1 or wishes[0].component not in self.members:
+            wishes = [wish for wish in wishes if wish.component in self.members]
+        try:
+            granted = self.intent.grant(wishes)
+        finally:  # after an error too: a sink may have been made for what is not to be
+            for component in dict.fromkeys(map(_COMPONENT, wishes)):
+                self._repin(self.members[component])
+        if self.engine.streams.reasons:
+            self._ask_again(self.intent.streams_wanted(granted))
+        self.runtime.changed()
+
+    def _ask_again(self, streams: Int32Array) -> None:
+        """A REFUSED stream gets another chance when somebody asks for it anew."""
+        refused = self.engine.streams.in_state(self._seen(streams), StreamState.REFUSED)
+        if len(refused) and self.runtime.is_running:
+            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
+
+    def _seen(self, streams: Int32Array) -> Int32Array:
+        """Those the engine's columns have room for."""
+        return streams[streams < len(self.engine.streams.state)]
+
+    def _repin(self, member: Member) -> None:
+        """A component with handlers lives without anybody holding it."""
+        member.release_idle_sinks()
+        handle = member.handle() if member.handle is not None else None
+        if member.has_handlers and handle is not None:
+            self._pinned[member.id] = handle
+        else:
+            self._pinned.pop(member.id, None)
+
+    def collect(self) -> None:
+        """Interests of handlers whose object is gone."""
+        while self._gone:
+            sink = self._gone.popleft()
+            for member in list(self.members.values()):
+                if sink in member.sinks:
+                    topics = self.router.topics_of_sink(sink)
+                    member.forget_sink(sink)
+                    log.warning(
+                        "component %r: the object of a handler is gone; %d topics go",
+                        member.name,
+                        len(topics),
+                    )
+                    self.intent.drop(member.id, topics)
+                    self._repin(member)
+                    self.runtime.changed()
+                    break
+
+    def forget(self, member: Member) -> None:
+        """A component was closed: nothing keeps it alive any more."""
+        self._pinned.pop(member.id, None)
