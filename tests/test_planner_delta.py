@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from delta_venue import DELTA
 from engine_script import BTC, Script
 from subcore.engine import actions, events
 from subcore.types import (
@@ -19,60 +20,12 @@ from subcore.types import (
     ReasonClass,
     Refused,
     StatusKind,
-    StreamColumns,
     StreamState,
     Took,
     Topic,
 )
 from subcore.venue import (
-    Blast,
-    Channel,
-    Counted,
     EmptyTarget,
-    Limit,
-    Model,
-    Out,
-    Packing,
-    Route,
-    Scope,
-    Venue,
-    Window,
-)
-
-
-def encode(add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int) -> list[Out]:
-    outs: list[Out] = []
-    none = np.empty(0, np.int32)
-    for verb, cols in (("UNSUB", remove), ("SUB", add)):
-        for at in range(0, len(cols.streams), 3):  # three topics a message
-            part = cols.streams[at : at + 3]
-            said = {"op": verb, "args": cols.symbols[at : at + 3], "id": next_id + len(outs)}
-            adds, removes = (part, none) if verb == "SUB" else (none, part)
-            outs.append(Out(json.dumps(said).encode(), 1, str(said["id"]), adds, removes))
-    return outs
-
-
-def answer(payload: bytes, next_id: int) -> Out:
-    none = np.empty(0, np.int32)
-    return Out(b"pong " + payload, 1, None, none, none)
-
-
-COUNTS = frozenset({Counted.MESSAGE})
-DELTA = Venue(
-    name="delta",
-    url="wss://delta.test",
-    routes=(Route("public", "/ws"), Route("deep", "/deep")),
-    channels=(Channel("trade", "trade", snapshot=False), Channel("book", "orderbook", route="deep")),
-    model=Model.DELTA,
-    limits=(Limit("m", Scope.LINK, COUNTS, (Window(5, 1.0, 1.1),)),),
-    check_symbol=lambda symbol: None,
-    encode=encode,
-    decode_control=lambda frame: [],
-    load_fields=lambda: None,
-    answer=answer,
-    packing=Packing(max_in_flight=4),
-    blast=Blast.REQUEST,
-    ack_is_proof=True,
 )
 
 
@@ -107,7 +60,13 @@ def test_delta_sends_only_what_changed_and_ends_what_is_left_over() -> None:
     s.unwant("trade", "A")
     s.wait(0.5, frames=1)
     s.want("trade", "C")
-    assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A"]), ("SUB", ["C"])]
+    assert [(m["op"], m["args"]) for m in said(s)] == [("SUB", ["C"])]
+    assert not [a for a in s.wait(1.49, frames=1) if isinstance(a, actions.Send)], (
+        "riding along would save nothing"
+    )
+    s.unwant("trade", "B")
+    s.wait(0.02, frames=1)
+    assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A", "B"])]
     assert not [a for a in s.wait(5, frames=1) if isinstance(a, actions.Send)]
 
 

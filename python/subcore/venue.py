@@ -272,7 +272,9 @@ class Venue:
     """Everything subcore knows about a venue. See the field comments; functions are pure.
 
     check_symbol(text) raises UnknownSymbolError unless the text is how the venue writes a market.
-    encode(add, remove, target, next_id) -> messages in order; replace venues use `target` alone.
+    encode(add, remove, target, next_id) -> messages in order. A replace venue writes one of `target`, and `add` tells
+    what is new in it. A delta venue writes `add` in the order given, the most important first, or `remove` (one of them
+    is empty); its first message is sent, and what that left out is asked for again: it may group them, not reorder.
     decode_control(frame) -> what a frame that is not data says; never raises.
     """
 

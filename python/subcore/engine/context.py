@@ -32,6 +32,7 @@ class Settings:
 
     tick: int = SECOND // 4
     remove_wait: int = 2 * SECOND  # a removal rides along with an addition, or goes alone after this
+    starvation: int = 10 * SECOND  # what waited so long for a message goes first, whatever its class
     linger: int = 5 * SECOND  # a link that carries nothing is closed after this
     connect_timeout: int = 15 * SECOND
     backoff_first_seconds: float = 0.25

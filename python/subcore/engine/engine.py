@@ -182,20 +182,32 @@ class Engine:
             self._ctx.out.append(RequestMarkets())
         for link, streams in self._planner.resume(now):
             self._placement.reask(link, streams, now)
-        for link in self._in_order():
-            again = self._placement.bisection.serve(link, now)
-            service = self._planner.service if link.is_up else self._lifecycle.service
-            if link.phase is Phase.CONNECTING and now >= link.connect_by:
-                self._drop(link, now, "no answer to the connection", tell_link=True)
-            wake = service(link, now)
-            link.wake = min((w for w in (again, wake) if w is not None), default=None)
+        more = list(self.links.values())
+        while (
+            more
+        ):  # a message at a time, so that links which share a limit take turns by what waits for them
+            more = [link for link in self._in_order(more, now) if self._serve(link, now)]
         for gone in self._departures.run(now):
             for link in self.links.values():
                 link.suspects = np.setdiff1d(link.suspects, gone)
 
-    def _in_order(self) -> list[Link]:
-        """Links whose windows or connects may be shared go in order: what has settled first."""
-        return sorted(self.links.values(), key=lambda link: link.role)
+    def _serve(self, link: Link, now: int) -> bool:
+        """Do what is due on one link; whether it could send yet another message."""
+        sent = self._ctx.stats.messages
+        again = self._placement.bisection.serve(link, now)
+        service = self._planner.service if link.is_up else self._lifecycle.service
+        if link.phase is Phase.CONNECTING and now >= link.connect_by:
+            self._drop(link, now, "no answer to the connection", tell_link=True)
+        wake = service(link, now)
+        link.wake = min((w for w in (again, wake) if w is not None), default=None)
+        return self._ctx.stats.messages > sent and link.is_up and wake is not None and wake <= now
+
+    def _in_order(self, links: list[Link], now: int) -> list[Link]:
+        """Links whose windows or connects may be shared go in order: what waits for them, then what has settled."""
+        links.sort(key=lambda link: link.role)
+        if sum(link.wire.len_added > 0 for link in links) > 1:
+            links.sort(key=lambda link: self._planner.queueing.place(link, now))
+        return links
 
     # What links and the venue say
 

@@ -20,6 +20,7 @@ PROVEN = np.uint8(Evidence.DATA | Evidence.LISTED)
 
 _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "link": (np.int16, NO_LINK),  # that carries the stream or shall
+    "turned": (np.int64, 0),  # when it last came into that link's target, or left it
     "width": (np.int32, -1),  # in force on the wire, -1 = the wire does not carry it
     "evidence": (np.uint8, 0),
     "generation": (np.int32, 0),  # of the link, when it was last asked for there
@@ -34,6 +35,7 @@ class Legs:
 
     def __init__(self, capacity: int) -> None:
         self.link: npt.NDArray[np.int16]
+        self.turned: npt.NDArray[np.int64]
         self.width: Int32Array
         self.evidence: npt.NDArray[np.uint8]
         self.generation: Int32Array

@@ -51,7 +51,9 @@ class Moves:
     def double(self, to: Link, streams: Int32Array, now: int) -> None:
         """A second carrier that stays."""
         if len(streams):
-            self._ctx.streams.legs.add(to.id, streams)
+            legs = self._ctx.streams.legs
+            legs.add(to.id, streams)
+            legs.turned[legs.rows(to.id, streams)] = now
             self._ctx.out.append(Arbitrate(streams, True))
             to.wire.set_target(streams)
             self._lifecycle.want(to, now)

@@ -1,11 +1,9 @@
 """What the wire of a link should carry, and when the next message about it goes out.
 
-Edges of a loop turn meet here after they cancelled each other in the link's sets. Then: an addition (or a
-wider
-parameter) wants to go at once, a removal (or a narrower one) rides along or waits; one request is in flight
-at a time
-where the venue's requests replace each other; pacing has the last word; and what is in force already is never
-sent.
+Edges of a loop turn meet here after they cancelled each other in the link's sets. Then: an addition (or a wider
+parameter) wants to go at once, a removal (or a narrower one) rides along or waits; one request is in flight at a time
+where the venue's requests replace each other; where they add and remove, each message carries what is most important
+then; pacing has the last word; and what is in force already is never sent.
 """
 
 from __future__ import annotations
@@ -20,10 +18,11 @@ from subcore.engine.actions import AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.links import Habit, Lifecycle, Link, Request, Role
+from subcore.engine.queueing import Queueing
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
-from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
-from subcore.venue import Counted, EmptyTarget, Model, Out
+from subcore.types import Evidence, Int32Array, Int64Array, StreamColumns, StreamState
+from subcore.venue import Counted, EmptyTarget, GroupBy, Model, Out
 
 __all__ = ["Planner"]
 
@@ -38,6 +37,7 @@ class Planner:
         self._ctx = ctx
         self._restores = restores
         self._lifecycle = lifecycle
+        self.queueing = Queueing(ctx)
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
 
@@ -45,17 +45,22 @@ class Planner:
         """The link should carry these."""
         if len(streams):
             link.wire.set_target(streams)
-            self._ctx.streams.legs.attach(link.id, streams)
+            legs = self._ctx.streams.legs
+            legs.attach(link.id, streams)
+            legs.turned[legs.rows(link.id, streams)] = now
             self._lifecycle.want(link, now)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
-        """The link need not carry these any more. `urgent`: the removal does not wait to ride along."""
+        """The link need not carry these any more. `urgent`: the removal waits for nothing, as one that has starved."""
         if not len(streams):
             return
         link.wire.set_target(streams, False)
-        _, rows = self._ctx.streams.legs.on(link.id, streams)
-        if np.any(self._ctx.streams.legs.width[rows] >= 0):
-            self._remove_by(link, now if urgent else now + self._ctx.settings.remove_wait)
+        settings, legs = self._ctx.settings, self._ctx.streams.legs
+        _, rows = legs.on(link.id, streams)
+        since = now - settings.remove_wait - settings.starvation if urgent else now
+        legs.turned[rows] = since
+        if np.any(legs.width[rows] >= 0):
+            self._remove_by(link, since + settings.remove_wait)
 
     def postpone(self, link: Link, streams: Int32Array, now: int) -> Int32Array:
         """These failed: out of the target, and back into it after a while that grows with each failure.
@@ -114,22 +119,24 @@ class Planner:
         return link.wire.len_added > 0
 
     def service(self, link: Link, now: int) -> int | None:
-        """Send what is due on an open link; when to look again."""
+        """Send what is due on an open link, one message at most; when to look again, `now` = at once."""
         self._end_windows(link, now)
         passing = self._ctx.venue.empty_target is EmptyTarget.CLOSE or link.role is not Role.SETTLED
         if not link.wire.len_target and passing:
             return self._empty(link, now)
         link.linger_by = None
-        adds, removes = link.wire.added(), link.wire.removed()
-        due = self._due(link, adds, removes, now)
+        due = self._due(link, now)
         if due is None:
             link.remove_by = None
         elif due <= now and len(link.in_flight) < self._ctx.venue.packing.max_in_flight:
-            due = self._send(link, adds, removes, now)
+            due = self._send(link, now)
         ends = min((r.window_ends for r in link.in_flight), default=None)
-        if due is None or (ends is not None and due <= now):
+        if due is None or (ends is not None and due <= now and not self._has_room(link)):
             return ends
         return due if ends is None else min(due, ends)
+
+    def _has_room(self, link: Link) -> bool:
+        return len(link.in_flight) < self._ctx.venue.packing.max_in_flight
 
     def _empty(self, link: Link, now: int) -> int | None:
         if link.linger_by is None:
@@ -141,11 +148,23 @@ class Planner:
         self._lifecycle.finish(link, now, "nothing is wanted any more")
         return None
 
-    def _due(self, link: Link, adds: Int32Array, removes: Int32Array, now: int) -> int | None:
+    def _due(self, link: Link, now: int) -> int | None:
         """When the wire should change, whatever the limits say; None = it is as wanted."""
-        if len(adds) or self._widened(link):
+        if link.wire.len_added or self._widened(link):
             return now
-        return link.remove_by if len(removes) or link.resized else None
+        if not link.wire.len_removed and not link.resized:
+            return None
+        if link.remove_by is not None and link.remove_by <= now and not link.resized:
+            # Whoever was the first to go may be wanted again: it is the others' turn when they have waited.
+            link.remove_by = self._oldest_removal(link) + self._ctx.settings.remove_wait
+        return link.remove_by
+
+    def _oldest_removal(self, link: Link) -> int:
+        return int(self._left_target(link, link.wire.removed()).min())
+
+    def _left_target(self, link: Link, removes: Int32Array) -> Int64Array:
+        legs = self._ctx.streams.legs
+        return legs.turned[legs.rows(link.id, removes)]
 
     def _widened(self, link: Link) -> bool:
         if not link.resized:
@@ -158,30 +177,66 @@ class Planner:
         link.resized = set(streams[differ].tolist())
         return bool(np.any(differ & (_levels(wanted) > _levels(in_force))))
 
-    def _send(self, link: Link, adds: Int32Array, removes: Int32Array, now: int) -> int | None:
-        """Write the message or messages; when to try again, if the limits left something unsent."""
-        ctx, legs = self._ctx, self._ctx.streams.legs
+    def _send(self, link: Link, now: int) -> int | None:
+        """Write one message, if the limits let it out; when the next one is due, None = all is as wanted."""
         repair = link.repairs or link.requests < link.first_request
         when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
         if when > now:
             return when
-        target = link.wire.target()
+        if self._ctx.venue.model is Model.REPLACE:
+            return self._replace(link, now, repair)
+        return self._add_or_remove(link, now, repair)
+
+    def _replace(self, link: Link, now: int, repair: bool) -> int | None:
+        """All that the link should carry, in one message."""
+        ctx, adds, target = self._ctx, link.wire.added(), link.wire.target()
         columns = ctx.table.columns(target)
-        replaces = ctx.venue.model is Model.REPLACE
         add = columns if len(adds) == len(target) else ctx.table.columns(adds)
-        outs = ctx.venue.encode(add, ctx.table.columns(removes), columns, link.requests + 1)
+        removes = ctx.table.columns(link.wire.removed())
+        for out in ctx.venue.encode(add, removes, columns, link.requests + 1):
+            link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
+            self._write(link, out, np.setdiff1d(target, adds, assume_unique=True), now)
+            self._ctx.streams.legs.width[ctx.streams.legs.rows(link.id, columns.streams)] = columns.widths
+        self._rest(link)
+        return None
+
+    def _add_or_remove(self, link: Link, now: int, repair: bool) -> int | None:
+        """The most important of what is to be added, or what is to be removed, as much as a message takes."""
+        ctx = self._ctx
+        adds, removes = self._next(link, now)
+        nothing = ctx.table.columns(NO_STREAMS)
+        add, remove = (ctx.table.columns(part) if len(part) else nothing for part in (adds, removes))
+        outs = ctx.venue.encode(add, remove, nothing, link.requests + 1)[:1]
         for out in outs:
-            room = len(link.in_flight) < ctx.venue.packing.max_in_flight
-            if not room or not link.pacer.try_spend(Counted.MESSAGE, now, repair=repair):
-                return link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
-            carried = np.setdiff1d(target, adds, assume_unique=True) if replaces else NO_STREAMS
-            self._write(link, out, carried, now)
-            sent = columns if replaces else ctx.table.columns(out.adds)
-            legs.width[legs.rows(link.id, sent.streams)] = sent.widths
+            link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
+            self._write(link, out, NO_STREAMS, now)
+            sent = ctx.table.columns(out.adds)
+            ctx.streams.legs.width[ctx.streams.legs.rows(link.id, sent.streams)] = sent.widths
+        link.resized.clear()
+        if not link.wire.len_added and not link.wire.len_removed:
+            self._rest(link)
+            return None
+        return self._due(link, now) if outs else link.remove_by
+
+    def _next(self, link: Link, now: int) -> tuple[Int32Array, Int32Array]:
+        """What the next message adds, or else removes. A removal has a message of its own, so it gains nothing by
+        riding along: additions go first, unless it has starved or the venue wants room made for them."""
+        packing, adds, removes = self._ctx.venue.packing, link.wire.added(), link.wire.removed()
+        if len(removes):
+            left = self._left_target(link, removes)
+            waited = now - int(left.min()) - self._ctx.settings.remove_wait
+            first = waited >= self._ctx.settings.starvation or packing.removes_first
+            if waited >= 0 and (first or not len(adds)):
+                return NO_STREAMS, removes[np.argsort(left, kind="stable")][: packing.max_topics]
+        ordered = self.queueing.order(link, adds, now)
+        return ordered if packing.group_by is not GroupBy.NONE else ordered[: packing.max_topics], NO_STREAMS
+
+    @staticmethod
+    def _rest(link: Link) -> None:
+        """The wire is as wanted."""
         link.resized.clear()
         link.remove_by = None
         link.repairs = False
-        return None
 
     def _write(self, link: Link, out: Out, carried: Int32Array, now: int) -> None:
         ctx, streams = self._ctx, self._ctx.streams

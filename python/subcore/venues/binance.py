@@ -200,28 +200,24 @@ class Grammar:
     def encode(
         self, add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int
     ) -> list[Out]:
-        """Additions in order of class, then removals; `target` says nothing that these do not."""
+        """Additions, then removals, in the order given; `target` says nothing that these do not."""
         outs: list[Out] = []
-        order = np.argsort(-add.priorities.astype(np.int16), kind="stable").tolist()
-        for names, streams in self._messages(add, order):
+        for names, streams in self._messages(add):
             outs.append(_out("SUBSCRIBE", names, next_id + len(outs), adds=streams))
-        for names, streams in self._messages(remove, range(len(remove.streams))):
+        for names, streams in self._messages(remove):
             outs.append(_out("UNSUBSCRIBE", names, next_id + len(outs), removes=streams))
         return outs
 
-    def _messages(
-        self, columns: StreamColumns, order: list[int] | range
-    ) -> Iterator[tuple[list[str], Int32Array]]:
+    def _messages(self, columns: StreamColumns) -> Iterator[tuple[list[str], Int32Array]]:
         if not len(columns.streams):
             return
         kinds = [self._suffix(channel) for channel in CHANNELS]
-        channels, symbols = columns.channels.tolist(), columns.symbols
         # "Stream names and symbols lower case to subscribe" [B]; the rest of the name keeps its case.
-        names = [f'"{symbols[at].lower()}{kinds[channels[at]]}"' for at in order]
+        named = zip(columns.symbols, columns.channels.tolist(), strict=True)
+        names = [f'"{symbol.lower()}{kinds[channel]}"' for symbol, channel in named]
         sizes = [len(name.encode()) + 1 for name in names]
-        streams = columns.streams[np.array(order, np.intp)]
         for part in batches(sizes, self.packing, len(_payload("UNSUBSCRIBE", [], 1 << 31))):
-            yield names[part], streams[part]
+            yield names[part], columns.streams[part]
 
     def _suffix(self, channel: Channel) -> str:
         return f"@{channel.wire_name}{self.book_suffix if channel.depths else ''}"

@@ -1,0 +1,65 @@
+"""In which order what waits for a link's messages goes: class, then age, with a guard against starving.
+
+What waited past the guard goes first, the oldest of it before the rest, whatever its class: else a steady stream of
+important changes would keep the others off the wire for ever. What another link carries already waits for a move or a
+standby: it comes after every class, and is guarded as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from subcore.engine.context import Context
+from subcore.engine.links import Link
+from subcore.types import Int32Array, Int64Array, Priority, StreamState
+
+__all__ = ["Place", "Queueing"]
+
+Place = tuple[int, int, int]  # how soon something goes: least first
+CARRIED_ELSEWHERE = Priority.LOW - 1
+LAST: Place = (2, 0, 0)
+
+
+class Queueing:
+    """Puts additions in order. O(n log n) in what waits."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+
+    def order(self, link: Link, adds: Int32Array, now: int) -> Int32Array:
+        """The additions that wait for `link`, the most important first."""
+        if len(adds) < 2:
+            return adds
+        starves, classes, since = self._columns(link, adds, now)
+        # Of those that starve only the age counts, ties by class; of the others only the class, ties by age.
+        first = np.where(starves, since, -classes)
+        then = np.where(starves, -classes, since)
+        ordered: Int32Array = adds[np.lexsort((then, first, ~starves))]
+        return ordered
+
+    def place(self, link: Link, now: int) -> Place:
+        """How soon the most important addition that waits for `link` goes, to compare links that share a limit."""
+        adds = link.wire.added()
+        if not len(adds):
+            return LAST
+        starves, classes, since = self._columns(link, adds, now)
+        if starves.any():
+            return (0, int(since[starves].min()), 0)
+        best = int(classes.max())
+        return (1, -best, int(since[classes == best].min()))
+
+    def _columns(
+        self, link: Link, adds: Int32Array, now: int
+    ) -> tuple[npt.NDArray[np.bool_], Int64Array, Int64Array]:
+        """Which starve, the class of each, and since when each waits for this link's messages.
+
+        A link that is not up has no messages to wait for: its streams are due together when it opens.
+        """
+        states, legs = self._ctx.streams, self._ctx.streams.legs
+        since = np.full(len(adds), now, np.int64)
+        if link.is_up:
+            since = np.maximum(legs.turned[legs.rows(link.id, adds)], link.up_since)
+        classes = self._ctx.table.columns(adds).priorities.astype(np.int64)
+        classes[states.state[adds] == StreamState.OPEN] = CARRIED_ELSEWHERE
+        return now - since >= self._ctx.settings.starvation, classes, since
