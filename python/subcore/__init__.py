@@ -19,6 +19,7 @@ from subcore.venues import venue
 if TYPE_CHECKING:
     from subcore._decode import decode, decode_all
     from subcore.component import Component
+    from subcore.engine.snapshot import Snapshot
     from subcore.manager import SubscriptionManager
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "Priority",
     "Queue",
     "Side",
+    "Snapshot",
     "Status",
     "StatusKind",
     "Strategy",
@@ -58,6 +60,7 @@ __all__ = [
 # What needs asyncio or picows is loaded when it is first used.
 _ON_USE = {
     "Component": "subcore.component",
+    "Snapshot": "subcore.engine.snapshot",
     "SubscriptionManager": "subcore.manager",
     "decode": "subcore._decode",
     "decode_all": "subcore._decode",

@@ -118,6 +118,15 @@ class Component:
         given = None if symbols is None else as_symbols(symbols, "unsubscribe")
         self._granting.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
 
+    def adopt(self, handler: Handler | None = None, *, raw: bool = False) -> int:
+        """Confirm all its provisional topics, as `subscribe` would, in their restored classes; how many they were.
+
+        They go to `handler`, or to its own queue. Sends nothing. TypeError for an async handler.
+        """
+        member = self._live()
+        _check_handler(handler, None, member)
+        return self._hub.claims.adopt(member, handler, raw)
+
     def pause(self) -> None:
         """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent."""
         self._hub.set_paused(self._live(), True)
@@ -203,6 +212,15 @@ class Component:
         """What it wants now, in no particular order. O(its interests)."""
         self._manager.check_thread()
         return self._hub.topics_of(self._member)
+
+    @property
+    def provisional(self) -> tuple[Topic, ...]:
+        """Of its topics, those a snapshot brought back that nobody confirmed yet. O(its interests)."""
+        self._manager.check_thread()
+        member = self._member
+        return (
+            () if member.closed else tuple(self._hub.intent.topics_of(self._hub.claims.provisional(member)))
+        )
 
     def stats(self) -> ComponentStats:
         """Figures, also of a closed component. May be called from any thread."""

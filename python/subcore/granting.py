@@ -76,6 +76,20 @@ class Granting:
                 self.venue.check_topic(Topic(channel, symbol, depth, grouping))
         return index
 
+    def check_topic(self, topic: Topic) -> int:
+        """Check one topic completely; its channel's index. UsageError."""
+        if topic.symbol:
+            self.venue.check_symbol(topic.symbol)
+        return self.check_topics(topic.channel, (topic.symbol,), topic.depth, topic.grouping)
+
+    def connect(self, member: Member, topics: Int32Array, handler: Handler | None, raw: bool) -> None:
+        """Deliver topics it holds to this handler, or to its own queue; all or none."""
+        if len(topics):
+            try:
+                self.router.connect(member.sink(handler, raw), topics)
+            finally:
+                self._repin(member)
+
     def channel_index(self, channel: str) -> int:
         """Place of a channel among the venue's. UnsupportedError naming those there are."""
         try:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import secrets
+import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
@@ -21,6 +22,7 @@ from ._route import Router
 from ._scan import Scanner
 from ._schema import Schema
 from ._sets import WireSet
+from .claims import Claims
 from .clock import Clock
 from .engine import events
 from .engine.engine import Engine
@@ -34,6 +36,7 @@ from .notices import Notices
 from .reports import Reports
 from .restoring import RestoreReport, make_report
 from .runtime import Runtime
+from .saving import Saving
 from .types import Int32Array, Priority, StatusKind, Topic
 from .venue import Venue
 from .waits import Waits
@@ -65,6 +68,8 @@ class Hub:
         markets: Markets | None,
         own_markets: bool,
         replay: tuple[Path, float] | None,
+        snapshot_path: Path | None,
+        claim_grace: float,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -110,6 +115,8 @@ class Hub:
         self.waits = Waits(self.engine, self.intent, self.ledger)
         self.reports = Reports(self)
         self.granting = Granting(self, channel_priority, gone)
+        self.claims = Claims(self, claim_grace)
+        self.saving = Saving(self, snapshot_path)
 
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
@@ -127,11 +134,13 @@ class Hub:
     def start(self) -> None:
         """Arm timers; fetch the list of markets beside the connect."""
         self.runtime.start()
+        self.saving.start()
         if self.markets.available:
             self._spawn(self._refresh_markets(), "markets")
 
     async def close(self, timeout: float) -> tuple[int, list[str]]:
         """End links, tasks and the recorder; the number of links closed, and what did not end in time."""
+        deadline = time.monotonic() + timeout
         links = sum(link.is_up for link in self.runtime.links.values())
         try:
             unfinished = await self.runtime.close(timeout)
@@ -144,6 +153,7 @@ class Hub:
         if self._tasks:
             _, pending = await asyncio.wait(self._tasks, timeout=timeout)
             unfinished += [task.get_name() for task in pending]
+        unfinished += await self.saving.close(max(0.0, deadline - time.monotonic()))
         return links, unfinished
 
     def record(self, path: str | Path) -> None:
@@ -167,18 +177,23 @@ class Hub:
         on_status: OnStatus | None,
         include_status: bool,
     ) -> Member:
-        """A new component in the ledger. CapacityError where there are too many."""
-        member = Member(
-            self.ledger.open_component(),
-            name,
-            self._ties,
-            priority,
-            delivery,
-            on_status,
-            include_status,
-        )
+        """A new component in the ledger, or the one that waits with this name. CapacityError if there are too many."""
+        waiting = self.claims.claim(name)
+        id = self.ledger.open_component() if waiting is None else waiting.id
+        member = Member(id, name, self._ties, priority, delivery, on_status, include_status)
+        with self.intent.whole:
+            self.members[id] = member
+            self.names.add(name)
+            self.ledger.pause(id, False)  # as one that waited may be
+        if waiting is not None:
+            self.runtime.changed()
+        self.saving.changed()
+        return member
+
+    def new_member(self, name: str, priority: Priority) -> Member:
+        """One that no component holds, to be claimed by its name."""
+        member = Member(self.ledger.open_component(), name, self._ties, priority, None, None, False)
         self.members[member.id] = member
-        self.names.add(name)
         return member
 
     def attach(self, member: Member, component: Component, owner: object | None) -> None:
@@ -197,8 +212,10 @@ class Hub:
         self.intent.close(member.id)
         self.waits.forget(member)
         del self.members[member.id]
-        self.names.discard(member.name)
+        if member.handle is not None:  # a name that waits to be claimed is nobody's
+            self.names.discard(member.name)
         self.granting.forget(member)
+        self.claims.forget(member)
         member.close_queue()
         self.notices.forget(member.id)
         self.runtime.changed()
@@ -248,6 +265,7 @@ class Hub:
     def restored(self, restore: Restore) -> None:
         """See RuntimeOwner."""
         self.restores.append(self.report_of(restore))
+        self.saving.restored(self.restores[-1])
 
     def report_of(self, restore: Restore) -> RestoreReport:
         """The account of a restore, over or under way."""
@@ -256,10 +274,12 @@ class Hub:
     def turn_done(self) -> None:
         """See RuntimeOwner."""
         self.intent.tidy(self.engine.knows)
+        self.saving.changed()
 
     def housekeeping(self) -> None:
         """See RuntimeOwner: what the garbage collector noted is carried out here."""
         self.granting.collect()
+        self.claims.look()
         while self._left:
             member = self.members.get(self._left.popleft())
             if member is not None and not self._is_held(member):

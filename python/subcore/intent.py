@@ -7,6 +7,7 @@ Belongs to the loop's thread.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -71,6 +72,9 @@ class Intent:
         self._router = router
         self._named = [venue.channel_indexes(channel.name) for channel in venue.channels]
         self._groupings: list[float] = [NO_GROUPING]
+        self.whole = (
+            threading.RLock()
+        )  # held while a change has several steps: no other thread reads half of it
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
 
@@ -83,13 +87,15 @@ class Intent:
             for wish in wishes:
                 resolved.append(self._resolve(wish))
         except BaseException:
-            self._forget(resolved)
+            for _, adds, _, _ in resolved:
+                self.forget(adds)
             raise
-        for wish, adds, removes, sink in resolved:
-            if len(removes):
-                self._drop(wish.component, removes)
-            if sink != NO_SINK:
-                self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks)
+        with self.whole:
+            for wish, adds, removes, sink in resolved:
+                if len(removes):
+                    self._drop(wish.component, removes)
+                if sink != NO_SINK:
+                    self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks)
         return resolved
 
     def streams_wanted(self, granted: Sequence[_Resolved]) -> Int32Array:
@@ -125,14 +131,15 @@ class Intent:
             return wish, NO_TOPICS, self._held(wish), NO_SINK
         # A sink that cannot be made fails the wish before it has topics.
         sink = wish.sink() if wish.symbols and wish.sink is not None else NO_SINK
-        adds = self._topics(wish)
+        adds = self.topics(wish)
         removes = NO_TOPICS
         if wish.act is Act.REPLACE:
             held = self._held_of_channel(wish.component, wish.channel)
             removes = np.setdiff1d(held, adds).astype(np.int32)
         return wish, adds, removes, sink
 
-    def _topics(self, wish: Wish) -> Int32Array:
+    def topics(self, wish: Wish) -> Int32Array:
+        """Ids of the topics a wish names, made where there are none; CapacityError with nothing changed."""
         symbols = wish.symbols or ()
         try:
             ids = self.interner.intern_many(symbols, self.venue.check_symbol)
@@ -199,9 +206,9 @@ class Intent:
         live = np.intersect1d(streams, _columns.live_streams(self.ledger)).astype(np.int32)
         self.release(live[~is_known(live)])
 
-    def _forget(self, resolved: Sequence[_Resolved]) -> None:
-        """After a failed group: what it made for itself goes at the next tidy."""
-        self._dropped.extend(_columns.topic_columns(self.ledger, adds)[0] for _, adds, _, _ in resolved)
+    def forget(self, topics: Int32Array) -> None:
+        """After a failed change: those of its topics that nobody holds go at the next tidy."""
+        self._dropped.append(_columns.topic_columns(self.ledger, topics)[0])
 
     def release_unused_symbols(self) -> None:
         """Let go of texts no stream is about. O(symbols); asked only when the table is full."""
@@ -228,6 +235,11 @@ class Intent:
         if text < 0 or variant < 0:
             return -1
         return self.ledger.get_stream(channel, text, variant)
+
+    @property
+    def groupings(self) -> list[float]:
+        """Price steps by variant; grows at its end only."""
+        return self._groupings
 
     def topic_of(self, topic: int) -> Topic:
         """The public name of one topic id."""

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +14,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
+from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .component import Component, OnStatus
 from .engine.events import Rotate
@@ -23,6 +25,8 @@ from .venue import Venue
 from .venues import get_venue
 
 if TYPE_CHECKING:
+    from .claims import ClaimReport
+    from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
     from .restoring import RestoreReport
@@ -38,11 +42,14 @@ class SubscriptionManager:
     `venue`: a name (`"upbit"`) or a `Venue`. `url`: another address of it. `markets`: known symbols, a (possibly
     async) callable that gives them, or None for spelling rules only (the default where `url` is given); left out, the
     venue's own list is fetched. `channel_priority`: class of a channel's interests where the call says none.
+    `snapshot_path`: a file that keeps what is wanted, so that a restart finds it: SnapshotError where another process
+    has it. What it says is held at once, provisionally: `component(name)` claims a name with its topics, `subscribe`
+    and `replace` confirm them, and the rest is dropped `claim_grace` seconds (of runnable time) after the start.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
     Use it as `async with`, or call `start` and `close`. `component` and `subscribe` also work before. All methods
-    belong to the thread of the event loop, but for `stats` and `call_threadsafe`.
+    belong to the thread of the event loop, but for `stats`, `snapshot` and `call_threadsafe`.
     """
 
     def __init__(
@@ -52,6 +59,8 @@ class SubscriptionManager:
         url: str | None = None,
         markets: Markets | EllipsisType | None = ...,
         channel_priority: Mapping[str, Priority] | None = None,
+        snapshot_path: str | Path | None = None,
+        claim_grace: float = CLAIM_GRACE_S,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -77,6 +86,8 @@ class SubscriptionManager:
             markets=None if isinstance(markets, EllipsisType) else markets,
             own_markets=markets is ... and url is None and replay is None,
             replay=None if replay is None else (Path(replay), speed),
+            snapshot_path=None if snapshot_path is None else Path(snapshot_path),
+            claim_grace=claim_grace,
             seed=seed,
         )
 
@@ -101,6 +112,7 @@ class SubscriptionManager:
             return CloseReport(0.0, 0)
         began = time.monotonic()
         self._state = "closed"
+        self._hub.saving.finish()
         for member in list(self._hub.members.values()):
             self._hub.close_member(member)
         links, unfinished = await self._hub.close(timeout)
@@ -130,12 +142,17 @@ class SubscriptionManager:
         `delivery`: a `Queue` for the events it iterates over (default `Queue(8192)`). `on_status` is called with each
         `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task, or
         any object that can be weakly referenced) is done or gone, so is the component.
+        A name that came back from a snapshot is claimed: the component has its restored topics, in their restored
+        classes; they are proven on the wire and go nowhere until `subscribe`, `replace` or `adopt` confirms them.
         """
         self.check_thread()
         if self._state == "closed":
             raise ManagerClosed("the manager is closed: make a new one")
         if not isinstance(name, str) or not name:
             raise UsageError(f"a component's name is a text that is not empty, not {name!r}")
+        priority = Priority(priority)
+        if owner is not None:
+            weakref.ref(owner)  # TypeError before anything has changed
         self._hub.housekeeping()
         if name in self._hub.names:
             raise NameTakenError(
@@ -143,7 +160,7 @@ class SubscriptionManager:
             )
         member = self._hub.add_member(
             name,
-            priority=Priority(priority),
+            priority=priority,
             delivery=delivery,
             on_status=on_status,
             include_status=include_status,
@@ -165,6 +182,39 @@ class SubscriptionManager:
         """Group the current task's calls: they apply together at the end of the outermost block, or none does."""
         self.check_thread()
         return self._hub.granting.transactions.begin()
+
+    # -- intent that outlives the manager --
+
+    def snapshot(self) -> Snapshot:
+        """What every component wants now, as a value: names, topics and classes; no handler, no login.
+
+        May be called from any thread and at any time; nothing waits for it. O(interests).
+        """
+        return self._hub.saving.take()
+
+    async def restore(self, snapshot: Snapshot, *, adopt: bool = False) -> RestoreReport:
+        """Put a snapshot's intent beside what is wanted, as after a restart, and wait until its streams are proven.
+
+        Components that live keep what they have and get what they lack; other names wait to be claimed. All of it is
+        provisional, for the claim grace; with `adopt` it stays. Returns when each stream is OPEN or REFUSED; a loss
+        meanwhile belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
+        then nothing has changed. ManagerClosed if the manager closes first. Cancelling it only ends the waiting.
+        """
+        self.check_thread()
+        if self._state != "running":
+            raise UsageError(f"the manager is {self._state}: only a running one can prove what it restores")
+        return await self._hub.saving.restore(snapshot, adopt)
+
+    def adopt(self) -> None:
+        """Keep everything that is provisional now, however long it takes until it is claimed and confirmed."""
+        self.check_thread()
+        self._hub.claims.adopt_all()
+
+    @property
+    def claims(self) -> tuple[ClaimReport, ...]:
+        """What became of restored intent at the end of each claim grace: the latest 16, oldest first."""
+        self.check_thread()
+        return tuple(self._hub.claims.reports)
 
     # -- looking --
 

@@ -14,6 +14,7 @@ from .types import Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
     from .hub import Hub
+    from .keeping import SnapshotStats
     from .members import Member
 
 
@@ -56,6 +57,7 @@ class Stats:
     latency_p50_ns: int | None
     latency_p99_ns: int | None
     memory_bytes: int
+    snapshot: SnapshotStats | None = None  # None where no file is kept
 
 
 class Reports:
@@ -176,6 +178,7 @@ class Reports:
             latency_p50_ns=delays.percentile(50.0),
             latency_p99_ns=delays.percentile(99.0),
             memory_bytes=self._memory(),
+            snapshot=hub.saving.stats(),
         )
 
     def _states(self) -> dict[str, int]:

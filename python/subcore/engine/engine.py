@@ -27,6 +27,7 @@ from subcore.engine.events import (
     LinkDown,
     LinkUp,
     Pong,
+    Restoring,
     Rotate,
     StandBy,
     StreamEvidence,
@@ -107,6 +108,7 @@ class Engine:
             Pong: self._pong,
             SymbolsKnown: self._wants.symbols_known,
             Tick: self._tick,
+            Restoring: self._restoring,
             CloseAll: self._close_all,
         }
 
@@ -315,6 +317,13 @@ class Engine:
     def _rotate(self, event: Rotate, now: int) -> None:
         for link in list(self.links.values()):
             self._placement.retire(link, now)
+
+    def _restoring(self, event: Restoring, now: int) -> None:
+        streams, columns = event.streams, self._ctx.streams
+        columns.ensure(streams)
+        self._restores.begin(streams, event.reason, now)
+        self._restores.asked(columns.in_state(streams, StreamState.SENT), now)
+        self._restores.ended(columns.in_state(streams, StreamState.OPEN), now)
 
     def _close_all(self, event: CloseAll, now: int) -> None:
         self._closed = True

@@ -22,6 +22,7 @@ __all__ = [
     "LinkDown",
     "LinkUp",
     "Pong",
+    "Restoring",
     "Rotate",
     "StandBy",
     "StreamEvidence",
@@ -149,6 +150,14 @@ class Tick:
     """Time passed. Sent whenever `deadline()` is reached, after its LinkActivity and StreamEvidence."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Restoring:
+    """Intent came back from a snapshot: these wanted streams are accounted for as a restore is."""
+
+    streams: Int32Array
+    reason: str
+
+
 @dataclass(frozen=True, slots=True)
 class CloseAll:
     """Close every link and open none again. The engine sends nothing after this."""
@@ -167,5 +176,6 @@ Event = (
     | Pong
     | SymbolsKnown
     | Tick
+    | Restoring
     | CloseAll
 )

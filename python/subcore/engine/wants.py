@@ -86,6 +86,7 @@ class Wants:
         held = self._proof.proven(streams)
         open_again = columns.apply(TopicEvent.RESUMED_HELD, held, now).state
         columns.proven[held] = True
+        self._restores.ended(open_again, now)
         rows = 2 * held.astype(np.int64)
         data = (columns.legs.evidence[rows] | columns.legs.evidence[rows + 1]) & np.uint8(Evidence.DATA)
         columns.apply(TopicEvent.PROVEN_DATA, held[data != 0], now)

@@ -1,0 +1,240 @@
+"""Intent that came back from a snapshot, until somebody claims and confirms it, or nobody does.
+
+A provisional interest stands in the ledger like any other, so its stream is asked for, proven and kept; but it goes to
+no sink. That is all there is to it: `subscribe` gives it one and it is confirmed, `unsubscribe` and `close` take it
+away, and what has none when the grace ends is dropped. Names wait with a member of their own that no component holds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _columns
+from .engine.clock import RunnableClock, nanoseconds
+from .errors import SnapshotError, UsageError
+from .intent import NO_TOPICS, Act, Wish
+from .types import Int32Array, Topic
+
+if TYPE_CHECKING:
+    from .component import Handler
+    from .engine.snapshot import Snapshot
+    from .hub import Hub
+    from .members import Member
+
+log = logging.getLogger("subcore.snapshot")
+
+CLAIM_GRACE_S = 30.0
+REPORTS_KEPT = 16
+NAMED_AT_MOST = 5
+TICK_NS = 100_000_000  # of the housekeeping that judges the grace
+_KEPT = -1  # in place of a time: adopted
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimReport:
+    """What became of restored intent when its grace ended. `str(report)` says it in a line.
+
+    `dropped`: by component, the topics that nobody confirmed. `unclaimed`: those of its components that are gone, since
+    nobody claimed their names.
+    """
+
+    time_ns: int  # since 1970 UTC
+    dropped: dict[str, tuple[Topic, ...]] = field(default_factory=dict)
+    unclaimed: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.dropped and not self.unclaimed:
+            return "everything restored was claimed and confirmed"
+        topics = [f"{name} {topic}" for name, dropped in self.dropped.items() for topic in dropped]
+        text = f"{len(topics)} restored topics were not confirmed in time and are dropped: {_some(topics)}"
+        if self.unclaimed:
+            text += f"; nobody claimed {_some(self.unclaimed)}"
+        return text
+
+
+class Claims:
+    """What is provisional in one manager. Belongs to the loop's thread; costs nothing while nothing is."""
+
+    def __init__(self, hub: Hub, grace_s: float) -> None:
+        if not 0 <= grace_s < float("inf"):
+            raise UsageError(f"claim_grace is seconds, 0 or more, not {grace_s}")
+        self._hub = hub
+        self._grace = nanoseconds(grace_s)
+        self._clock = RunnableClock(TICK_NS)
+        self._until: dict[int, int] = {}  # of each member that may have provisional topics, in runnable time
+        self._unclaimed: dict[str, Member] = {}
+        self.reports: deque[ClaimReport] = deque(maxlen=REPORTS_KEPT)
+
+    # -- in --
+
+    def put(self, snapshot: Snapshot, *, adopted: bool = False) -> Int32Array:
+        """Hold what the snapshot says, provisionally, but for what is held already; the wanted streams of it.
+
+        All or nothing: SnapshotError for another venue's, CapacityError. What the venue does not have any more is
+        logged and left out. O(what is in it).
+        """
+        hub = self._hub
+        check_venue(snapshot, hub.venue.name)
+        made: list[Member] = []
+        added: list[tuple[Member, Int32Array]] = []
+        with hub.intent.whole:
+            ids = self._topics(snapshot.topics)
+            try:
+                members = self._members(snapshot, made)
+                for member, (places, classes) in zip(members, snapshot.held(), strict=True):
+                    self._hold(member, ids[places], classes, added)
+            except BaseException:
+                for member, topics in added:
+                    hub.intent.drop(member.id, topics)
+                for member in made:
+                    hub.close_member(member)
+                hub.intent.forget(ids[ids >= 0])
+                raise
+        self._give_time(members, adopted)
+        hub.runtime.changed()
+        streams = np.unique(_columns.topic_columns(hub.ledger, ids[ids >= 0])[0])
+        wanted: Int32Array = streams[hub.ledger.columns(streams)[1] >= 0]
+        return wanted
+
+    def _topics(self, topics: Sequence[Topic]) -> Int32Array:
+        """Their ids, made where there are none; -1 for those that the venue does not take."""
+        asks: dict[tuple[int, int | None, float | None], list[int]] = {}
+        faults: dict[Topic, str] = {}
+        for place, topic in enumerate(topics):
+            try:
+                channel = self._hub.granting.check_topic(topic)
+            except UsageError as error:
+                faults[topic] = str(error)
+            else:
+                asks.setdefault((channel, topic.depth, topic.grouping), []).append(place)
+        ids = np.full(len(topics), -1, np.int32)
+        try:
+            for (channel, depth, grouping), places in asks.items():
+                symbols = tuple(topics[place].symbol for place in places)
+                ids[places] = self._hub.intent.topics(Wish(Act.ADD, -1, channel, symbols, depth, grouping))
+        except BaseException:
+            self._hub.intent.forget(ids[ids >= 0])
+            raise
+        if faults:
+            told = _some(f"{topic} ({reason})" for topic, reason in faults.items())
+            log.warning("%d restored topics are left out: %s", len(faults), told)
+        return ids
+
+    def _members(self, snapshot: Snapshot, made: list[Member]) -> list[Member]:
+        """Those with the names of the snapshot; names nobody has get a member that waits to be claimed."""
+        hub = self._hub
+        known = {member.name: member for member in hub.members.values()}
+        for name, priority, paused in snapshot.owners():
+            if name not in known:
+                member = known[name] = self._unclaimed[name] = hub.new_member(name, priority)
+                made.append(member)
+                hub.ledger.pause(member.id, paused)
+        return [known[name] for name in snapshot.names]
+
+    def _hold(
+        self,
+        member: Member,
+        topics: Int32Array,
+        classes: npt.NDArray[Any],
+        added: list[tuple[Member, Int32Array]],
+    ) -> None:
+        """Add those interests that it does not have; `added` says which, whatever comes of it."""
+        ledger = self._hub.ledger
+        fresh = topics >= 0
+        fresh[fresh] = ~_columns.holds_many(ledger, member.id, topics[fresh])
+        added.append((member, topics[fresh]))
+        for cls in np.unique(classes[fresh]).tolist():
+            ledger.add(member.id, topics[fresh & (classes == cls)], int(cls))
+
+    def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
+        until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace
+        for member in members:
+            if self._until.get(member.id) != _KEPT:  # what was adopted stays
+                self._until[member.id] = until
+
+    # -- claimed, confirmed --
+
+    def claim(self, name: str) -> Member | None:
+        """The member that waited with this name; it waits no longer."""
+        return self._unclaimed.pop(name, None)
+
+    def forget(self, member: Member) -> None:
+        """A member was closed."""
+        self._until.pop(member.id, None)
+        if self._unclaimed.get(member.name) is member:
+            del self._unclaimed[member.name]
+
+    def provisional(self, member: Member) -> Int32Array:
+        """Topics of a member that go nowhere. O(its interests), and O(1) for one that never had any."""
+        if member.id not in self._until:
+            return NO_TOPICS
+        ledger = self._hub.ledger
+        held = ledger.interests(member.id)
+        places = map(partial(ledger.payload, member.id), held.tolist())
+        found: Int32Array = held[np.fromiter(places, np.int64, len(held)) < 0]
+        return found
+
+    def adopt(self, member: Member, handler: Handler | None, raw: bool) -> int:
+        """Confirm all that is provisional of a component; how many topics."""
+        topics = self.provisional(member)
+        self._hub.granting.connect(member, topics, handler, raw)
+        self._until.pop(member.id, None)
+        return len(topics)
+
+    def adopt_all(self) -> None:
+        """Nothing that is provisional now will be dropped."""
+        self._until.update(dict.fromkeys(self._until, _KEPT))
+
+    # -- out --
+
+    def look(self) -> None:
+        """Drop what nobody confirmed in time. Called each tick."""
+        if not self._until:
+            return
+        now = self._clock.read(self._hub.clock.monotonic_ns())
+        due = [id for id, until in self._until.items() if until != _KEPT and until <= now]
+        if due:
+            self._drop([self._hub.members[id] for id in due])
+
+    def _drop(self, members: Iterable[Member]) -> None:
+        hub = self._hub
+        dropped: dict[str, tuple[Topic, ...]] = {}
+        unclaimed = []
+        for member in members:
+            topics = self.provisional(member)
+            if len(topics):
+                dropped[member.name] = tuple(hub.intent.topics_of(topics))
+            streams = _columns.topic_columns(hub.ledger, topics)[0]
+            if self._unclaimed.get(member.name) is member:
+                unclaimed.append(member.name)
+                hub.close_member(member)
+            else:
+                hub.intent.drop(member.id, topics)
+                self._until.pop(member.id)
+            hub.waits.changed(streams)
+        hub.runtime.changed()
+        report = ClaimReport(hub.clock.time_ns(), dropped, tuple(unclaimed))
+        self.reports.append(report)
+        log.log(logging.WARNING if dropped or unclaimed else logging.INFO, "%s", report)
+
+
+def check_venue(snapshot: Snapshot, venue: str) -> None:
+    """SnapshotError for another venue's."""
+    if snapshot.venue != venue:
+        raise SnapshotError(
+            f"a snapshot of {snapshot.venue}, and this manager is for {venue}: give each a path of its own"
+        )
+
+
+def _some(texts: Iterable[str]) -> str:
+    named = list(texts)
+    more = f" and {len(named) - NAMED_AT_MOST} more" if len(named) > NAMED_AT_MOST else ""
+    return ", ".join(named[:NAMED_AT_MOST]) + more

@@ -1,0 +1,284 @@
+"""A manager's intent as a value, and that value as bytes: who wanted what, in which class.
+
+Nothing else is in it: no handler, no login, no event. Where each topic was carried is a hint. Pure: what is read comes
+in as columns, what is kept goes out as bytes, and time is an argument.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from subcore.errors import SnapshotError
+from subcore.types import Priority, Topic
+
+__all__ = ["MAX_BYTES", "SavedComponent", "Snapshot", "capture"]
+
+MAGIC = b"subcore snapshot"
+VERSION = 1
+MAX_BYTES = 64 * 1024 * 1024
+MAX_COMPONENTS = 65_536
+HIGHEST_CLASS = int(max(Priority))
+# What every version begins with: magic, version, bytes that follow, time; then the checksum of all else.
+_HEAD = struct.Struct("<16sIQq")
+_DIGEST_BYTES = 32
+_START = _HEAD.size + _DIGEST_BYTES
+
+
+class _Body(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Tables by number; columns are little-endian bytes, and say how wide they are in `_WIDTHS`."""
+
+    venue: str
+    names: list[str]
+    channels: list[str]
+    symbols: list[str]
+    groupings: list[float]
+    # of each component
+    component_class: bytes
+    component_paused: bytes
+    component_held: bytes  # how many interests
+    # of each topic
+    topic_channel: bytes
+    topic_symbol: bytes
+    topic_grouping: bytes
+    topic_depth: bytes
+    topic_link: bytes
+    # of each interest, component after component
+    interest_topic: bytes
+    interest_class: bytes
+
+
+_WIDTHS = {
+    "component_class": "<u1",
+    "component_paused": "<u1",
+    "component_held": "<u4",
+    "topic_channel": "<u2",
+    "topic_symbol": "<u4",
+    "topic_grouping": "<u2",
+    "topic_depth": "<u2",
+    "topic_link": "<i4",
+    "interest_topic": "<u4",
+    "interest_class": "<u1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SavedComponent:
+    """One component as it was: `priorities` are the classes of its `topics`, in the same order."""
+
+    name: str
+    priority: Priority
+    paused: bool
+    topics: tuple[Topic, ...]
+    priorities: tuple[Priority, ...]
+
+
+class Snapshot:
+    """What all components of one manager wanted at one moment. Immutable; may be kept, sent and read by any thread.
+
+    `bytes(snapshot)` is what `Snapshot.from_bytes` reads, in another process or another year: at most 64 MiB, with a
+    version and a checksum. Equal if the same was wanted, whenever that was.
+    """
+
+    __slots__ = ("_body", "_columns", "_topics", "taken_ns")
+
+    def __init__(self, body: Any, taken_ns: int) -> None:
+        self._body: _Body = body
+        self._columns = _columns_of(body)
+        self.taken_ns = taken_ns
+        _check(body, self._columns)
+        self._topics: tuple[Topic, ...] | None = None
+
+    @property
+    def venue(self) -> str:
+        """Name of the venue it is about."""
+        return self._body.venue
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The components, in no particular order."""
+        return tuple(self._body.names)
+
+    @property
+    def topics(self) -> tuple[Topic, ...]:
+        """Every topic somebody held, once. O(topics) when first asked."""
+        if self._topics is None:
+            self._topics = tuple(_topics_of(self._body, self._columns))
+        return self._topics
+
+    @property
+    def components(self) -> tuple[SavedComponent, ...]:
+        """Everything in it. O(interests)."""
+        return tuple(
+            SavedComponent(
+                *owner,
+                tuple(self.topics[topic] for topic in topics.tolist()),
+                tuple(Priority(cls) for cls in classes.tolist()),
+            )
+            for owner, (topics, classes) in zip(self.owners(), self.held(), strict=True)
+        )
+
+    def owners(self) -> list[tuple[str, Priority, bool]]:
+        """Name, class and whether it is paused of each component, in the order of `names`."""
+        classes, paused = (self._columns[f"component_{what}"].tolist() for what in ("class", "paused"))
+        rows = zip(self._body.names, classes, paused, strict=True)
+        return [(name, Priority(cls), bool(stopped)) for name, cls, stopped in rows]
+
+    def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Of each component, in the order of `names`: places in `topics` of what it held, and the classes."""
+        ends = np.cumsum(self._columns["component_held"].astype(np.int64)).tolist()
+        starts = [0, *ends[:-1]] if ends else []
+        topics, classes = self._columns["interest_topic"], self._columns["interest_class"]
+        return [(topics[a:b], classes[a:b]) for a, b in zip(starts, ends, strict=True)]
+
+    @property
+    def links(self) -> dict[Topic, int]:
+        """Which link carried each topic, where one did. A hint: nothing is placed by it yet."""
+        links = self._columns["topic_link"].tolist()
+        return {topic: link for topic, link in zip(self.topics, links, strict=True) if link >= 0}
+
+    def __len__(self) -> int:
+        """Interests in it."""
+        return len(self._columns["interest_topic"])
+
+    def __bytes__(self) -> bytes:
+        """Raises SnapshotError over 64 MiB."""
+        body = msgspec.msgpack.encode(self._body)
+        if _START + len(body) > MAX_BYTES:
+            raise SnapshotError(
+                f"the snapshot takes {_START + len(body)} bytes, and at most {MAX_BYTES} are kept: "
+                "use fewer components, or several managers"
+            )
+        head = _HEAD.pack(MAGIC, VERSION, len(body), self.taken_ns)
+        return head + _digest(head, body) + body
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Snapshot:
+        """What these bytes say. SnapshotError where they are cut off, damaged, foreign or of a newer subcore."""
+        if len(data) > MAX_BYTES:
+            raise SnapshotError(f"over {MAX_BYTES} bytes: this is no snapshot of subcore; move it away")
+        if data[: len(MAGIC)] != MAGIC[: len(data)]:
+            raise SnapshotError("this is no snapshot of subcore: move it away, or give another path")
+        if len(data) < _START:
+            raise SnapshotError(f"cut off after {len(data)} bytes: delete it, and an older one is used")
+        _, version, size, taken_ns = _HEAD.unpack_from(data)
+        body = data[_START:]
+        if len(body) < size:
+            raise SnapshotError(f"cut off after {len(data)} bytes: delete it, and an older one is used")
+        if len(body) > size or _digest(data[: _HEAD.size], body) != data[_HEAD.size : _START]:
+            raise SnapshotError("damaged, its checksum is wrong: delete it, and an older one is used")
+        if version != VERSION:
+            raise SnapshotError(
+                f"written in format {version}, and this subcore reads {VERSION}: upgrade subcore, or move it away"
+            )
+        try:
+            return cls(msgspec.msgpack.decode(body, type=_Body), taken_ns)
+        except msgspec.MsgspecError as error:
+            raise SnapshotError(f"not as subcore writes it ({error}): move it away") from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Snapshot) and (self._body == other._body or self._plain() == other._plain())
+
+    def __hash__(self) -> int:
+        return hash((self.venue, len(self), frozenset(self.names)))
+
+    def _plain(self) -> tuple[str, dict[str, Any]]:
+        """All that is wanted, in no order."""
+        wants = {
+            c.name: (c.priority, c.paused, dict(zip(c.topics, c.priorities, strict=True)))
+            for c in self.components
+        }
+        return self.venue, wants
+
+    def same_as(self, other: Snapshot | None) -> bool:
+        """True only if nothing was wanted that `other` has not, in the same order. Cheap; for who writes them."""
+        return other is not None and self._body == other._body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Snapshot.from_bytes, (bytes(self),)
+
+    def __repr__(self) -> str:
+        return f"<Snapshot of {self.venue}: {len(self.names)} components, {len(self)} interests>"
+
+
+def capture(
+    venue: str,
+    taken_ns: int,
+    names: Sequence[str],
+    tables: tuple[Sequence[str], Sequence[str], Sequence[float]],
+    columns: Mapping[str, npt.ArrayLike],
+) -> Snapshot:
+    """A snapshot of these, copied. O(what is in it), in numpy.
+
+    `names`: the components. `tables`: channels, symbols and groupings (0.0 = none). `columns`: one array for each name
+    of `_WIDTHS`: the classes of components, 1 where one is paused, how many interests each has; of each distinct topic
+    the places of its channel, symbol and grouping in the tables, its depth (0 = none) and its link (-1 = none); of each
+    interest, component after component, the place of its topic, and its class.
+    """
+    packed: dict[str, Any] = {
+        name: np.asarray(columns[name]).astype(width).tobytes() for name, width in _WIDTHS.items()
+    }
+    channels, symbols, groupings = tables
+    packed["venue"], packed["names"] = venue, list(names)
+    return Snapshot(
+        _Body(channels=list(channels), symbols=list(symbols), groupings=list(groupings), **packed), taken_ns
+    )
+
+
+def _digest(head: bytes, body: bytes) -> bytes:
+    return hashlib.sha256(head + body).digest()
+
+
+def _columns_of(body: _Body) -> dict[str, npt.NDArray[Any]]:
+    columns = {}
+    for name, width in _WIDTHS.items():
+        raw = getattr(body, name)
+        if len(raw) % np.dtype(width).itemsize:
+            raise SnapshotError(f"not as subcore writes it ({name} has {len(raw)} bytes): move it away")
+        columns[name] = np.frombuffer(raw, width)
+    return columns
+
+
+def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
+    """Raise SnapshotError for tables that do not fit each other: a checksum only says that nobody changed them."""
+    topics = len(columns["topic_channel"])
+    lengths = {name: len(body.names) for name in _WIDTHS if name.startswith("component_")}
+    lengths |= {name: topics for name in _WIDTHS if name.startswith("topic_")}
+    held = int(columns["component_held"].astype(np.int64).sum())
+    lengths |= {"interest_topic": held, "interest_class": held}
+    below = {
+        "component_class": HIGHEST_CLASS + 1,
+        "component_paused": 2,
+        "topic_channel": len(body.channels),
+        "topic_symbol": len(body.symbols),
+        "topic_grouping": len(body.groupings),
+        "interest_topic": topics,
+        "interest_class": HIGHEST_CLASS + 1,
+    }
+    wrong = [name for name, length in lengths.items() if len(columns[name]) != length]
+    wrong += [name for name, limit in below.items() if len(columns[name]) and columns[name].max() >= limit]
+    if len(set(body.names)) != len(body.names) or not all(body.names) or len(body.names) > MAX_COMPONENTS:
+        wrong.append("names")
+    if wrong:
+        raise SnapshotError(f"not as subcore writes it ({', '.join(wrong)} do not fit): move it away")
+
+
+def _topics_of(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> list[Topic]:
+    rows = zip(
+        columns["topic_channel"].tolist(),
+        columns["topic_symbol"].tolist(),
+        columns["topic_depth"].tolist(),
+        columns["topic_grouping"].tolist(),
+        strict=True,
+    )
+    return [
+        Topic(body.channels[channel], body.symbols[symbol], depth or None, body.groupings[grouping] or None)
+        for channel, symbol, depth, grouping in rows
+    ]

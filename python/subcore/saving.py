@@ -1,0 +1,175 @@
+"""A manager's snapshots: taken from any thread, kept on disk, put back at a start or at any time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._holdings import holdings
+from .claims import check_venue
+from .engine import events
+from .engine.context import NO_STREAMS
+from .engine.restore import Restore
+from .engine.snapshot import Snapshot, capture
+from .errors import CapacityError, ManagerClosed
+from .types import Int32Array, StreamState
+
+if TYPE_CHECKING:
+    from .hub import Hub
+    from .keeping import Keeper, SnapshotStats
+    from .restoring import RestoreReport
+
+log = logging.getLogger("subcore.snapshot")
+
+END_S = 1.0  # for a thread that has said its last to be gone
+
+
+class Saving:
+    """What one manager keeps and brings back. Only `take`, `changed` and `stats` may be called from any thread."""
+
+    def __init__(self, hub: Hub, path: Path | None) -> None:
+        self._hub = hub
+        self._keeper: Keeper | None = None
+        self._restored: Int32Array = NO_STREAMS  # at the start
+        self._ended: asyncio.Future[None] | None = None
+        self._waiters: list[asyncio.Future[RestoreReport]] = []
+        if path is not None:
+            self._open(path)
+
+    def _open(self, path: Path) -> None:
+        from .keeping import Keeper, SnapshotFile
+
+        file = SnapshotFile(path)
+        try:
+            snapshot = file.read(lambda found: check_venue(found, self._hub.venue.name))
+            if snapshot is not None:
+                self._restored = self._hub.claims.put(snapshot)
+                log.info("%r is restored from %s, provisionally", snapshot, path)
+        except (CapacityError, MemoryError) as error:
+            log.error("nothing is restored from %s: %s", path, error)
+        except BaseException:
+            file.close()
+            raise
+        self._keeper = Keeper(file, self.take)
+
+    def start(self) -> None:
+        """The wire is asked for what was restored, and the file is kept from now on."""
+        if len(self._restored):
+            self._hub.runtime.handle(events.Restoring(self._restored, "a restart"))
+            self._restored = NO_STREAMS
+        if self._keeper is not None:
+            self._keeper.start()
+
+    def changed(self) -> None:
+        """Something else is wanted."""
+        if self._keeper is not None:
+            self._keeper.changed()
+
+    def stats(self) -> SnapshotStats | None:
+        """Of the file; None where there is none."""
+        return None if self._keeper is None else self._keeper.stats()
+
+    def finish(self) -> None:
+        """The manager closes: what is wanted now is what stays on disk. Call it before components are closed."""
+        if self._keeper is None or not self._keeper.is_running:
+            return
+        loop = asyncio.get_running_loop()
+        ended = self._ended = loop.create_future()
+
+        def settle() -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        def tell() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop did not wait
+                loop.call_soon_threadsafe(settle)
+
+        self._keeper.finish(self.take(), tell)
+
+    async def close(self, timeout: float) -> list[str]:
+        """After `finish`: wait for the disk; names what did not end in time."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(ManagerClosed("the manager was closed while it restored a snapshot"))
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return []
+        if self._ended is not None:
+            await asyncio.wait([self._ended], timeout=timeout)
+        in_time = self._ended is None or self._ended.done()
+        return [] if keeper.join(END_S if in_time else 0.0) else ["the snapshot's file"]
+
+    # -- out --
+
+    def take(self) -> Snapshot:
+        """What everybody wants at this moment.
+
+        Interests, names and ids are copied in one call that keeps the GIL, and never between two steps of one change:
+        see `_holdings` and `Intent.whole`. Nothing waits for it but that call. O(interests).
+        """
+        hub = self._hub
+        with hub.intent.whole:
+            owners, rows, interests, texts = holdings(hub.ledger, hub.interner, hub.members)
+            groupings = list(hub.intent.groupings)
+        ids, classes, streams, channels, symbols, variants, cuts = interests
+        _, first, places = np.unique(ids, return_index=True, return_inverse=True)
+        order = np.lexsort((places, np.repeat(np.arange(len(owners)), rows[0])))
+        named, symbol_places = np.unique(symbols[first], return_inverse=True)
+        columns = {
+            "component_class": [int(member.priority) for _, member in owners],
+            "component_paused": rows[1],
+            "component_held": rows[0],
+            "topic_channel": channels[first],
+            "topic_symbol": symbol_places,
+            "topic_grouping": variants[first],
+            "topic_depth": cuts[first],
+            "topic_link": self._links(streams[first]),
+            "interest_topic": places[order],
+            "interest_class": classes[order],
+        }
+        tables = (
+            [channel.name for channel in hub.venue.channels],
+            [texts[symbol] or "" for symbol in named.tolist()],
+            groupings,
+        )
+        names = [member.name for _, member in owners]
+        return capture(hub.venue.name, hub.clock.time_ns(), names, tables, columns)
+
+    def _links(self, streams: Int32Array) -> Int32Array:
+        """Which link carries each, -1 where none does: a hint, read while the engine may change it."""
+        links = self._hub.engine.streams.legs.link[::2]
+        found = np.full(len(streams), -1, np.int32)
+        known = streams < len(links)
+        found[known] = links[streams[known]]
+        return found
+
+    # -- in --
+
+    async def restore(self, snapshot: Snapshot, adopted: bool) -> RestoreReport:
+        """See SubscriptionManager.restore."""
+        hub = self._hub
+        streams = hub.claims.put(snapshot, adopted=adopted)
+        if not len(streams):
+            return hub.report_of(Restore(0, "a snapshot", hub.clock.monotonic_ns()))
+        waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            hub.runtime.handle(events.Restoring(streams, "a snapshot"))
+            columns = hub.engine.streams
+            refused = columns.in_state(streams, StreamState.REFUSED)
+            if len(refused):
+                hub.runtime.handle(events.AskedAgain(refused))
+            return await waiter
+        finally:
+            self._waiters.remove(waiter)
+
+    def restored(self, report: RestoreReport) -> None:
+        """A restore is over: there is one at a time, and those asked for meanwhile belong to it."""
+        for waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_result(report)

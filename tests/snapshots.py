@@ -1,0 +1,47 @@
+"""Snapshots made of plain dicts, for tests and for the programs they start."""
+
+from __future__ import annotations
+
+from subcore.engine.snapshot import Snapshot, capture
+from subcore.types import Priority, Topic
+
+Held = dict[Topic, Priority]
+Plain = dict[str, tuple[Priority, bool, Held]]
+
+
+def make(plain: Plain, venue: str = "upbit", taken_ns: int = 7) -> Snapshot:
+    """The snapshot of a plain dict, each table built the slow way."""
+    topics = sorted({topic for _, _, held in plain.values() for topic in held}, key=str)
+    channels = sorted({topic.channel for topic in topics})
+    symbols = sorted({topic.symbol for topic in topics})
+    groupings = sorted({topic.grouping or 0.0 for topic in topics})
+    columns = {
+        "component_class": [int(priority) for priority, _, _ in plain.values()],
+        "component_paused": [paused for _, paused, _ in plain.values()],
+        "component_held": [len(held) for _, _, held in plain.values()],
+        "topic_channel": [channels.index(topic.channel) for topic in topics],
+        "topic_symbol": [symbols.index(topic.symbol) for topic in topics],
+        "topic_grouping": [groupings.index(topic.grouping or 0.0) for topic in topics],
+        "topic_depth": [topic.depth or 0 for topic in topics],
+        "topic_link": [number - 1 for number in range(len(topics))],
+        "interest_topic": [topics.index(topic) for _, _, held in plain.values() for topic in held],
+        "interest_class": [int(cls) for _, _, held in plain.values() for cls in held.values()],
+    }
+    return capture(venue, taken_ns, list(plain), (channels, symbols, groupings), columns)
+
+
+def plain_of(snapshot: Snapshot) -> Plain:
+    return {
+        c.name: (c.priority, c.paused, dict(zip(c.topics, c.priorities, strict=True)))
+        for c in snapshot.components
+    }
+
+
+def numbered(number: int) -> Snapshot:
+    """A snapshot that says which one it is."""
+    held = {Topic("ticker", f"KRW-{n}"): Priority.NORMAL for n in range(3)}
+    return make({f"{number}": (Priority.NORMAL, False, held)})
+
+
+def number_of(snapshot: Snapshot | None) -> int | None:
+    return None if snapshot is None else int(snapshot.names[0])

@@ -1,0 +1,164 @@
+"""A snapshot as a value and as bytes: what goes in comes out, and bytes that are not whole are refused with a word."""
+
+from __future__ import annotations
+
+import pickle
+import random
+import struct
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from snapshots import Plain, make, plain_of
+from subcore.engine import snapshot as module
+from subcore.engine.snapshot import SavedComponent, Snapshot, capture
+from subcore.errors import SnapshotError
+from subcore.types import Priority, Topic
+
+TOPICS = st.builds(
+    Topic,
+    st.sampled_from(["ticker", "trade", "orderbook"]),
+    st.text(min_size=1, max_size=8),
+    st.none() | st.integers(1, 30),
+    st.none() | st.floats(1e-8, 1e6),
+)
+HELD = st.dictionaries(TOPICS, st.sampled_from(Priority), max_size=6)
+PLAIN = st.dictionaries(
+    st.text(min_size=1, max_size=5), st.tuples(st.sampled_from(Priority), st.booleans(), HELD), max_size=5
+)
+SMALL: Plain = {
+    "momentum": (Priority.HIGH, False, {Topic("ticker", "KRW-BTC"): Priority.HIGH}),
+    "chart": (
+        Priority.NORMAL,
+        True,
+        {Topic("orderbook", "KRW-BTC", 5, 1000.0): Priority.LOW, Topic("ticker", "KRW-BTC"): Priority.NORMAL},
+    ),
+    "idle": (Priority.LOW, False, {}),
+}
+
+
+@given(plain=PLAIN, taken_ns=st.integers(-(2**63), 2**63 - 1))
+@settings(max_examples=40, deadline=None)
+def test_what_goes_in_comes_out(plain: Plain, taken_ns: int) -> None:
+    snapshot = make(plain, taken_ns=taken_ns)
+    again = Snapshot.from_bytes(bytes(snapshot))
+    for one in (snapshot, again):
+        assert plain_of(one) == plain
+        assert one.venue == "upbit"
+        assert one.taken_ns == taken_ns
+        assert len(one) == sum(len(held) for _, _, held in plain.values())
+        assert set(one.names) == set(plain)
+        assert set(one.topics) == {topic for _, _, held in plain.values() for topic in held}
+    assert bytes(again) == bytes(snapshot)
+
+
+def test_equal_is_what_wants_the_same() -> None:
+    snapshot = make(SMALL)
+    turned = {
+        name: (p, paused, dict(reversed(held.items()))) for name, (p, paused, held) in reversed(SMALL.items())
+    }
+    assert make(turned, taken_ns=8) == snapshot
+    assert hash(make(turned)) == hash(snapshot)
+    assert pickle.loads(pickle.dumps(snapshot)) == snapshot
+    assert make({**SMALL, "idle": (Priority.NORMAL, False, {})}) != snapshot
+    assert make(SMALL, venue="binance") != snapshot
+    assert snapshot != SMALL
+    assert repr(snapshot) == "<Snapshot of upbit: 3 components, 3 interests>"
+    assert snapshot.links == {Topic("ticker", "KRW-BTC"): 0}
+    assert snapshot.components[2] == SavedComponent("idle", Priority.LOW, False, (), ())
+
+
+def test_every_truncation_is_refused() -> None:
+    data = bytes(make(SMALL))
+    for size in range(len(data)):
+        with pytest.raises(SnapshotError, match="cut off"):
+            Snapshot.from_bytes(data[:size])
+    with pytest.raises(SnapshotError, match="damaged"):
+        Snapshot.from_bytes(data + b"x")
+
+
+def test_every_flipped_bit_is_seen() -> None:
+    data = bytes(make(SMALL))
+    for place in range(8 * len(data)):
+        flipped = bytearray(data)
+        flipped[place // 8] ^= 1 << place % 8
+        with pytest.raises(SnapshotError):
+            Snapshot.from_bytes(bytes(flipped))
+
+
+@given(data=st.binary(max_size=200))
+@settings(max_examples=100, deadline=None)
+def test_foreign_bytes_are_refused(data: bytes) -> None:
+    with pytest.raises(SnapshotError):
+        Snapshot.from_bytes(data)
+
+
+def sealed(body: bytes, version: int = 1, magic: bytes = b"subcore snapshot") -> bytes:
+    """Bytes whose length and checksum are right, whatever they say. Written down anew, not taken from the code."""
+    import hashlib
+
+    head = struct.pack("<16sIQq", magic, version, len(body), 0)
+    return head + hashlib.sha256(head + body).digest() + body
+
+
+def test_a_newer_one_says_so() -> None:
+    with pytest.raises(SnapshotError, match=r"format 2, and this subcore reads 1: upgrade"):
+        Snapshot.from_bytes(sealed(b"whatever comes", version=2))
+    with pytest.raises(SnapshotError, match="no snapshot of subcore"):
+        Snapshot.from_bytes(sealed(b"", magic=b"another program!"))
+
+
+def test_a_whole_file_that_makes_no_sense_is_refused() -> None:
+    """Its checksum is right: somebody else wrote it, or we did with a fault."""
+    good = msgspec.msgpack.decode(bytes(make(SMALL))[68:])
+    assert plain_of(Snapshot.from_bytes(sealed(msgspec.msgpack.encode(good)))) == SMALL
+    rng = random.Random(5)
+    refused = 0
+    for _ in range(2000):
+        wrong = list(good)
+        place = rng.randrange(len(wrong))
+        wrong[place] = spoiled(wrong[place], rng)
+        try:
+            told = Snapshot.from_bytes(sealed(msgspec.msgpack.encode(wrong)))
+        except SnapshotError as error:
+            refused += "move it away" in str(error)
+        else:
+            told.components  # noqa: B018 - what is accepted can be read
+            told.links  # noqa: B018
+    assert refused > 500
+
+
+def spoiled(value: Any, rng: random.Random) -> Any:
+    choices: list[Any] = [None, -1, "", b"", [], ["x"], [1], b"\xff", b"\xff" * 4, 1.5]
+    if isinstance(value, bytes) and value:
+        choices += [value[:-1], value + value[:1], value + b"\xff" * 8, bytes([value[0] ^ 0x80]) + value[1:]]
+        choices += [bytes(rng.randrange(256) for _ in value)] * 5
+    if isinstance(value, list) and value:
+        choices += [value[:-1], value + value, [*value, ""]]
+    return rng.choice(choices)
+
+
+def test_the_size_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    snapshot = make(SMALL)
+    data = bytes(snapshot)
+    monkeypatch.setattr(module, "MAX_BYTES", len(data) - 1)
+    with pytest.raises(SnapshotError, match=f"takes {len(data)} bytes"):
+        bytes(snapshot)
+    with pytest.raises(SnapshotError, match="over"):
+        Snapshot.from_bytes(data)
+
+
+def test_a_snapshot_keeps_no_array_of_who_made_it() -> None:
+    classes = np.array([1, 1], np.int32)
+    columns = {name: np.zeros(0, np.int32) for name in module._WIDTHS} | {
+        "component_class": classes,
+        "component_paused": np.zeros(2, np.int32),
+        "component_held": np.zeros(2, np.int32),
+    }
+    snapshot = capture("upbit", 0, ["a", "b"], ([], [], []), columns)
+    classes[0] = 3
+    assert snapshot.components[0].priority is Priority.NORMAL
