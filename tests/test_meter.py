@@ -121,7 +121,33 @@ def test_interval_is_an_average_between_live_frames(steps: list[tuple[int, bool]
         if not snapshot and last is not None:
             average = step if average == 0 else average + (step - average) / 16
         last = None if snapshot else now
-    assert (meter.streams()["interval_ns"][0] if steps else 0) == pytest.approx(average)
+    assert (meter.streams()["interval_ns"][0] if steps else 0) == pytest.approx(average, rel=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_median_is_near_the_median_between_live_frames(seed: int) -> None:
+    rng = random.Random(seed)
+    scale = 10 ** rng.uniform(-2.5, 2.5)
+    gaps = [rng.lognormvariate(0, 0.5 + seed % 3) * scale for _ in range(3000)]
+    meter, now = Meter(1), SECOND
+    for n, gap in enumerate(gaps):
+        now += round(gap * SECOND)
+        feed(meter, ticker(now, snapshot=n % 50 == 7))
+    learned = float(meter.streams()["median_ns"][0]) / SECOND
+    within = sorted(gaps)
+    assert within[600] < learned < within[2400], "half, as near as steps of a sixteenth come"
+
+
+def test_heard_is_what_the_rows_say() -> None:
+    meter, rng = Meter(1), random.Random(5)
+    for n in range(200):
+        stream = rng.randrange(0, 9)
+        feed(meter, ticker(n * SECOND, n * SECOND - 5, snapshot=rng.random() < 0.2), stream=stream)
+    rows, asked = meter.streams(), [7, 0, 3, 40, -1]
+    names = ("frames", "snapshots", "last_receive_ns", "last_exchange_ns", "interval_ns", "median_ns")
+    for name, column in zip(names, meter.heard(np.array(asked, np.int32)), strict=True):
+        assert column.tolist() == [rows[name][s] if 0 <= s < len(rows) else 0 for s in asked], name
+    assert all(len(column) == 0 for column in meter.heard([]))
 
 
 def test_hostile_exchange_times() -> None:
