@@ -32,11 +32,12 @@ CALM_BURSTS = 3  # a burst is free again once it is this many times older than s
 class SendLog:
     """Times of the latest sends, oldest first: when each left, and by when it had certainly arrived."""
 
-    __slots__ = ("_keep", "_settled", "arrived", "sent")
+    __slots__ = ("_keep", "_settled", "arrived", "even", "sent")
 
     def __init__(self) -> None:
         self.sent: list[int] = []
         self.arrived: list[int] = []
+        self.even: int | None = None  # the gap that can be kept up, once somebody asked
         self._keep = 1
         self._settled = 0  # sends before this index have their final arrival time
 
@@ -50,6 +51,7 @@ class SendLog:
             cut = len(self.sent) - self._keep
             del self.sent[:cut], self.arrived[:cut]
             self._settled = max(0, self._settled - cut)
+        self.even = None
         self.sent.append(now)
         self.arrived.append(now + JITTER_NS)
 
@@ -57,6 +59,7 @@ class SendLog:
         """Forget every send."""
         self.sent.clear()
         self.arrived.clear()
+        self.even = None
         self._settled = 0
 
     def settle(self, now: int) -> None:
@@ -102,23 +105,31 @@ class Rule:
             if len(sent) >= amount:
                 when = max(when, sent[-amount] + window.planned_ns, log.arrived[-amount] + window.wire_ns)
         if self._burst and not repair:
-            when = max(when, self._spread(sent, now))
+            when = max(when, self._spread(log, now))
         return when
 
-    def _spread(self, sent: list[int], now: int) -> int:
-        """Not before this: evenly over what is left of the longest window, unless a burst is due."""
+    def _spread(self, log: SendLog, now: int) -> int:
+        """Not before this: so evenly that no later send has to wait longer, unless a burst is due."""
+        sent = log.sent
         if len(sent) < self._burst:
             return now
         calm = sent[-self._burst] + self._calm_ns
         if calm <= now:
             return now
+        if log.even is None:
+            log.even = self._even_gap(sent)
+        return min(calm, sent[-1] + log.even)
+
+    def _even_gap(self, sent: list[int]) -> int:
+        """The least gap that can be kept up: what is in the longest window makes room only as it leaves it."""
         last, window = sent[-1], self._longest
         first = bisect_right(sent, last - window.planned_ns)
         left = window.usable - (len(sent) - first)
         gap = self._even_ns
-        if left > 0:
-            gap = max(gap, (sent[first] + window.planned_ns - last) // left)
-        return min(calm, last + gap)
+        for nth, when in enumerate(sent[first:], left + 1):
+            if nth > 0:
+                gap = max(gap, (when + window.planned_ns - last) // nth)
+        return gap
 
 
 class LimitRegistry:

@@ -95,9 +95,12 @@ class Placement:
 
     def _place_whole(self, route: str, streams: Int32Array, now: int) -> None:
         link = self.settled(route)
-        if self._is_restoring(link) or self._hurts(link, now):
+        if self._is_restoring(link):
             self.bisection.add(self.nursery_beside(link), streams, now)
-        elif link.trial is not None:
+            return
+        if self._hurts(link, now):
+            link = self.nursery_beside(link)
+        if link.trial is not None:
             self.bisection.add(link, streams, now)
         else:
             self._planner.want(link, streams, now)

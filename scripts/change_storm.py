@@ -1,0 +1,374 @@
+"""Storms of changes against a venue's limits, in virtual time, judged by what the venue itself received.
+
+    python scripts/change_storm.py --ci       short storms (under a minute)
+    python scripts/change_storm.py --full     10, 100 and 1,000 changes a second, ten virtual minutes each
+    python scripts/change_storm.py --full --only binance --seed 7
+
+Engine and pure exchange run under a virtual clock; every message takes 0 to 300 ms to the venue.
+A storm switches random topics on and off, each change a loop turn of its own. Printed for each, and judged:
+
+violations  messages over a limit in any rolling window, by the exchange's own log of arrivals           none
+late        longest time from a wish to the message that carries it, less the time in which the venue's own windows
+            had no room for a message                                                                   <= 0.9 s
+used        messages sent, of the venue's allowance over the time in which work was waiting             >= 90 %
+optimum     messages sent, of the least number: each addition that is not cancelled by then goes out at once or when the
+            venue's windows next have room, a removal at most 2 s after it                              <= 1.05
+wire        what the exchange carries a while later is what is wanted
+
+Exit 1 = a promise is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from subcore.engine import actions
+from subcore.engine.clock import SECOND
+from subcore.sim.binance import BinanceExchange
+from subcore.sim.exchange import Exchange
+from subcore.testing import EngineDriver, read_binance_frame
+from subcore.types import Priority
+from subcore.venues import venue
+
+LATE_AT_MOST = 0.9
+USED_AT_LEAST = 0.9
+OF_OPTIMUM_AT_MOST = 1.05
+JITTER = (0.0, 0.3)
+BACK = (0.01, 0.02)
+REMOVAL_WAITS = 2 * SECOND
+CALM_SECONDS = 15
+TRAFFIC = 0.2  # of the exchange's usual
+MINUTES = 10
+CLASSES = (Priority.LOW, Priority.NORMAL, Priority.NORMAL, Priority.HIGH)
+
+
+@dataclass(frozen=True)
+class Nominal:
+    """A venue's limit on the messages of a connection, typed again from its documents. Times in nanoseconds."""
+
+    windows: tuple[tuple[int, int], ...]
+    gap: int
+    a_second: float  # what may be sent in the long run
+    names: int | None  # a message takes; None = it carries everything
+
+
+UPBIT = Nominal(((5, SECOND), (100, 60 * SECOND)), 0, 100 / 60, None)
+# "5 per second; PING, PONG and JSON all count"; "1 per 220 ms got closed sooner or later": 300 ms lie between any two.
+BINANCE = Nominal(((5, SECOND),), 3 * SECOND // 10, 10 / 3, 100)
+
+
+@dataclass(frozen=True)
+class Storm:
+    """What is played. `size`: topics that come and go."""
+
+    venue: str
+    size: int
+    rate: int  # changes a second
+    seconds: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.venue}, {self.size} topics, {self.rate:,} changes/s"
+
+
+class Windows:
+    """When the venue's own windows had no room, given the messages of one connection."""
+
+    def __init__(self, nominal: Nominal) -> None:
+        self.nominal = nominal
+        self.sent: list[int] = []
+        self._opens: list[int] = []  # when there was room again after each
+        self._full: list[int] = []  # time without room before each
+
+    def opens(self) -> int:
+        """When there is room for the next message."""
+        return self._opens[-1] if self._opens else 0
+
+    def send(self, now: int) -> None:
+        self._full.append(self.time_full(now))
+        self.sent.append(now)
+        opens = now + self.nominal.gap
+        for amount, window in self.nominal.windows:
+            if len(self.sent) >= amount:
+                opens = max(opens, self.sent[-amount] + window)
+        self._opens.append(max(now, opens))
+
+    def time_full(self, until: int) -> int:
+        """How long there was no room, all in all, until then."""
+        at = bisect_right(self.sent, until) - 1
+        return 0 if at < 0 else self._full[at] + min(until, self._opens[at]) - self.sent[at]
+
+
+@dataclass
+class Optimum:
+    """The least number of messages for the same changes."""
+
+    windows: Windows
+    on_wire: set[str] = field(default_factory=set)
+    adds: dict[str, int] = field(default_factory=dict)
+    removes: dict[str, int] = field(default_factory=dict)
+
+    def change(self, name: str, wanted: bool, now: int) -> None:
+        self.run(now)
+        if wanted:
+            self.removes.pop(name, None)
+            if name not in self.on_wire:
+                self.adds[name] = now
+        else:
+            self.adds.pop(name, None)
+            if name in self.on_wire:
+                self.removes[name] = now + REMOVAL_WAITS
+        self.run(now)
+
+    def run(self, until: int) -> None:
+        while True:
+            due = min(self.adds.values(), default=None)
+            if due is None:
+                due = min(self.removes.values(), default=until + 1)
+            when = max(due, self.windows.opens())
+            if when > until:
+                return
+            self.windows.send(when)
+            self._carry()
+
+    def _carry(self) -> None:
+        names = self.windows.nominal.names
+        if names is None:
+            self.on_wire = (self.on_wire | self.adds.keys()) - self.removes.keys()
+            self.adds.clear()
+            self.removes.clear()
+            return
+        taken = self.adds or self.removes  # a message adds or removes
+        for name in list(taken)[:names]:
+            del taken[name]
+            (self.on_wire.add if taken is self.adds else self.on_wire.discard)(name)
+
+
+class JitteryDriver(EngineDriver):
+    """What comes from the venue takes as long as ever; what goes to it, 0 to 300 ms."""
+
+    def _to_exchange(self, link: int, generation: int, opcode: int, payload: bytes) -> None:
+        usual, self._delay = self._delay, JITTER
+        super()._to_exchange(link, generation, opcode, payload)
+        self._delay = usual
+
+
+class Judge:
+    """What a storm's messages were worth. Links have windows of their own; wishes wait for any of them."""
+
+    def __init__(self, nominal: Nominal, read: Callable[[bytes], tuple[set[str], set[str]]]) -> None:
+        self.nominal = nominal
+        self.optimum = Optimum(Windows(nominal))
+        self.links: dict[int, Windows] = {}
+        self.carried: dict[int, set[str]] = {}
+        self.waiting: dict[str, int] = {}
+        self.leaving: dict[str, int] = {}
+        self.messages = 0
+        self.latest = 0
+        self.busy = 0  # time in which work was waiting
+        self._read = read
+        self._looked = 0
+
+    def change(self, name: str, wanted: bool, now: int) -> None:
+        self._look(now)
+        self.optimum.change(name, wanted, now)
+        on_wire = any(name in carried for carried in self.carried.values())
+        if wanted:
+            self.leaving.pop(name, None)
+            if not on_wire:
+                self.waiting[name] = now
+        else:
+            self.waiting.pop(name, None)
+            if on_wire:
+                self.leaving[name] = now
+
+    def sent(self, link: int, payload: bytes, now: int) -> None:
+        self._look(now)
+        windows = self.links.setdefault(link, Windows(self.nominal))
+        added, removed = self._read(payload)
+        before = self.carried.setdefault(link, set())
+        if self.nominal.names is None:
+            removed = before - added
+        for name in self.waiting.keys() & added:
+            since = self.waiting.pop(name)
+            full = windows.time_full(now) - windows.time_full(since)
+            self.latest = max(self.latest, now - since - full)
+        for name in removed:
+            self.leaving.pop(name, None)
+        self.carried[link] = (before | added) - removed
+        self.messages += 1
+        windows.send(now)
+
+    def _look(self, now: int) -> None:
+        overdue = min(self.leaving.values(), default=now) + REMOVAL_WAITS
+        start = self._looked if self.waiting else max(self._looked, overdue)
+        self.busy += max(0, now - start)
+        self._looked = now
+
+
+def read_upbit(payload: bytes) -> tuple[set[str], set[str]]:
+    """What the connection carries from now on."""
+    entries = [entry for entry in json.loads(payload) if "type" in entry]
+    return {f"{entry['type']} {code}" for entry in entries for code in entry["codes"]}, set()
+
+
+def read_binance(payload: bytes) -> tuple[set[str], set[str]]:
+    """What is added, and what is removed."""
+    said = json.loads(payload)
+    names = {" ".join(reversed(name.split("@"))) for name in said["params"]}
+    return (names, set()) if said["method"] == "SUBSCRIBE" else (set(), names)
+
+
+@dataclass
+class Result:
+    """A storm's figures."""
+
+    violations: int
+    losses: int
+    late: float
+    used: float
+    messages: int
+    of_optimum: float
+    wrong: int  # topics on the wire and not wanted, or the other way round
+
+    def broken(self) -> Iterator[str]:
+        """Which promises."""
+        if self.violations or self.losses:
+            yield "violations"
+        if self.late > LATE_AT_MOST:
+            yield "late"
+        if self.used < USED_AT_LEAST:
+            yield "used"
+        if self.of_optimum > OF_OPTIMUM_AT_MOST:
+            yield "optimum"
+        if self.wrong:
+            yield "wire"
+
+
+def make(storm: Storm) -> tuple[EngineDriver, Judge, list[tuple[str, str]]]:
+    """The driver, its judge, and the (channel, symbol) pairs that come and go."""
+    half = storm.size // 2
+    if storm.venue == "upbit":
+        symbols = [f"KRW-T{i}" for i in range(half)]
+        exchange = Exchange(storm.seed, markets=symbols, rate=TRAFFIC)
+        made = venue("upbit").at("ws://sim.test:80")
+        driver = JitteryDriver(made, exchange, seed=storm.seed, delay=BACK)
+        channels, judge = ("ticker", "trade"), Judge(UPBIT, read_upbit)
+    else:
+        symbols = [f"T{i}USDT" for i in range(half)]
+        market = BinanceExchange(storm.seed, markets=symbols, rate=TRAFFIC)
+        made = venue("binance").at("ws://sim.test:80")
+        driver = JitteryDriver(made, market, seed=storm.seed, delay=BACK, read_frame=read_binance_frame)
+        channels, judge = ("book_ticker", "trade"), Judge(BINANCE, read_binance)
+    return driver, judge, [(channel, symbol) for channel in channels for symbol in symbols]
+
+
+def name_of(channel: str, symbol: str) -> str:
+    """As the readers of payloads write it."""
+    if channel in ("ticker", "trade") and symbol.startswith("KRW-"):
+        return f"{channel} {symbol}"
+    return f"{channel.replace('book_ticker', 'bookTicker')} {symbol.lower()}"
+
+
+def carried(driver: EngineDriver) -> Iterator[str]:
+    """Every stream of every connection the exchange has, by its own books."""
+    for connection in driver.exchange.connections.values():  # type: ignore[attr-defined]
+        for stream in connection.streams:
+            if isinstance(stream, str):
+                yield " ".join(reversed(stream.split("@")))
+            else:
+                yield f"{stream.type} {stream.code}"
+
+
+def play(storm: Storm) -> Result:
+    """One storm, from the opening of the link to its calm end."""
+    rng = random.Random(f"{storm}")
+    driver, judge, topics = make(storm)
+    wanted: set[str] = set()
+    seen = 0
+
+    def let_pass(seconds: float) -> None:
+        nonlocal seen
+        driver.run(seconds)
+        for at, what in driver.history:
+            if isinstance(what, actions.Send) and what.request:
+                judge.sent(what.link, what.payload, at)
+                seen += 1
+        driver.history.clear()
+
+    def change(topic: tuple[str, str]) -> None:
+        channel, symbol = topic
+        name = name_of(channel, symbol)
+        if name in wanted:
+            driver.unsubscribe("storm", channel, [symbol])
+        else:
+            driver.subscribe("storm", channel, [symbol], priority=rng.choice(CLASSES))
+        wanted.symmetric_difference_update({name})
+        judge.change(name, name in wanted, driver.now)
+
+    change(topics[0])
+    let_pass(2.0)
+    end = driver.now + storm.seconds * SECOND
+    while driver.now < end:
+        change(rng.choice(topics[1:]))
+        let_pass(rng.expovariate(storm.rate))
+    judge.optimum.run(driver.now)
+    figures = judge.busy, judge.messages, judge.optimum.windows.sent
+    let_pass(CALM_SECONDS)
+    on_wire = set(carried(driver))
+    return Result(
+        driver.exchange.stats.violations,  # type: ignore[attr-defined]
+        driver.engine.stats.losses,
+        judge.latest / SECOND,
+        figures[1] * SECOND / (max(figures[0], SECOND) * judge.nominal.a_second),
+        figures[1],
+        max(1.0, figures[1] / len(figures[2])),
+        len(on_wire ^ wanted),
+    )
+
+
+def storms(given: argparse.Namespace) -> Iterator[Storm]:
+    """What is asked for."""
+    for house, size in (("upbit", 48), ("upbit", 400), ("binance", 900)):
+        if given.only in (None, house):
+            for rate in (10, 100, 1000):
+                seconds = MINUTES * 60 if given.full else min(90, 5_000 // rate)
+                yield Storm(house, size, rate, seconds, given.seed)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument("--ci", action="store_true", help="short storms")
+    how.add_argument("--full", action="store_true", help="ten virtual minutes each")
+    parser.add_argument("--only", choices=("upbit", "binance"), help="one venue")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    print(f"{'storm':40} {'time':>6} violations   late   used messages optimum wire   (seed {given.seed})")
+    red = 0
+    for storm in storms(given):
+        start = time.monotonic()
+        result = play(storm)
+        broken = list(result.broken())
+        red += bool(broken)
+        print(
+            f"{storm.name:40} {storm.seconds:4} s {result.violations + result.losses:10} {result.late:4.2f} s"
+            f" {result.used:6.1%} {result.messages:8} {result.of_optimum:7.3f} {result.wrong or 'right':>5}"
+            f"   {time.monotonic() - start:4.0f} s of CPU{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
+            flush=True,
+        )
+    return 1 if red else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
