@@ -203,7 +203,7 @@ def test_in_a_flood_a_link_with_critical_streams_is_left_alone() -> None:
     settled = driver.engine.links[0]
     by_link = Counter(send.link for send in driver.sent if send.request)
     assert by_link[0] <= 20, "six rewrites, and removals of what it carried then"
-    assert 90 <= by_link[1] <= 110
+    assert 80 <= by_link[1] <= 93, "the reserve is left to repair"
     driver.run(130)
     assert not driver.exchange.violations
     assert set(carried(driver)) == wishes.keys() | {("ticker", "KRW-BTC", 0.0), ("ticker", "KRW-ETH", 0.0)}
