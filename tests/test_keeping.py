@@ -303,6 +303,39 @@ def test_a_full_disk_is_counted_told_once_and_tried_again(
     disk.file.close()
 
 
+def test_what_failed_is_tried_again_without_being_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subcore.keeping.RETRY_FIRST_S", 0.0)
+    disk = Disk(path, monkeypatch)
+    write, tries, written = disk.file.write, [], threading.Event()
+
+    def third_time(data: bytes) -> None:
+        tries.append(data)
+        disk.failing = len(tries) < 3
+        write(data)
+        written.set()
+
+    monkeypatch.setattr(disk.file, "write", third_time)
+    keeper = Keeper(disk.file, disk.capture)
+    keeper.start()
+    assert written.wait(SOON)
+    run(keeper, numbered(2))
+    assert read(path) == 2
+    assert keeper.stats().failures == 2
+
+
+def test_what_a_close_takes_away_while_it_is_read_is_wanted_after_it(path: Path) -> None:
+    def closing() -> Snapshot:
+        keeper.finish(numbered(9), lambda: None)  # the loop's thread, in the middle of our reading
+        return numbered(0)
+
+    keeper = Keeper(SnapshotFile(path), closing)
+    keeper.step()
+    keeper.step()
+    assert keeper.join(SOON)
+    assert keeper.stats().writes == 1
+    assert read(path) == 9
+
+
 def test_a_fault_of_ours_does_not_end_the_thread(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     def broken() -> Snapshot:
         raise ZeroDivisionError("by accident")

@@ -237,6 +237,23 @@ def test_restoring_beside_live_components() -> None:
         assert again.done
         assert len(again.streams) == 4
         assert again.seconds == 0.0, "all of it was proven"
+        await asyncio.sleep(2 * GRACE)
+        assert names(fast.provisional) == {"ticker:KRW-ETH", "orderbook:KRW-BTC:depth=5"}, "adopted before"
+
+    restarted(main)
+
+
+def test_what_is_restored_while_the_wire_still_carries_it_is_proven_at_once() -> None:
+    async def main(world: World, manager: SubscriptionManager, snapshot: Snapshot) -> None:
+        for name in snapshot.names:
+            make(manager, name).close()
+        await asyncio.sleep(0.1)  # a removal alone waits for 2 s
+        sent = manager.stats().messages_sent
+        report = await manager.restore(snapshot)
+        assert {stream.state for stream in report.streams} == {StreamState.OPEN}
+        assert len(report.streams) == 4
+        assert report.seconds == 0.0
+        assert manager.stats().messages_sent == sent
 
     restarted(main)
 

@@ -1,7 +1,7 @@
 """A whole manager in virtual time: a loop whose clock jumps, and links in memory to the pure exchange.
 
-What waits for time costs none: when nothing is ready, the clock goes to the next timer. A second of real time without
-any event ends the run, so a test that hangs fails.
+What waits for time costs none: when nothing is ready, the clock goes to the next timer. A test that hangs fails: after
+half an hour of virtual time, or when nothing is left that could happen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from subcore.sim import Exchange
 from subcore.testing import VirtualClock
 
 REAL_PATIENCE_S = 5.0
+PATIENCE_S = 1800.0  # of virtual time
 DELAY_S = 0.005
 PING, PONG = 9, 10
 _NUMBERS = itertools.count()
@@ -128,7 +129,7 @@ class World:
         """Run a test to its end, on a loop of its own."""
         loop = VirtualLoop(self.clock)
         try:
-            return loop.run_until_complete(main(self))
+            return loop.run_until_complete(asyncio.wait_for(main(self), PATIENCE_S))
         finally:
             if self._timer is not None:
                 self._timer.cancel()

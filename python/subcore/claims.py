@@ -162,9 +162,13 @@ class Claims:
 
     # -- claimed, confirmed --
 
-    def claim(self, name: str) -> Member | None:
-        """The member that waited with this name; it waits no longer."""
-        return self._unclaimed.pop(name, None)
+    def claim(self, name: str) -> int | None:
+        """The id of the member that waited with this name; it waits no longer, and its streams are wanted."""
+        if not self._unclaimed or (waited := self._unclaimed.pop(name, None)) is None:
+            return None
+        self._hub.ledger.pause(waited.id, False)
+        self._hub.runtime.changed()
+        return waited.id
 
     def forget(self, member: Member) -> None:
         """A member was closed."""

@@ -178,15 +178,12 @@ class Hub:
         include_status: bool,
     ) -> Member:
         """A new component in the ledger, or the one that waits with this name. CapacityError if there are too many."""
-        waiting = self.claims.claim(name)
-        id = self.ledger.open_component() if waiting is None else waiting.id
+        id = self.claims.claim(name)
+        if id is None:
+            id = self.ledger.open_component()
         member = Member(id, name, self._ties, priority, delivery, on_status, include_status)
-        with self.intent.whole:
-            self.members[id] = member
-            self.names.add(name)
-            self.ledger.pause(id, False)  # as one that waited may be
-        if waiting is not None:
-            self.runtime.changed()
+        self.members[id] = member
+        self.names.add(name)
         self.saving.changed()
         return member
 
