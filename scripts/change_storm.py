@@ -44,7 +44,7 @@ JITTER = (0.0, 0.3)
 BACK = (0.01, 0.02)
 REMOVAL_WAITS = 2 * SECOND
 CALM_SECONDS = 15
-TRAFFIC = 0.2  # of the exchange's usual
+TRAFFIC = 1.0  # of the exchange's usual
 MINUTES = 10
 CLASSES = (Priority.LOW, Priority.NORMAL, Priority.NORMAL, Priority.HIGH)
 

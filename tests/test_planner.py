@@ -227,3 +227,18 @@ def test_an_answer_shortens_the_wait_since_it_shows_what_has_arrived() -> None:
     assert not s.of(actions.Send)
     assert not [a for a in s.wait(1.09, frames=1) if isinstance(a, actions.Send)]
     assert [a for a in s.wait(0.02, frames=1) if isinstance(a, actions.Send)]
+
+
+def test_a_book_that_changed_its_width_and_left_is_forgotten() -> None:
+    s = Script()
+    ids = s.open_with("orderbook", BTC, ETH, depth=5)
+    s.want("orderbook", ETH, who="wide", depth=15, tell=False)
+    s.turn()
+    s.data(ids)
+    s.unwant("orderbook", ETH, who="wide", depth=15)  # narrower again
+    s.wait(1, frames=1)
+    s.unwant("orderbook", ETH, depth=5)
+    s.want("ticker", BTC)
+    assert json.loads(s.of(actions.Send)[-1].payload)[1]["codes"] == [f"{BTC}.5"]
+    s.wait(5, frames=1)
+    assert int(ids[1]) not in s.ledger.live()

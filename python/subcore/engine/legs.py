@@ -24,7 +24,10 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "width": (np.int32, -1),  # in force on the wire, -1 = the wire does not carry it
     "evidence": (np.uint8, 0),
     "generation": (np.int32, 0),  # of the link, when it was last asked for there
-    "request": (np.int32, 0),  # that asked for it last, as an addition or carried
+    "request": (
+        np.int32,
+        0,
+    ),  # that asked for it last as an addition; see Link.carries_all for what is carried
     "answered": (np.int32, 0),  # last request after which data came
     "left": (np.int64, 0),  # when it last left that wire
 }

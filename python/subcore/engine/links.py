@@ -128,6 +128,7 @@ class Link:
     up_since: int = 0
     rtt_ns: int = 0
     requests: int = 0  # numbers every request of this link, over all its generations
+    carries_all: int = 0  # number of the last request that stated the whole set, 0 = none
     first_request: int = 0  # number of the present generation's first request
     in_flight: list[Request] = field(default_factory=list)
     last_request: Request | None = None  # of this generation, whether answered or not

@@ -170,6 +170,9 @@ class Planner:
         if not link.resized:
             return False
         streams = np.array(sorted(link.resized), np.int32)
+        streams = streams[
+            self._ctx.streams.state[streams] != StreamState.CLOSED
+        ]  # nobody's width is the widest
         wanted = self._ctx.table.columns(streams).widths
         legs = self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, streams)]
@@ -188,17 +191,25 @@ class Planner:
         return self._add_or_remove(link, now, repair)
 
     def _replace(self, link: Link, now: int, repair: bool) -> int | None:
-        """All that the link should carry, in one message."""
+        """All that the link should carry, in one message. Only writing it costs in proportion to that."""
         ctx, adds, target = self._ctx, link.wire.added(), link.wire.target()
-        columns = ctx.table.columns(target)
-        add = columns if len(adds) == len(target) else ctx.table.columns(adds)
-        removes = ctx.table.columns(link.wire.removed())
-        for out in ctx.venue.encode(add, removes, columns, link.requests + 1):
+        add, remove = ctx.table.columns(adds), ctx.table.columns(link.wire.removed())
+        other_widths = [np.fromiter(link.resized, np.int32)] if link.resized else []
+        for out in ctx.venue.encode(add, remove, ctx.table.columns(target), link.requests + 1):
             link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
-            self._write(link, out, np.setdiff1d(target, adds, assume_unique=True), now)
-            self._ctx.streams.legs.width[ctx.streams.legs.rows(link.id, columns.streams)] = columns.widths
+            link.carries_all = link.requests + 1
+            self._in_force(
+                link, np.concatenate([adds, *other_widths])
+            )  # before what leaves is taken out again
+            self._write(link, out, np.delete(target, np.searchsorted(target, adds)), now)
         self._rest(link)
         return None
+
+    def _in_force(self, link: Link, streams: Int32Array) -> None:
+        """The wire carries these as they are wanted now."""
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, streams)
+        legs.width[rows] = self._ctx.table.columns(streams).widths
 
     def _add_or_remove(self, link: Link, now: int, repair: bool) -> int | None:
         """The most important of what is to be added, or what is to be removed, as much as a message takes."""
@@ -210,8 +221,7 @@ class Planner:
         for out in outs:
             link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
             self._write(link, out, NO_STREAMS, now)
-            sent = ctx.table.columns(out.adds)
-            ctx.streams.legs.width[ctx.streams.legs.rows(link.id, sent.streams)] = sent.widths
+            self._in_force(link, out.adds)
         link.resized.clear()
         if not link.wire.len_added and not link.wire.len_removed:
             self._rest(link)
@@ -256,7 +266,6 @@ class Planner:
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
         legs, added = streams.legs, streams.legs.rows(link.id, out.adds)
         legs.request[added] = request.number
-        legs.request[legs.rows(link.id, carried)] = request.number
         legs.generation[added] = link.generation
         legs.evidence[added] = Evidence.NONE
         streams.apply(TopicEvent.ASKED, out.adds[streams.state[out.adds] != StreamState.OPEN], now)

@@ -41,9 +41,9 @@ class Proof:
         on_wire = legs.width[rows] >= 0
         streams, rows = streams[on_wire], rows[on_wire]
         self._ctx.stats.late_events += came - len(streams)
-        legs.answered[rows] = legs.request[rows]
+        legs.answered[rows] = asked = np.maximum(legs.request[rows], link.carries_all)
         legs.evidence[rows] |= np.uint8(Evidence.DATA)
-        for number in np.unique(legs.request[rows]).tolist():
+        for number in np.unique(asked).tolist():
             self._answer(link, number, now)
         # One that nobody wants now keeps its evidence: it is proven should it be wanted again before it
         # leaves.
@@ -77,7 +77,8 @@ class Proof:
         link.listing_sent = (link.listing_sent[0], None, 0)
         legs = self._ctx.streams.legs
         pending = self._unproven(link)
-        pending = pending[legs.request[legs.rows(link.id, pending)] <= asked_before]
+        asked = np.maximum(legs.request[legs.rows(link.id, pending)], link.carries_all)
+        pending = pending[asked <= asked_before]
         there = np.isin(pending, self.find(listing.topics))
         proven = pending[there]
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)

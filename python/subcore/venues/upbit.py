@@ -14,13 +14,14 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from subcore._encode import join_quoted
 from subcore.errors import UnknownSymbolError, UnsupportedError, UsageError
 from subcore.types import (
     Alive,
@@ -198,23 +199,33 @@ class Grammar:
         """
         if not len(target.streams):
             return []
-        entries = list(self._entries(target, add.streams))
-        payload = self._message(next_id, ",".join(entries))
+        payload = self._message(next_id, self._entries(target, add.streams))
         return [Out(payload, TEXT, f"s{next_id}", add.streams, remove.streams)]
 
     def encode_listing(self, next_id: int) -> Out:
         """LIST_SUBSCRIPTIONS. It names the format again: "the last request's value applies to every
         stream, even if that request was LIST_SUBSCRIPTIONS".
         """
-        payload = self._message(next_id, '{"method":"LIST_SUBSCRIPTIONS"}')
+        payload = self._message(next_id, [b',{"method":"LIST_SUBSCRIPTIONS"}'])
         nothing = np.empty(0, np.int32)
         return Out(payload, TEXT, f"s{next_id}", nothing, nothing)
 
-    def _message(self, next_id: int, body: str) -> bytes:
-        return f'[{{"ticket":"s{next_id}"}},{body},{{"format":"{self.format}"}}]'.encode()
+    def _message(self, next_id: int, body: Iterable[bytes]) -> bytes:
+        """Pieces, joined once: with many codes each further copy would cost as much as writing them."""
+        last = b',{"format":"%b"}]' % self.format.encode()
+        return b"".join([b'[{"ticket":"s%d"}' % next_id, *body, last])
 
-    def _entries(self, target: StreamColumns, added: Int32Array) -> Iterator[str]:
-        order = np.argsort((-target.priorities).astype(np.int8), kind="stable")  # int8: a radix sort
+    def _entries(self, target: StreamColumns, added: Int32Array) -> Iterator[bytes]:
+        """One for all that share everything but the code; entries, and codes in them, in order of class."""
+        order = None
+        if target.priorities.min() < target.priorities.max():
+            order = np.argsort((-target.priorities).astype(np.int8), kind="stable")  # int8: a radix sort
+        for rows, carried in self._parts(target, added, order):
+            yield from self._entry(target, rows, carried=carried)
+
+    def _parts(
+        self, target: StreamColumns, added: Int32Array, order: Rows | None
+    ) -> Iterator[tuple[Rows, bool]]:
         key = target.channels.astype(np.int64)
         if target.groupings.any():
             steps, step = np.unique(target.groupings, return_inverse=True)
@@ -222,39 +233,38 @@ class Grammar:
         key = key * 2
         if self.carried_realtime_only:
             key += np.isin(target.streams, added, invert=True)
-        key = key[order]
-        count = np.bincount(key)
-        for value in sorted(np.flatnonzero(count).tolist(), key=lambda v: int(np.argmax(key == v))):
-            yield self._entry(target, order[key == value], carried=bool(value % 2))
+        if order is not None:
+            key = key[order]
+        found = np.flatnonzero(np.bincount(key)).tolist()
+        for value in sorted(found, key=lambda v: int(np.argmax(key == v))):
+            rows = np.flatnonzero(key == value) if len(found) > 1 else np.arange(len(key))
+            yield (rows if order is None else order[rows]), bool(value % 2)
 
-    def _entry(self, target: StreamColumns, rows: Rows, *, carried: bool) -> str:
+    def _entry(self, target: StreamColumns, rows: Rows, *, carried: bool) -> Iterator[bytes]:
         channel = CHANNELS[int(target.channels[rows[0]])]
-        parts = [f'"type":"{channel.name}"']
-        codes = _book_codes(target, rows) if channel.depths else _codes(target.symbols, rows, "")
-        if '""' not in codes:  # "codes optional for myOrder [= all], forbidden for myAsset"
-            parts.append(f'"codes":[{codes}]')
+        yield b',{"type":"%b"' % channel.name.encode()
+        # "codes optional for myOrder [= all], forbidden for myAsset"
+        if channel.needs_symbol or all(target.symbols[row] for row in rows.tolist()):
+            yield b',"codes":['
+            yield from _book_codes(target, rows) if channel.depths else [join_quoted(target.symbols, rows)]
+            yield b"]"
         if level := float(target.groupings[rows[0]]):
-            parts.append(f'"level":{level:.17g}')
+            yield b',"level":%b' % f"{level:.17g}".encode()
         if carried:
-            option = "is_only_realtime" if self.option_case == "snake" else "isOnlyRealtime"
-            parts.append(f'"{option}":true')
-        return "{" + ",".join(parts) + "}"
+            yield b',"%b":true' % (b"is_only_realtime" if self.option_case == "snake" else b"isOnlyRealtime")
+        yield b"}"
 
 
-def _codes(symbols: list[str], rows: Rows, suffix: str) -> str:
-    return '"' + f'{suffix}","'.join(map(symbols.__getitem__, rows.tolist())) + f'{suffix}"'
-
-
-def _book_codes(target: StreamColumns, rows: Rows) -> str:
+def _book_codes(target: StreamColumns, rows: Rows) -> Iterator[bytes]:
     """ "Two depths of one code on one connection can only be told apart by counting units": one depth is
     asked.
     """
     widths = target.widths[rows]
-    chosen = np.flatnonzero(np.bincount(widths)).tolist()
-    return ",".join(
-        _codes(target.symbols, rows[widths == width], "" if width in (0, WIDEST) else f".{width}")
-        for width in reversed(chosen)
-    )
+    for nth, width in enumerate(reversed(np.flatnonzero(np.bincount(widths)).tolist())):
+        if nth:
+            yield b","
+        suffix = b"" if width in (0, WIDEST) else b".%d" % width
+        yield join_quoted(target.symbols, rows[widths == width], suffix)
 
 
 def _load_fields() -> Any:

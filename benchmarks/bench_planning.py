@@ -1,0 +1,168 @@
+"""The planner: what a change of 20 topics costs beside few streams and beside very many, and a tick.
+
+`python benchmarks/bench_planning.py` prints microseconds, encoding apart, and nanoseconds of encoding a topic of the
+link, from one run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import statistics
+import sys
+import time
+from collections import deque
+
+import numpy as np
+
+from subcore._intern import Interner
+from subcore._ledger import Ledger
+from subcore._route import Router
+from subcore._sets import WireSet
+from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
+from subcore.engine.context import Settings
+from subcore.engine.engine import Engine
+from subcore.engine.pacing import LimitRegistry
+from subcore.intent import Intent
+from subcore.types import Int32Array, StreamColumns
+from subcore.venue import Capacity, Out
+from subcore.venues import venue
+
+SIZES = (500, 50_000)
+CHANGE = 20
+ROUNDS = 60
+
+
+class Planning:
+    """An engine on the core's own tables whose link carries `size` streams, all proven."""
+
+    def __init__(self, house: str, size: int) -> None:
+        made = venue(house).at("ws://bench.test:80")
+        self.encoding = self.slowest_tick = 0
+        self._encode = made.encode
+        self.channel = made.channel_index("trade")
+        self.venue = dataclasses.replace(made, encode=self._timed, capacities=(Capacity("streams", 10**6),))
+        self.ledger, self.interner = Ledger(max_streams=1 << 17), Interner()
+        self.intent = Intent(self.venue, self.interner, self.ledger, Router(self.ledger, gone=deque()))
+        self._columns = self.intent.columns
+        self.intent.columns = self._timed_columns  # type: ignore[method-assign]
+        self.component = self.ledger.open_component()
+        self.engine = Engine(
+            self.venue,
+            self.intent,
+            WireSet,
+            random.Random(1),
+            registry=LimitRegistry(),
+            settings=Settings(hurts=10**9),
+        )
+        self.now = SECOND
+        dash = "KRW-{}" if house == "upbit" else "{}USDT"
+        names = [dash.format(f"T{number}") for number in range(size + 2 * CHANGE)]
+        self.topics = self.ledger.topics(self.channel, self.interner.intern_many(names))
+        self.coming = [self.topics[size : size + CHANGE], self.topics[size + CHANGE :]]
+        self.ledger.add(self.component, np.concatenate([self.topics[:size], self.coming[1]]))
+        self._tell(self._edges())
+        self._tell(events.LinkUp(0, 1, 20_000_000))
+        while self.engine.links[0].wire.len_added:
+            self._answer()
+        self._answer()
+        self.slowest_tick = 0
+
+    def _timed(
+        self, add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int
+    ) -> list[Out]:
+        start = time.thread_time_ns()
+        outs = self._encode(add, remove, target, next_id)
+        self.encoding += time.thread_time_ns() - start
+        return outs
+
+    def _timed_columns(self, streams: Int32Array) -> StreamColumns:
+        """What is read of the whole link is read to write it."""
+        start = time.thread_time_ns()
+        columns = self._columns(streams)
+        if len(streams) > 2 * CHANGE:
+            self.encoding += time.thread_time_ns() - start
+        return columns
+
+    def _edges(self) -> events.Changed:
+        edges = self.ledger.take_edges()
+        return events.Changed(edges.opened, edges.closed, edges.changed)
+
+    def _tell(self, event: events.Event) -> list[actions.Action]:
+        return self.engine.handle(event, self.now)
+
+    def _answer(self) -> None:
+        """Data for everything, a quiet second, ticks."""
+        link = self.engine.links[0]
+        self._tell(events.StreamEvidence(0, 1, link.wire.wire(), self.now))
+        for _ in range(10):
+            self.now += SECOND // 4
+            self._tell(events.LinkActivity(0, 1, self.now, self.now // SECOND))
+            start = time.thread_time_ns()
+            self._tell(events.Tick())
+            self.slowest_tick = max(self.slowest_tick, time.thread_time_ns() - start)
+
+    def change(self) -> tuple[int, int]:
+        """20 topics come and the 20 of the last change go: nanoseconds of planning, and of encoding."""
+        here, gone = self.coming
+        self.coming.reverse()
+        self.ledger.add(self.component, here)
+        self.ledger.remove(self.component, gone)
+        edges = self._edges()
+        self.encoding = 0
+        start = time.thread_time_ns()
+        out = self._tell(edges)
+        whole = time.thread_time_ns() - start
+        if not any(isinstance(action, actions.Send) for action in out):
+            raise RuntimeError("nothing was sent")
+        encoding = self.encoding
+        self._answer()
+        return whole - encoding, encoding
+
+    def tick(self) -> int:
+        """Nanoseconds of a tick in quiet."""
+        self.now += SECOND // 4
+        self._tell(events.LinkActivity(0, 1, self.now, self.now // SECOND))
+        start = time.thread_time_ns()
+        self._tell(events.Tick())
+        return time.thread_time_ns() - start
+
+
+class ChangeOfTwenty:
+    params = [("upbit", "binance"), SIZES]  # noqa: RUF012
+    param_names = ("venue", "streams")
+
+    def setup(self, house: str, size: int) -> None:
+        self.planning = Planning(house, size)
+        self.taken = [self.planning.change() for _ in range(ROUNDS)][5:]
+
+    def track_planning_us(self, house: str, size: int) -> float:
+        """From the edges to the actions, encoding apart."""
+        return statistics.median(plan for plan, _ in self.taken) / 1000
+
+    def track_encoding_ns(self, house: str, size: int) -> float:
+        """Reading and writing what the message says, a topic of the link."""
+        return statistics.median(encode for _, encode in self.taken) / size
+
+    def track_tick_us(self, house: str, size: int) -> float:
+        """Nothing happens."""
+        return statistics.median(self.planning.tick() for _ in range(100)) / 1000
+
+
+def main() -> int:
+    for house in ("upbit", "binance"):
+        for size in SIZES:
+            bench = ChangeOfTwenty()
+            bench.setup(house, size)
+            plan, encode = bench.track_planning_us(house, size), bench.track_encoding_ns(house, size)
+            ticks = sorted(bench.planning.tick() / 1000 for _ in range(200))
+            print(
+                f"{house:8} {size:6} streams: planning {plan:7.1f} us, encoding {encode:6.1f} ns a topic,"
+                f" tick {ticks[100]:6.1f} us, slowest after a change {bench.planning.slowest_tick / 1000:6.1f} us"
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

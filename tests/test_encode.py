@@ -1,0 +1,50 @@
+"""Joining names for a request, against the plain way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from subcore._encode import join_quoted
+
+NAMES = st.lists(st.text("ABC-1é币😀", max_size=60), min_size=1, max_size=40)
+
+
+class Odd(str):
+    """A text that says it is another."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "odd"
+
+
+@given(NAMES, st.lists(st.integers(0, 1000), max_size=60), st.text("x.5é", max_size=5))
+def test_names_are_quoted_and_joined_in_the_order_of_rows(
+    names: list[str], picks: list[int], end: str
+) -> None:
+    rows = np.array([pick % len(names) for pick in picks], np.int64)
+    wanted = ",".join(f'"{names[row]}{end}"' for row in rows.tolist())
+    assert join_quoted(names, rows, end.encode()) == wanted.encode()
+    assert join_quoted(names, rows[::-1].astype(np.int32), end.encode()).count(b'"') == 2 * len(rows)
+
+
+def test_the_characters_of_a_subclass_count() -> None:
+    assert join_quoted([Odd("A"), "B"], [0, 1]) == b'"A","B"'
+
+
+@pytest.mark.parametrize("rows", [[3], [-1], [0, 1, 2, 3], [0] * 20 + [10**12]])
+def test_a_row_that_is_not_there_is_named(rows: list[int]) -> None:
+    with pytest.raises(IndexError, match="of 3 texts"):
+        join_quoted(["A", "B", "C"], rows)
+
+
+def test_what_is_no_text_is_refused() -> None:
+    with pytest.raises(TypeError):
+        join_quoted(["A", b"B"], [0, 1])  # type: ignore[list-item]
+    with pytest.raises(UnicodeEncodeError):
+        join_quoted(["\ud800"], [0])
+    with pytest.raises(TypeError):
+        join_quoted(("A",), [0])  # type: ignore[arg-type]
