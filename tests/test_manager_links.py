@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from manager_rig import SOON, make, until
-from subcore.errors import UsageError
+from subcore.errors import SubscribeError, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
 from subcore.sim.server import SimServer
 from subcore.types import Evidence, Priority, StatusKind, StreamState
+from virtual_manager import World
 
 SYMBOLS = ["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-SOL"]
 
@@ -73,6 +74,21 @@ async def test_a_topic_is_explained_from_wish_to_proof(manager: SubscriptionMana
     await component.live(SOON)
     assert manager.explain("ticker", "KRW-BTC").startswith("open for ")
     assert "proven by data, on link 0" in manager.explain("ticker", "KRW-BTC")
+
+
+def test_what_the_venue_does_not_list_is_asked_for_beside_the_others_and_given_up() -> None:
+    """Its second link is opened from within a look at all links."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "a")
+            component.subscribe("ticker", ["KRW-BTC", "KRW-NOSUCH"])
+            with pytest.raises(SubscribeError, match="asked for 4 times: the venue does not list it"):
+                await component.live(300.0)
+            assert manager.topic("ticker", "KRW-BTC").state is StreamState.OPEN
+            assert len(manager.stats().links) == 2
+
+    World().run(main)
 
 
 async def test_a_rotation_delivers_every_trade_once(server: SimServer, manager: SubscriptionManager) -> None:

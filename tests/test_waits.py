@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -14,8 +15,10 @@ from subcore.errors import (
     UsageError,
 )
 from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
 from subcore.sim.server import SimServer
-from subcore.types import StreamState, Topic
+from subcore.types import DataState, StreamState, Topic
+from virtual_manager import World
 
 
 async def test_live_names_what_is_missing(server: SimServer) -> None:
@@ -27,6 +30,48 @@ async def test_live_names_what_is_missing(server: SimServer) -> None:
         assert list(caught.value.reasons) == [Topic("ticker", "KRW-NOPE")]
         await until(lambda: manager.topic("ticker", "KRW-BTC").state is StreamState.OPEN)
         component.close()
+
+
+def test_live_waits_for_data_where_that_is_asked_for() -> None:
+    """A listing proves a silent market; whoever asks for data waits for its first frame."""
+
+    async def main(world: World) -> None:
+        world.exchange.inject(
+            Fault("lose", probability=1.0), world.ns()
+        )  # of streams; a listing comes through
+        async with world.manager() as manager:
+            component = make(manager, "patient")
+            with pytest.raises(UsageError, match='"any" or "data"'):
+                await component.live(evidence="listing")  # type: ignore[arg-type]
+            component.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+            await component.live(30.0)
+            assert {info.data for info in manager.topics()} == {DataState.NONE}
+            with pytest.raises(SubscribeTimeout) as caught:
+                await component.live(5.0, evidence="data")
+            silent = dict.fromkeys(
+                (Topic("trade", "KRW-BTC"), Topic("trade", "KRW-ETH")), "open, no data yet"
+            )
+            assert caught.value.reasons == silent
+            waiting = asyncio.ensure_future(component.live(60.0, evidence="data"))
+            for symbol in ("KRW-BTC", "KRW-ETH"):
+                await asyncio.sleep(1.0)
+                assert not waiting.done()
+                manager._hub.feed.feed(0, json.dumps({**TRADE, "code": symbol}).encode(), world.ns())
+            await asyncio.wait_for(waiting, 1.0)
+            await component.live(0.0, evidence="data")
+
+    World().run(main)
+
+
+TRADE = {
+    "type": "trade",
+    "timestamp": 1_790_000_000_000,
+    "trade_price": 5.0,
+    "trade_volume": 0.1,
+    "ask_bid": "BID",
+    "sequential_id": 17900000000000001,
+    "stream_type": "REALTIME",
+}
 
 
 async def test_live_times_out_and_can_be_cancelled(server: SimServer) -> None:

@@ -128,6 +128,8 @@ class World:
     def run(self, main: Callable[[World], Coroutine[Any, Any, Any]]) -> Any:
         """Run a test to its end, on a loop of its own."""
         loop = VirtualLoop(self.clock)
+        faults: list[str] = []
+        loop.set_exception_handler(lambda _, context: faults.append(str(context)))
         try:
             return loop.run_until_complete(asyncio.wait_for(main(self), PATIENCE_S))
         finally:
@@ -136,6 +138,7 @@ class World:
             loop.run_until_complete(asyncio.sleep(1.0))
             loop.close()
             KEPT.clear()
+            assert faults == []
 
 
 class _Transport:

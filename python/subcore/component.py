@@ -8,7 +8,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Callback, Delivery, EventQueue, Queue
 from .errors import ComponentClosed, SubscribeTimeout, UsageError
@@ -143,13 +143,16 @@ class Component:
 
     # -- what comes --
 
-    async def live(self, timeout: float | None = None) -> None:
-        """Wait until everything wanted now is proven.
+    async def live(self, timeout: float | None = None, *, evidence: Literal["any", "data"] = "any") -> None:
+        """Wait until everything wanted now is proven; with `evidence="data"` by data, and not by the venue's listing.
 
-        Raises SubscribeError at once when a stream is refused, SubscribeTimeout after `timeout` seconds; both name what
-        is missing and why. Cancelling it changes nothing.
+        A market that does not trade has no data for hours: give a `timeout` then. Raises SubscribeError at once when a
+        stream is refused, SubscribeTimeout after `timeout` seconds; both name what is missing and why. Cancelling it
+        changes nothing.
         """
-        await self._hub.waits.wait(self._live(), timeout)
+        if evidence not in ("any", "data"):
+            raise UsageError(f'evidence is "any" or "data", not {evidence!r}')
+        await self._hub.waits.wait(self._live(), timeout, needs_data=evidence == "data")
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self

@@ -255,6 +255,10 @@ class Hub:
         self.meter.reset_streams(streams)
         self.intent.release(streams)
 
+    def data_came(self, streams: Int32Array) -> None:
+        """See RuntimeOwner: the engine knows of their first data by now, also of those it had proven without."""
+        self.waits.changed(streams)
+
     def request_markets(self) -> None:
         """See RuntimeOwner."""
         self._spawn(self._ask_markets(), "markets")

@@ -32,6 +32,7 @@ class RuntimeOwner(Protocol):
 
     def notify(self, notice: actions.Notify) -> None: ...
     def release_streams(self, streams: Int32Array) -> None: ...
+    def data_came(self, streams: Int32Array) -> None: ...
     def request_markets(self) -> None: ...
     def restored(self, restore: Restore) -> None: ...
     def make_listener(self, link: Link, generation: int) -> WSListener: ...
@@ -174,6 +175,7 @@ class Runtime:
         for link, streams, at_ns in self._meter.take_evidence():
             generation = self._links[link].generation
             self.handle(events.StreamEvidence(link, generation, streams, at_ns - self._wall_offset()))
+            self._owner.data_came(streams)
 
     def _tick(self) -> None:
         self._timer = None
@@ -181,7 +183,7 @@ class Runtime:
             return
         self._take_evidence()
         offset = self._wall_offset()
-        for link in self._links.values():
+        for link in list(self._links.values()):  # the engine may open another meanwhile
             if link.is_up:
                 last_receive_ns, frames = self._meter.link_activity(link.number)
                 last = last_receive_ns - offset if last_receive_ns else 0

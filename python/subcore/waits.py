@@ -9,11 +9,12 @@ import numpy as np
 
 from . import _columns
 from .errors import ComponentClosed, SubscribeError, SubscribeTimeout
-from .types import Int32Array, StreamState, Topic
+from .types import Evidence, Int32Array, StreamState, Topic
 
 if TYPE_CHECKING:
     from ._ledger import Ledger
     from .engine.engine import Engine
+    from .engine.topics import TopicRow
     from .intent import Intent
     from .members import Member
 
@@ -21,11 +22,16 @@ NAMED_AT_MOST = 5
 
 
 class _Wait:
-    def __init__(self, member: Member, topics: Int32Array, streams: Int32Array) -> None:
+    def __init__(self, member: Member, topics: Int32Array, streams: Int32Array, needs_data: bool) -> None:
         self.member = member
+        self.needs_data = needs_data
         self.topics = topics
         self.streams = set(streams.tolist())
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def is_met_by(self, row: TopicRow) -> bool:
+        """Whether a stream that stands like this is proven as it was asked for."""
+        return row.state is StreamState.OPEN and bool(not self.needs_data or row.evidence & Evidence.DATA)
 
 
 class Waits:
@@ -37,12 +43,16 @@ class Waits:
         self._ledger = ledger
         self._waits: set[_Wait] = set()
 
-    async def wait(self, member: Member, timeout: float | None) -> None:
-        """Until every topic held now is OPEN. Raises SubscribeError, SubscribeTimeout, ComponentClosed. Cancel-safe."""
+    async def wait(self, member: Member, timeout: float | None, *, needs_data: bool = False) -> None:
+        """Until every topic held now is OPEN, and had data where that is needed.
+
+        Raises SubscribeError, SubscribeTimeout, ComponentClosed. Cancel-safe.
+        """
         topics = self._ledger.interests(member.id)
         if not len(topics):
             return
-        wait = _Wait(member, topics, np.unique(_columns.topic_columns(self._ledger, topics)[0]))
+        streams = np.unique(_columns.topic_columns(self._ledger, topics)[0])
+        wait = _Wait(member, topics, streams, needs_data)
         self._judge(wait)
         self._waits.add(wait)
         try:
@@ -54,7 +64,7 @@ class Waits:
             self._waits.discard(wait)
 
     def changed(self, streams: Int32Array) -> None:
-        """These streams may be in another state."""
+        """These streams may be in another state, or have had their first data."""
         if self._waits:
             touched = set(streams.tolist())
             for wait in list(self._waits):
@@ -75,11 +85,10 @@ class Waits:
         held = wait.topics[_columns.holds_many(self._ledger, wait.member.id, wait.topics)]
         streams = set(_columns.topic_columns(self._ledger, held)[0].tolist())
         wait.streams &= streams
-        states = {stream: self._engine.row(stream).state for stream in wait.streams}
-        if any(state is StreamState.REFUSED for state in states.values()):
+        rows = [self._engine.row(stream) for stream in wait.streams]
+        if any(row.state is StreamState.REFUSED for row in rows):
             wait.future.set_exception(self._error(wait, SubscribeError, "refused"))
-            return
-        if all(state is StreamState.OPEN for state in states.values()):
+        elif all(wait.is_met_by(row) for row in rows):
             wait.future.set_result(None)
 
     def _error(self, wait: _Wait, kind: type[SubscribeError], what: str) -> SubscribeError:
@@ -88,11 +97,10 @@ class Waits:
         reasons: dict[Topic, str] = {}
         for topic, stream in zip(self._intent.topics_of(held), streams, strict=True):
             row = self._engine.row(stream)
-            if row.state is StreamState.OPEN or (
-                kind is SubscribeError and row.state is not StreamState.REFUSED
-            ):
+            if wait.is_met_by(row) or (kind is SubscribeError and row.state is not StreamState.REFUSED):
                 continue
-            reasons[topic] = row.reason or row.state.name.lower()
+            silent = "open, no data yet" if row.state is StreamState.OPEN else row.state.name.lower()
+            reasons[topic] = row.reason or silent
         some = ", ".join(f"{topic} ({reason})" for topic, reason in list(reasons.items())[:NAMED_AT_MOST])
         more = f" and {len(reasons) - NAMED_AT_MOST} more" if len(reasons) > NAMED_AT_MOST else ""
         return kind(f"component {wait.member.name!r}: {len(reasons)} topics {what}: {some}{more}", reasons)
