@@ -45,8 +45,8 @@ class Planning:
         self.venue = dataclasses.replace(made, encode=self._timed, capacities=(Capacity("streams", 10**6),))
         self.ledger, self.interner = Ledger(max_streams=1 << 17), Interner()
         self.intent = Intent(self.venue, self.interner, self.ledger, Router(self.ledger, gone=deque()))
-        self._columns = self.intent.columns
-        self.intent.columns = self._timed_columns  # type: ignore[method-assign]
+        self._columns = self.intent.columns_to_write
+        self.intent.columns_to_write = self._timed_columns  # type: ignore[method-assign]
         self.component = self.ledger.open_component()
         self.engine = Engine(
             self.venue,
@@ -81,8 +81,7 @@ class Planning:
         """What is read of the whole link is read to write it."""
         start = time.thread_time_ns()
         columns = self._columns(streams)
-        if len(streams) > 2 * CHANGE:
-            self.encoding += time.thread_time_ns() - start
+        self.encoding += time.thread_time_ns() - start
         return columns
 
     def _edges(self) -> events.Changed:

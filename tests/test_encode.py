@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subcore._encode import join_quoted
+from subcore._encode import Names, join_quoted
+from subcore._intern import Interner
 
 NAMES = st.lists(st.text("ABC-1é币😀", max_size=60), min_size=1, max_size=40)
 
@@ -29,6 +30,34 @@ def test_names_are_quoted_and_joined_in_the_order_of_rows(
     wanted = ",".join(f'"{names[row]}{end}"' for row in rows.tolist())
     assert join_quoted(names, rows, end.encode()) == wanted.encode()
     assert join_quoted(names, rows[::-1].astype(np.int32), end.encode()).count(b'"') == 2 * len(rows)
+
+
+@given(st.lists(st.text("ABC-1é币😀", max_size=60), min_size=1, max_size=40, unique=True), st.data())
+def test_names_read_from_the_interner_are_the_same(names: list[str], data: st.DataObject) -> None:
+    interner = Interner()
+    ids = interner.intern_many(names)
+    picks = data.draw(st.lists(st.integers(0, len(names) - 1), max_size=60))
+    read = Names(interner, ids[::-1])
+    assert list(read) == names[::-1]
+    assert len(read) == len(names)
+    assert join_quoted(read, picks, b".5") == join_quoted(names[::-1], picks, b".5")
+
+
+def test_a_name_that_was_released_is_named_not_read() -> None:
+    interner = Interner()
+    ids = interner.intern_many(["KRW-BTC", "a long name of more than twenty-two bytes", "KRW-ETH"])
+    read = Names(interner, ids)
+    interner.release(int(ids[1]))
+    with pytest.raises(IndexError, match="no text has id"):
+        join_quoted(read, [0, 1])
+    with pytest.raises(IndexError, match="no text has id"):
+        read[1]
+    assert join_quoted(read, [0, 2]) == b'"KRW-BTC","KRW-ETH"'
+    for row in (-1, 3):
+        with pytest.raises(IndexError, match="of 3 texts"):
+            join_quoted(read, [row])
+        with pytest.raises(IndexError, match="of 3 texts"):
+            read[row]
 
 
 def test_the_characters_of_a_subclass_count() -> None:

@@ -1,5 +1,16 @@
-"""Names as they stand in a request: quoted, joined by commas, as UTF-8."""
+"""Names as they stand in a request: quoted, joined by commas, as UTF-8; and many names without a str for each."""
+
+from collections.abc import Sequence
+from typing import final
 
 import numpy.typing as npt
 
-def join_quoted(texts: list[str], rows: npt.ArrayLike, suffix: bytes = b"") -> bytes: ...
+from subcore._intern import Interner
+
+@final
+class Names(Sequence[str]):
+    def __new__(cls, interner: Interner, ids: npt.ArrayLike) -> Names: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, at: int, /) -> str: ...  # type: ignore[override]
+
+def join_quoted(texts: Sequence[str], rows: npt.ArrayLike, suffix: bytes = b"") -> bytes: ...

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns, _names
+from ._encode import Names
 from ._intern import Interner, exact_texts
 from ._ledger import Ledger
 from ._route import Router
@@ -222,11 +223,22 @@ class Intent:
     def columns(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
         channels, symbols, variants = _columns.stream_columns(self.ledger, streams)
+        return self._filled(streams, channels, _columns.texts(self.interner, symbols), variants)
+
+    def columns_to_write(self, streams: Int32Array) -> StreamColumns:
+        """See engine.ports.StreamTable."""
+        channels, symbols, variants = _columns.stream_columns(self.ledger, streams)
+        return self._filled(streams, channels, Names(self.interner, symbols), variants)
+
+    def _filled(
+        self, streams: Int32Array, channels: Int32Array, names: Sequence[str], variants: Int32Array
+    ) -> StreamColumns:
         _, priorities, widths = self.ledger.columns(streams)
-        groupings = np.array(self._groupings, np.float64)[variants]
-        return StreamColumns(
-            streams, channels, _columns.texts(self.interner, symbols), widths, groupings, priorities
-        )
+        if len(self._groupings) == 1:
+            groupings = np.zeros(len(streams))
+        else:
+            groupings = np.array(self._groupings, np.float64)[variants]
+        return StreamColumns(streams, channels, names, widths, groupings, priorities)
 
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See engine.ports.StreamTable."""

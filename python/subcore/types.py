@@ -5,7 +5,7 @@ Nothing here does anything; all of it is immutable, hashable where it makes sens
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, IntFlag
 
@@ -189,7 +189,7 @@ class StreamColumns:
 
     streams: Int32Array
     channels: Int32Array  # index into the venue's channel list
-    symbols: list[str]  # as the venue writes them
+    symbols: Sequence[str]  # as the venue writes them
     widths: Int32Array  # levels of the widest holder; 0 = the venue's widest, or the channel has no depth
     groupings: Float64Array  # price step of the book; 0.0 = none
     priorities: Int32Array  # highest class over the holders

@@ -1,18 +1,21 @@
 # cython: language_level=3
-"""Names as they stand in a request: quoted, joined by commas, as UTF-8.
+"""Names as they stand in a request: quoted, joined by commas, as UTF-8; and many names without a str for each.
 
 What a venue's grammar checked needs no escaping: no quote, backslash or control character is in it.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from libc.stdint cimport int64_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 cimport numpy as cnp
 import numpy as np
 
 from _slots cimport subcore_prefetch
+from subcore._arrays cimport int32_vector
+from subcore._intern cimport Interner, TextRow
 
 cnp.import_array()
 
@@ -33,6 +36,9 @@ cdef extern from *:
 cdef enum:
     AHEAD = 12                # texts between a prefetch and its use
     STR_HEAD = 48             # bytes before the first character, or a few more
+    SHORT_SIZE = 22           # bytes of a text that stand in its row
+    ROW_TEXT = 24             # bytes from there to the end of the row: copied whole, which needs no loop
+    WHOLE_ROWS = 8            # names that must follow one copied so: what is too much is written over
 
 
 cdef inline const char* utf8_of(PyObject* text, Py_ssize_t* size) except NULL:
@@ -42,16 +48,101 @@ cdef inline const char* utf8_of(PyObject* text, Py_ssize_t* size) except NULL:
     return PyUnicode_AsUTF8AndSize(<object>text, size)
 
 
-def join_quoted(list texts not None, rows, bytes suffix not None=b"") -> bytes:
+@cython.final
+cdef class Names:
+    """Texts of ids, as a sequence of str that reads the interner when it is asked.
+
+    For use at once: IndexError for an id that has been released since. `ids` are not copied.
+    """
+    cdef Interner interner
+    cdef cnp.ndarray ids
+
+    def __cinit__(self, Interner interner not None, ids):
+        self.interner = interner
+        self.ids = int32_vector(ids, "ids")
+
+    def __len__(self) -> int:
+        return cnp.PyArray_SIZE(self.ids)
+
+    def __getitem__(self, Py_ssize_t at) -> str:
+        if at < 0 or at >= cnp.PyArray_SIZE(self.ids):
+            raise IndexError(f"row {at} of {cnp.PyArray_SIZE(self.ids)} texts")
+        cdef int32_t id = (<const int32_t*>cnp.PyArray_DATA(self.ids))[at]
+        cdef PyObject* text = self.interner.text_of(id)
+        if text == NULL:
+            raise IndexError(f"no text has id {id}: it was never interned, or has been released")
+        return <str>text
+
+    cdef bytes join_quoted(self, const int64_t* row, Py_ssize_t count, const char* end, Py_ssize_t more):
+        cdef const int32_t* ids = <const int32_t*>cnp.PyArray_DATA(self.ids)
+        cdef const TextRow* rows = self.interner.rows
+        cdef const TextRow* text
+        cdef Py_ssize_t there = cnp.PyArray_SIZE(self.ids), total = 0, i
+        cdef int32_t id
+        cdef char* out
+        for i in range(count):
+            if row[i] < 0 or row[i] >= there:
+                raise IndexError(f"row {row[i]} of {there} texts")
+            id = ids[row[i]]
+            if id < 0 or id >= self.interner.used or rows[id].text == NULL:
+                raise IndexError(f"no text has id {id}: it was never interned, or has been released")
+            total += rows[id].size + more + 3
+        joined = PyBytes_FromStringAndSize(NULL, total - 1)
+        out = PyBytes_AS_STRING(joined)
+        for i in range(count):
+            text = &rows[ids[row[i]]]
+            if text.size <= SHORT_SIZE and not more and count - i > WHOLE_ROWS:
+                memcpy(out + 1, <const char*>text + (sizeof(TextRow) - ROW_TEXT), ROW_TEXT)
+                out[0] = c'"'
+                out[1 + text.size] = c'"'
+                out[2 + text.size] = c","
+                out += text.size + 3
+            else:
+                out = write_quoted(out, utf8_in(text), text.size, end, more, i == count - 1)
+        return joined
+
+
+cdef inline const char* utf8_in(const TextRow* row) noexcept:
+    cdef PyObject* data
+    if row.size <= SHORT_SIZE:
+        return row.data
+    memcpy(&data, row.data, sizeof(data))
+    return PyBytes_AS_STRING(<object>data)
+
+
+cdef inline char* write_quoted(char* out, const char* text, Py_ssize_t size, const char* end, Py_ssize_t more,
+                               bint is_last) noexcept:
+    out[0] = c'"'
+    memcpy(out + 1, text, size)
+    if more:
+        memcpy(out + 1 + size, end, more)
+    out[1 + size + more] = c'"'
+    if not is_last:
+        out[2 + size + more] = c","
+    return out + size + more + 3
+
+
+def join_quoted(texts not None, rows, bytes suffix not None=b"") -> bytes:
     """`"a<suffix>","b<suffix>"` for the texts at `rows` (int64), in that order; b"" for none. O(bytes).
 
-    IndexError for a row there is not, TypeError for what is no str; nothing is escaped.
+    `texts`: a list of str, or Names. IndexError for a row there is not, TypeError for what is no str. Nothing is
+    escaped.
     """
     cdef cnp.ndarray chosen = np.ascontiguousarray(rows, np.int64)
     cdef const int64_t* row = <const int64_t*>cnp.PyArray_DATA(chosen)
     cdef Py_ssize_t count = cnp.PyArray_SIZE(chosen)
-    cdef Py_ssize_t there = len(texts), more = len(suffix), total = 0, size = 0, i
     cdef const char* end = PyBytes_AS_STRING(suffix)
+    if not count:
+        return b""
+    if isinstance(texts, Names):
+        return (<Names>texts).join_quoted(row, count, end, len(suffix))
+    if type(texts) is not list:
+        raise TypeError(f"texts must be a list or Names, not {type(texts).__name__}")
+    return join_list(<list>texts, row, count, end, len(suffix))
+
+
+cdef bytes join_list(list texts, const int64_t* row, Py_ssize_t count, const char* end, Py_ssize_t more):
+    cdef Py_ssize_t there = len(texts), total = 0, size = 0, i
     cdef const char* text
     cdef char* out
     for i in range(count):
@@ -61,20 +152,11 @@ def join_quoted(list texts not None, rows, bytes suffix not None=b"") -> bytes:
             subcore_prefetch(PyList_GET_ITEM(texts, row[i + AHEAD]))
         utf8_of(PyList_GET_ITEM(texts, row[i]), &size)
         total += size + more + 3
-    if not count:
-        return b""
     joined = PyBytes_FromStringAndSize(NULL, total - 1)
     out = PyBytes_AS_STRING(joined)
     for i in range(count):
         if i + AHEAD < count:
             subcore_prefetch(<const char*>PyList_GET_ITEM(texts, row[i + AHEAD]) + STR_HEAD)
         text = utf8_of(PyList_GET_ITEM(texts, row[i]), &size)
-        if i:
-            out[0] = c","
-            out += 1
-        out[0] = c'"'
-        memcpy(out + 1, text, size)
-        memcpy(out + 1 + size, end, more)
-        out[1 + size + more] = c'"'
-        out += size + more + 2
+        out = write_quoted(out, text, size, end, more, i == count - 1)
     return joined

@@ -195,7 +195,7 @@ class Planner:
         ctx, adds, target = self._ctx, link.wire.added(), link.wire.target()
         add, remove = ctx.table.columns(adds), ctx.table.columns(link.wire.removed())
         other_widths = [np.fromiter(link.resized, np.int32)] if link.resized else []
-        for out in ctx.venue.encode(add, remove, ctx.table.columns(target), link.requests + 1):
+        for out in ctx.venue.encode(add, remove, ctx.table.columns_to_write(target), link.requests + 1):
             link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
             link.carries_all = link.requests + 1
             self._in_force(

@@ -17,6 +17,9 @@ class StreamTable(Protocol):
     def columns(self, streams: Int32Array) -> StreamColumns:
         """The streams' keys and what their holders want of them now. O(len(streams))."""
 
+    def columns_to_write(self, streams: Int32Array) -> StreamColumns:
+        """The same for use at once: symbols are read when asked for. So is read all that a link carries."""
+
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """The live stream with this key, or -1. `grouping` 0.0 = none."""
 

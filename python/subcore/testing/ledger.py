@@ -114,6 +114,10 @@ class PlainLedger:
             ids_of(int(priority) for _, priority in wanted),
         )
 
+    def columns_to_write(self, streams: Int32Array) -> StreamColumns:
+        """See `engine.ports.StreamTable`."""
+        return self.columns(streams)
+
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See `engine.ports.StreamTable`."""
         return self._ids.get((channel, symbol, grouping), -1)
