@@ -17,7 +17,7 @@ from subcore import hub as hub_module
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import CapacityError, ManagerClosed, SnapshotError, UsageError
 from subcore.manager import SubscriptionManager
-from subcore.types import Priority, StreamState, Topic
+from subcore.types import Cap, Priority, StreamState, Topic
 from virtual_manager import World
 
 BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
@@ -72,6 +72,11 @@ def test_restored_intent_is_held_and_proven_and_nobody_gets_it() -> None:
         assert world.carried() == {"ticker:KRW-BTC", "ticker:KRW-ETH", "orderbook:KRW-BTC", "trade:KRW-XRP"}
         assert {info.state for info in manager.topics()} == {StreamState.OPEN}
         assert manager.snapshot() == snapshot, "should it end now, the next one finds it all the same"
+        caps = [cap for info in manager.topics() for cap in info.caps]
+        assert [(cap.component, cap.by) for cap in caps] == [("fast", "snapshot")] * 3 + [
+            ("slow", "snapshot")
+        ]
+        assert {cap.since_ns for cap in caps} == {manager.restores[-1].started_ns}
         fast = make(manager, "fast")
         assert (
             names(fast.topics)
@@ -92,6 +97,13 @@ def test_restored_intent_is_held_and_proven_and_nobody_gets_it() -> None:
         async with asyncio.timeout(5.0):
             event = await anext(fast)
         assert (event.channel, event.symbol) == ("ticker", BTC)
+        assert manager.topic("ticker", BTC).caps == ()
+        fast.pause()
+        assert manager.topic("ticker", BTC).caps == (
+            Cap("fast", "pause", "the component is paused", world.clock.time_ns()),
+        )
+        fast.resume()
+        assert manager.topic("ticker", BTC).caps == ()
         assert names(fast.provisional) == {"ticker:KRW-ETH", "orderbook:KRW-BTC:depth=5"}
         assert manager.stats().messages_sent == sent, "it was on the wire all the time"
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -60,6 +60,11 @@ class ClaimReport:
         return text
 
 
+class _Grace(NamedTuple):
+    until: int  # in runnable time, or _KEPT
+    since_ns: int  # wall time of the last restore
+
+
 class Claims:
     """What is provisional in one manager. Belongs to the loop's thread; costs nothing while nothing is."""
 
@@ -69,7 +74,7 @@ class Claims:
         self._hub = hub
         self._grace = nanoseconds(grace_s)
         self._clock = RunnableClock(TICK_NS)
-        self._until: dict[int, int] = {}  # of each member that may have provisional topics, in runnable time
+        self._until: dict[int, _Grace] = {}  # of each member that may have provisional topics
         self._unclaimed: dict[str, Member] = {}
         self.reports: deque[ClaimReport] = deque(maxlen=REPORTS_KEPT)
 
@@ -156,9 +161,11 @@ class Claims:
 
     def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
         until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace
+        grace = _Grace(until, self._hub.clock.time_ns())
         for member in members:
-            if self._until.get(member.id) != _KEPT:  # what was adopted stays
-                self._until[member.id] = until
+            known = self._until.get(member.id)
+            if known is None or known.until != _KEPT:  # what was adopted stays
+                self._until[member.id] = grace
 
     # -- claimed, confirmed --
 
@@ -186,6 +193,13 @@ class Claims:
         found: Int32Array = held[np.fromiter(places, np.int64, len(held)) < 0]
         return found
 
+    def provisional_since(self, member: Member, topic: int) -> int | None:
+        """When a topic it holds was restored, in wall time; None where it is confirmed."""
+        grace = self._until.get(member.id)
+        if grace is None or self._hub.ledger.payload(member.id, topic) >= 0:
+            return None
+        return grace.since_ns
+
     def adopt(self, member: Member, handler: Handler | None, raw: bool) -> int:
         """Confirm all that is provisional of a component; how many topics."""
         topics = self.provisional(member)
@@ -195,7 +209,7 @@ class Claims:
 
     def adopt_all(self) -> None:
         """Nothing that is provisional now will be dropped."""
-        self._until.update(dict.fromkeys(self._until, _KEPT))
+        self._until.update({id: grace._replace(until=_KEPT) for id, grace in self._until.items()})
 
     # -- out --
 
@@ -204,7 +218,7 @@ class Claims:
         if not self._until:
             return
         now = self._clock.read(self._hub.clock.monotonic_ns())
-        due = [id for id, until in self._until.items() if until != _KEPT and until <= now]
+        due = [id for id, (until, _) in self._until.items() if until != _KEPT and until <= now]
         if due:
             self._drop([self._hub.members[id] for id in due])
 

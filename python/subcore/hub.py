@@ -221,6 +221,7 @@ class Hub:
         """Interests of a paused component stay in the ledger, count for nothing, and get nothing."""
         if member.paused != flag:
             member.paused = flag
+            member.paused_ns = self.clock.time_ns()
             self.ledger.pause(member.id, flag)
             for sink in member.sinks:
                 self.router.mute_sink(sink, flag)

@@ -41,7 +41,7 @@ class Member:
 
     __slots__ = (
         "_made_queue", "_owner", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery", "handle",
-        "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "priority",
+        "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "paused_ns", "priority",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +62,7 @@ class Member:
         self.include_status = include_status
         self.closed = False
         self.paused = False
+        self.paused_ns = 0  # since when, in wall time
         self.handle: weakref.ref[Component] | None = None
         self._owner: weakref.ref[Any] | None = None
         self.handler_errors = 0

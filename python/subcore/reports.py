@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from . import _columns
 from .component import ComponentStats
 from .errors import UsageError
-from .types import Priority, StreamState, Topic, TopicInfo
+from .types import Cap, Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -70,19 +71,17 @@ class Reports:
 
     def topics(self) -> list[TopicInfo]:
         """Every topic with a holder."""
-        found: dict[int, list[str]] = {}
+        found: dict[int, list[Member]] = {}
         for member in list(self._hub.members.values()):
             for topic in self._hub.ledger.interests(member.id).tolist():
-                found.setdefault(topic, []).append(member.name)
+                found.setdefault(topic, []).append(member)
         names = self._hub.intent.topics_of(np.array(list(found), np.int32))
-        return [self._info(id, name, tuple(found[id])) for id, name in zip(found, names, strict=True)]
+        return [self._info(id, name, found[id]) for id, name in zip(found, names, strict=True)]
 
     def topic(self, topic: Topic) -> TopicInfo:
         """One topic; UsageError where nobody holds it."""
         id = self._hub.intent.find_topic(topic)
-        holders = tuple(
-            m.name for m in self._hub.members.values() if id >= 0 and self._hub.ledger.holds(m.id, id)
-        )
+        holders = [m for m in self._hub.members.values() if id >= 0 and self._hub.ledger.holds(m.id, id)]
         if not holders:
             raise UsageError(f"no component wants {topic}: subscribe to it first")
         return self._info(id, topic, holders)
@@ -113,7 +112,16 @@ class Reports:
         minutes = max(0.0, (hub.clock.time_ns() - last) / 60e9)
         return f": this market last had an event {minutes:.1f} min ago"
 
-    def _info(self, id: int, topic: Topic, holders: tuple[str, ...]) -> TopicInfo:
+    def _caps(self, topic: int, holders: list[Member]) -> Iterator[Cap]:
+        """What keeps holders from getting it."""
+        for member in holders:
+            if member.paused:
+                yield Cap(member.name, "pause", "the component is paused", member.paused_ns)
+            since_ns = self._hub.claims.provisional_since(member, topic)
+            if since_ns is not None:
+                yield Cap(member.name, "snapshot", "restored, and not confirmed yet", since_ns)
+
+    def _info(self, id: int, topic: Topic, holders: list[Member]) -> TopicInfo:
         hub = self._hub
         stream = hub.ledger.topic_key(id)[0]
         row = hub.engine.row(stream)
@@ -124,11 +132,12 @@ class Reports:
             data=row.data,
             evidence=row.evidence,
             priority=Priority(max(0, hub.ledger.class_of(stream))),
-            holders=holders,
+            holders=tuple(member.name for member in holders),
             link=None if row.link < 0 else row.link,
             since_ns=row.since_ns + offset if row.since_ns else 0,
             retries=row.retries,
             reason=row.reason,
+            caps=tuple(self._caps(id, holders)),
         )
 
     # -- figures --

@@ -19,6 +19,7 @@ Float64Array = npt.NDArray[np.float64]
 __all__ = [
     "Accepted",
     "Alive",
+    "Cap",
     "CloseReport",
     "Control",
     "DataState",
@@ -133,8 +134,18 @@ class Topic:
 
 
 @dataclass(frozen=True, slots=True)
+class Cap:
+    """Why a holder of a topic gets less than all of it, or nothing. `since_ns` is nanoseconds since 1970 UTC."""
+
+    component: str
+    by: str  # "pause": the component itself; "snapshot": it came back from one, and nobody confirmed it yet
+    reason: str
+    since_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """One topic as it stands. Times are nanoseconds since 1970 UTC."""
+    """One topic as it stands. Times are nanoseconds since 1970 UTC. `caps`: of its holders, one of a kind."""
 
     topic: Topic
     state: StreamState
@@ -146,6 +157,7 @@ class TopicInfo:
     since_ns: int
     retries: int
     reason: str
+    caps: tuple[Cap, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
