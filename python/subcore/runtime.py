@@ -188,7 +188,15 @@ class Runtime:
                 last_receive_ns, frames = self._meter.link_activity(link.number)
                 last = last_receive_ns - offset if last_receive_ns else 0
                 self.handle(events.LinkActivity(link.number, link.generation, last, frames))
+        self._tell_heard(offset)
         self.handle(events.Tick())
+
+    def _tell_heard(self, offset: int) -> None:
+        streams = self._engine.to_look_at(self._clock.monotonic_ns())
+        if len(streams):
+            frames, snapshots, received, exchange, interval, median = self._meter.heard(streams)
+            received[received > 0] -= offset
+            self.handle(events.StreamsHeard(streams, frames, snapshots, received, exchange, interval, median))
 
     def _rearm(self) -> None:
         deadline = self._engine.deadline()

@@ -55,6 +55,7 @@ class Settings:
     silent_link: int = (
         5 * SECOND
     )  # least silence, in runnable time, of a link that is dead although its pongs come
+    frozen: int = 10 * SECOND  # least silence of a stream that is asked for again while its link lives
     narrow: int = 3600 * SECOND
     block_429: int = 10 * SECOND  # where the reply names no time
     block_418: int = 120 * SECOND
@@ -77,6 +78,8 @@ class EngineStats:
     late_events: int = 0  # of an older generation, or a link that is not
     unknown_control: int = 0
     restores: int = 0  # requests after a loss
+    reasks: int = 0  # streams asked for again because they were silent
+    needless_reasks: int = 0  # of them, those that had had nothing to say
 
 
 @dataclass(slots=True)

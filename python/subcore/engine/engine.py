@@ -31,10 +31,12 @@ from subcore.engine.events import (
     Rotate,
     StandBy,
     StreamEvidence,
+    StreamsHeard,
     SymbolsKnown,
     Tick,
 )
 from subcore.engine.explain import Explainer
+from subcore.engine.health import Health
 from subcore.engine.links import Lifecycle, Link, Phase, Role
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
@@ -91,12 +93,13 @@ class Engine:
             self._restores,
             SymbolGate(self._ctx.settings.markets_gap, symbols),
         )
+        self._health = Health(self._ctx, self._lifecycle, self._planner, self._placement, self._moves)
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._ticked = 0
         self._closed = False
         self.links = self._lifecycle.links
         self._handlers: dict[type, Callable[..., None]] = {
-            Changed: self._wants.changed,
+            Changed: self._changed,
             AskedAgain: self._wants.asked_again,
             StandBy: self._placement.stand_by,
             Rotate: self._rotate,
@@ -104,6 +107,7 @@ class Engine:
             LinkDown: self._link_down,
             LinkActivity: self._activity,
             StreamEvidence: self._evidence,
+            StreamsHeard: self._health.heard,
             ControlFrame: self._control,
             Pong: self._pong,
             SymbolsKnown: self._wants.symbols_known,
@@ -148,6 +152,10 @@ class Engine:
         rows = streams[seen]
         known[seen] = (columns.state[rows] != StreamState.CLOSED) | columns.leaving[rows]
         return known
+
+    def to_look_at(self, now: int) -> Int32Array:
+        """The streams that a StreamsHeard is due for, before the next Tick; between two ticks none."""
+        return self._health.habits.to_look_at(now)
 
     def handle(self, event: Event, now: int) -> list[Action]:
         """What to do about `event`, which happened at `now` (monotonic nanoseconds, never going back)."""
@@ -210,6 +218,10 @@ class Engine:
         if sum(link.wire.len_added > 0 for link in links) > 1:
             links.sort(key=lambda link: self._planner.queueing.place(link, now))
         return links
+
+    def _changed(self, event: Changed, now: int) -> None:
+        self._wants.changed(event, now)
+        self._health.changed(event)
 
     # What links and the venue say
 

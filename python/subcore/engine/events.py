@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.types import Control, Int32Array
 
@@ -26,6 +27,7 @@ __all__ = [
     "Rotate",
     "StandBy",
     "StreamEvidence",
+    "StreamsHeard",
     "SymbolsKnown",
     "Tick",
 ]
@@ -120,6 +122,23 @@ class StreamEvidence:
     at_ns: int = 0
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class StreamsHeard:
+    """Sent once a tick, for the streams that `Engine.to_look_at` names: what was heard of each so far.
+
+    One column each: frames and, of them, snapshots; when the last frame came (same clock as `now`, 0 = none yet) and
+    the exchange's time of it (0 = none); average and median of the gaps between live frames (0 = none yet).
+    """
+
+    streams: Int32Array
+    frames: npt.NDArray[np.int64]
+    snapshots: npt.NDArray[np.int64]
+    received_ns: npt.NDArray[np.int64]
+    exchange_ns: npt.NDArray[np.int64]
+    interval_ns: npt.NDArray[np.float32]
+    median_ns: npt.NDArray[np.float32]
+
+
 @dataclass(frozen=True, slots=True)
 class ControlFrame:
     """A frame that is not data, as the venue's decode_control read it."""
@@ -147,7 +166,7 @@ class SymbolsKnown:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed. Sent whenever `deadline()` is reached, after its LinkActivity and StreamEvidence."""
+    """Time passed. Sent whenever `deadline()` is reached, after its LinkActivity, StreamEvidence and StreamsHeard."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,6 +191,7 @@ Event = (
     | LinkDown
     | LinkActivity
     | StreamEvidence
+    | StreamsHeard
     | ControlFrame
     | Pong
     | SymbolsKnown

@@ -29,6 +29,7 @@ RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 GAPS_TO_KNOW = 30  # before that a link's habit is not known
 MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
 WORST_MARGIN = 1.5  # and of the longest gap of the last hours
+LULLS_AT_MOST = 0.01  # of its gaps, half as long as such a silence: with more, a silence is no sign of death
 GAP_STEP = 0.05  # of the running median, a gap
 WORST_MEMORY = 12 * 3600.0 * SECOND
 
@@ -101,9 +102,12 @@ class Habit:
     gaps: int = 0
     median: float = 0.0
     worst: float = 0.0  # longest of the last hours
+    lulls: int = 0
 
-    def learn(self, gap: float, count: int) -> None:
-        """`count` gaps of this length, one after the other."""
+    def learn(self, silence: float, count: int, least: float) -> None:
+        """`count` frames came after a silence, spread over it as far as is known. `least`: half of it is a lull."""
+        gap = silence / count
+        self.lulls += silence >= max(least, MEDIANS * self.median) / 2
         if self.gaps:
             self.median *= math.exp(math.copysign(GAP_STEP * min(count, 8), gap - self.median))
         else:
@@ -283,7 +287,7 @@ class Lifecycle:
             life.idle_since, life.pinged = runnable, None
             new = frames - life.frames
             if life.frames and new > 0 and last_receive > life.last_receive:
-                link.habit.learn((last_receive - life.last_receive) / new, new)
+                link.habit.learn(last_receive - life.last_receive, new, self._ctx.settings.silent_link)
             life.spoke_at = runnable
         elapsed = runnable - life.counted_at
         if elapsed > 0:
@@ -329,7 +333,7 @@ class Lifecycle:
     def _silent_against_habit(self, link: Link) -> str | None:
         """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""
         habit = link.habit
-        if habit.gaps < GAPS_TO_KNOW or not link.life.frames:
+        if habit.gaps < GAPS_TO_KNOW or habit.lulls > LULLS_AT_MOST * habit.gaps or not link.life.frames:
             return None
         silent = self._ctx.clock.runnable - link.life.spoke_at
         if silent < max(self._ctx.settings.silent_link, MEDIANS * habit.median, WORST_MARGIN * habit.worst):

@@ -17,6 +17,7 @@ from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restore import Restore
 from subcore.testing.clock import VirtualClock
 from subcore.testing.frames import FrameKey, read_upbit_frame
+from subcore.testing.hearing import Hearing
 from subcore.testing.ledger import PlainLedger, ids_of
 from subcore.types import Int32Array, Priority, StreamState, Topic
 from subcore.venue import Venue
@@ -102,6 +103,7 @@ class EngineDriver:
         self.notices: list[actions.Notify] = []
         self.restores: list[Restore] = []
         self.counts: Counter[str] = Counter()
+        self.hearing = Hearing()
         self.arbitrated: set[int] = set()  # streams that two links carry, as the engine told
         self._channels = {channel.wire_name: index for index, channel in enumerate(venue.channels)}
         self._delay = delay
@@ -212,6 +214,9 @@ class EngineDriver:
         for one in list(self._connections.values()):
             if one.up_at and not one.over:
                 self.handle(events.LinkActivity(one.link, one.generation, one.last_receive, one.frames))
+        streams = self.engine.to_look_at(self.now)
+        if len(streams):
+            self.handle(self.hearing.tell(streams))
         self.handle(events.Tick())
 
     # Engine to network
@@ -219,7 +224,7 @@ class EngineDriver:
     def handle(self, event: events.Event) -> None:
         """Give the engine an event and carry out what it wants."""
         todo = self.engine.handle(event, self.now)
-        if todo or not isinstance(event, (events.Tick, events.LinkActivity)):
+        if todo or not isinstance(event, (events.Tick, events.LinkActivity, events.StreamsHeard)):
             self.history.append((self.now, event))
         for action in todo:
             self.counts[type(action).__name__] += 1
@@ -317,6 +322,7 @@ class EngineDriver:
     def _do_releasestreams(self, action: actions.ReleaseStreams) -> None:
         self.arbitrated -= set(action.streams.tolist())
         self.ledger.release(action.streams)
+        self.hearing.forget(action.streams)
 
     def _do_log(self, action: actions.Log) -> None:
         pass
@@ -371,6 +377,7 @@ class EngineDriver:
 
     def _evidence(self, one: _Connection, key: FrameKey) -> int:
         stream = self.ledger.find_stream(self._channels.get(key.channel, -1), key.symbol, key.grouping)
+        self.hearing.count(stream, key, self.now)
         not_before = one.awaited.get(stream)
         if not_before is None or (not key.is_snapshot and self.now < not_before):
             return -1

@@ -15,6 +15,7 @@ class FrameKey(NamedTuple):
     symbol: str
     grouping: float
     is_snapshot: bool
+    time_ns: int = 0
 
 
 def read_upbit_frame(payload: bytes) -> list[FrameKey]:
@@ -32,7 +33,10 @@ def read_upbit_frame(payload: bytes) -> list[FrameKey]:
         if not isinstance(level, (int, float)):
             return []
         code = str(one.get("code", one.get("cd", "")))
-        keys.append(FrameKey(str(one.get("type", one.get("ty"))), code, float(level), kind == "SNAPSHOT"))
+        time = one.get("timestamp", one.get("tms"))
+        time_ns = time * 1_000_000 if isinstance(time, int) else 0
+        channel = str(one.get("type", one.get("ty")))
+        keys.append(FrameKey(channel, code, float(level), kind == "SNAPSHOT", time_ns))
     return keys
 
 

@@ -1,0 +1,309 @@
+"""How often each wanted stream speaks, learned in columns on three clocks: time, its siblings' frames, all frames.
+
+Streams are looked at in turns of whole symbols, so that a tick stays short however many there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from subcore.engine.clock import SECOND
+from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.events import Changed, StreamsHeard
+from subcore.types import Int32Array, StreamState
+
+__all__ = ["MEDIANS", "Habits", "Look", "Places"]
+
+Places = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+Reals = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+
+MEDIANS = 20.0  # of a stream's gaps, that its silence must last
+OP_LULL = 5.0  # times the frames of a partner that usually come for one of its own
+WORST_MEMORY = 24 * 3600.0 * SECOND
+LOOK_AT_MOST = 3200  # streams a tick, about; more than that are looked at in turns
+TURNS_AT_MOST = 16
+PARTNERS = 3  # siblings whose frames are counted each by itself
+READ_AT_MOST = 2048  # symbols that are read a tick
+
+_COLUMNS: dict[str, tuple[type[np.generic], int]] = {
+    "watched": (np.bool_, 0),
+    "group": (np.uint32, 0),  # a hash of its symbol
+    "frames": (np.int64, -1),  # at the last look, -1 = not looked at yet
+    "snapshots": (np.int64, 0),
+    "received": (np.int64, 0),
+    "spoke": (np.int64, 0),  # runnable time before which it did not speak last
+    "siblings": (np.float64, 0),  # the frames of all of them since it spoke last
+    "wire": (np.float64, 0),  # all frames there had been when it spoke last
+    "worst_gap": (np.float64, 0),  # its longest silences of the last day, on each clock
+    "worst_wire": (np.float64, 0),
+    "lulls": (np.int32, 0),  # gaps half as long as what accuses a stream
+    "learned": (np.int32, 0),  # looks at which it had spoken: a burst is one
+    "tries": (np.uint8, 0),  # re-asks since it spoke last
+    "accused": (np.uint8, 0),  # by which witness, until news shows whether rightly
+    "exchange": (np.int64, 0),  # time of its last event when it was accused
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    """Streams that are looked at together: all streams of some symbols."""
+
+    dirty: bool = True
+    looked: int = 0  # runnable time
+    streams: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    rows: Places = field(default_factory=lambda: np.empty(0, np.intp))  # the same
+    symbols: Places | None = None  # of each stream, numbered from 0
+    partners: Places = field(default_factory=lambda: np.empty((PARTNERS, 0), np.intp))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One look at the streams of a turn."""
+
+    heard: StreamsHeard
+    rows: Places  # its streams
+    symbols: Places
+    partners: Places  # a row for each partner: its place, one beyond all where there is none
+    cycle: int  # runnable time since the last look at these
+    before: int  # runnable time of that
+    spoke: Reals  # live frames since then
+    news: Flags  # frames of any kind came
+
+
+class Partners:
+    """For each stream and partner: frames of the partner since the stream spoke last, the most there ever were of the
+    last day, and how often there were unusually many. Some partners are better witnesses than others: each trade moves
+    the ticker, but a book may change for hours without one.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        self.came = np.zeros((PARTNERS, capacity))
+        self.worst = np.zeros((PARTNERS, capacity))
+        self.lulls = np.zeros((PARTNERS, capacity))
+
+    def grow(self, capacity: int) -> None:
+        """Room for so many streams."""
+        for name in ("came", "worst", "lulls"):
+            old = getattr(self, name)
+            grown = np.zeros((PARTNERS, capacity))
+            grown[:, : old.shape[1]] = old
+            setattr(self, name, grown)
+
+    def forget(self, ids: Int32Array) -> None:
+        """These are other streams now."""
+        for column in (self.came, self.worst, self.lulls):
+            column[:, ids] = 0.0
+
+    def learn(self, ids: Places, kept: Reals, share: Reals) -> None:
+        """These spoke. `share`: frames of the partner that usually come in between."""
+        for came, worst, lulls, usual in zip(self.came, self.worst, self.lulls, share, strict=True):
+            gap = came[ids]
+            worst[ids] = np.maximum(worst[ids] * kept, gap)
+            lulls[ids] += gap >= np.maximum(OP_LULL * usual, 2.0)
+            came[ids] = 0.0
+
+
+class Habits:
+    """A row for each stream id. A look costs array work over its streams, at most about 3,200 of 50,000."""
+
+    watched: Flags
+    group: npt.NDArray[np.uint32]
+    frames: Whole
+    snapshots: Whole
+    received: Whole
+    spoke: Whole
+    siblings: Reals
+    wire: Reals
+    worst_gap: Reals
+    worst_wire: Reals
+    lulls: Int32Array
+    learned: Int32Array
+    tries: npt.NDArray[np.uint8]
+    accused: npt.NDArray[np.uint8]
+    exchange: Whole
+
+    def __init__(self, ctx: Context, capacity: int = 64) -> None:
+        self._ctx = ctx
+        self._count = 0
+        self._unread: list[Int32Array] = []  # their symbols are not known yet
+        self._turns = [_Turn()]
+        self._next = 0
+        self._looked: int | None = None
+        self.all_frames = 0.0
+        for name, (kind, fill) in _COLUMNS.items():
+            setattr(self, name, np.full(capacity, fill, kind))
+        self.partners = Partners(capacity)
+
+    @property
+    def turns(self) -> int:
+        """So many ticks until all were looked at."""
+        return len(self._turns)
+
+    # Who is watched
+
+    def changed(self, event: Changed) -> None:
+        """Watch what is wanted. O(what changed); symbols are read at the next tick."""
+        if len(event.closed):
+            self._grow(event.closed)
+            self._soil(event.closed[self.watched[event.closed]])
+            self._count -= int(np.count_nonzero(self.watched[event.closed]))
+            self.watched[event.closed] = False
+        if len(event.opened):
+            self._grow(event.opened)
+            self._soil(event.opened[self.watched[event.opened]])
+            self._count -= int(np.count_nonzero(self.watched[event.opened]))
+            for name, (_, fill) in _COLUMNS.items():
+                getattr(self, name)[event.opened] = fill
+            self.partners.forget(event.opened)
+            self._unread.append(event.opened)
+
+    def _soil(self, streams: Int32Array) -> None:
+        for turn in np.unique(self.group[streams] & np.uint32(len(self._turns) - 1)).tolist():
+            self._turns[turn].dirty = True
+
+    def _grow(self, streams: Int32Array) -> None:
+        need, have = int(streams.max()) + 1, len(self.watched)
+        if need <= have:
+            return
+        for name, (kind, fill) in _COLUMNS.items():
+            grown = np.full(max(need, 2 * have), fill, kind)
+            grown[:have] = getattr(self, name)
+            setattr(self, name, grown)
+        self.partners.grow(len(self.watched))
+
+    def _read_symbols(self) -> None:
+        room, state = READ_AT_MOST, self._ctx.streams.state
+        while self._unread and room > 0:
+            streams = self._unread.pop()
+            streams, later = streams[:room], streams[room:]
+            if len(later):
+                self._unread.append(later)
+            room -= len(streams)
+            streams = streams[streams < len(state)]
+            streams = streams[(state[streams] != StreamState.CLOSED) & ~self.watched[streams]]
+            symbols = self._ctx.table.columns(streams).symbols
+            self.group[streams] = np.array([crc32(symbol.encode()) for symbol in symbols], np.uint32)
+            self.watched[streams] = True
+            self._count += len(streams)
+            self._soil(streams)
+        self._take_turns()
+
+    def _take_turns(self) -> None:
+        turns = 1
+        while turns < TURNS_AT_MOST and self._count > turns * LOOK_AT_MOST:
+            turns *= 2
+        if turns != len(self._turns):
+            self._turns = [_Turn(looked=self._ctx.clock.runnable) for _ in range(turns)]
+
+    # Looking
+
+    def to_look_at(self, now: int) -> Int32Array:
+        """The streams whose turn it is, for a StreamsHeard; none between two ticks."""
+        if self._looked is not None and now - self._looked < self._ctx.settings.tick:
+            return NO_STREAMS
+        self._read_symbols()
+        turn = self._turns[self._next % len(self._turns)]
+        if turn.dirty:
+            group = self.group & np.uint32(len(self._turns) - 1)
+            mine = self.watched & (group == self._next % len(self._turns))
+            turn.rows = np.flatnonzero(mine)
+            turn.streams = turn.rows.astype(np.int32)
+            turn.symbols = np.unique(self.group[turn.streams], return_inverse=True)[1]
+            turn.partners = _partners(turn.symbols)
+            turn.dirty = False
+        return turn.streams
+
+    def look(self, heard: StreamsHeard, now: int) -> Look | None:
+        """What came since the last look; None if it is not about the streams whose turn it is."""
+        turn = self._turns[self._next % len(self._turns)]
+        if turn.dirty or turn.symbols is None or not np.array_equal(heard.streams, turn.streams):
+            return None
+        ids = turn.rows
+        self._looked = now
+        self._next = (self._next + 1) % len(self._turns)
+        before, turn.looked = turn.looked, self._ctx.clock.runnable
+        spoke = (heard.frames - heard.snapshots - (self.frames[ids] - self.snapshots[ids])).astype(np.float64)
+        spoke[self.frames[ids] < 0] = 0
+        self.all_frames += float(spoke.sum())
+        self.siblings[ids] += np.bincount(turn.symbols, weights=spoke)[turn.symbols] - spoke
+        for came, places in zip(self.partners.came, turn.partners, strict=True):
+            came[ids] += np.append(spoke, 0.0)[places]
+        news = heard.frames != self.frames[ids]
+        return Look(heard, ids, turn.symbols, turn.partners, turn.looked - before, before, spoke, news)
+
+    def silence(self, ids: Places, until: int) -> Whole:
+        """Since their last frame: real time, or runnable time where that is shorter. A stall accuses nobody."""
+        shorter: Whole = np.minimum(until - self.received[ids], self._ctx.clock.runnable - self.spoke[ids])
+        return shorter
+
+    def learn(self, look: Look) -> None:
+        """How long those who spoke were silent before, on each clock; they begin anew.
+
+        A snapshot says nothing about a habit. Where several frames came, the first ended the silence, but perhaps a
+        look ago.
+        """
+        heard = look.heard
+        talking = np.flatnonzero(look.news)
+        ids = look.rows[talking]
+        clean = (look.spoke[talking] > 0) & (heard.snapshots[talking] == self.snapshots[ids])
+        clean &= self.received[ids] > 0
+        at = talking[clean]
+        self._learn_gaps(look, at)
+        self.frames[ids], self.snapshots[ids] = heard.frames[talking], heard.snapshots[talking]
+        self.received[ids] = heard.received_ns[talking]
+        self.spoke[ids], self.siblings[ids], self.wire[ids] = look.before, 0.0, self.all_frames
+        for came in self.partners.came:
+            came[ids] = 0.0
+
+    def _learn_gaps(self, look: Look, at: Places) -> None:
+        ids, many = look.rows[at], look.spoke[at]
+        gap = np.minimum(
+            look.heard.received_ns[at] - self.received[ids], self._ctx.clock.runnable - self.spoke[ids]
+        )
+        kept = np.clip(1.0 - gap / WORST_MEMORY, 0.0, 1.0)
+        self.worst_gap[ids] = np.maximum(self.worst_gap[ids] * kept, np.maximum(gap - look.cycle, gap / many))
+        least = np.maximum(self._ctx.settings.frozen, MEDIANS * look.heard.median_ns[at].astype(np.float64))
+        self.lulls[ids] += gap - look.cycle >= least / 2
+        self.partners.learn(ids, kept, self.share(look, at))
+        self.worst_wire[ids] = np.maximum(self.worst_wire[ids] * kept, self.all_frames - self.wire[ids])
+        self.learned[ids] += 1
+        self.tries[ids] = 0
+
+    def share(self, look: Look, at: Places) -> Reals:
+        """Frames of each partner that usually come between two looks at which these streams had spoken."""
+        live = look.heard.frames - look.heard.snapshots
+        own = np.maximum(self.learned[look.rows[at]], 1)
+        share: Reals = np.array([np.append(live, 0)[places[at]] / own for places in look.partners])
+        return share
+
+    def forgive(self, ids: Places, until: Whole) -> None:
+        """These were silent for nothing worse than habit: it was as long as this."""
+        gap = np.minimum(until - self.received[ids], self._ctx.clock.runnable - self.spoke[ids])
+        self.worst_gap[ids] = np.maximum(self.worst_gap[ids], gap)
+        self.partners.worst[:, ids] = np.maximum(self.partners.worst[:, ids], self.partners.came[:, ids])
+        self.worst_wire[ids] = np.maximum(self.worst_wire[ids], self.all_frames - self.wire[ids])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
+
+
+def _partners(symbols: Places) -> Places:
+    """For each stream the places of the next PARTNERS streams of its symbol, in a circle; one beyond all where there
+    are fewer."""
+    order = np.argsort(symbols, kind="stable")
+    sizes = np.bincount(symbols)
+    size, first = sizes[symbols[order]], (np.cumsum(sizes) - sizes)[symbols[order]]
+    rank = np.arange(len(order)) - first
+    places = np.empty((PARTNERS, len(order)), np.intp)
+    for k in range(PARTNERS):
+        partner = order[first + (rank + k + 1) % np.maximum(size, 1)]
+        places[k, order] = np.where(k + 1 < size, partner, len(order))
+    return places

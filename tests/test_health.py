@@ -1,0 +1,193 @@
+"""Health: a frozen stream is asked for again in time; quiet ones, quiet markets, nights and stalls accuse nobody.
+
+Most of it plays on the fleet of `scripts/simulate_week.py`: the engine fed with columns, in a world that is steady.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from subcore.engine.clock import SECOND
+from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
+from subcore.sim.markets import markets_for
+from subcore.testing import EngineDriver
+from subcore.types import DataState, StatusKind
+from subcore.venues import venue
+
+CODES = [f"KRW-N{i}" for i in range(6)]
+VENUE = venue("upbit").at("ws://sim.test:80")
+
+
+def load() -> ModuleType:
+    path = Path(__file__).parents[1] / "scripts" / "simulate_week.py"
+    spec = importlib.util.spec_from_file_location("simulate_week", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["simulate_week"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+week = load()
+
+
+class Steady:
+    """Every market has the same rates, and they never change; `rests` stand still; `pace` is the hour of the day."""
+
+    def __init__(self, count: int, orders: float, books: float, rng: np.random.Generator) -> None:
+        self.orders, self.books = np.full(count, orders), np.full(count, books)
+        self.rests, self.pace, self.rng = np.zeros(count, bool), 1.0, rng
+
+    def step(self, seconds: float) -> tuple[np.ndarray, np.ndarray]:
+        awake = np.where(self.rests, 0.0, week.STEP_S * self.pace)
+        orders = self.rng.poisson(self.orders * awake)
+        books = self.rng.poisson(self.books * awake)
+        return np.concatenate([orders, orders, books]), np.zeros(3 * len(orders), np.int64)
+
+
+def make(
+    seed: int, orders: float, books: float, *channels: str, seconds: float = 250.0
+) -> tuple[week.Fleet, Steady]:
+    fleet = week.Fleet(list(markets_for(CODES)), seed, channels or week.CHANNELS)
+    fleet.markets = steady = Steady(len(CODES), orders, books, fleet.rng)
+    wait(fleet, seconds)
+    assert not fleet.report.needless
+    return fleet, steady
+
+
+def wait(fleet: week.Fleet, seconds: float) -> None:
+    for _ in range(round(seconds / week.STEP_S)):
+        fleet.step()
+
+
+def freeze(fleet: week.Fleet, stream: int) -> week.Found:
+    found = week.Found(max(10.0, 20 * float(fleet.columns.median[stream]) / SECOND))
+    fleet.frozen[stream] = (fleet.now / SECOND, found)
+    return found
+
+
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.parametrize("seed", range(2))
+def test_a_frozen_stream_is_found_in_time_by_its_siblings(seed: int, channel: int) -> None:
+    fleet, _ = make(seed, 3.0, 5.0)
+    stream = channel * len(CODES) + seed
+    found = freeze(fleet, stream)
+    wait(fleet, found.limit + 30)
+    assert found.seconds is not None
+    assert found.seconds <= found.limit
+    assert "its symbol" in found.reason
+    assert fleet.engine.row(stream).data is DataState.GOOD, "what was asked for again came"
+    assert fleet.engine.stats.reasks == 1
+    assert fleet.engine.stats.needless_reasks == 0
+    assert fleet.report.restarts == 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_without_siblings_all_others_are_the_witness(seed: int) -> None:
+    fleet, _ = make(seed, 3.0, 5.0, "ticker")
+    found = freeze(fleet, 3)
+    wait(fleet, found.limit + 30)
+    assert found.seconds is not None
+    assert found.seconds <= found.limit
+    assert "its link" in found.reason
+
+
+def test_a_slow_stream_has_its_twenty_medians() -> None:
+    fleet, _ = make(3, 0.3, 1.0, seconds=1500)
+    found = freeze(fleet, 1)
+    assert found.limit > 25
+    wait(fleet, found.limit + 100)
+    assert found.seconds is not None
+    assert 10 < found.seconds <= found.limit
+
+
+def test_a_market_that_rests_as_a_whole_accuses_nobody() -> None:
+    fleet, steady = make(4, 2.0, 5.0)
+    steady.rests[2] = True
+    wait(fleet, 300)
+    assert fleet.engine.stats.reasks == 0
+
+
+def test_nightfall_accuses_nobody() -> None:
+    fleet, steady = make(5, 2.0, 5.0)
+    for _ in range(60):
+        steady.pace *= 0.95
+        wait(fleet, 10)
+    assert fleet.engine.stats.reasks == 0
+    assert fleet.report.restarts == 0
+
+
+def test_a_needless_accusation_makes_patient() -> None:
+    fleet, steady = make(6, 2.0, 5.0, "ticker")
+    for _ in range(6):  # it rests for ever the same time, which looks frozen the first time
+        steady.orders[1] = 0.0
+        wait(fleet, 25)
+        steady.orders[1] = 2.0
+        wait(fleet, 60)
+    assert fleet.engine.stats.needless_reasks == fleet.engine.stats.reasks == 1
+    assert not [n for n in fleet.report.needless if "ticker KRW-N1" not in n]
+
+
+def test_a_stream_that_stays_frozen_is_asked_for_ever_more_seldom() -> None:
+    fleet, _ = make(7, 2.0, 5.0)
+    for _ in range(1200):
+        freeze(fleet, 1)
+        fleet.step()
+    assert 3 <= fleet.engine.stats.reasks <= 8
+
+
+def test_too_few_samples_are_no_habit() -> None:
+    fleet, _ = make(8, 2.0, 5.0, seconds=20)
+    freeze(fleet, 1)
+    wait(fleet, 60)
+    assert fleet.engine.stats.reasks == 0
+
+
+def test_a_stall_accuses_nobody() -> None:
+    fleet, _ = make(9, 2.0, 5.0)
+    for seconds in (12, 60, 3600):
+        fleet.now += seconds * SECOND
+        wait(fleet, 15)
+    assert fleet.engine.stats.reasks == 0
+
+
+def test_streams_come_and_go_while_they_are_watched() -> None:
+    fleet, _ = make(10, 2.0, 5.0)
+    habits = fleet.engine._health.habits
+    assert sorted(np.flatnonzero(habits.watched).tolist()) == sorted(fleet.streams.tolist())
+    gone = fleet.ledger.topic(4)
+    fleet.ledger.unsubscribe("a", gone)
+    fleet._tell(fleet.ledger.take_edges())
+    fleet.step()
+    assert 4 not in fleet.engine.to_look_at(fleet.now + SECOND)
+    assert habits.partners.came.shape[1] == len(habits.watched)
+
+
+def test_on_the_exchange_a_silent_stream_comes_back_through_the_nursery() -> None:
+    driver = EngineDriver(VENUE, Exchange(1, markets=CODES[:2], rate=30.0), seed=1)
+    for channel in ("ticker", "orderbook"):
+        driver.subscribe("a", channel, CODES[:2])
+    driver.run(70)
+    assert driver.engine.stats.reasks == 0
+    stream = driver.ledger.find_stream(VENUE.channel_index("orderbook"), CODES[0], 0.0)
+    driver.exchange.inject(Fault("silent", channel="orderbook", symbol=CODES[0]), driver.now)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.row(stream).data is DataState.SUSPECT, 60)
+    assert (driver.now - began) / SECOND <= max(10, 20 * driver.hearing.median_of(stream) / SECOND)
+    assert driver.run_until(lambda: driver.engine.row(stream).data is DataState.GOOD, 5)
+    frames = driver.hearing.live_of(stream)
+    driver.run(75)
+    assert driver.hearing.live_of(stream) > frames + 10
+    assert [n.streams.tolist() for n in driver.notices if n.kind is StatusKind.SUSPECT] == [[stream]]
+    assert driver.engine.row(stream).link == 0, "home again after a minute of calm"
+    assert driver.all_settled()
+    assert driver.engine.stats.losses == 0
+    assert not driver.exchange.violations
