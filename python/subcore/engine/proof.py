@@ -202,7 +202,10 @@ class Proof:
 
     def _unanswered(self, link: Link, request: Request) -> Int32Array:
         columns, legs = self._ctx.streams, self._ctx.streams.legs
-        carried, rows = legs.on(link.id, request.carried)
+        carried = request.carried  # most of it has answered, on its home leg: only the rest is looked at closely
+        answered = legs.answered[::2][carried] >= request.number
+        answered &= legs.link[::2][carried] == link.id
+        carried, rows = legs.on(link.id, carried[~answered])
         mute = (legs.answered[rows] < request.number) & (columns.state[carried] == StreamState.OPEN)
         overdue: Int32Array = carried[mute & (columns.data[carried] == DataState.GOOD)]
         return overdue
