@@ -202,7 +202,9 @@ class Proof:
 
     def _unanswered(self, link: Link, request: Request) -> Int32Array:
         columns, legs = self._ctx.streams, self._ctx.streams.legs
-        carried = request.carried  # most of it has answered, on its home leg: only the rest is looked at closely
+        carried = (
+            request.carried
+        )  # most of it has answered, on its home leg: only the rest is looked at closely
         answered = legs.answered[::2][carried] >= request.number
         answered &= legs.link[::2][carried] == link.id
         carried, rows = legs.on(link.id, carried[~answered])
