@@ -340,7 +340,7 @@ def storms(given: argparse.Namespace) -> Iterator[Storm]:
     for house, size in (("upbit", 48), ("upbit", 400), ("binance", 900)):
         if given.only in (None, house):
             for rate in (10, 100, 1000):
-                seconds = MINUTES * 60 if given.full else min(90, 5_000 // rate)
+                seconds = MINUTES * 60 if given.full else min(75, 3_000 // rate)
                 yield Storm(house, size, rate, seconds, given.seed)
 
 
