@@ -4,7 +4,8 @@ The engine is fed with the meter's columns, not with frames, so that a week take
 embedded exchange; their activity follows day and night, moods that all share, moods of hours and of minutes of their
 own, and trades come in bursts. From time to time a stream freezes: its market goes on and nothing of it comes, until it
 is asked for again. Prints needless re-asks for 1,000 stream-hours, link restarts, and how soon frozen streams were
-found; exits with 1 if a link was restarted or needless re-asks were more than one in 1,000 stream-hours and one more.
+found; exits with 1 if a link was restarted or needless re-asks were more than one in 1,000 stream-hours, beside the
+first that each kind of witness has for nothing.
 
     python scripts/simulate_week.py --ci      # hours around nightfall, under a minute
     python scripts/simulate_week.py --full    # the week, some 20 minutes
@@ -307,10 +308,12 @@ def describe(name: str, report: Report) -> bool:
     rate = 1000 * len(report.needless) / report.hours
     found = sorted(f.seconds for f in report.frozen if f.seconds is not None)
     soon = sum(f.seconds is not None and f.seconds <= f.limit for f in report.frozen)
-    allowed = max(1.0, report.hours / 1000)
+    allowed = report.hours / 1000 + 2
     kept = report.restarts == 0 and len(report.needless) <= allowed
     print(f"{name}: {report.hours:.0f} stream-hours, {report.restarts} link restarts")
-    print(f"  needless re-asks: {len(report.needless)}, {rate:.2f} in 1,000 stream-hours (at most 1)")
+    print(
+        f"  needless re-asks: {len(report.needless)}, {rate:.2f} in 1,000 stream-hours (allowed {allowed:.1f} in all)"
+    )
     if report.frozen:
         print(f"  frozen streams: {len(report.frozen)}, found {len(found)}, in time {soon}", end="")
         print(f"; median {found[len(found) // 2]:.1f} s, worst {found[-1]:.1f} s" if found else "")

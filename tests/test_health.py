@@ -127,6 +127,7 @@ def test_nightfall_accuses_nobody() -> None:
 
 def test_a_needless_accusation_makes_patient() -> None:
     fleet, steady = make(6, 2.0, 5.0, "ticker")
+    fleet.engine._health._allowance[2] = 4.0  # enough for more
     for _ in range(6):  # it rests for ever the same time, which looks frozen the first time
         steady.orders[1] = 0.0
         wait(fleet, 25)

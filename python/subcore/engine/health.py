@@ -52,7 +52,7 @@ EARNED = 0.4 / (1000 * 3600 * SECOND)  # needless re-asks a stream-nanosecond, f
 ALLOWANCE_FIRST = 1.0
 ALLOWANCE_MOST = 4.0
 BEYOND_DOUBT = 3.0  # times all that, and the allowance is not asked
-BY_SIBLINGS, BY_WIRE = 1, 2
+BY_SIBLINGS, BY_WIRE, UNPAID = 1, 2, 3
 REASONS = {
     BY_SIBLINGS: "it is silent while other channels of its symbol go on",
     BY_WIRE: "it is silent as never before while its link goes on",
@@ -149,7 +149,7 @@ class Health:
         rests = (expected >= FRAMES_DUE) & (habits.siblings[ids] < REST * expected)
         by_siblings = self._siblings_say(look, at, margin)
         by_wire = (self._wire_says(ids, silence, margin) >= 1.0) & ~rests & ~restless & (by_siblings < 1.0)
-        doubtless = by_siblings >= BEYOND_DOUBT
+        doubtless = (by_siblings >= BEYOND_DOUBT) & ~restless
         self._accuse(look, at[doubtless], BY_SIBLINGS, now, doubtless=True)
         self._accuse(look, at[(by_siblings >= 1.0) & ~doubtless], BY_SIBLINGS, now)
         self._accuse(look, at[by_wire], BY_WIRE, now)
@@ -192,7 +192,7 @@ class Health:
         if not len(streams):
             return
         habits.exchange[streams] = look.heard.exchange_ns[at]
-        habits.accused[streams] = kind
+        habits.accused[streams] = UNPAID if doubtless else kind  # what was not paid is not given back
         habits.tries[streams] = np.minimum(habits.tries[streams], TRIES_AT_MOST) + 1
         self._ctx.stats.reasks += len(streams)
         moved = columns.apply(TopicEvent.OVERDUE, streams, now)
