@@ -11,7 +11,7 @@ from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Callback, Delivery, EventQueue, Queue
-from .errors import ComponentClosed, SubscribeTimeout, UsageError
+from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
 from .types import Priority, Status, Topic
 
@@ -83,7 +83,9 @@ class Component:
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
         bytes; `priority`: class of these interests; `delivery`: see SubscribeOptions.
-        Raises UsageError (also UnsupportedError, UnknownSymbolError, CapacityError) and then has changed nothing.
+        Raises UsageError (also UnsupportedError, UnknownSymbolError, ConflictError) or CapacityError, and then has
+        changed nothing; within a transaction conflicts raise at its end. What can be served together is: two depths
+        of a book share one stream, see `manager.conflicts`.
         Cost: about 0.1 us a symbol.
         """
         if not options:
@@ -267,13 +269,18 @@ class Component:
         member, granting = self._live(), self._granting
         _check_handler(handler, delivery, member)
         given = as_symbols(symbols, act.value)
-        index = granting.check_topics(channel, given, depth, grouping)
-        cls = granting.class_of(index, priority, member)
-        keeps = handler is None and member.has_handlers
-        sink = member.sink_maker(handler, raw)
-        granting.transactions.submit(
-            Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
-        )
+        try:
+            index = granting.check_topics(channel, given, depth, grouping)
+            cls = granting.class_of(index, priority, member)
+            keeps = handler is None and member.has_handlers
+            sink = member.sink_maker(handler, raw)
+            granting.transactions.submit(
+                Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
+            )
+        except UsageError as error:
+            if not isinstance(error, ConflictError):  # which names it
+                error.args = (f"component {member.name!r}: {error}",)
+            raise
 
     def _reading(self) -> EventQueue:
         self._manager.check_thread()

@@ -8,6 +8,7 @@ SubcoreError
 │   ├── ComponentClosed       the component was closed by its owner
 │   ├── ComponentReaped       the component broke its obligations and was removed
 │   ├── UnsupportedError      the venue cannot do this
+│   ├── ConflictError         it cannot do this together with what others have
 │   └── UnknownSymbolError    not how the venue writes a market
 ├── CapacityError             a bounded table is full; nothing was changed
 ├── SubscribeError            some of what was wanted is not proven
@@ -38,6 +39,7 @@ __all__ = [
     "CapacityError",
     "ComponentClosed",
     "ComponentReaped",
+    "ConflictError",
     "DecodeError",
     "FileError",
     "InternalError",
@@ -90,6 +92,21 @@ class ComponentReaped(UsageError):
 
 class UnsupportedError(UsageError):
     """The venue has no such channel or parameter value. The text lists what it has."""
+
+
+class ConflictError(UsageError):
+    """The venue cannot serve this together with what is held. Nothing was changed; the text says who is in the way.
+
+    `component` asked for `topic`; `remedy` says what to do about it.
+    """
+
+    def __init__(
+        self, message: str, *, component: str = "", topic: Topic | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(message)
+        self.component = component
+        self.topic = topic
+        self.remedy = remedy
 
 
 class UnknownSymbolError(UsageError):

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
+from .conflicting import Conflicts
 from .engine import events
+from .errors import UsageError
 from .intent import Act, Wish
 from .transaction import Transactions
 from .types import Int32Array, Priority, StreamState, Topic
@@ -43,6 +45,7 @@ class Granting:
         self.engine = hub.engine
         self.runtime = hub.runtime
         self.members = hub.members
+        self.conflicts = Conflicts(hub.intent, hub.members)
         self._gone = gone
         self._priorities = {
             index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
@@ -66,15 +69,22 @@ class Granting:
         index = self.venue.channel_index(channel, depth)
         if not symbols:
             return index
-        self.venue.check_topic(Topic(channel, symbols[0], depth, grouping))
+        self._check_parameters(Topic(channel, symbols[0], depth, grouping))
         if grouping is None:
             self._good_asks[channel, depth] = index
             if depth is None:
                 self._good_channels[channel] = index
         else:  # which markets have it is the venue's matter
             for symbol in symbols[1:]:
-                self.venue.check_topic(Topic(channel, symbol, depth, grouping))
+                self._check_parameters(Topic(channel, symbol, depth, grouping))
         return index
+
+    def _check_parameters(self, topic: Topic) -> None:
+        try:
+            self.venue.check_topic(topic)
+        except UsageError as error:
+            error.args = (f"{topic}: {error}",)
+            raise
 
     def check_topic(self, topic: Topic) -> int:
         """Check one topic completely; its channel's index. UsageError."""
@@ -115,7 +125,9 @@ class Granting:
 
         False where it is another one: then nothing has changed. Cost: one look-up a symbol.
         """
-        if self._gone or self.transactions.wishes() is not None or type(channel) is not str:
+        if self._gone or self.conflicts.possible or self.transactions.wishes() is not None:
+            return False
+        if type(channel) is not str:
             return False
         index = self._good_channels.get(channel)
         topics = None if index is None else self.intent.known_topics(index, symbols)
@@ -149,10 +161,11 @@ class Granting:
         if len(wishes) > 1 or wishes[0].component not in self.members:
             wishes = [wish for wish in wishes if wish.component in self.members]
         try:
-            granted = self.intent.grant(wishes)
+            granted = self.intent.grant(wishes, self.conflicts.check)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 self._repin(self.members[component])
+        self.conflicts.report()
         if self.engine.streams.reasons:
             self._ask_again(self.intent.streams_wanted(granted))
         self.runtime.changed()

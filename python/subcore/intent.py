@@ -60,7 +60,7 @@ class Wish:
 
 
 # A wish, the topics it adds and removes, and where they are delivered to (NO_SINK = it adds none).
-_Resolved = tuple[Wish, Int32Array, Int32Array, int]
+Resolved = tuple[Wish, Int32Array, Int32Array, int]
 
 
 class Intent:
@@ -81,12 +81,18 @@ class Intent:
 
     # -- wishes --
 
-    def grant(self, wishes: Sequence[Wish]) -> list[_Resolved]:
-        """Carry out all wishes or, with an exception, none. Sinks made for none are idle; O(interests touched)."""
-        resolved: list[_Resolved] = []
+    def grant(
+        self, wishes: Sequence[Wish], check: Callable[[Sequence[Resolved]], None] = lambda _: None
+    ) -> list[Resolved]:
+        """Carry out all wishes or, with an exception, none. Sinks made for none are idle; O(interests touched).
+
+        `check` is given all of them once they are resolved, and may raise.
+        """
+        resolved: list[Resolved] = []
         try:
             for wish in wishes:
                 resolved.append(self._resolve(wish))
+            check(resolved)
         except BaseException:
             for _, adds, _, _ in resolved:
                 self.forget(adds)
@@ -99,7 +105,7 @@ class Intent:
                     self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks)
         return resolved
 
-    def streams_wanted(self, granted: Sequence[_Resolved]) -> Int32Array:
+    def streams_wanted(self, granted: Sequence[Resolved]) -> Int32Array:
         """The streams that these wishes asked for, each once."""
         topics = np.concatenate([NO_TOPICS, *(adds for _, adds, _, _ in granted)])
         streams: Int32Array = np.unique(_columns.topic_columns(self.ledger, topics)[0])
@@ -127,7 +133,7 @@ class Intent:
     def _drop(self, component: int, topics: Int32Array) -> None:
         self._dropped.append(self._router.remove(component, topics))
 
-    def _resolve(self, wish: Wish) -> _Resolved:
+    def _resolve(self, wish: Wish) -> Resolved:
         if wish.act is Act.REMOVE:
             return wish, NO_TOPICS, self._held(wish), NO_SINK
         # A sink that cannot be made fails the wish before it has topics.

@@ -26,6 +26,7 @@ from .venues import get_venue
 
 if TYPE_CHECKING:
     from .claims import ClaimReport
+    from .engine.conflicts import Conflict
     from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
@@ -182,6 +183,15 @@ class SubscriptionManager:
         """Group the current task's calls: they apply together at the end of the outermost block, or none does."""
         self.check_thread()
         return self._hub.granting.transactions.begin()
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Conflicts between components that were resolved, and how: the latest 256, one of a kind, oldest first.
+
+        Those that cannot be resolved raise ConflictError where they are made, with nothing changed.
+        """
+        self.check_thread()
+        return self._hub.granting.conflicts.resolved
 
     # -- intent that outlives the manager --
 

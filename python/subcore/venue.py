@@ -152,7 +152,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """How much of a resource fits. `soft` amounts are advice and may be passed, others not."""
+    """How much of a resource fits: `streams` on a link, `connections` of an IP or account. `soft` = advice only."""
 
     resource: str
     amount: int
@@ -167,9 +167,11 @@ class Channel:
     `depths`: allowed numbers of book levels, ascending (empty = the channel has none; a larger one can
     be cut to a smaller). Where each number of levels is a stream of its own, each is a Channel of its own
     with the same `name` and one depth; the first of them is meant where no depth is asked for.
-    `grouping`: the channel takes a price step, and frames show it. `snapshot`: a request is answered with
-    a snapshot of each market that ever had data. `wire`: the venue's word for it, where it differs from
-    `name`; no two channels share one.
+    `grouping`: the channel takes a price step; `groupings_distinct`: frames show which, so that two steps
+    of a market are two streams. `exclusive`: a connection carries one channel of this group for a market; give
+    them routes of their own (the path may be the same), and they never meet, else one must wait for the other
+    to go (then with `Packing.removes_first`). `snapshot`: a request is answered with a snapshot of each market
+    that ever had data. `wire`: the venue's word for it, where it differs from `name`; no two channels share one.
     """
 
     name: str
@@ -177,6 +179,8 @@ class Channel:
     route: str = "public"
     depths: tuple[int, ...] = ()
     grouping: bool = False
+    groupings_distinct: bool = True
+    exclusive: str = ""
     snapshot: bool = True
     needs_symbol: bool = True
     wire: str = ""
