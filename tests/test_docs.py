@@ -23,6 +23,7 @@ from conftest import ROOT
 from subcore.component import Component
 from subcore.engine.topics import KEEP, LATE, NEXT, TopicEvent
 from subcore.manager import SubscriptionManager
+from subcore.sim import TEST_ACCESS_KEY, TEST_SECRET_KEY
 from subcore.sim.durations import Durations
 from subcore.sim.server import SimServer
 from subcore.types import StreamState
@@ -128,6 +129,8 @@ def test_a_faulty_block_is_seen(code: str) -> None:
 @pytest.mark.parametrize("block", PROGRAMS, ids=at)
 async def test_programs_run(block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # some write files
+    monkeypatch.setenv("UPBIT_ACCESS_KEY", TEST_ACCESS_KEY)
+    monkeypatch.setenv("UPBIT_SECRET_KEY", TEST_SECRET_KEY)
     lines: list[str] = []
     enough = asyncio.Event()
     async with SimServer(seed=5, rate=50.0, durations=Durations().divided(20)) as server:

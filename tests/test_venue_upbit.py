@@ -321,7 +321,12 @@ def test_houses_are_venues_of_their_own() -> None:
 
 def test_limits_are_the_documented_ones() -> None:
     said = {(limit.scope, w.amount, w.seconds) for limit in UPBIT.limits for w in limit.windows}
-    assert said == {(Scope.IP, 5, 1.0), (Scope.LINK, 5, 1.0), (Scope.LINK, 100, 60.0)}
+    assert said == {
+        (Scope.IP, 5, 1.0),
+        (Scope.ACCOUNT, 5, 1.0),
+        (Scope.LINK, 5, 1.0),
+        (Scope.LINK, 100, 60.0),
+    }
     assert UPBIT.model is Model.REPLACE
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from manager_rig import KEPT
 from subcore.engine.clock import SECOND
 from subcore.errors import LinkError
+from subcore.link import HandshakeRefused
 from subcore.manager import SubscriptionManager
 from subcore.sim import Exchange
 from subcore.testing import VirtualClock
@@ -78,6 +79,8 @@ class World:
             await asyncio.sleep(DELAY_S)
             answer = self.exchange.connect(self.ns(), headers=headers, path=urlsplit(url).path)
             if not isinstance(answer, int):
+                if answer.status:
+                    raise HandshakeRefused(answer.status)
                 raise LinkError(f"refused: {answer.kind}")
             transport = self._links[answer] = _Transport(self, made[0], listener.link, answer)
             self.pump()

@@ -31,6 +31,7 @@ cdef class Feed(Receiver):
     cdef readonly uint64_t deferred           # frames that came while one was being delivered
     cdef readonly uint64_t foreseen           # records whose stream was known before their frame was scanned
     cdef public int32_t expected_format       # place in the schema's formats, -1 = any
+    cdef public uint64_t whole_channels       # bit n: channel n has a stream of all symbols beside those of one
     cdef public object recorder
     cdef public object on_control
     cdef public object on_evidence
@@ -46,6 +47,8 @@ cdef class Feed(Receiver):
 
     cdef void take(self, int32_t link, const Payload* payload, int64_t receive_time_ns) noexcept
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept
+    cdef void take_for_whole(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept
+    cdef void deliver(self, int32_t stream, const Payload* payload) noexcept
     cdef int32_t stream_of_record(self) noexcept nogil
     cdef void take_control(self, int32_t link, const Payload* payload) noexcept
     cdef void keep_bad(self, int32_t link, const Payload* payload, int64_t receive_time_ns, int state) noexcept

@@ -23,6 +23,7 @@ class BadFrame(NamedTuple):
 @final
 class Feed(Receiver):
     expected_format: int
+    whole_channels: int
     recorder: Callable[[int, builtins.bytes], object] | None
     on_control: Callable[[int, builtins.bytes], object] | None
     on_evidence: Callable[[], object] | None

@@ -81,6 +81,7 @@ class Component:
         """Say that these topics are wanted. Never waits; the wire follows at the end of the loop turn.
 
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
+        "*" asks for all symbols, where the channel has that (an account's orders and balances).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
         bytes; `priority`: class of these interests; `delivery`: see SubscribeOptions.
         Raises UsageError (also UnsupportedError, UnknownSymbolError, ConflictError) or CapacityError, and then has
@@ -117,7 +118,9 @@ class Component:
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
         member = self._live()
         index = self._granting.channel_index(channel)
-        given = None if symbols is None else as_symbols(symbols, "unsubscribe")
+        given = None
+        if symbols is not None:
+            given = self._granting.as_keyed(index, as_symbols(symbols, "unsubscribe"))
         self._granting.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
 
     def adopt(self, handler: Handler | None = None, *, raw: bool = False) -> int:
@@ -271,6 +274,7 @@ class Component:
         given = as_symbols(symbols, act.value)
         try:
             index = granting.check_topics(channel, given, depth, grouping)
+            given = granting.as_keyed(index, given)
             cls = granting.class_of(index, priority, member)
             keeps = handler is None and member.has_handlers
             sink = member.sink_maker(handler, raw)

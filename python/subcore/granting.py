@@ -22,6 +22,7 @@ from .errors import UsageError
 from .intent import Act, Wish
 from .transaction import Transactions
 from .types import Int32Array, Priority, StreamState, Topic
+from .venue import ALL
 
 if TYPE_CHECKING:
     from .component import Component, Handler
@@ -46,6 +47,8 @@ class Granting:
         self.runtime = hub.runtime
         self.members = hub.members
         self.conflicts = Conflicts(hub.intent, hub.members)
+        self._grants = hub.grants
+        self._has_whole = False
         self._gone = gone
         self._priorities = {
             index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
@@ -70,7 +73,10 @@ class Granting:
         if not symbols:
             return index
         self._check_parameters(Topic(channel, symbols[0], depth, grouping))
-        if grouping is None:
+        if not self.venue.channels[index].needs_symbol:
+            for symbol in symbols[1:]:  # which of them may be asked for is the channel's matter
+                self._check_parameters(Topic(channel, symbol, depth, grouping))
+        elif grouping is None:
             self._good_asks[channel, depth] = index
             if depth is None:
                 self._good_channels[channel] = index
@@ -81,16 +87,30 @@ class Granting:
 
     def _check_parameters(self, topic: Topic) -> None:
         try:
-            self.venue.check_topic(topic)
+            self.venue.check_topic(topic, self._grants)
         except UsageError as error:
             error.args = (f"{topic}: {error}",)
             raise
+
+    def as_keyed(self, channel: int, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        """Symbols as topics are keyed: where a channel has a stream of all of them, "*" is written "".
+
+        UnknownSymbolError for "" where it has none: the text may be known by now, so nobody else would look.
+        """
+        if not self.venue.channels[channel].needs_symbol:
+            self._has_whole = True
+            return tuple("" if symbol == ALL else symbol for symbol in symbols)
+        if self._has_whole and "" in symbols:
+            self.venue.check_symbol("")
+        return symbols
 
     def check_topic(self, topic: Topic) -> int:
         """Check one topic completely; its channel's index. UsageError."""
         if topic.symbol:
             self.venue.check_symbol(topic.symbol)
-        return self.check_topics(topic.channel, (topic.symbol,), topic.depth, topic.grouping)
+        index = self.check_topics(topic.channel, (topic.symbol,), topic.depth, topic.grouping)
+        self.as_keyed(index, (topic.symbol,))
+        return index
 
     def connect(self, member: Member, topics: Int32Array, handler: Handler | None, raw: bool) -> None:
         """Deliver topics it holds to this handler, or to its own queue; all or none."""
@@ -154,7 +174,8 @@ class Granting:
         if wish.act is Act.REMOVE or wish.symbols is None:
             return
         for place in np.flatnonzero(self.interner.get_many(wish.symbols) < 0).tolist():
-            self.venue.check_symbol(wish.symbols[place])
+            if wish.symbols[place] or self.venue.channels[wish.channel].needs_symbol:
+                self.venue.check_symbol(wish.symbols[place])
 
     def _grant(self, wishes: Sequence[Wish]) -> None:
         """Carry out all or none of these; those of components closed meanwhile are passed over."""

@@ -30,6 +30,7 @@ from .granting import Granting
 from .intent import Intent
 from .link import Connect, Link
 from .listening import raise_in_loop
+from .logins import Credentials, Login, account_of
 from .markets import MarketList, Markets
 from .members import Member, Ties
 from .notices import Notices
@@ -70,6 +71,7 @@ class Hub:
         replay: tuple[Path, float] | None,
         snapshot_path: Path | None,
         claim_grace: float,
+        credentials: Credentials | None,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -82,6 +84,8 @@ class Hub:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._recorder: Recorder | None = None
         self._replay = replay
+        # a recording needs no login
+        self.grants = venue.grants if credentials is not None or replay is not None else frozenset()
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
         self.interner = Interner(seed=seed)
         gone: deque[int] = deque()  # sinks whose object was collected
@@ -99,16 +103,25 @@ class Hub:
             parse=venue.parse_markets,
         )
         self.engine = Engine(
-            venue, self.intent, WireSet, random.Random(seed), symbols=self.markets.load_cached()
+            venue,
+            self.intent,
+            WireSet,
+            random.Random(seed),
+            symbols=self.markets.load_cached(),
+            account=account_of(credentials),
         )
-        self.runtime = Runtime(
-            self.engine, self.ledger, self.meter, owner=self, connect=self._connect(connect), clock=clock
-        )
+        connect = self._connect(connect)
+        if credentials is not None:
+            connect = Login(venue, connect, credentials, clock)
+        self.runtime = Runtime(self.engine, self.ledger, self.meter, owner=self, connect=connect, clock=clock)
         self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
         self.feed.on_evidence = self.runtime.evidence_waits
         self.feed.on_control = self._control
         self.feed.on_fatal = raise_in_loop
         self.feed.on_gap = self._gap
+        self.feed.whole_channels = sum(
+            1 << i for i, c in enumerate(venue.channels[:64]) if not c.needs_symbol
+        )
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
         self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss)

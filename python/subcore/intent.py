@@ -148,13 +148,20 @@ class Intent:
     def topics(self, wish: Wish) -> Int32Array:
         """Ids of the topics a wish names, made where there are none; CapacityError with nothing changed."""
         symbols = wish.symbols or ()
+        check = self.venue.check_symbol
+        if not self.venue.channels[wish.channel].needs_symbol:
+            check = self._check_named
         try:
-            ids = self.interner.intern_many(symbols, self.venue.check_symbol)
+            ids = self.interner.intern_many(symbols, check)
         except CapacityError:
             self.release_unused_symbols()
-            ids = self.interner.intern_many(symbols, self.venue.check_symbol)
+            ids = self.interner.intern_many(symbols, check)
         variant = self._variant(wish.grouping) if wish.grouping else 0
         return self.ledger.topics(wish.channel, ids, variant, wish.depth or 0)
+
+    def _check_named(self, symbol: str) -> None:
+        if symbol:  # "" = all of them
+            self.venue.check_symbol(symbol)
 
     def _variant(self, grouping: float) -> int:
         if grouping in self._groupings:

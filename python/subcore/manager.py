@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
+    from .logins import Credentials
     from .restoring import RestoreReport
 
 T = TypeVar("T")
@@ -46,6 +47,10 @@ class SubscriptionManager:
     `snapshot_path`: a file that keeps what is wanted, so that a restart finds it: SnapshotError where another process
     has it. What it says is held at once, provisionally: `component(name)` claims a name with its topics, `subscribe`
     and `replace` confirm them, and the rest is dropped `claim_grace` seconds (of runnable time) after the start.
+    `credentials`: for channels that need a login, a callable that gives a fresh token (Upbit: a JWT) at each connect;
+    async, or plain and then called in a thread of its own. It has 10 s; where it raises, or takes longer, that connect
+    failed and is tried again later, and other links go on. Its `account` attribute, if it has one, names whose limits
+    count. Nothing of what it gives is kept, logged, recorded or put into a snapshot.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -62,6 +67,7 @@ class SubscriptionManager:
         channel_priority: Mapping[str, Priority] | None = None,
         snapshot_path: str | Path | None = None,
         claim_grace: float = CLAIM_GRACE_S,
+        credentials: Credentials | None = None,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -75,6 +81,12 @@ class SubscriptionManager:
             raise UsageError(f"speed must be 0 (as fast as read) to {MAX_SPEED:g}, not {speed}")
         if replay is not None and connect is not None:
             raise UsageError("replay= is a connection of its own: leave connect= out")
+        if credentials is not None and not self.venue.grants:
+            raise UsageError(f"{self.venue.name} has no channel that needs a login: leave credentials= out")
+        if credentials is not None and not callable(credentials):
+            raise UsageError(
+                "credentials= takes a callable that gives a token, not the token: it is called at each connect"
+            )
         self._clock = clock or SystemClock()
         self._thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -89,6 +101,7 @@ class SubscriptionManager:
             replay=None if replay is None else (Path(replay), speed),
             snapshot_path=None if snapshot_path is None else Path(snapshot_path),
             claim_grace=claim_grace,
+            credentials=credentials,
             seed=seed,
         )
 
@@ -238,14 +251,16 @@ class SubscriptionManager:
     ) -> TopicInfo:
         """One topic as it stands; UsageError where nobody holds it."""
         self.check_thread()
-        return self._hub.reports.topic(self.venue.check_topic(Topic(channel, symbol, depth, grouping)))
+        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
+        return self._hub.reports.topic(topic)
 
     def explain(
         self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
     ) -> str:
         """Why a topic is as it is, in one sentence: what it waits for and how long, or on what evidence it is open."""
         self.check_thread()
-        return self._hub.reports.explain(self.venue.check_topic(Topic(channel, symbol, depth, grouping)))
+        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
+        return self._hub.reports.explain(topic)
 
     @property
     def restores(self) -> tuple[RestoreReport, ...]:

@@ -15,9 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from subcore.errors import UnsupportedError, UsageError
+from subcore.limits import Capacity, Counted, Limit, OnBreach, Scope, Window
 from subcore.types import Control, Int32Array, ReasonClass, StreamColumns, Topic
 
 __all__ = [
+    "ALL",
     "Blast",
     "Capacity",
     "Channel",
@@ -42,6 +44,7 @@ __all__ = [
 
 TEXT = 1
 BINARY = 2
+ALL = "*"  # asks for all symbols, where a channel has one stream for them; in a Topic it is ""
 
 
 class Model(Enum):
@@ -49,34 +52,6 @@ class Model(Enum):
 
     REPLACE = "replace"  # a request states the whole set
     DELTA = "delta"  # a request adds or removes
-
-
-class Scope(Enum):
-    """Over what a limit counts."""
-
-    LINK = "link"
-    IP = "ip"
-    ACCOUNT = "account"
-
-
-class Counted(Enum):
-    """What a limit counts."""
-
-    CONNECT = "connect"
-    MESSAGE = "message"
-    PING = "ping"
-    PONG = "pong"
-    LOGIN = "login"
-
-
-class OnBreach(Enum):
-    """What the venue does to one who passes a limit."""
-
-    UNKNOWN = "unknown"
-    ERROR = "error"
-    CLOSE = "close"
-    REFUSE = "refuse"
-    DROP = "drop"
 
 
 class Blast(Enum):
@@ -114,53 +89,6 @@ class KeepaliveRole(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """At most `amount` in any `seconds`. It is planned over `planned_seconds`, which leaves room for
-    jitter, and `reserve` of the amount is kept for repair (restores, re-asks), out of reach of
-    ordinary changes.
-    """
-
-    amount: int
-    seconds: float
-    planned_seconds: float
-    reserve: int = 0
-
-    def __post_init__(self) -> None:
-        if self.amount < 1 or self.seconds <= 0 or self.planned_seconds < self.seconds:
-            raise UsageError(f"{self}: amount must be at least 1, and planned_seconds at least seconds > 0")
-        if not 0 <= self.reserve < self.amount:
-            raise UsageError(f"{self}: reserve must lie in [0, amount)")
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """One rate limit: all windows must have room for each event in `counts`.
-
-    `group` names the venue's counter; limits of one group and host share it (scopes IP and ACCOUNT,
-    whole process). `burst`: so many may follow each other freely after calm, then they are spread evenly
-    over the longest window (0 = never spread). `min_gap_seconds`: least distance of two.
-    """
-
-    group: str
-    scope: Scope
-    counts: frozenset[Counted]
-    windows: tuple[Window, ...]
-    burst: int = 0
-    min_gap_seconds: float = 0.0
-    on_breach: OnBreach = OnBreach.UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
-class Capacity:
-    """How much of a resource fits: `streams` on a link, `connections` of an IP or account. `soft` = advice only."""
-
-    resource: str
-    amount: int
-    scope: Scope = Scope.LINK
-    soft: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Channel:
     """A kind of data.
 
@@ -171,7 +99,8 @@ class Channel:
     of a market are two streams. `exclusive`: a connection carries one channel of this group for a market; give
     them routes of their own (the path may be the same), and they never meet, else one must wait for the other
     to go (then with `Packing.removes_first`). `snapshot`: a request is answered with a snapshot of each market
-    that ever had data. `wire`: the venue's word for it, where it differs from `name`; no two channels share one.
+    that ever had data. `needs_symbol`: False = "*" asks for all, in one stream; `takes_symbol`: False = only so.
+    `wire`: the venue's word for it, where it differs from `name`; no two channels share one.
     """
 
     name: str
@@ -183,6 +112,7 @@ class Channel:
     exclusive: str = ""
     snapshot: bool = True
     needs_symbol: bool = True
+    takes_symbol: bool = True
     wire: str = ""
 
     @property
@@ -340,7 +270,16 @@ class Venue:
         channel = self.channels[self.channel_index(topic.channel, topic.depth)]
         grant = self.route(channel.route).grant
         if grant and grant not in grants:
-            raise UnsupportedError(f"{self.name} {topic.channel} needs a login ({grant}); none was given")
+            raise UnsupportedError(
+                f"{self.name} {topic.channel} needs a login ({grant}); none was given: "
+                "make the manager with credentials="
+            )
+        if topic.symbol == ALL and not channel.needs_symbol:
+            topic = replace(topic, symbol="")
+        if topic.symbol and not channel.takes_symbol:
+            raise UnsupportedError(
+                f"{self.name} {topic.channel} is about the whole account: ask for {ALL!r}, not for {topic.symbol!r}"
+            )
         if channel.needs_symbol or topic.symbol:
             self.check_symbol(topic.symbol)
         if topic.depth is not None and topic.depth not in channel.depths:
@@ -373,6 +312,19 @@ class Venue:
             raise UsageError(f"{self.name} route {route.name} needs a {route.grant} before each connect")
         url = self.connect_url(self.url, route, grant) if self.connect_url else self.url + route.path
         return ConnectPlan(url, self.headers(route, grant) if self.headers else {})
+
+    def public_plan(self, route: Route) -> ConnectPlan:
+        """Of `connect_plan`, what holds no secret: all where the route needs no grant, else the bare address."""
+        return ConnectPlan(self.url + route.path) if route.grant else self.connect_plan(route)
+
+    def limits_on(self, route: str) -> tuple[Limit, ...]:
+        """The limits that count on that route."""
+        return tuple(limit for limit in self.limits if not limit.routes or route in limit.routes)
+
+    @property
+    def grants(self) -> frozenset[str]:
+        """Every kind of login that one of its routes asks for."""
+        return frozenset(route.grant for route in self.routes if route.grant)
 
     @property
     def host(self) -> str:

@@ -60,6 +60,7 @@ cdef class Feed(Receiver):
         self.lookout = scanner.lookout = StreamLookout(self.interner, ledger, meter, router)
         self.channels = scanner.schema.channels
         self.expected_format = -1
+        self.whole_channels = 0
         self.sample = deque(maxlen=BAD_FRAMES_KEPT)
         self.waiting = deque()
 
@@ -137,6 +138,8 @@ cdef class Feed(Receiver):
             if state == SCAN_OK:
                 self.scanner.record.head.receive_time_ns = receive_time_ns
                 self.take_record(link, payload, size)
+                if (self.whole_channels >> (self.scanner.record.head.channel & 63)) & 1:
+                    self.take_for_whole(link, payload, size)
                 size = 0              # a list's bytes count once
             elif state == SCAN_CONTROL:
                 if not is_control:    # the callable sees the whole frame, once
@@ -164,7 +167,6 @@ cdef class Feed(Receiver):
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
         cdef Record* record = &self.scanner.record
         cdef int32_t stream = self.stream_of_record()
-        cdef str symbol = None
         self.events += 1
         record.head.stream = stream
         if self.expected_format >= 0 and self.scanner.format != self.expected_format:
@@ -177,6 +179,23 @@ cdef class Feed(Receiver):
             else:
                 self.unknown_streams += 1
             return
+        self.deliver(stream, payload)
+
+    cdef void take_for_whole(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
+        """A record of one symbol is due to those as well who asked for all: a stream of its own, without a symbol."""
+        cdef Record* record = &self.scanner.record
+        cdef int32_t whole = self.ledger.find_stream(record.head.channel, self.interner.find("", 0),
+                                                     record.head.variant)
+        if whole < 0 or whole == record.head.stream:
+            return
+        record.head.stream = whole
+        if self.meter.on_stream(link, record, size):
+            self.proved = True
+        self.deliver(whole, payload)
+
+    cdef void deliver(self, int32_t stream, const Payload* payload) noexcept:
+        cdef Record* record = &self.scanner.record
+        cdef str symbol = None
         if self.meter.is_repeat(record):
             if self.meter.copy:
                 self.duplicates += 1

@@ -35,6 +35,9 @@ class Settings:
     starvation: int = 10 * SECOND  # what waited so long for a message goes first, whatever its class
     linger: int = 5 * SECOND  # a link that carries nothing is closed after this
     connect_timeout: int = 15 * SECOND
+    login_timeout: int = 15 * SECOND  # and this more where a login must be fetched before
+    denied_patience: int = 3  # logins refused in a row ...
+    denied_wait_seconds: float = 30.0  # ... after which the link is tried at most once in this time
     backoff_first_seconds: float = 0.25
     backoff_most_seconds: float = 30.0
     backoff_reset: int = 30 * SECOND  # up so long, with data: the next loss starts from the first backoff
@@ -92,6 +95,7 @@ class Context:
     rng: random.Random
     registry: LimitRegistry
     settings: Settings = Settings()
+    account: str = ""  # whose limits of scope ACCOUNT count
     streams: Streams = field(default_factory=Streams)
     stats: EngineStats = field(default_factory=EngineStats)
     out: list[Action] = field(default_factory=list)

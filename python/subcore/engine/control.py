@@ -84,6 +84,8 @@ class Controls:
         ctx.warn(said, link=link.id, name=refused.name, message=refused.message[:200])
         if refused.reason is ReasonClass.RATE:
             self.slow_down(now)
+        if refused.reason is ReasonClass.AUTH:
+            self._lifecycle.denied(link, said)
         if ctx.venue.blast is Blast.CONNECTION:
             return Verdict(said, refused.name if refused.reason is ReasonClass.PERMANENT else None)
         request = self._request(link, refused.request_id)

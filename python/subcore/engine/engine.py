@@ -59,8 +59,9 @@ class Engine:
     """Reconciles links with what the ledger wants.
 
     `table` is the ledger's read side, `make_wire_set` makes a link's target and wire sets. `symbols`: the venue's
-    markets if already known. Not thread-safe: all calls from one thread. An event costs what it changed; a tick costs
-    O(links), plus array masks over streams that are unproven, due or doubled.
+    markets if already known; `account`: whose limits count where a login is used. Not thread-safe: all calls from one
+    thread. An event costs what it changed; a tick costs O(links), plus array masks over streams that are unproven, due
+    or doubled.
     """
 
     def __init__(
@@ -73,8 +74,9 @@ class Engine:
         registry: LimitRegistry = PROCESS_LIMITS,
         symbols: frozenset[str] | None = None,
         settings: Settings | None = None,
+        account: str = "",
     ) -> None:
-        self._ctx = Context(venue, table, make_wire_set, rng, registry, settings or Settings())
+        self._ctx = Context(venue, table, make_wire_set, rng, registry, settings or Settings(), account)
         self._lifecycle = Lifecycle(self._ctx)
         self._restores = Restores(self._ctx)
         self._planner = Planner(self._ctx, self._lifecycle, self._restores)

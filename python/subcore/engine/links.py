@@ -20,7 +20,7 @@ from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.pacing import Pacer
 from subcore.engine.ports import WireSet
-from subcore.types import Int32Array
+from subcore.types import Int32Array, StatusKind
 from subcore.venue import Counted, KeepaliveRole, Route
 
 __all__ = ["Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
@@ -32,6 +32,7 @@ WORST_MARGIN = 1.5  # and of the longest gap of the last hours
 LULLS_AT_MOST = 0.01  # of its gaps, half as long as such a silence: with more, a silence is no sign of death
 GAP_STEP = 0.05  # of the running median, a gap
 WORST_MEMORY = 12 * 3600.0 * SECOND
+DENIED = (401, 403)  # HTTP statuses that mean: not with this login
 
 
 class Role(IntEnum):
@@ -127,6 +128,7 @@ class Link:
     phase: Phase = Phase.IDLE
     generation: int = 0
     attempts: int = 0  # failed ones since the link was last healthy
+    denied: int = 0  # of them, logins refused in a row
     connect_at: int = 0
     connect_by: int = 0
     up_since: int = 0
@@ -220,10 +222,11 @@ class Lifecycle:
         if not link.pacer.try_spend(Counted.CONNECT, now):
             link.connect_at = link.pacer.next_allowed(Counted.CONNECT, now)
             return
-        plan = self._ctx.venue.connect_plan(link.route)
+        plan = self._ctx.venue.public_plan(link.route)  # a login is added where nothing is kept of it
         link.phase = Phase.CONNECTING
         link.generation += 1
-        link.connect_by = now + self._ctx.settings.connect_timeout
+        settings = self._ctx.settings
+        link.connect_by = now + settings.connect_timeout + settings.login_timeout * bool(link.route.grant)
         self._ctx.stats.connects += 1
         self._ctx.out.append(Connect(link.id, link.generation, link.route.name, plan.url, plan.headers))
 
@@ -254,6 +257,8 @@ class Lifecycle:
             settings.backoff_most_seconds, settings.backoff_first_seconds * 2.0 ** min(link.attempts, 32)
         )
         wait = max(self._ctx.rng.uniform(0.0, most), self._ctx.venue.life.connect_floor)
+        if link.denied >= settings.denied_patience:  # keys that are wrong now are wrong in a second
+            wait = max(wait, settings.denied_wait_seconds)
         link.attempts += not blamed
         link.connect_at = now + nanoseconds(wait)
         link.phase = Phase.BACKOFF if link.wire.len_target else Phase.IDLE
@@ -271,6 +276,8 @@ class Lifecycle:
         time."""
         self._ctx.stats.refused_connects += 1
         settings = self._ctx.settings
+        if event.http_status in DENIED and link.route.grant:
+            self.denied(link, f"the venue refused the login (HTTP {event.http_status})")
         fallback = {429: settings.block_429, 418: settings.block_418}.get(event.http_status or 0)
         if fallback is None:
             return
@@ -279,6 +286,20 @@ class Lifecycle:
         self._ctx.registry.block(host, until)
         text = f"{host} answered HTTP {event.http_status}: no connection to it for {seconds} s"
         self._ctx.warn(text, host=host, status=event.http_status)
+
+    def denied(self, link: Link, said: str) -> None:
+        """A login was refused. Every stream of the link is told at the first time, and that it goes on at the last."""
+        link.denied += 1
+        target, settings = link.wire.target(), self._ctx.settings
+        if link.denied == settings.denied_patience:
+            each = settings.denied_wait_seconds
+            said = (
+                f"{said} {link.denied} times in a row: check the keys and their permissions; "
+                f"tried again each {each:g} s at most"
+            )
+            self._ctx.notify(StatusKind.ERROR, target, said)
+        elif link.denied == 1 and link.attempts:  # else it is told as any failed connect
+            self._ctx.notify(StatusKind.WAITING, target, f"no connection: {said}")
 
     def activity(self, link: Link, last_receive: int, frames: int) -> None:
         """The tick's report of what the link received."""
@@ -313,8 +334,8 @@ class Lifecycle:
     def tick(self, link: Link, now: int) -> str | None:
         """Ping a silent link; the reason to drop it, if it is dead."""
         settings, keep, life = self._ctx.settings, self._ctx.venue.keepalive, link.life
-        if link.attempts and now - link.up_since >= settings.backoff_reset and life.frames:
-            link.attempts = 0
+        if link.attempts and now - link.up_since >= settings.backoff_reset and self._has_shown(link):
+            link.attempts = link.denied = 0
         if keep.role not in (KeepaliveRole.CLIENT_PINGS, KeepaliveRole.SERVER_PINGS):
             return None
         idle, answer = (keep.busy_idle, keep.busy_answer) if life.busy else (keep.idle, keep.answer)
@@ -329,6 +350,14 @@ class Lifecycle:
             self._ctx.stats.pings += 1
             self._ping(link)
         return None
+
+    def _has_shown(self, link: Link) -> bool:
+        """Whether it has shown that it serves: by data, or, where there may be none for days, by what it lists."""
+        if link.life.frames:
+            return True
+        legs = self._ctx.streams.legs
+        _, rows = legs.on(link.id, link.wire.wire())
+        return bool(np.any(legs.evidence[rows] & PROVEN))
 
     def _silent_against_habit(self, link: Link) -> str | None:
         """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""

@@ -66,7 +66,7 @@ class Placement:
                 link.role = role
                 return link
         ctx = self._ctx
-        pacer = Pacer(ctx.venue.limits, ctx.venue.host, ctx.registry)
+        pacer = Pacer(ctx.venue.limits_on(route), ctx.venue.host, ctx.registry, ctx.account)
         link = Link(len(self._lifecycle.links), ctx.venue.route(route), ctx.make_wire_set(), pacer, role=role)
         self._lifecycle.links[link.id] = link
         return link

@@ -10,6 +10,7 @@ older ones before they come here.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
@@ -79,7 +80,7 @@ class Proof:
         pending = self._unproven(link)
         asked = np.maximum(legs.request[legs.rows(link.id, pending)], link.carries_all)
         pending = pending[asked <= asked_before]
-        there = np.isin(pending, self.find(listing.topics))
+        there = np.isin(pending, self.find(listing.topics)) | self._within_whole(pending, listing.topics)
         proven = pending[there]
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
@@ -103,6 +104,16 @@ class Proof:
             if t.channel in indexes
         ]
         return np.array(sorted({s for s in found if s >= 0}), np.int32)
+
+    def _within_whole(self, streams: Int32Array, topics: tuple[Topic, ...]) -> npt.NDArray[np.bool_]:
+        """Streams of one symbol whose channel the venue lists for all symbols."""
+        wholes = {t.channel for t in topics if not t.symbol}
+        if not wholes:
+            return np.zeros(len(streams), np.bool_)
+        channels = self._ctx.table.columns(streams).channels
+        return np.array(
+            [self._ctx.venue.channels[c].wire_name in wholes for c in channels.tolist()], np.bool_
+        )
 
     def fail(self, link: Link, streams: Int32Array, reason: str, now: int) -> None:
         """These were asked for and are not in force, and nobody is to blame: they are asked for again,

@@ -6,6 +6,7 @@ Imports nothing of venues, engine or core: what it knows of the venue it has rea
 
 from __future__ import annotations
 
+from .accounts import TEST_ACCESS_KEY, TEST_SECRET_KEY
 from .connection import Output
 from .durations import SECOND, Durations
 from .exchange import Exchange, Refusal
@@ -18,6 +19,8 @@ from .rules import Rules
 __all__ = [
     "KINDS",
     "SECOND",
+    "TEST_ACCESS_KEY",
+    "TEST_SECRET_KEY",
     "Durations",
     "Exchange",
     "Fault",

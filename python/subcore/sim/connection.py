@@ -102,6 +102,8 @@ class Connection(Carrier):
     ) -> None:
         super().__init__(ident, ip, path, now)
         self.types = types
+        self.account = ""
+        """Whose keys have opened it, on the private route."""
         self.format = "DEFAULT"
         self.log = log
         self.streams: dict[Wanted, tuple[bool, bool]] = {}

@@ -10,6 +10,7 @@ from .conditions import Conditions
 from .connection import BINARY, Connection, Output, Subscription
 from .durations import Durations
 from .encode import listing_frame, style_of, wrap
+from .private_traffic import PrivateTraffic
 from .requests import Refused, Request, Wanted
 from .rules import Rules
 from .traffic import Traffic
@@ -22,7 +23,7 @@ class Desk:
 
     def __init__(
         self,
-        traffic: Traffic,
+        traffic: Traffic | PrivateTraffic,
         conditions: Conditions,
         rules: Rules,
         durations: Durations,

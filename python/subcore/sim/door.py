@@ -58,8 +58,13 @@ class Door:
         self._gates: dict[str, Gate] = {}
         self._rest: dict[tuple[str, bool], ArrivalLog] = {}
 
-    def connect(self, now: int, ip: str, *, known_path: bool, origin: bool) -> Refusal | None:
-        """None = come in."""
+    def connect(
+        self, now: int, ip: str, *, known_path: bool, origin: bool, account: str | None = ""
+    ) -> Refusal | None:
+        """None = come in. `account`: who is logged in, "" = nobody need be, None = nobody is and must be.
+
+        "IP when unauthenticated; pocket (sub-account) when a JWT is sent".
+        """
         for kind in ("hang", "refuse", "cut"):
             if self._conditions.first(kind, now):
                 return Refusal(kind)
@@ -67,14 +72,19 @@ class Door:
             return _stay_away(fault.code or 429, fault.retry_after)
         if not known_path:
             return Refusal("status", 404)
-        gate = self._gates.get(ip)
+        verdict = self._gate(f"account {account}" if account else ip).knock(now, origin=origin)
+        self._record(verdict.violations)
+        if verdict.status:
+            return _stay_away(verdict.status, verdict.retry_after_ns / SECOND)
+        return Refusal("status", 401) if account is None else None
+
+    def _gate(self, who: str) -> Gate:
+        gate = self._gates.get(who)
         if gate is None:
             _make_room(self._gates)
             windows = (self._durations.ns(name) for name in ("connect_window", "origin_window", "block"))
-            gate = self._gates[ip] = Gate(ip, self._rules.connects, *windows)
-        verdict = gate.knock(now, origin=origin)
-        self._record(verdict.violations)
-        return _stay_away(verdict.status, verdict.retry_after_ns / SECOND) if verdict.status else None
+            gate = self._gates[who] = Gate(who, self._rules.connects, *windows)
+        return gate
 
     def rest(self, now: int, ip: str, *, origin: bool) -> Refusal | None:
         """The same for a REST request, counted apart."""

@@ -270,7 +270,9 @@ def listing_frame(ticket: str, rows: list[tuple[str, list[str], int | None]], st
     keys = KEYS["listing"] if style == "SIMPLE" else {key: key for key in KEYS["listing"]}
     result = []
     for type_, codes, level in rows:
-        row: dict[str, object] = {keys["type"]: type_, keys["codes"]: codes}
+        row: dict[str, object] = {keys["type"]: type_}
+        if "" not in codes:  # it is about all of them
+            row[keys["codes"]] = codes
         if level is not None:
             row[keys["level"]] = json.loads(plain(level))
         result.append(row)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .accounts import Accounts
 from .connection import BINARY, CLOSE, PING, PONG, Connection, Output, Subscription
 from .cycle import CyclingTraffic
 from .desk import Desk
@@ -18,6 +19,8 @@ from .faults import Fault, Faults
 from .limits import ArrivalLog, Violation
 from .machine import Machine
 from .markets import Market, generate_markets, markets_for
+from .private_frames import PRIVATE_TYPES
+from .private_traffic import PrivateTraffic
 from .requests import Refused, parse_request
 from .rest import MARKET_PATH, market_list
 from .rules import Rules
@@ -25,7 +28,8 @@ from .traffic import Traffic
 
 __all__ = ["Exchange", "Refusal"]
 
-_PATHS: dict[str, tuple[str, ...]] = {"/websocket/v1": PUBLIC_TYPES}
+_PUBLIC, _PRIVATE = "/websocket/v1", "/websocket/v1/private"
+_PATHS: dict[str, tuple[str, ...]] = {_PUBLIC: PUBLIC_TYPES, _PRIVATE: PRIVATE_TYPES}
 """Paths that accept a WebSocket, and the types each serves."""
 _HANDSHAKE_HEADERS = {"remaining-req": "group=websocket; min=300; sec=3", "limit-by-ip": "Yes"}
 """As captured; the numbers do not match the documented limits."""
@@ -43,6 +47,8 @@ class Exchange(Machine[Connection]):
     use,
     `Fault`); one without a time is in force from the start. `variety`: 0 computes every frame anew; n computes n a
     stream and repeats them with fresh times and ids, which is several times cheaper; None decides by the rate.
+    `keys`: access keys and their secrets, for the private route; None = the one documented pair. `order_rate`: steps of
+    an account's orders a second, at rate 1.
     """
 
     paths = tuple(_PATHS)
@@ -58,6 +64,8 @@ class Exchange(Machine[Connection]):
         markets: Iterable[str] | Iterable[Market] | None = None,
         rules: Rules | None = None,
         variety: int | None = None,
+        keys: Mapping[str, str] | None = None,
+        order_rate: float = 1.0,
     ) -> None:
         if rate <= 0:
             raise ValueError(f"rate must be positive, not {rate}")
@@ -78,9 +86,10 @@ class Exchange(Machine[Connection]):
             d.ns("up_every"),
         )
         self._request_delay = d.ns("request_delay")
-        self._desk = Desk(
-            self._traffic, self.conditions, self.rules, d, self._rng, self._schedule, self._send
-        )
+        self.accounts = Accounts(keys)
+        self.orders = PrivateTraffic(self.markets, seed, rate * order_rate, self._schedule, self._send_stream)
+        shared = (self.conditions, self.rules, d, self._rng, self._schedule, self._send)
+        self._desks = {_PUBLIC: Desk(self._traffic, *shared), _PRIVATE: Desk(self.orders, *shared)}
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -95,7 +104,10 @@ class Exchange(Machine[Connection]):
         limit."""
         now = self._run(now)
         names = {name.lower() for name in headers or ()}
-        refusal = self._door.connect(now, ip, known_path=path in _PATHS, origin="origin" in names)
+        account = self.accounts.enter(headers or {}) if path == _PRIVATE else ""
+        refusal = self._door.connect(
+            now, ip, known_path=path in _PATHS, origin="origin" in names, account=account
+        )
         if refusal is not None:
             self.stats.refused += 1
             return refusal
@@ -107,6 +119,7 @@ class Exchange(Machine[Connection]):
             )
         )
         conn = Connection(self._next_id, ip, path, now, _PATHS[path], log)
+        conn.account = account or ""
         self._next_id += 1
         self.connections[conn.id] = conn
         self.stats.connects += 1
@@ -129,7 +142,7 @@ class Exchange(Machine[Connection]):
         return 200, {"Content-Type": "application/json;charset=UTF-8"}, body
 
     def _leave(self, conn: Connection, now: int) -> None:
-        self._desk.clear(conn, now)
+        self._desks[conn.path].clear(conn, now)
 
     def _delist(self, code: str) -> None:
         self._traffic.delist(code)
@@ -210,12 +223,12 @@ class Exchange(Machine[Connection]):
             return
         try:
             request = parse_request(payload, conn.types)
-            self._desk.check(request, at)
+            self._desks[conn.path].check(request, at)
         except Refused as refused:
             self._refuse(conn, refused, at)
             return
         self.stats.requests += 1
-        self._desk.serve(conn, request, at, arrived)
+        self._desks[conn.path].serve(conn, request, at, arrived)
 
     def _refuse(self, conn: Connection, refused: Refused, now: int) -> None:
         """An error frame, and 0.15 s later the close that ends every stream of the connection."""

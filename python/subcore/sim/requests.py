@@ -9,6 +9,7 @@ from typing import Any
 from .book import DEPTH
 from .encode import FORMATS, PUBLIC_TYPES
 from .markets import UNIT
+from .private_frames import PRIVATE_TYPES
 
 __all__ = ["DEPTHS", "Refused", "Request", "Wanted", "parse_request"]
 
@@ -111,6 +112,9 @@ def _read_type(
         shown = type_ if isinstance(type_, str) and len(type_) < 64 and type_.isprintable() else "type"
         shown = shown.replace("\\", "").replace('"', "")
         raise Refused("INVALID_PARAM", f"{shown} 은 지원하지 않는 타입입니다.")
+    if type_ in PRIVATE_TYPES:
+        _read_private(item, streams)
+        return
     if "codes" not in item:
         raise Refused("NO_CODES", "코드가 존재하지 않습니다.")
     codes = item["codes"]
@@ -126,6 +130,17 @@ def _read_type(
             market, _, suffix = code.partition(".")
             wanted = Wanted(type_, market, DEPTHS.get(suffix, DEPTH), level)
         streams[wanted] = (not only_realtime, not only_snapshot)
+
+
+def _read_private(item: dict[str, Any], streams: dict[Wanted, tuple[bool, bool]]) -> None:
+    """ "codes optional for myOrder: missing or [] = all markets"; "must not be sent" for myAsset. No snapshots."""
+    codes = item.get("codes", [])
+    if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
+        raise Refused("WRONG_FORMAT", "Format 이 맞지 않습니다.")
+    if item["type"] == "myAsset" and "codes" in item:
+        raise Refused("WRONG_FORMAT", "Format 이 맞지 않습니다.")
+    for code in codes or [""]:
+        streams[Wanted(item["type"], code)] = (False, True)
 
 
 def _flag(item: dict[str, Any], spellings: tuple[str, str]) -> bool:

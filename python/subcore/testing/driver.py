@@ -69,8 +69,8 @@ class EngineDriver:
     """Engine, plain ledger and a pure exchange, in virtual time.
 
     `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept
-    per
-    connection, as TCP does. `history` tells what happened, for reading after a failure.
+    per connection, as TCP does. `login` gives a fresh token for each connect of a route that needs one. `history` tells
+    what happened, for reading after a failure.
     """
 
     def __init__(
@@ -84,6 +84,7 @@ class EngineDriver:
         markets: Callable[[], frozenset[str] | None] = lambda: None,
         registry: LimitRegistry | None = None,
         read_frame: Callable[[bytes], list[FrameKey]] = read_upbit_frame,
+        login: Callable[[], str] | None = None,
     ) -> None:
         self.venue = venue
         self.exchange = exchange
@@ -97,7 +98,9 @@ class EngineDriver:
             random.Random(f"engine {seed}"),
             registry=self.registry,
             symbols=symbols,
+            account=getattr(login, "account", ""),
         )
+        self._login = login
         self.history: list[tuple[int, events.Event | actions.Action]] = []
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
@@ -252,7 +255,10 @@ class EngineDriver:
     def _knock(self, one: _Connection, action: actions.Connect) -> None:
         if one.over:
             return
-        answer = self.exchange.connect(self.now, headers=action.headers, path=one.path)
+        route, headers = self.venue.route(action.route), action.headers
+        if route.grant and self._login is not None:  # what a manager adds outside the engine
+            headers = {**headers, **self.venue.connect_plan(route, {route.grant: self._login()}).headers}
+        answer = self.exchange.connect(self.now, headers=headers, path=one.path)
         one.up_at = self.now  # the earliest time for what comes after
         if isinstance(answer, int):
             one.conn = answer
@@ -376,7 +382,10 @@ class EngineDriver:
             )
 
     def _evidence(self, one: _Connection, key: FrameKey) -> int:
-        stream = self.ledger.find_stream(self._channels.get(key.channel, -1), key.symbol, key.grouping)
+        channel = self._channels.get(key.channel, -1)
+        stream = self.ledger.find_stream(channel, key.symbol, key.grouping)
+        if stream < 0:  # one of all symbols
+            stream = self.ledger.find_stream(channel, "", key.grouping)
         self.hearing.count(stream, key, self.now)
         not_before = one.awaited.get(stream)
         if not_before is None or (not key.is_snapshot and self.now < not_before):

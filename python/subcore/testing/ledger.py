@@ -43,7 +43,7 @@ class PlainLedger:
 
     def subscribe(self, component: str, topic: Topic, priority: Priority = Priority.NORMAL) -> int:
         """Hold an interest; again = other class. Returns its stream."""
-        topic = self._venue.check_topic(topic)
+        topic = self._venue.check_topic(topic, self._venue.grants)
         channel = self._venue.channel_index(topic.channel, topic.depth)
         key = (channel, topic.symbol, topic.grouping or 0.0)
         stream = self._ids.get(key)

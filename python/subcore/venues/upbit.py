@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,7 +79,7 @@ CHANNELS = (
     *(Channel(f"candle.{unit}", "candle") for unit in CANDLES),
     # "No snapshot for private types"; "codes optional for myOrder, forbidden for myAsset".
     Channel("myOrder", "order", route="private", snapshot=False, needs_symbol=False),
-    Channel("myAsset", "asset", route="private", snapshot=False, needs_symbol=False),
+    Channel("myAsset", "asset", route="private", snapshot=False, needs_symbol=False, takes_symbol=False),
 )
 ROUTES = (Route("public", "/websocket/v1"), Route("private", "/websocket/v1/private", grant="jwt"))
 
@@ -91,6 +91,16 @@ LIMITS = (
         counts=frozenset({Counted.CONNECT}),
         windows=(Window(5, 1.0, 1.1),),
         on_breach=OnBreach.REFUSE,
+    ),
+    # "... pocket (sub-account) when a JWT is sent". A login that is refused may count as none, so those
+    # connects count in both.
+    Limit(
+        group="websocket-connect",
+        scope=Scope.ACCOUNT,
+        counts=frozenset({Counted.CONNECT}),
+        windows=(Window(5, 1.0, 1.1),),
+        on_breach=OnBreach.REFUSE,
+        routes=("private",),
     ),
     # "websocket-message | 5 per second and 100 per minute | connection"; what a breach does is unknown.
     Limit(
@@ -169,7 +179,8 @@ def _listing(said: dict[str, Any], frame: bytes) -> Control:
         channel = entry.get("type", entry.get("ty")) if isinstance(entry, dict) else None
         if not isinstance(channel, str):
             return Unknown(frame)
-        codes = entry.get("codes", entry.get("cds", [""]))
+        # "codes optional": an entry without any is about all
+        codes = entry.get("codes", entry.get("cds")) or [""]
         level = entry.get("level", entry.get("lv", 0)) or 0
         if not isinstance(codes, list) or not isinstance(level, (int, float)):
             return Unknown(frame)
@@ -267,6 +278,11 @@ def _book_codes(target: StreamColumns, rows: Rows) -> Iterator[bytes]:
         yield join_quoted(target.symbols, rows[widths == width], suffix)
 
 
+def _headers(route: Route, grant: Mapping[str, str] | None) -> Mapping[str, str]:
+    """ "Authorization: Bearer <JWT> in the handshake; checked there only"."""
+    return {"Authorization": f"Bearer {grant[route.grant]}"} if route.grant and grant else {}
+
+
 def _load_fields() -> Any:
     return importlib.import_module("subcore.venues.upbit_fields").schema()
 
@@ -306,6 +322,7 @@ def make_venue(
         encode_listing=grammar.encode_listing,
         decode_control=decode_control,
         load_fields=_load_fields,
+        headers=_headers,
         markets_url=f"https://{HOSTS[name]}/v1/market/all",
         parse_markets=parse_markets,
         packing=Packing(max_in_flight=1),  # "a newer request makes every older unanswered one meaningless"

@@ -1,0 +1,155 @@
+"""Logging in at each connect: what the engine, its history and every log never see.
+
+The engine opens a link of a route that needs a login like any other. Here, between it and the socket, a fresh token is
+asked for and put into the handshake; then it is forgotten. Belongs to the loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .engine.clock import SECOND
+from .engine.pacing import PROCESS_LIMITS, Pacer
+from .errors import LinkError
+from .link import Connect, HandshakeRefused, Transport
+from .resolver import run_in_daemon
+from .venue import Counted, Route, Venue
+
+if TYPE_CHECKING:
+    from picows import WSListener
+
+    from .clock import Clock
+
+Credentials = Callable[[], str | Awaitable[str]]
+
+DEADLINE_S = 10.0
+SLOW_NS = SECOND // 10  # a token that took longer was not what the pacing of its connect reckoned with
+MAX_TOKEN = 8192
+DENIED = (401, 403)
+HIDDEN = "(withheld)"
+
+
+def account_of(credentials: Credentials | None) -> str:
+    """A name for whose limits count; all that have none count together."""
+    return str(getattr(credentials, "account", "") or "")
+
+
+class LoginRefused(HandshakeRefused):
+    """The venue answered the handshake with a status that means: not with this login."""
+
+    def __str__(self) -> str:
+        return f"the venue refused the login (HTTP status {self.status})"
+
+
+class Login:
+    """A `Connect` that logs in where the route asks for it. Each call asks for a token of its own.
+
+    Raises as the `Connect` it is made of, and LinkError where the callable raises or gives nothing in `DEADLINE_S`
+    seconds. No text of an exception that comes out of it holds a token. Cancel-safe.
+    """
+
+    def __init__(self, venue: Venue, connect: Connect, credentials: Credentials, clock: Clock) -> None:
+        self._venue = venue
+        self._connect = connect
+        self._credentials = credentials
+        self._clock = clock
+        self._routes = {venue.public_plan(route).url: route for route in venue.routes if route.grant}
+        self._is_async = _is_async(credentials)
+        self._in_thread = False
+        self._given_up = False
+
+    async def __call__(self, url: str, headers: Mapping[str, str], listener: WSListener) -> Transport:
+        """Connect to `url`, with a login where its route needs one."""
+        route = self._routes.get(url)
+        if route is None:
+            return await self._connect(url, headers, listener)
+        began = self._clock.monotonic_ns()
+        token = await self._token()
+        if self._clock.monotonic_ns() - began > SLOW_NS:
+            await self._slot(route)
+        plan = self._venue.connect_plan(route, {route.grant: token})
+        try:
+            return await self._connect(plan.url, {**headers, **plan.headers}, listener)
+        except HandshakeRefused as refused:
+            if refused.status in DENIED:
+                raise LoginRefused(refused.status, refused.retry_after_s) from None
+            raise
+        except (LinkError, OSError, TimeoutError) as error:
+            if token in str(error):
+                raise LinkError(str(error).replace(token, HIDDEN)) from None
+            raise
+        except Exception as error:  # whatever it is, it may quote the headers
+            raise LinkError(
+                f"{type(error).__name__} while connecting with a login; its text is {HIDDEN}"
+            ) from None
+
+    async def _token(self) -> str:
+        """A fresh token. Beyond the deadline nobody waits for the callable, even if it will not be cancelled."""
+        if self._in_thread:  # a thread cannot be stopped, and there shall not be ever more of them
+            raise LinkError("the credentials callable hangs: it has not returned since an earlier connect")
+        task = asyncio.get_running_loop().create_task(self._ask(), name="subcore-login")
+        task.add_done_callback(_look_at)
+        try:
+            await asyncio.wait({task}, timeout=DEADLINE_S)
+            if not task.done():
+                raise LinkError(f"the credentials callable gave no token within {DEADLINE_S:g} s")
+        finally:
+            self._given_up = not task.done()
+            task.cancel()
+        if task.cancelled() or task.exception() is not None:
+            kind = "CancelledError" if task.cancelled() else type(task.exception()).__name__
+            raise LinkError(
+                f"the credentials callable raised {kind} (its text is {HIDDEN}, it may hold a secret)"
+            )
+        token = task.result()
+        if not _is_token(token):
+            raise LinkError(
+                f"the credentials callable gave no token, but something else ({type(token).__name__})"
+            )
+        return str(token)
+
+    async def _ask(self) -> Any:
+        if self._is_async:
+            answer: Any = self._credentials()
+        else:
+            self._in_thread, self._given_up = True, False
+            answer = await run_in_daemon("subcore-login", self._call)
+        return await answer if inspect.isawaitable(answer) else answer
+
+    def _call(self) -> Any:
+        try:
+            answer = self._credentials()
+            if self._given_up and inspect.iscoroutine(answer):
+                answer.close()  # nobody waits any more
+            return answer
+        finally:
+            self._in_thread = False
+
+    async def _slot(self, route: Route) -> None:
+        """The connect was paced for when the token was asked for; it goes out now, so it waits for room of its own."""
+        pacer = Pacer(
+            self._venue.limits_on(route.name), self._venue.host, PROCESS_LIMITS, account_of(self._credentials)
+        )
+        while not pacer.try_spend(Counted.CONNECT, now := self._clock.monotonic_ns()):
+            await asyncio.sleep(max(0.001, (pacer.next_allowed(Counted.CONNECT, now) - now) / SECOND))
+
+    def __repr__(self) -> str:
+        return f"<Login of {self._venue.name}>"
+
+
+def _is_async(function: Any) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
+
+
+def _is_token(token: Any) -> bool:
+    """What may stand in a header: else it could say more than it should."""
+    return isinstance(token, str) and 0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable()
+
+
+def _look_at(task: asyncio.Task[Any]) -> None:
+    """Nobody else may: an exception that is not looked at is logged with its text."""
+    if not task.cancelled():
+        task.exception()
