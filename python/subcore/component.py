@@ -30,6 +30,8 @@ class SubscribeOptions(TypedDict, total=False):
     `depth`: book levels a side (all). `grouping`: price step of the book (the venue's own). `raw`: events carry the
     frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`: a
     `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed.
+    `standby`: two links carry these streams, and the first copy of each event wins (no): the loss of one link loses no
+    event then. Asked for anew each time: subscribing again without it takes it away.
     """
 
     depth: int | None
@@ -37,6 +39,7 @@ class SubscribeOptions(TypedDict, total=False):
     raw: bool
     priority: Priority | None
     delivery: Delivery | None
+    standby: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ class Component:
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
         "*" asks for all symbols, where the channel has that (an account's orders and balances).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
-        bytes; `priority`: class of these interests; `delivery`: see SubscribeOptions.
+        bytes; `priority`: class of these interests; `standby`: two links carry them; `delivery`: see SubscribeOptions.
         Raises UsageError (also UnsupportedError, UnknownSymbolError, ConflictError) or CapacityError, and then has
         changed nothing; within a transaction conflicts raise at its end. What can be served together is: two depths
         of a book share one stream, see `manager.conflicts`.
@@ -268,6 +271,7 @@ class Component:
         raw: bool = False,
         priority: Priority | None = None,
         delivery: Delivery | None = None,
+        standby: bool = False,
     ) -> None:
         member, granting = self._live(), self._granting
         _check_handler(handler, delivery, member)
@@ -279,7 +283,7 @@ class Component:
             keeps = handler is None and member.has_handlers
             sink = member.sink_maker(handler, raw)
             granting.transactions.submit(
-                Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self)
+                Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self, standby)
             )
         except UsageError as error:
             if not isinstance(error, ConflictError):  # which names it

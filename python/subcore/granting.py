@@ -20,6 +20,7 @@ from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
 from .intent import Act, Wish
+from .standby import Standby
 from .transaction import Transactions
 from .types import Int32Array, Priority, StreamState, Topic
 from .venue import ALL
@@ -47,6 +48,7 @@ class Granting:
         self.runtime = hub.runtime
         self.members = hub.members
         self.conflicts = Conflicts(hub.intent, hub.members)
+        self.standby = Standby(hub.ledger)
         self._grants = hub.grants
         self._has_whole = False
         self._gone = gone
@@ -160,6 +162,7 @@ class Granting:
         except BaseException:  # a sink may have been made for what is not to be
             self._repin(member)
             raise
+        self.standby.put(member.id, topics, on=False)
         if handler is not None and member.has_one_sink:  # what _repin would find out
             self._pinned[member.id] = component
         else:
@@ -186,6 +189,8 @@ class Granting:
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 self._repin(self.members[component])
+        for wish, adds, _, _ in granted:
+            self.standby.put(wish.component, adds, wish.standby)
         self.conflicts.report()
         if self.engine.streams.reasons:
             self._ask_again(self.intent.streams_wanted(granted))
@@ -230,4 +235,5 @@ class Granting:
 
     def forget(self, member: Member) -> None:
         """A component was closed: nothing keeps it alive any more."""
+        self.standby.forget(member.id)
         self._pinned.pop(member.id, None)

@@ -288,6 +288,7 @@ class Hub:
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""
+        self.granting.standby.tell(self.runtime.handle)
         self.intent.tidy(self.engine.knows)
         self.saving.changed()
 

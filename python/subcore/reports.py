@@ -138,6 +138,8 @@ class Reports:
             retries=row.retries,
             reason=row.reason,
             caps=tuple(self._caps(id, holders)),
+            standby=tuple(m.name for m in holders if hub.granting.standby.asked_by(m.id, id)),
+            other_link=None if row.other_link < 0 else row.other_link,
         )
 
     # -- figures --

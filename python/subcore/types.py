@@ -145,7 +145,11 @@ class Cap:
 
 @dataclass(frozen=True, slots=True)
 class TopicInfo:
-    """One topic as it stands. Times are nanoseconds since 1970 UTC. `caps`: of its holders, one of a kind."""
+    """One topic as it stands. Times are nanoseconds since 1970 UTC. `caps`: of its holders, one of a kind.
+
+    `standby`: those of its holders that asked for two links. `other_link`: the second that carries it now, for that or
+    while it moves.
+    """
 
     topic: Topic
     state: StreamState
@@ -158,6 +162,8 @@ class TopicInfo:
     retries: int
     reason: str
     caps: tuple[Cap, ...] = ()
+    standby: tuple[str, ...] = ()
+    other_link: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

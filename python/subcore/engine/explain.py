@@ -55,6 +55,8 @@ class Explainer:
             other = self._lifecycle.links[row.other_link]
             doubled = bool(self._ctx.streams.standby[stream])
             said += f" and, {'standing by' if doubled else 'for a move'}, on link {row.other_link}{ROLES[other.role]}"
+        elif self._ctx.streams.standby[stream]:
+            said += ", and a standby is to carry it too"
         if row.data is DataState.SUSPECT:
             return said + "; its data is suspect: what is due does not come"
         return said if row.data is DataState.GOOD else said + "; no data yet"

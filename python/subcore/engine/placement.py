@@ -14,6 +14,8 @@ are filled up to their capacity, the channels of a symbol together where there i
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from subcore.engine.bisection import Bisection
@@ -134,25 +136,24 @@ class Placement:
         return hurts
 
     def _fill(self, route: str, streams: Int32Array, now: int) -> None:
-        for link in self.links_of(route, Role.SETTLED):
-            if not len(streams):
-                return
-            room = len(streams) if self._capacity is None else self._capacity - self._load(link)
-            self._want_first(link, streams[: max(room, 0)], now)
-            streams = streams[max(room, 0) :]
+        for link, part in self._spread(route, Role.SETTLED, streams):
+            self._planner.want(link, part, now)
+
+    def _spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+        """Links of that role with room for these, new ones where there is none left, and what each is to take."""
+        for link in self.links_of(route, role):
+            room = len(streams) if self._capacity is None else max(self._capacity - self._load(link), 0)
+            if len(streams[:room]):
+                yield link, streams[:room]
+                streams = streams[room:]
         while len(streams):
-            link = self.open_link(route, Role.SETTLED)
             room = self._capacity or len(streams)
-            self._want_first(link, streams[:room], now)
+            yield self.open_link(route, role), streams[:room]
             streams = streams[room:]
 
     def _load(self, link: Link) -> int:
         """Streams on its wire until removed, and those to come."""
         return link.wire.len_target + link.wire.len_removed
-
-    def _want_first(self, link: Link, streams: Int32Array, now: int) -> None:
-        if len(streams):
-            self._planner.want(link, streams, now)
 
     def reask(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
@@ -280,9 +281,7 @@ class Placement:
         open_ones = columns.in_state(self._doubled, StreamState.OPEN)
         alone = open_ones[~columns.legs.has_other(open_ones)]
         for link, part in self._lifecycle.homes(alone):
-            route = link.route.name
-            if link.role is Role.STANDBY:
-                self._moves.double(self.settled(route), part, now)
-            elif link.role is Role.SETTLED:
-                found = self.links_of(route, Role.STANDBY)
-                self._moves.double(found[0] if found else self.open_link(route, Role.STANDBY), part, now)
+            beside = {Role.SETTLED: Role.STANDBY, Role.STANDBY: Role.SETTLED}.get(link.role)
+            if beside is not None:
+                for other, share in self._spread(link.route.name, beside, part):
+                    self._moves.double(other, share, now)

@@ -1,0 +1,204 @@
+"""Hot standby over real sockets: one link after the other is cut under load, and no event is lost or comes twice.
+
+    python scripts/standby_losses.py --ci       60 losses (under a minute)
+    python scripts/standby_losses.py --full     1,000 losses
+    python scripts/standby_losses.py --full --managers 2 --seed 7
+
+Managers stand abreast, each with an exchange of its own and every market on two links. All times are divided by 20: the
+exchange's, the venue's windows, the engine's. A loss is one link of one manager, reset in the middle of its data; the
+next one follows when both links carry everything again. Every trade the exchange made in between, by its own account,
+must have reached every manager exactly once. Exit 1 = it did not, or a limit was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import logging
+import random
+import sys
+import time
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import subcore
+import subcore.hub
+from subcore.engine.context import Settings
+from subcore.engine.engine import Engine
+from subcore.sim.durations import Durations
+from subcore.sim.faults import Fault
+from subcore.sim.markets import markets_for
+from subcore.sim.server import SimServer
+from subcore.types import StreamState
+from subcore.venue import Limit, Venue
+
+FASTER = 20
+EVENTS_A_SECOND = 1000.0
+TRADES_AN_ORDER = 1.9  # about
+MARKETS = [f"KRW-S{number:02}" for number in range(20)]
+PATIENCE_S = 30.0
+LOOK_S = 0.01
+CALM_S = 0.5
+
+Key = tuple[str, int]
+
+
+def faster_settings() -> Settings:
+    """The engine's defaults, all times divided."""
+    usual = Settings()
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(usual):
+        value = getattr(usual, field.name)
+        if field.name in ("hurts", "crowd"):
+            continue
+        if isinstance(value, tuple):
+            values[field.name] = tuple(part / FASTER for part in value)
+        else:
+            values[field.name] = value // FASTER if isinstance(value, int) else value / FASTER
+    return Settings(**values)
+
+
+def faster_venue() -> Venue:
+    """Upbit with its windows divided."""
+    made = subcore.venue("upbit")
+    return dataclasses.replace(made, limits=tuple(map(_faster_limit, made.limits)), error_window=0.05)
+
+
+def _faster_limit(limit: Limit) -> Limit:
+    windows = [
+        dataclasses.replace(w, seconds=w.seconds / FASTER, planned_seconds=w.planned_seconds / FASTER + 0.02)
+        for w in limit.windows
+    ]
+    return dataclasses.replace(limit, windows=tuple(windows))
+
+
+class Account:
+    """What the exchange made, by its own books."""
+
+    def __init__(self, server: SimServer) -> None:
+        self.made: list[Key] = []
+        traffic = server.exchange._traffic  # type: ignore[attr-defined]
+        emit = traffic._emit
+
+        def noted(feed: Any, type_: str, now: int, item: Any) -> None:
+            if type_ == "trade":
+                self.made.append((feed.market.code, item.sequential_id))
+            emit(feed, type_, now, item)
+
+        traffic._emit = noted
+
+
+class Client:
+    """One manager with its exchange, and how often it got each trade."""
+
+    def __init__(self, number: int, seed: int) -> None:
+        rate = EVENTS_A_SECOND / TRADES_AN_ORDER / sum(market.trade_rate for market in markets_for(MARKETS))
+        self.server = SimServer(
+            seed=seed + number, markets=MARKETS, rate=rate, variety=0, durations=Durations().divided(FASTER)
+        )
+        self.account = Account(self.server)
+        self.got: Counter[Key] = Counter()
+        self.losses = 0
+        self.lost = 0
+        self._rng = random.Random(f"{seed} {number}")
+        self._seed = seed + number
+
+    def _take(self, event: Any) -> None:
+        self.got[event.symbol, event.id] += 1
+
+    async def play(self, losses: int) -> None:
+        async with (
+            self.server,
+            subcore.SubscriptionManager(faster_venue(), url=self.server.url, seed=self._seed) as manager,
+        ):
+            component = manager.component("hot")
+            component.subscribe("trade", MARKETS, self._take, standby=True)
+            await component.live(PATIENCE_S)
+            await self._doubled(manager)
+            first = len(self.account.made)
+            began = time.monotonic()
+            for _ in range(losses):
+                await self._lose(manager)
+            self.seconds = time.monotonic() - began
+            due = self.account.made[first:]
+            await asyncio.sleep(CALM_S)
+            self.rate = len(due) / self.seconds
+            self.lost = sum(key not in self.got for key in due)
+            self.twice = sum(count > 1 for count in self.got.values())
+            self.duplicates = manager.stats().duplicates
+            self.told = manager.stats().losses_of_link
+
+    async def _lose(self, manager: subcore.SubscriptionManager) -> None:
+        await asyncio.sleep(self._rng.uniform(0.0, 0.1))
+        exchange = self.server.exchange
+        conn = self._rng.choice(sorted(exchange.connections))
+        exchange.inject(Fault("drop_rst", conn=conn), self.server.clock())
+        self.server.wake()
+        before = manager.stats().losses_of_link
+        async with asyncio.timeout(PATIENCE_S):
+            while conn in exchange.connections or manager.stats().losses_of_link == before:
+                await asyncio.sleep(LOOK_S)
+        await self._doubled(manager)
+        self.losses += 1
+
+    async def _doubled(self, manager: subcore.SubscriptionManager) -> None:
+        """Wait until two links carry every market, by the manager's account and by the exchange's."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not self._is_doubled(manager):
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            said = {manager.explain(info.topic.channel, info.topic.symbol) for info in manager.topics()}
+            carried = [len(c.subscriptions) for c in self.server.exchange.connections.values()]
+            raise SystemExit(
+                f"after {self.losses} losses not on two links; carried: {carried}; {said}"
+            ) from None
+
+    def _is_doubled(self, manager: subcore.SubscriptionManager) -> bool:
+        carried = [
+            sum(subscription.live for subscription in connection.subscriptions.values())
+            for connection in self.server.exchange.connections.values()
+        ]
+        return carried == [len(MARKETS)] * 2 and all(
+            info.other_link is not None and info.state is StreamState.OPEN for info in manager.topics()
+        )
+
+
+async def run(managers: int, losses: int, seed: int) -> bool:
+    """Play, and print what came of it; whether every promise was kept."""
+    clients = [Client(number, seed) for number in range(managers)]
+    await asyncio.gather(*(client.play(losses // managers) for client in clients))
+    kept = True
+    for number, client in enumerate(clients):
+        violations = len(client.server.violations)
+        kept &= client.lost == client.twice == violations == 0
+        print(
+            f"manager {number}: {client.losses} losses in {client.seconds:.0f} s at {client.rate:,.0f} events/s; "
+            f"lost {client.lost}, twice {client.twice}, held back {client.duplicates:,}, violations {violations}"
+        )
+    return kept
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--ci", action="store_true", help="60 losses")
+    size.add_argument("--full", action="store_true", help="1,000 losses")
+    parser.add_argument("--managers", type=int, default=4)
+    parser.add_argument("--losses", type=int, default=None)
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    losses = chosen.losses or (1000 if chosen.full else 60)
+    print(f"seed {chosen.seed}, {losses} losses, {chosen.managers} managers", flush=True)
+    # The engine has no settings a user could give: this is for tests alone.
+    subcore.hub.Engine = partial(Engine, settings=faster_settings())  # type: ignore[misc, assignment]
+    logging.getLogger("subcore").setLevel(logging.ERROR)
+    return 0 if asyncio.run(run(chosen.managers, losses, chosen.seed)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,195 @@
+"""`standby=True`: two links carry what asks for it, and only as long as somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import replace
+from typing import Any
+
+from manager_rig import make
+from subcore.component import Component
+from subcore.engine.events import StandBy
+from subcore.manager import SubscriptionManager
+from subcore.sim.binance import BinanceExchange
+from subcore.testing import EngineDriver, read_binance_frame
+from subcore.venue import Capacity
+from subcore.venues import venue
+from virtual_manager import World
+
+SETTLED_S = 30.0
+CODES = [f"KRW-S{number}" for number in range(6)]
+
+
+def carriers(world: World) -> dict[str, int]:
+    """How many connections the exchange sends each market's trades on."""
+    found: dict[str, int] = {}
+    for connection in world.exchange.connections.values():
+        for wanted in connection.subscriptions:
+            if wanted.type == "trade":
+                found[wanted.code] = found.get(wanted.code, 0) + 1
+    return found
+
+
+async def settled(world: World, **expected: int) -> None:
+    await asyncio.sleep(SETTLED_S)
+    found = carriers(world)
+    assert found == {f"KRW-{code}": count for code, count in expected.items()}
+
+
+def play(main: Any) -> None:
+    async def run(world: World) -> None:
+        async with world.manager() as manager:
+            await main(world, manager)
+            assert not world.exchange.violations
+
+    World(markets=["KRW-BTC", "KRW-ETH", *CODES]).run(run)
+
+
+def test_a_stream_is_on_standby_while_any_holder_asks_for_it() -> None:
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        a, b = make(manager, "a"), make(manager, "b")
+        a.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+        await settled(world, BTC=1, ETH=1)
+        b.subscribe("trade", "KRW-BTC", standby=True)
+        await settled(world, BTC=2, ETH=1)
+        a.subscribe("trade", "KRW-BTC", standby=True)
+        b.close()
+        await settled(world, BTC=2, ETH=1)
+        a.pause()
+        a.resume()
+        await settled(world, BTC=2, ETH=1)
+        a.subscribe("trade", ["KRW-BTC"])  # the short way: no options, known symbols
+        await settled(world, BTC=1, ETH=1)
+
+    play(main)
+
+
+def test_whatever_ends_an_interest_ends_its_standby() -> None:
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        stays = make(manager, "stays")
+        stays.subscribe("trade", "KRW-BTC")
+
+        def asks(name: str) -> Component:
+            component = make(manager, name)
+            component.subscribe("trade", "KRW-BTC", standby=True)
+            return component
+
+        a = asks("a")
+        await settled(world, BTC=2)
+        a.unsubscribe("trade")
+        await settled(world, BTC=1)
+        a.replace("trade", "KRW-BTC", standby=True)
+        await settled(world, BTC=2)
+        a.replace("trade", "KRW-BTC")
+        await settled(world, BTC=1)
+        b = asks("b")
+        await settled(world, BTC=2)
+        b.pause()
+        await settled(world, BTC=1)
+        b.resume()
+        await settled(world, BTC=2)
+        b.close()
+        c = make(manager, "c")  # which may get the number of one that was closed
+        c.subscribe("trade", "KRW-BTC")
+        await settled(world, BTC=1)
+
+    play(main)
+
+
+def test_a_failed_call_asks_for_no_standby() -> None:
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        a = make(manager, "a")
+        a.subscribe("trade", "KRW-BTC")
+        try:
+            with manager.transaction():
+                a.subscribe("trade", "KRW-BTC", standby=True)
+                raise KeyError
+        except KeyError:
+            pass
+        await settled(world, BTC=1)
+
+    play(main)
+
+
+def test_it_is_explained_and_shown() -> None:
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        a, b = make(manager, "a"), make(manager, "b")
+        a.subscribe("trade", "KRW-BTC", standby=True)
+        b.subscribe("trade", "KRW-BTC")
+        assert manager.topic("trade", "KRW-BTC").standby == ("a",)
+        await a.live(10.0)
+        assert "and a standby is to carry it too" in manager.explain("trade", "KRW-BTC")
+        await asyncio.sleep(SETTLED_S)
+        info = manager.topic("trade", "KRW-BTC")
+        assert (info.link, info.other_link, info.standby) == (0, 1, ("a",))
+        assert "standing by, on link 1 (the standby)" in manager.explain("trade", "KRW-BTC")
+        a.close()
+        await asyncio.sleep(SETTLED_S)
+        info = manager.topic("trade", "KRW-BTC")
+        assert (info.other_link, info.standby) == (None, ())
+        assert "stand" not in manager.explain("trade", "KRW-BTC")
+
+    play(main)
+
+
+def test_standbys_too_many_for_one_link_get_several() -> None:
+    made = replace(venue("binance"), capacities=(Capacity("streams", 4),)).at("ws://sim.test:80")
+    codes = [f"S{number}USDT" for number in range(10)]
+    exchange = BinanceExchange(3, markets=codes, rate=5.0)
+    driver = EngineDriver(made, exchange, seed=3, read_frame=read_binance_frame)
+    streams = driver.subscribe("a", "trade", codes)
+    assert driver.run_until(driver.all_settled, 30)
+    driver.handle(StandBy(streams))
+    driver.run(30)
+    carried = [len(connection.streams) for connection in exchange.connections.values()]
+    assert max(carried) <= 4
+    assert sum(carried) == 2 * len(codes)
+    assert not exchange.violations
+
+
+def test_any_order_of_wishes_against_a_dict() -> None:
+    """The model: a component asked for a topic with standby or without, and is paused or not."""
+
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        rng = random.Random(11)
+        held: dict[str, dict[str, bool]] = {}
+        paused: set[str] = set()
+        components: dict[str, Component] = {}
+        for step in range(400):
+            name = rng.choice("abcd")
+            if name not in components:
+                components[name], held[name] = make(manager, name), {}
+            component, act = components[name], rng.random()
+            some = rng.sample(CODES, rng.randint(1, 3))
+            on = rng.random() < 0.5
+            options = {"standby": on} if on or rng.random() < 0.5 else {}
+            if act < 0.4:
+                component.subscribe("trade", some, **options)
+                held[name].update(dict.fromkeys(some, on))
+            elif act < 0.55:
+                component.replace("trade", some, **options)
+                held[name] = dict.fromkeys(some, on)
+            elif act < 0.75:
+                component.unsubscribe("trade", some)
+                held[name] = {code: with_it for code, with_it in held[name].items() if code not in some}
+            elif act < 0.9:
+                (component.resume if name in paused else component.pause)()
+                paused ^= {name}
+            else:
+                component.close()
+                paused.discard(name)
+                del components[name], held[name]
+            if step % 20 < 19:
+                if rng.random() < 0.3:
+                    await asyncio.sleep(0)
+                continue
+            await asyncio.sleep(SETTLED_S)
+            expected: dict[str, int] = {}
+            for holder, topics in held.items():
+                if holder not in paused:
+                    for code, with_it in topics.items():
+                        expected[code] = max(expected.get(code, 0), 1 + with_it)
+            assert carriers(world) == expected, step
+
+    play(main)
