@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -106,7 +107,7 @@ def test_each_order_reaches_everyone_who_asked_for_it_once() -> None:
             await asyncio.sleep(60.0)
             (connection,) = world.exchange.connections.values()
             assert {(w.type, w.code) for w in connection.streams} == {("myOrder", ""), ("myAsset", "")}
-            assert len(all_) + len(money) == manager.stats().frames - 0
+            assert len(all_) + len(money) == manager.stats().frames
             assert [o.order_id for o in all_ if o.symbol == "KRW-BTC"] == [o.order_id for o in one]
             assert 10 < len(one) < len(all_)
             assert {type(e) for e in all_} == {Order}
@@ -146,6 +147,8 @@ def test_public_and_private_are_two_links_and_one_lost_leaves_the_other() -> Non
                 assert manager.topic("ticker", "KRW-BTC").state is StreamState.OPEN
                 assert len(tokens) == len(set(tokens)) == 1 + lost
             assert len(manager.restores) == 3
+            links = manager._hub.engine.links.values()
+            assert [link.attempts for link in links] == [0, 0], "silent as it is, it has shown that it serves"
             assert StatusKind.RECOVERED in kinds(told)
 
     World(order_rate=0.0).run(main)
@@ -167,6 +170,13 @@ def failing(how: str) -> Any:
             except asyncio.CancelledError:
                 pass
 
+    async def late() -> str:
+        try:
+            await asyncio.sleep(100.0)
+        except asyncio.CancelledError:
+            raise ValueError("hunter2") from None
+        return token()
+
     async def cancelled() -> str:
         raise asyncio.CancelledError
 
@@ -183,6 +193,7 @@ REASONS = {
     "raises": "the credentials callable raised ValueError",
     "hangs": "gave no token within 10 s",
     "stubborn": "gave no token within 10 s",
+    "late": "gave no token within 10 s",
     "cancelled": "the credentials callable raised CancelledError",
     "number": "gave no token, but something else (int)",
     "torn": "gave no token, but something else (str)",
@@ -215,6 +226,7 @@ def test_credentials_that_fail_fail_that_connect_alone(how: str, caplog: pytest.
             assert 4 < len(calls) < 40, "it backs off"
             await mine.live(60.0)
             assert manager.topic("ticker", "KRW-BTC").state is StreamState.OPEN
+        gc.collect()  # exceptions that nobody looked at are logged now
         assert REASONS[how] in caplog.text
         assert "hunter2" not in caplog.text + "".join(s.reason for s in told)
 

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from subcore.cli import main, sim
-from subcore.sim import Durations, Fault
+from subcore.sim import TEST_ACCESS_KEY, TEST_SECRET_KEY, Durations, Fault
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.server import SimServer
 from ws_client import Client
@@ -50,6 +50,12 @@ def test_plain_output_names_url_and_totals() -> None:
     first, *rest = result.output.splitlines()
     assert first.startswith("ws://127.0.0.1:")
     assert [line.split()[0] for line in rest] == ["connections", "messages", "violations", "frames"]
+
+
+def test_the_help_names_the_keys_of_the_private_route() -> None:
+    said = " ".join(CliRunner().invoke(main, ["sim", "--help"]).output.split())
+    assert TEST_ACCESS_KEY in said
+    assert TEST_SECRET_KEY in said
 
 
 def test_every_option_reaches_the_exchange(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,12 @@ def command(
     """Run an embedded exchange: a venue's WebSocket grammar, limits and habits, with generated markets.
 
     Connect to the URL it prints. Ctrl-C ends it with a summary.
+
+    \b
+    Upbit's private route, /websocket/v1/private, takes tokens signed with
+      access key  subcore-test-access-key
+      secret key  subcore-test-secret-key-of-no-account-anywhere
+    and its account trades by itself.
     """
     exchange = _make_exchange(venue, over_limit, speedup, seed=seed, rate=rate, faults=faults)
     server = SimServer(exchange, host=host, port=port)

@@ -32,6 +32,7 @@ WORST_MARGIN = 1.5  # and of the longest gap of the last hours
 LULLS_AT_MOST = 0.01  # of its gaps, half as long as such a silence: with more, a silence is no sign of death
 GAP_STEP = 0.05  # of the running median, a gap
 WORST_MEMORY = 12 * 3600.0 * SECOND
+ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
 DENIED = (401, 403)  # HTTP statuses that mean: not with this login
 
 
@@ -170,6 +171,8 @@ class Lifecycle:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.links: dict[int, Link] = {}
+        markets = {c.route for c in ctx.venue.channels if c.kind not in ACCOUNT_KINDS}
+        self._accounts = {route.name for route in ctx.venue.routes} - markets
 
     def open_links(self) -> Iterator[Link]:
         """Those that are up."""
@@ -362,6 +365,8 @@ class Lifecycle:
     def _silent_against_habit(self, link: Link) -> str | None:
         """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""
         habit = link.habit
+        if link.route.name in self._accounts:  # silent because its owner does nothing
+            return None
         if habit.gaps < GAPS_TO_KNOW or habit.lulls > LULLS_AT_MOST * habit.gaps or not link.life.frames:
             return None
         silent = self._ctx.clock.runnable - link.life.spoke_at

@@ -38,7 +38,8 @@ class PrivateTraffic:
     ) -> None:
         self._markets = markets
         self._seed = seed
-        self._rate = rate
+        self.rate = rate
+        """May be set to 0: then every account rests for good."""
         self._schedule = schedule
         self._send = send
         self.accounts: dict[str, Account] = {}
@@ -53,7 +54,7 @@ class PrivateTraffic:
         """Send the stream's events to a subscriber from now on."""
         name = subscription.conn.account
         self._listeners.setdefault(name, {})[subscription] = None
-        if name not in self._running and self._rate:
+        if name not in self._running and self.rate:
             self._running.add(name)
             self._schedule_step(name, now)
 
@@ -67,7 +68,7 @@ class PrivateTraffic:
 
     def force(self, subscription: Subscription, now: int) -> None:
         """Have the account do now what it would do soon."""
-        if self._rate:
+        if self.rate:
             self._step(subscription.conn.account, now)
 
     def account(self, name: str) -> Account:
@@ -77,11 +78,11 @@ class PrivateTraffic:
         return self.accounts[name]
 
     def _schedule_step(self, name: str, now: int) -> None:
-        wait = self.account(name).rng.expovariate(self._rate)
+        wait = self.account(name).rng.expovariate(self.rate)
         self._schedule(now + max(1, round(wait * SECOND)), self._run, name)
 
     def _run(self, at: int, name: str) -> None:
-        if not self._listeners.get(name):
+        if not self._listeners.get(name) or not self.rate:
             self._running.discard(name)
             return
         self._step(name, at)
