@@ -27,6 +27,7 @@ from .venues import get_venue
 if TYPE_CHECKING:
     from .claims import ClaimReport
     from .engine.conflicts import Conflict
+    from .engine.efficiency import Efficiency
     from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
@@ -286,6 +287,15 @@ class SubscriptionManager:
     def stats(self) -> Any:
         """Figures of the whole manager. May be called from any thread."""
         return self._hub.reports.stats()
+
+    def efficiency(self) -> Efficiency:
+        """How many messages would have done, of those sent; and streams wanted, of those on the wire.
+
+        `str()` says it in a line; `score` is the product of `of_messages` and `of_streams`, each 0 to 1.
+        A standby, or a move under way, has a stream on the wire twice.
+        """
+        self.check_thread()
+        return self._hub.engine.efficiency(self._clock.monotonic_ns())
 
     def bad_frames(self) -> list[Any]:
         """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore.engine.actions import Action, Disconnect, RequestMarkets
-from subcore.engine.context import Context, EngineStats, Settings
+from subcore.engine.context import NO_STREAMS, Context, EngineStats, Settings
 from subcore.engine.control import Controls
 from subcore.engine.departures import Departures
+from subcore.engine.efficiency import Efficiency, Effort
 from subcore.engine.events import (
     AskedAgain,
     Changed,
@@ -97,6 +98,7 @@ class Engine:
         )
         self._health = Health(self._ctx, self._lifecycle, self._planner, self._placement, self._moves)
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
+        self._effort = Effort(venue)
         self._ticked = 0
         self._closed = False
         self.links = self._lifecycle.links
@@ -223,7 +225,24 @@ class Engine:
 
     def _changed(self, event: Changed, now: int) -> None:
         self._wants.changed(event, now)
+        self._note(event, now)
         self._health.changed(event)
+
+    def _note(self, event: Changed, now: int) -> None:
+        routes = {link.route.name for link in self.links.values()}
+        if len(routes) <= 1:
+            route = next(iter(routes), self._ctx.venue.routes[0].name)
+            self._effort.changed(route, event.opened, event.closed, now)
+            return
+        of = np.array([channel.route for channel in self._ctx.venue.channels])
+        opened, closed = (of[self._ctx.table.columns(s).channels] for s in (event.opened, event.closed))
+        for route in routes:
+            self._effort.changed(route, event.opened[opened == route], event.closed[closed == route], now)
+
+    def efficiency(self, now: int) -> Efficiency:
+        """How close the wire came to what could have been. O(links), plus what changed since it was last asked."""
+        on_wire = sum(k.wire.len_target - k.wire.len_added + k.wire.len_removed for k in self.links.values())
+        return Efficiency(self._effort.messages(now), self._ctx.stats.messages, self._effort.wanted, on_wire)
 
     # What links and the venue say
 
@@ -241,9 +260,12 @@ class Engine:
             if not any(other.is_up for other in self.links.values()):
                 self._ticked = now
             self._lifecycle.up(link, now, event.rtt_ns)
+            self._effort.up(link.route.name, link.id, now)
 
     def _link_down(self, event: LinkDown, now: int) -> None:
         link = self.links.get(event.link)
+        if link is not None and link.generation == event.generation:
+            self._effort.down(link.route.name, link.id, NO_STREAMS, now)
         if link is None or link.generation != event.generation or link.phase in (Phase.IDLE, Phase.BACKOFF):
             return  # the end of a connection that the engine itself gave up
         if link.phase is Phase.CONNECTING:
@@ -272,6 +294,15 @@ class Engine:
             ctx.out.append(Disconnect(link.id, link.generation, reason))
         case = None
         if link.is_up:
+            wire = link.wire.wire()
+            elsewhere = [
+                part
+                for _, carried, held in self._lifecycle.held_elsewhere(link, wire)
+                for part in (carried, held)
+            ]
+            self._effort.down(
+                link.route.name, link.id, np.setdiff1d(wire, np.concatenate([wire[:0], *elsewhere])), now
+            )
             case = self._placement.bisection.accuse(link, now, error) if blame else None
             self._proof.lost(link, f"link lost: {reason}", now)
             self._moves.lost(link, now)
