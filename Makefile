@@ -4,7 +4,7 @@ EXTRAS := dev
 VERSION :=
 TAG = $(shell $(BIN)/python -c "import sys; print(sys.implementation.cache_tag)")
 
-.PHONY: demo test setup build debug test-debug lint types bench instructions docs clean help
+.PHONY: demo test setup build debug test-debug lint types bench soak instructions docs clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' Makefile | sed -E 's/:[^#]*##/ -/'
@@ -41,6 +41,9 @@ bench: build     ## one table of ratios against other libraries and the plain ma
 	@for library in cryptofeed ccxt; do $(BIN)/python -m pip show --quiet $$library 2>/dev/null \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $$library || true; done
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
+
+soak: build      ## engine and ledger against both exchanges in virtual time: 20 million events (up to 40 minutes)
+	@$(BIN)/python scripts/soak --full
 
 instructions: build ## instruction counts against the committed ones
 	@$(BIN)/python scripts/instruction_gate.py

@@ -21,6 +21,8 @@ from subcore.testing import EngineDriver
 from subcore.types import DataState, StatusKind
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 CODES = [f"KRW-N{i}" for i in range(6)]
 VENUE = venue("upbit").at("ws://sim.test:80")
 

@@ -11,6 +11,8 @@ from subcore.testing import EngineDriver
 from subcore.types import StatusKind
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 MARKETS = [f"KRW-N{i}" for i in range(12)]
 VENUE = venue("upbit").at("ws://sim.test:80")
 

@@ -101,10 +101,24 @@ def test_delta_a_refused_request_spoils_only_itself() -> None:
     s = delta()
     s.want("trade", *"ABCDEF")
     s.up()
+    said(s)
     s.say(Refused("bad topic", request_id="1"))
-    assert s.told(StatusKind.REFUSED) == [[0, 1, 2]]
+    assert [m["args"] for m in said(s)] == [["A"]], "which of the three it means is found by halves"
     s.say(Accepted("2"))
     assert s.states(np.array([3, 4, 5], np.int32)) == {StreamState.OPEN}
+    s.say(Accepted("3"))
+    assert [m["args"] for m in said(s)] == [["B", "C"]]
+    s.say(Refused("bad topic", request_id="4"))
+    assert [m["args"] for m in said(s)] == [["B"]]
+    s.say(Refused("bad topic", request_id="5"))
+    assert s.told(StatusKind.REFUSED) == [[1]]
+    for _ in range(6):  # five messages a second: the sixth waits
+        s.wait(0.2, frames=1)
+        if asked := [m["args"] for m in said(s)]:
+            break
+    assert asked == [["C"]]
+    s.say(Accepted())
+    assert s.states(np.array([0, 2], np.int32)) == {StreamState.OPEN}
     assert not s.of(actions.Disconnect)
     s.tell(events.AskedAgain(np.array([1], np.int32)))
     assert [m["args"] for m in said(s)] == [["B"]]

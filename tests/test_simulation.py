@@ -25,6 +25,8 @@ from subcore.testing import EngineDriver
 from subcore.types import Priority, StatusKind, StreamState, Topic
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 MARKETS = [f"KRW-{base}" for base in ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX")]
 MARKETS += ["BTC-ETH", "BTC-XRP", "USDT-BTC"]
 CHANNELS = ("ticker", "trade", "orderbook", "candle.1m")
@@ -123,7 +125,7 @@ def check_quiet(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
     assert driver.ledger.live() == driver.ledger.wanted(), told
 
 
-@pytest.mark.parametrize("seed", range(30), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(8), ids=lambda s: f"seed_{s}")
 def test_wire_equals_intent_through_any_failure(seed: int) -> None:
     rng = random.Random(f"simulation {seed}")
     driver = make(seed, gap_on_replace=rng.random() < 0.3)
@@ -202,7 +204,7 @@ def test_in_a_flood_a_link_with_critical_streams_is_left_alone() -> None:
         driver.run(0.01)
     settled = driver.engine.links[0]
     by_link = Counter(send.link for send in driver.sent if send.request)
-    assert by_link[0] <= 20, "six rewrites, and removals of what it carried then"
+    assert by_link[0] <= 25, "six rewrites; then removals, and depths, of what it carried then"
     assert 80 <= by_link[1] <= 93, "the reserve is left to repair"
     driver.run(130)
     assert not driver.exchange.violations

@@ -20,6 +20,8 @@ from subcore.testing import EngineDriver, read_binance_frame
 from subcore.types import Evidence, Priority, StreamState, Topic
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 BASES = ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX")
 MARKETS = [f"{base}USDT" for base in BASES] + ["ETHBTC", "XRPBTC"]
 CHANNELS = ("book_ticker", "agg_trade", "trade", "orderbook", "candle.1m")
@@ -97,7 +99,7 @@ class Wishes:
                 self.drop(name, topic)
 
 
-@pytest.mark.parametrize("seed", range(20), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(6), ids=lambda s: f"seed_{s}")
 def test_wire_equals_intent_through_any_failure(seed: int) -> None:
     rng = random.Random(f"binance {seed}")
     driver = make(seed)

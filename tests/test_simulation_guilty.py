@@ -12,6 +12,8 @@ from subcore.testing import EngineDriver
 from subcore.types import StatusKind, StreamState
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 MARKETS = [f"KRW-N{i}" for i in range(60)]
 VENUE = venue("upbit").at("ws://sim.test:80")
 

@@ -14,6 +14,8 @@ from change_storm import BINANCE, UPBIT, Judge, Optimum, Storm, Windows, play, r
 
 from subcore.engine.clock import SECOND
 
+pytestmark = pytest.mark.simulation
+
 
 @pytest.mark.parametrize(
     "storm",

@@ -16,6 +16,8 @@ from subcore.testing import EngineDriver
 from subcore.types import GoingAway, Int32Array, StatusKind, StreamState
 from subcore.venues import venue
 
+pytestmark = pytest.mark.simulation
+
 MARKETS = [f"KRW-N{i}" for i in range(40)]
 VENUE = venue("upbit").at("ws://sim.test:80")
 

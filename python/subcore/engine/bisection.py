@@ -3,12 +3,13 @@
 "One bad item closes it": on such a venue a request that fails takes everything its connection carries with it. Who is
 guilty is found by halves. Suspects are the streams of the failed request that were never proven; they are taken out of
 it and asked for group by group on a link where they harm nobody: on the nursery, or on the link itself where it carries
-nothing proven. A group whose request lives through its error window is innocent; one that dies is split; a group of one
-is refused.
+nothing proven, or where the venue refuses a request and leaves the connection alone. A group whose request lives
+through its error window, or is acknowledged, is innocent; one that dies is split; a group of one is refused.
 
-It starts after an error frame, or after two deaths right after the same request: a connection that just ends may have
-had any reason. For the same reason a single stream is refused for silent deaths only at the third, and, since a venue
-in trouble kills every connection, only while something else is proven.
+It starts after an error frame (a second one, where all that was asked for had been proven before), or after two deaths
+right after the same request: a connection that just ends may have had any reason. For the same reason a single stream
+is refused for silent deaths only at the third, and, since a venue in trouble kills every connection, only while
+something else is proven.
 """
 
 from __future__ import annotations
@@ -22,10 +23,13 @@ from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.links import Group, Link, Request, Role, Trial
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
-from subcore.types import Int32Array, StreamState
+from subcore.types import Evidence, Int32Array, StreamState
+from subcore.venue import Blast
 
 __all__ = ["Bisection", "Case"]
 
+ACKNOWLEDGED = np.uint8(Evidence.ACKNOWLEDGED)
+ASKED = (StreamState.SENT, StreamState.OPEN)
 DEATHS_TO_SPLIT = 2
 DEATHS_TO_REFUSE = 3  # of a stream alone: chance killed it twice before
 
@@ -97,8 +101,10 @@ class Bisection:
         """When the group may be called innocent, as far as is known; None = it was not asked for yet."""
         left = np.intersect1d(group.streams, link.wire.target())
         left = self._ctx.streams.in_state(left, StreamState.WAITING, StreamState.RECOVERING, StreamState.SENT)
+        left, rows = self._ctx.streams.legs.on(link.id, left)
+        left = left[(self._ctx.streams.legs.evidence[rows] & ACKNOWLEDGED) == 0]
         if not len(left):
-            return now  # proven, refused, or nobody wants them any more
+            return now  # proven, acknowledged, refused, or nobody wants them any more
         request = link.last_request
         if not link.is_up or request is None or link.wire.len_added:
             return None
@@ -110,12 +116,14 @@ class Bisection:
         if request is None or not self._may_have_killed(link, request, now, error):
             return None
         self._ctx.stats.failed_requests += 1
-        suspects = self._suspects(request)
+        suspects, patience = self._suspects(request), DEATHS_TO_SPLIT if error is None else 1
+        if not len(suspects) and error is not None:  # the venue turned against one that it had served before
+            suspects, patience = self._ctx.streams.in_state(request.adds, *ASKED), DEATHS_TO_SPLIT
         if not len(suspects):
             return None
         self._ctx.streams.retries[suspects] += 1
         deaths = self._deaths(link, suspects) + 1
-        if error is None and deaths < DEATHS_TO_SPLIT:
+        if deaths < patience:
             self._ask_once_more(link, suspects, deaths)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
@@ -143,14 +151,22 @@ class Bisection:
         else:
             link.suspects, link.deaths = suspects, deaths
 
+    def refused(self, link: Link, streams: Int32Array, error: str, now: int) -> None:
+        """The venue refused a request as a whole, and the link goes on: what of it is good comes back by halves."""
+        failed = self._proof.failed(link, streams, f"the venue said {error}", now)
+        self.split(link, Case(failed, error, 1), now)
+
     def split(self, link: Link, case: Case, now: int) -> None:
         """Put the suspects on trial, by halves. Call it after the loss."""
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
         link.wire.set_target(suspects, False)
+        self._ctx.streams.proven[suspects] = (
+            False  # what it was worth before says nothing of the next request
+        )
         if link.trial is not None:
             link.trial.current = None
-        alone = link.role is Role.NURSERY or not self._carries_others(link)
-        where = link if alone else self._nursery(link)
+        harmless = self._ctx.venue.blast is Blast.REQUEST or not self._carries_others(link)
+        where = link if harmless or link.role is Role.NURSERY else self._nursery(link)
         where.trial = where.trial or Trial()
         self._ctx.streams.legs.attach(where.id, suspects)
         if len(suspects) == 1:

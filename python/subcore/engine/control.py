@@ -30,7 +30,7 @@ from subcore.types import (
 )
 from subcore.venue import Blast
 
-__all__ = ["Controls", "Verdict"]
+__all__ = ["Accused", "Controls", "Verdict"]
 
 
 class Verdict(NamedTuple):
@@ -38,6 +38,13 @@ class Verdict(NamedTuple):
 
     reason: str
     error: str | None
+
+
+class Accused(NamedTuple):
+    """The venue refused a whole request and the link goes on: one of these streams, or several, are to blame."""
+
+    streams: Int32Array
+    error: str
 
 
 class Controls:
@@ -48,8 +55,8 @@ class Controls:
         self._lifecycle = lifecycle
         self._proof = proof
 
-    def handle(self, link: Link, control: Control, now: int) -> Verdict | None:
-        """Act on one; not None = the link cannot go on."""
+    def handle(self, link: Link, control: Control, now: int) -> Verdict | Accused | None:
+        """Act on one. A verdict ends the link; the accused are to be judged one by one."""
         match control:
             case Refused():
                 return self._refused(link, control, now)
@@ -77,7 +84,7 @@ class Controls:
         """The venue found us too fast: it may count over the address what it documents per connection."""
         self._ctx.registry.narrow(self._ctx.venue.host, now + self._ctx.settings.narrow)
 
-    def _refused(self, link: Link, refused: Refused, now: int) -> Verdict | None:
+    def _refused(self, link: Link, refused: Refused, now: int) -> Verdict | Accused | None:
         ctx = self._ctx
         ctx.stats.failed_requests += refused.reason is ReasonClass.RATE
         said = f"the venue said {refused.name}"
@@ -88,19 +95,30 @@ class Controls:
             self._lifecycle.denied(link, said)
         if ctx.venue.blast is Blast.CONNECTION:
             return Verdict(said, refused.name if refused.reason is ReasonClass.PERMANENT else None)
-        request = self._request(link, refused.request_id)
-        streams = self._concerned(request, refused.topics)
+        request = self._refused_request(link, refused.request_id)
+        streams = self._concerned(link, request, refused.topics)
         if request is not None and refused.topics is None:
-            link.in_flight.remove(request)
-            link.pacer.settle(now)
+            if request in link.in_flight:
+                link.in_flight.remove(request)
+                link.pacer.settle(now)
+            if refused.reason is not ReasonClass.DUPLICATE:
+                self._unask(link, request)
         if refused.reason is ReasonClass.DUPLICATE and request is not None:
             self._proof.accepted(link, request, streams, now)
-        elif refused.reason is ReasonClass.PERMANENT:
+        elif refused.reason is not ReasonClass.PERMANENT:
+            self._proof.fail(link, self._on_wire(streams), said, now)
+        elif refused.topics is None:
+            return Accused(self._on_wire(streams), refused.name)
+        else:
             self._proof.unwire(link, streams)
             self._proof.refuse(streams, said, now)
-        else:
-            self._proof.fail(link, self._on_wire(streams), said, now)
         return None
+
+    def _unask(self, link: Link, request: Request) -> None:
+        """Nothing of it is in force; what nobody wants any more need not be taken back."""
+        streams, legs = self._ctx.streams.in_state(request.adds, StreamState.CLOSED), self._ctx.streams.legs
+        streams, rows = legs.on(link.id, streams)
+        self._proof.unwire(link, streams[legs.request[rows] == request.number])
 
     def _request(self, link: Link, request_id: str | None) -> Request | None:
         """The open request an answer is about: the one it names, else the oldest."""
@@ -109,10 +127,21 @@ class Controls:
                 return request
         return None
 
-    def _concerned(self, request: Request | None, topics: object) -> Int32Array:
+    def _refused_request(self, link: Link, request_id: str | None) -> Request | None:
+        """The same; a refusal that names its request counts even after the request's window."""
+        late = None if request_id is None else next((r for r in link.answered if r.id == request_id), None)
+        return self._request(link, request_id) or late
+
+    def _concerned(self, link: Link, request: Request | None, topics: object) -> Int32Array:
+        """What the answer is about: of a request, what no later one asked for again."""
         if isinstance(topics, tuple):
             return self._proof.find(topics)
-        return request.adds if request is not None else NO_STREAMS
+        if request is None:
+            return NO_STREAMS
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, request.adds)
+        latest: Int32Array = streams[legs.request[rows] == request.number]
+        return latest
 
     def _on_wire(self, streams: Int32Array) -> Int32Array:
         return self._ctx.streams.in_state(streams, StreamState.SENT, StreamState.OPEN)
@@ -122,7 +151,7 @@ class Controls:
         if request is None:
             self._ctx.stats.late_events += 1
             return
-        self._proof.accepted(link, request, self._concerned(request, accepted.topics), now)
+        self._proof.accepted(link, request, self._concerned(link, request, accepted.topics), now)
 
     def _took(self, link: Link, took: Took, now: int) -> None:
         request = self._request(link, took.request_id)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from subcore.engine.actions import Action, Disconnect, RequestMarkets
 from subcore.engine.context import NO_STREAMS, Context, EngineStats, Settings
-from subcore.engine.control import Controls
+from subcore.engine.control import Accused, Controls
 from subcore.engine.departures import Departures
 from subcore.engine.efficiency import Efficiency, Effort
 from subcore.engine.events import (
@@ -310,6 +310,7 @@ class Engine:
             ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
         self._lifecycle.down(link, now, blamed=case is not None)
         if case is not None:
+            self._moves.failed(link, now)
             self._placement.bisection.split(link, case, now)
         self._placement.lost(link, now)
         wait_ms = max(0, link.connect_at - now) // 1_000_000
@@ -333,7 +334,10 @@ class Engine:
         if isinstance(event.control, GoingAway):
             self._placement.retire(link, now)
         verdict = self._controls.handle(link, event.control, now)
-        if verdict is not None:
+        if isinstance(verdict, Accused):
+            self._moves.failed(link, now)
+            self._placement.bisection.refused(link, verdict.streams, verdict.error, now)
+        elif verdict is not None:
             self._ctx.stats.losses += 1
             error = verdict.error
             self._drop(link, now, verdict.reason, error=error, blame=error is not None, tell_link=True)

@@ -149,6 +149,13 @@ class Legs:
         """What speaks for the stream, on any link."""
         return Evidence(int(self.evidence[2 * stream] | self.evidence[2 * stream + 1]))
 
+    def in_force(self, streams: Int32Array) -> npt.NDArray[np.uint8]:
+        """What speaks for each on links that carry it now: flags of Evidence."""
+        rows = 2 * streams.astype(np.int64)
+        first = np.where(self.width[rows] >= 0, self.evidence[rows], 0)
+        other = np.where(self.width[rows + 1] >= 0, self.evidence[rows + 1], 0)
+        return (first | other).astype(np.uint8)
+
     def forget(self, streams: Int32Array) -> None:
         """Reset both legs."""
         rows = 2 * streams.astype(np.int64)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Connect, Disconnect, Ping, Send
 from subcore.engine.clock import SECOND, nanoseconds
@@ -26,6 +27,7 @@ from subcore.venue import Counted, KeepaliveRole, Route
 __all__ = ["Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
+REMEMBERED = 32  # requests whose window is over
 GAPS_TO_KNOW = 30  # before that a link's habit is not known
 MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
 WORST_MARGIN = 1.5  # and of the longest gap of the last hours
@@ -73,6 +75,11 @@ class Trial:
     waiting: deque[Group] = field(default_factory=deque)
     current: Group | None = None
     passed: int = 0  # streams found innocent
+
+    def holds(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these are on trial, or wait for it."""
+        groups = (*self.waiting, *(() if self.current is None else (self.current,)))
+        return np.isin(streams, np.concatenate([NO_STREAMS, *(group.streams for group in groups)]))
 
 
 @dataclass(slots=True, eq=False)
@@ -138,6 +145,9 @@ class Link:
     carries_all: int = 0  # number of the last request that stated the whole set, 0 = none
     first_request: int = 0  # number of the present generation's first request
     in_flight: list[Request] = field(default_factory=list)
+    answered: deque[Request] = field(
+        default_factory=lambda: deque(maxlen=REMEMBERED)
+    )  # a late answer may name one
     last_request: Request | None = None  # of this generation, whether answered or not
     resized: set[int] = field(default_factory=set)  # on the wire with another width than wanted, perhaps
     repairs: bool = False  # what waits is a restore or a re-ask
@@ -154,6 +164,7 @@ class Link:
         default_factory=deque
     )  # when it was asked anew for what it carried, latest last
     spared_until: int = 0  # what is new goes to the nursery
+    doubled_from: int = 0  # second carriers beside this link are asked for not before; the last ones failed
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     habit: Habit = field(default_factory=Habit)
@@ -252,6 +263,7 @@ class Lifecycle:
         """
         settings = self._ctx.settings
         link.in_flight.clear()
+        link.answered.clear()
         link.snapshots_due.clear()
         link.resized.clear()
         link.unproven = NO_STREAMS

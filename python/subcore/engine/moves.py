@@ -102,10 +102,21 @@ class Moves:
             rows = legs.rows(link.id, part)
             over = (legs.width[rows] < 0) & (legs.left[rows] <= late)
             over &= np.isin(part, link.wire.target(), assume_unique=True, invert=True)
+            if link.trial is not None:  # it shall be asked for here, once its turn has come
+                over &= ~link.trial.holds(part)
             ended = part[over & legs.has_other(part)]
             if len(ended):
                 legs.detach(link.id, ended)
                 self._ctx.out.append(Arbitrate(ended, False))
+
+    def failed(self, link: Link, now: int) -> None:
+        """A request on this link failed for what was in it. What others hold stays with them alone, for a while."""
+        target = link.wire.target()
+        twice = target[self._ctx.streams.legs.has_other(target)]
+        for other, _, held in list(self._lifecycle.held_elsewhere(link, twice)):
+            self._ctx.streams.legs.settle_on(other.id, held)
+            self._drop(link, held, now)
+            other.doubled_from = now + self._ctx.settings.calm
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""

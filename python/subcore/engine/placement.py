@@ -184,7 +184,8 @@ class Placement:
         """Bring home what has grown up in a nursery, replace what has grown old, double what shall stand by."""
         for link in list(self._lifecycle.links.values()):
             if link.role is Role.RETIRED and link.wire.len_target:
-                self._clear_out(link, now)
+                if now >= link.doubled_from:
+                    self._clear_out(link, now)
             elif link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
                 self._bring_home(link, now)
             elif link.is_up and self._is_old(link, now):
@@ -282,6 +283,6 @@ class Placement:
         alone = open_ones[~columns.legs.has_other(open_ones)]
         for link, part in self._lifecycle.homes(alone):
             beside = {Role.SETTLED: Role.STANDBY, Role.STANDBY: Role.SETTLED}.get(link.role)
-            if beside is not None:
+            if beside is not None and now >= link.doubled_from:
                 for other, share in self._spread(link.route.name, beside, part):
                     self._moves.double(other, share, now)

@@ -14,7 +14,7 @@ from itertools import count
 
 import numpy as np
 
-from subcore.engine.actions import AwaitEvidence, Send
+from subcore.engine.actions import Arbitrate, AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.links import Habit, Lifecycle, Link, Request, Role
@@ -27,7 +27,6 @@ from subcore.venue import Counted, EmptyTarget, GroupBy, Model, Out
 __all__ = ["Planner"]
 
 WINDOW_RTTS = 3  # an error window lasts at least this many round trips
-WIDEST = np.iinfo(np.int32).max
 
 
 class Planner:
@@ -40,15 +39,20 @@ class Planner:
         self.queueing = Queueing(ctx)
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
+        self._widest = np.array([max(channel.depths, default=0) for channel in ctx.venue.channels], np.int32)
 
     def want(self, link: Link, streams: Int32Array, now: int) -> None:
         """The link should carry these."""
-        if len(streams):
-            link.wire.set_target(streams)
-            legs = self._ctx.streams.legs
-            legs.attach(link.id, streams)
-            legs.turned[legs.rows(link.id, streams)] = now
-            self._lifecycle.want(link, now)
+        if not len(streams):
+            return
+        legs = self._ctx.streams.legs
+        link.wire.set_target(streams)
+        legs.attach(link.id, streams)
+        legs.turned[legs.rows(link.id, streams)] = now
+        twice = streams[legs.has_other(streams)]
+        if len(twice):  # another wire has not let go of these yet, and may bring them still
+            self._ctx.out.append(Arbitrate(twice, True))
+        self._lifecycle.want(link, now)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
         """The link need not carry these any more. `urgent`: the removal waits for nothing, as one that has starved."""
@@ -104,7 +108,7 @@ class Planner:
         """Widths of wanted streams may have changed."""
         legs = self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, columns.streams)]
-        differ = (in_force >= 0) & (in_force != columns.widths)
+        differ = (in_force >= 0) & (self._levels(columns, in_force) != self._levels(columns, columns.widths))
         link.resized.difference_update(columns.streams.tolist())
         link.resized.update(columns.streams[differ].tolist())
         if np.any(differ):
@@ -170,15 +174,19 @@ class Planner:
         if not link.resized:
             return False
         streams = np.array(sorted(link.resized), np.int32)
-        streams = streams[
-            self._ctx.streams.state[streams] != StreamState.CLOSED
-        ]  # nobody's width is the widest
-        wanted = self._ctx.table.columns(streams).widths
+        wanted_still = self._ctx.streams.state[streams] != StreamState.CLOSED  # nobody's width is the widest
+        columns = self._ctx.table.columns(streams[wanted_still])
+        streams = columns.streams
         legs = self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, streams)]
-        differ = (in_force >= 0) & (in_force != wanted)
+        wanted, present = self._levels(columns, columns.widths), self._levels(columns, in_force)
+        differ = (in_force >= 0) & (present != wanted)
         link.resized = set(streams[differ].tolist())
-        return bool(np.any(differ & (_levels(wanted) > _levels(in_force))))
+        return bool(np.any(differ & (wanted > present)))
+
+    def _levels(self, columns: StreamColumns, widths: Int32Array) -> Int32Array:
+        """Widths so that wider is greater: 0 stands for the channel's widest, which may also be asked for by name."""
+        return np.where(widths == 0, self._widest[columns.channels], widths).astype(np.int32)
 
     def _send(self, link: Link, now: int) -> int | None:
         """Write one message, if the limits let it out; when the next one is due, None = all is as wanted."""
@@ -310,12 +318,8 @@ class Planner:
     def answered(self, link: Link, request: Request, now: int) -> None:
         """The request's error window is over, quietly: by its first data, or by time."""
         link.in_flight.remove(request)
+        link.answered.append(request)
         legs = self._ctx.streams.legs
         _, rows = legs.on(link.id, request.adds)
         legs.evidence[rows[legs.request[rows] >= request.number]] |= np.uint8(Evidence.QUIET)
         link.pacer.settle(now)
-
-
-def _levels(widths: Int32Array) -> Int32Array:
-    """Widths so that wider is greater: 0 stands for the venue's widest."""
-    return np.where(widths == 0, WIDEST, widths).astype(np.int32)

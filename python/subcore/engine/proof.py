@@ -118,6 +118,14 @@ class Proof:
     def fail(self, link: Link, streams: Int32Array, reason: str, now: int) -> None:
         """These were asked for and are not in force, and nobody is to blame: they are asked for again,
         later."""
+        failed = self.failed(link, streams, reason, now)
+        given_up = self._planner.postpone(link, failed, now)
+        if len(given_up):
+            times = len(self._ctx.settings.retry_seconds) + 1
+            self.refuse(given_up, f"asked for {times} times: {reason}", now)
+
+    def failed(self, link: Link, streams: Int32Array, reason: str, now: int) -> Int32Array:
+        """These are not in force on this link after all. Returns those that no other link carries or was asked for."""
         columns = self._ctx.streams
         asked, held = self._elsewhere(link, streams)
         others = np.concatenate([asked, held])
@@ -128,14 +136,10 @@ class Proof:
         first = columns.apply(TopicEvent.FAILED, streams[~ever], now).state
         again = columns.apply(TopicEvent.FAILED_PROVEN, streams[ever], now).state
         columns.apply(TopicEvent.ASKED, asked, now)
-        failed = np.setdiff1d(np.concatenate([first, again]), asked).astype(np.int32)
-        given_up = self._planner.postpone(link, failed, now)
-        again = np.setdiff1d(failed, given_up)
-        columns.explain(again, reason)
-        self._ctx.notify(StatusKind.WAITING, again, reason)
-        if len(given_up):
-            times = len(self._ctx.settings.retry_seconds) + 1
-            self.refuse(given_up, f"asked for {times} times: {reason}", now)
+        failed: Int32Array = np.setdiff1d(np.concatenate([first, again]), asked).astype(np.int32)
+        columns.explain(failed, reason)
+        self._ctx.notify(StatusKind.WAITING, failed, reason)
+        return failed
 
     def unwire(self, link: Link, streams: Int32Array) -> None:
         """The wire does not carry these after all, or shall be asked as if it did not."""
@@ -244,6 +248,5 @@ class Proof:
 
     def proven(self, streams: Int32Array) -> Int32Array:
         """Those of these streams on a wire that some link carries on evidence."""
-        legs, rows = self._ctx.streams.legs, 2 * streams.astype(np.int64)
-        held: Int32Array = streams[((legs.evidence[rows] | legs.evidence[rows + 1]) & PROVEN) != 0]
+        held: Int32Array = streams[(self._ctx.streams.legs.in_force(streams) & PROVEN) != 0]
         return held

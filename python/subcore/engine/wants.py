@@ -87,8 +87,7 @@ class Wants:
         open_again = columns.apply(TopicEvent.RESUMED_HELD, held, now).state
         columns.proven[held] = True
         self._restores.ended(open_again, now)
-        rows = 2 * held.astype(np.int64)
-        data = (columns.legs.evidence[rows] | columns.legs.evidence[rows + 1]) & np.uint8(Evidence.DATA)
+        data = columns.legs.in_force(held) & np.uint8(Evidence.DATA)
         columns.apply(TopicEvent.PROVEN_DATA, held[data != 0], now)
         asked = columns.apply(TopicEvent.RESUMED, np.setdiff1d(streams, held), now).state
         for link, part in self._lifecycle.homes(streams):
@@ -132,7 +131,8 @@ class Wants:
     def symbols_known(self, event: SymbolsKnown, now: int) -> None:
         """A list of markets arrived, or cannot be had."""
         passed, refused = self._gate.learn(event.symbols)
-        refused = refused[~self._ctx.streams.proven[refused]]  # data outweighs any list
+        proven = self._ctx.streams.proven[refused]  # data outweighs any list
+        passed, refused = np.concatenate([passed, refused[proven]]), refused[~proven]
         if event.symbols is not None:
             self._watch_unlisted(now)
         if len(refused):

@@ -11,7 +11,8 @@ seed.
 from __future__ import annotations
 
 from subcore.testing.clock import VirtualClock
-from subcore.testing.driver import EngineDriver, PureExchange
+from subcore.testing.driver import EngineDriver
+from subcore.testing.exchange import PureExchange
 from subcore.testing.frames import FrameKey, read_binance_frame, read_upbit_frame
 from subcore.testing.ledger import PlainLedger
 

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, get_args
+from typing import Any, get_args
 
 from subcore._sets import WireSet
 from subcore.engine import actions, events
@@ -16,34 +16,16 @@ from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restore import Restore
 from subcore.testing.clock import VirtualClock
+from subcore.testing.exchange import PureExchange
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
 from subcore.testing.ledger import PlainLedger, ids_of
 from subcore.types import Int32Array, Priority, StreamState, Topic
 from subcore.venue import Venue
 
-__all__ = ["EngineDriver", "PureExchange"]
+__all__ = ["EngineDriver"]
 
 PING, PONG = 9, 10
-
-
-class PureExchange(Protocol):
-    """A venue without sockets, like `subcore.sim.Exchange`. Times are nanoseconds and never go back."""
-
-    def connect(self, now: int, ip: str = ..., headers: Any = ..., path: str = ...) -> Any:
-        """A connection's id, or why there is none."""
-
-    def closed(self, conn_id: int, now: int) -> None:
-        """The client's side is gone."""
-
-    def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
-        """A message or control frame of the client."""
-
-    def deadline(self) -> int | None:
-        """When `advance` has something to do."""
-
-    def advance(self, now: int) -> list[Any]:
-        """What left since the last call."""
 
 
 @dataclass(slots=True, eq=False)
@@ -68,9 +50,9 @@ class _Connection:
 class EngineDriver:
     """Engine, plain ledger and a pure exchange, in virtual time.
 
-    `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept
-    per connection, as TCP does. `login` gives a fresh token for each connect of a route that needs one. `history` tells
-    what happened, for reading after a failure.
+    `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept per
+    connection, as TCP does. `login` gives a fresh token for each connect of a route that needs one. `history` tells
+    what happened, for reading after a failure. `ledger`: another one with the methods of PlainLedger.
     """
 
     def __init__(
@@ -85,11 +67,12 @@ class EngineDriver:
         registry: LimitRegistry | None = None,
         read_frame: Callable[[bytes], list[FrameKey]] = read_upbit_frame,
         login: Callable[[], str] | None = None,
+        ledger: Any = None,
     ) -> None:
         self.venue = venue
         self.exchange = exchange
         self.clock = VirtualClock()
-        self.ledger = PlainLedger(venue)
+        self.ledger: PlainLedger = ledger or PlainLedger(venue)
         self.registry = registry or LimitRegistry()
         self.engine = Engine(
             venue,
@@ -230,9 +213,17 @@ class EngineDriver:
         if todo or not isinstance(event, (events.Tick, events.LinkActivity, events.StreamsHeard)):
             self.history.append((self.now, event))
         for action in todo:
-            self.counts[type(action).__name__] += 1
-            self.history.append((self.now, action))
-            getattr(self, f"_do_{type(action).__name__.lower()}")(action)
+            self.carry_out(action)
+        self.handled(event, todo)
+
+    def carry_out(self, action: actions.Action) -> None:
+        """Do one thing the engine wants."""
+        self.counts[type(action).__name__] += 1
+        self.history.append((self.now, action))
+        getattr(self, f"_do_{type(action).__name__.lower()}")(action)
+
+    def handled(self, event: events.Event, did: list[actions.Action]) -> None:
+        """Called when an event and what followed from it are through; for subclasses that look on."""
 
     def read_history(self, last: int = 200) -> str:
         """The latest events and, indented, what the engine did about them."""

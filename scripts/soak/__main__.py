@@ -1,0 +1,121 @@
+"""Scenario after scenario in virtual time, on all cores, until so many events were judged; then what was seen.
+
+    python scripts/soak --ci                       2 million events, at most 5 minutes
+    python scripts/soak --full                     20 million events, at most 40 minutes
+    python scripts/soak --venue upbit --seed 17    one scenario alone, with its history if a promise is broken
+
+Exit status 1: a promise was broken, or too little was seen of a fault or of what can happen to a stream.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from itertools import count
+
+import numpy as np
+from scenario import Result, play
+from seen import at_least, report
+from world import WORLDS
+
+EVENTS = ("engine events", "frames", "arrivals", "connects")
+
+
+def main() -> int:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--ci", action="store_true", help="2 million events, at most 5 minutes (the default)")
+    parser.add_argument("--full", action="store_true", help="20 million events, at most 40 minutes")
+    parser.add_argument(
+        "--events", type=int, help="another number of events; says nothing of what was seen too rarely"
+    )
+    parser.add_argument("--venue", choices=sorted(WORLDS), help="with --seed: which one")
+    parser.add_argument("--seed", type=int, help="one scenario alone")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--json", action="store_true", help="for machines")
+    given = parser.parse_args()
+    if given.seed is not None:
+        return alone(given.venue or "upbit", given.seed)
+    events = given.events or (20_000_000 if given.full else 2_000_000)
+    seconds = 2400 if given.full else 300
+    return many(events, seconds, given.first, given.workers, judged=given.events is None, as_json=given.json)
+
+
+def alone(venue: str, seed: int) -> int:
+    """One scenario; its history where a promise is broken."""
+    result = play(venue, seed, history=300)
+    if result.broken:
+        print(result.history)
+        print(f"\n{venue}, seed {seed}: {result.broken}")
+        return 1
+    print(f"{venue}, seed {seed}: every promise holds; {dict(result.checks)}")
+    return 0
+
+
+def many(events: int, seconds: float, first: int, workers: int, *, judged: bool, as_json: bool) -> int:
+    """Scenarios of both venues in turn until `events` were judged. Stops early at the third broken one."""
+    began = time.monotonic()
+    total, pairs = Result("all", first), {}
+    broken: list[Result] = []
+    judged_events = scenarios = 0
+    for result in played(first, workers):
+        scenarios += 1
+        judged_events += sum(result.checks[name] for name in EVENTS)
+        total.checks += result.checks
+        total.faults.update({f"{result.world} {kind}": n for kind, n in result.faults.items()})
+        total.tally += result.tally
+        assert result.pairs is not None
+        pairs[result.world] = pairs.get(result.world, np.zeros_like(result.pairs)) + result.pairs
+        if result.broken:
+            broken.append(result)
+            print(
+                f"BROKEN {result.world} seed {result.seed}: {result.broken[:400]}",
+                file=sys.stderr,
+                flush=True,
+            )
+            print(
+                f"  again: python scripts/soak --venue {result.world} --seed {result.seed}", file=sys.stderr
+            )
+        elif not as_json and sys.stderr.isatty():
+            print(f"\r{judged_events:,} of {events:,} events", end="", file=sys.stderr, flush=True)
+        if judged_events >= events or len(broken) >= 3:
+            break
+    took = time.monotonic() - began
+    rare = at_least(total.faults, pairs) if judged and not broken else []
+    slow = judged and took > seconds
+    if as_json:
+        print(json.dumps({"events": judged_events, "scenarios": scenarios, "seconds": took, "broken": len(broken),
+                          "faults": total.faults, "checks": total.checks, "rare": rare}))  # fmt: skip
+    else:
+        report(judged_events, scenarios, took, total.checks, total.faults, total.tally, pairs, rare)
+        if slow:
+            print(f"too slow: {took:.0f} s, {seconds:.0f} s allowed")
+    return 1 if broken or rare or slow else 0
+
+
+def played(first: int, workers: int) -> Iterator[Result]:
+    """Results as they come, of both venues in turn, until nobody asks any more."""
+    worlds = sorted(WORLDS)
+    running: set[Future[Result]] = set()
+    with ProcessPoolExecutor(workers) as pool:
+        try:
+            for number in count():
+                running.add(pool.submit(play, worlds[number % len(worlds)], first + number // len(worlds)))
+                if len(running) >= workers + 2:
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+        finally:
+            for future in running:
+                future.cancel()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,216 @@
+"""One scenario from one seed: components come and go, everything fails now and then, and the judge looks on."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+from grammar import Key
+from judge import Broken
+from world import BASES, CLOCKS, FAULTS, LASTING, WORLDS, JudgedDriver
+
+from subcore.engine import events
+from subcore.errors import SubcoreError
+from subcore.sim.faults import Fault
+from subcore.types import StreamState
+
+STEPS = 200
+TOPICS = 100
+SETTLE_S = 75.0
+ROUNDS = 6
+
+
+@dataclass(slots=True)
+class Result:
+    """What one scenario came to. `pairs` counts (state, event) of streams."""
+
+    world: str
+    seed: int
+    broken: str = ""
+    history: str = ""
+    checks: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    tally: Counter[str] = field(default_factory=Counter)
+    pairs: np.ndarray | None = None
+
+
+def play(world_name: str, seed: int, *, history: int = 60) -> Result:
+    """Run one scenario. A broken promise is in the result, with the latest history."""
+    rng = random.Random(f"{world_name} {seed}")
+    driver = JudgedDriver(WORLDS[world_name](), seed, rng)
+    result = Result(world_name, seed)
+    try:
+        _wild(driver, rng)
+        _settle(driver)
+        _leave(driver)
+    except (AssertionError, SubcoreError, ValueError, LookupError, TypeError) as error:
+        result.broken = f"{type(error).__name__}: {error}"
+        result.history = driver.read_history(history)
+    result.checks, result.tally = driver.judge.checks, driver.tally
+    result.faults.update(driver.exchange.fault_counts)
+    result.faults.update({kind: driver.tally[kind] for kind in CLOCKS})
+    result.pairs = driver.engine.streams.pairs.copy()
+    return result
+
+
+def _wild(driver: JudgedDriver, rng: random.Random) -> None:
+    driver.wishes.want(TOPICS)
+    for step in range(STEPS):
+        for _ in range(rng.choice((1, 1, 1, 4, 12))):
+            driver.wishes.step()
+        if rng.random() < 0.07 or step in (50, 100, 150):
+            _fault(driver, rng)
+        if rng.random() < 0.05:
+            _operate(driver, rng)
+        driver.run(rng.choice((0.0, 0.0, 0.01, 0.2, 1.0, 5.0)))
+        _check_step(driver)
+
+
+def _fault(driver: JudgedDriver, rng: random.Random) -> None:
+    kind = rng.choice((*FAULTS, *CLOCKS))
+    seconds = rng.uniform(0.5, 12.0)
+    if (
+        kind == "stall"
+    ):  # the loop is stuck, or the machine sleeps: time leaps, and whoever could want things is stuck too
+        driver.tally[kind] += 1
+        most = (
+            30.0 if driver.world.grammar.counts_pings else 100.0
+        )  # pings that pile up are answered together
+        stuck = rng.uniform(0.3, most)
+        driver.stall(stuck)
+        driver.run(stuck)
+    elif kind == "duplicate":
+        driver.duplicates_until = driver.now + round(seconds * 1e9)
+    else:
+        driver.exchange.inject(_described(driver, rng, kind, seconds), driver.now)
+
+
+def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: float) -> Fault:
+    symbol = rng.choice(driver.world.markets[2:])
+    if kind == "error":
+        driver.guilty.add(symbol)
+        return Fault(kind, symbol=symbol, seconds=4 * seconds)
+    if kind == "delist":
+        if sum(market in driver.exchange.markets for market in driver.world.markets) <= len(BASES):
+            kind = "drop_rst"  # enough are gone
+        else:
+            driver.guilty.add(symbol)
+            return Fault(kind, symbol=symbol)
+    if kind == "silent":
+        names = sorted({key[0] for key in driver.wishes.classes() if key[1] == symbol}) or ["trade"]
+        return Fault(kind, symbol=symbol, channel=rng.choice(names), seconds=seconds)
+    if (
+        kind == "half_open"
+    ):  # for good: no network gives a connection back and loses what was written meanwhile
+        return Fault(kind, conn=rng.choice(sorted(driver.exchange.connections) or [0]))
+    code = rng.choice((429, 418)) if kind == "status" else 0
+    return Fault(kind, seconds=seconds if kind in LASTING else None, code=code)
+
+
+def _operate(driver: JudgedDriver, rng: random.Random) -> None:
+    """What people and the manager do beside wishes."""
+    wanted = sorted(driver.core.wanted())
+    act = rng.choice(("rotate", "ask again", "standby", "markets"))
+    driver.tally[act] += 1
+    if act == "rotate":
+        driver.handle(events.Rotate())
+    elif act == "ask again":
+        _ask_again(driver)
+    elif act == "standby" and wanted:
+        driver.turn()
+        some = np.array(sorted(rng.sample(wanted, min(6, len(wanted)))), np.int32)
+        driver.handle(events.StandBy(some, rng.random() < 0.5))
+    elif act == "markets":
+        driver.handle(events.SymbolsKnown(frozenset(driver.exchange.markets)))
+
+
+def _ask_again(driver: JudgedDriver) -> None:
+    refused = sorted(driver.streams_in(StreamState.REFUSED) & driver.core.wanted())
+    if refused:
+        driver.handle(events.AskedAgain(np.array(refused, np.int32)))
+
+
+def _check_step(driver: JudgedDriver) -> None:
+    """Properties 2 (by the venue's own log), 10 and 11 (by the dict)."""
+    driver.judge.checks["steps"] += 1
+    if driver.exchange.violations:
+        raise Broken(f"property 2: the venue counted {driver.exchange.violations[0]}")
+    if (differs := driver.wishes.differs()) is not None:
+        raise Broken(f"property 10 or 11: {differs}")
+    keys = {driver.key_of(stream) for stream in driver.core.wanted()}
+    if keys != driver.wishes.classes().keys():
+        raise Broken(
+            f"property 11: wanted by one of the two: {sorted(keys ^ driver.wishes.classes().keys())}"
+        )
+
+
+def _settle(driver: JudgedDriver) -> None:
+    """Property 1 and 5: after quiet, what the venue has of us is what is wanted, less what was refused."""
+    driver.exchange.heal(driver.now)
+    driver.run(SETTLE_S)
+    _ask_again(driver)
+    for _ in range(ROUNDS):
+        driver.run(SETTLE_S)
+        differs = _differs(driver)
+        if differs is None:
+            break
+    else:
+        raise Broken(differs)
+    _check_step(driver)
+    if driver.core.live() != driver.core.wanted() | _paused(driver):
+        raise Broken("property 7: ids are in use that nobody wants")
+
+
+def _differs(driver: JudgedDriver) -> str | None:
+    """Where the venue's books and what is wanted differ."""
+    wanted = driver.wishes.classes().keys()
+    states = {driver.key_of(s): driver.engine.row(s).state for s in driver.core.wanted()}
+    refused = {key for key, state in states.items() if state is StreamState.REFUSED}
+    gone = {key for key in wanted if key[1] not in driver.exchange.markets}
+    if refused - gone:
+        return f"property 5: good ones stay refused: {sorted(refused - gone)}"
+    missing = {k: s.name for k, s in states.items() if s is not StreamState.OPEN and k not in refused | gone}
+    if missing:
+        return f"property 1: not open after quiet: {missing}"
+    doubled = {driver.key_of(s) for s in driver.core.wanted() if driver.engine.streams.standby[s]}
+    carried = Counter(_carried(driver))
+    for key in wanted | carried.keys():
+        allowed = (0, 1, 2) if key in gone else (2,) if key in doubled else (1,)
+        if key in refused:
+            allowed = (0,)
+        if carried[key] not in allowed:
+            return f"property 1: {carried[key]} connections carry {key}, {allowed} allowed"
+    return None
+
+
+def _paused(driver: JudgedDriver) -> set[int]:
+    """Streams that only paused components hold."""
+    held = {topic for name in driver.wishes.paused for topic in driver.wishes.held[name]}
+    keys = {driver.key_of_topic(topic) for topic in held}
+    return {stream for stream in driver.core.live() if driver.key_of(stream) in keys}
+
+
+def _carried(driver: JudgedDriver) -> list[Key]:
+    """Every stream that some connection serves, by the exchange's books."""
+    found: list[Key] = []
+    for connection in driver.exchange.connections.values():
+        if driver.world.name == "binance":
+            names = [name.partition("@") for name in connection.streams]
+            found += [(kind.partition("@")[0], symbol.upper(), 0) for symbol, _, kind in names]
+        else:  # codes it does not know stay in the request and are served by nobody
+            found += [(stream.type, stream.code, stream.level) for stream in connection.subscriptions]
+    return found
+
+
+def _leave(driver: JudgedDriver) -> None:
+    """Property 7: everybody closes, and nothing is left."""
+    driver.wishes.drop_all()
+    driver.run(90)
+    if driver.exchange.connections:
+        raise Broken(f"property 7: connections stay: {sorted(driver.exchange.connections)}")
+    if driver.core.sizes != (0, 0, 0):
+        raise Broken(f"property 7: components, interests and streams left: {driver.core.sizes}")
+    if driver.engine.deadline() is not None or driver.engine.streams.reasons:
+        raise Broken("property 7: the engine still waits for something")

@@ -1,0 +1,190 @@
+"""Engine, real ledger and a pure exchange in virtual time, with a judge beside them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from core_ledger import CoreLedger
+from grammar import Binance, Grammar, Key, Upbit
+from judge import Judge
+from wishes import Wishes
+
+import subcore
+from subcore.engine import actions, events
+from subcore.errors import SubcoreError
+from subcore.sim.binance import BinanceExchange
+from subcore.sim.exchange import Exchange
+from subcore.sim.rules import Rules
+from subcore.testing import EngineDriver, read_binance_frame, read_upbit_frame
+from subcore.types import Topic
+from subcore.venue import Venue
+from subcore.venues import venue
+
+TEXT = 1
+BASES = ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX", "LTC", "LINK", "AVAX", "ATOM")
+LASTING = (
+    "refuse",
+    "cut",
+    "hang",
+    "status",
+    "half_open",
+    "mute_pong",
+    "lose",
+    "garbage",
+    "fragments",
+    "lag",
+    "reorder",
+)
+FAULTS = ("drop_fin", "drop_rst", "close", *LASTING, "silent", "error", "delist")
+CLOCKS = ("stall", "duplicate")
+
+
+@dataclass(frozen=True)
+class World:
+    """One venue to play on."""
+
+    name: str
+    grammar: Grammar
+    venue: Venue
+    markets: tuple[str, ...]
+    topics: tuple[Topic, ...]
+    wrong: tuple[Topic, ...]  # what every call must be refused for
+    ghosts: tuple[str, ...]  # well spelt, and not on the venue's list
+    read: Any
+
+    def exchange(self, seed: int, rng: random.Random) -> Any:
+        """A fresh one."""
+        if self.name == "binance":
+            return BinanceExchange(seed, markets=list(self.markets), rate=0.3)
+        return Exchange(
+            seed,
+            markets=list(self.markets),
+            rate=0.25,
+            rules=Rules(gap_on_replace=rng.random() < 0.3, late_frames=rng.choice((0, 2))),
+        )
+
+
+def upbit() -> World:
+    """Every channel with depths and groupings, over three quote currencies."""
+    markets = [f"KRW-{base}" for base in BASES] + ["BTC-ETH", "BTC-XRP", "USDT-BTC", "USDT-ETH"]
+    ghosts = ("KRW-GHOSTA", "KRW-GHOSTB")
+    topics = [Topic(c, s) for c in ("ticker", "trade", "candle.1s", "candle.1m") for s in (*markets, *ghosts)]
+    topics += [Topic("orderbook", s, depth) for s in markets for depth in (None, 1, 5, 15, 30)]
+    topics += [Topic("orderbook", f"KRW-{base}", None, 10000.0) for base in BASES[:2]]
+    wrong = (Topic("orderbook", "KRW-BTC", 7), Topic("ticker", "krw btc"), Topic("trade", "KRW-BTC", 5))
+    return World(
+        "upbit", Upbit(), venue("upbit").at("ws://sim.test:80"), tuple(markets), tuple(topics), wrong, ghosts,
+        read_upbit_frame,
+    )  # fmt: skip
+
+
+def binance() -> World:
+    """Every channel of combined streams, each depth a stream of its own."""
+    markets = [f"{base}USDT" for base in BASES] + ["ETHBTC", "XRPBTC"]
+    ghosts = ("GHOSTAUSDT", "GHOSTBUSDT")
+    topics = [
+        Topic(c, s) for c in ("book_ticker", "agg_trade", "trade", "candle.1m") for s in (*markets, *ghosts)
+    ]
+    topics += [Topic("orderbook", s, depth) for s in markets for depth in (5, 10, 20)]
+    wrong = (Topic("orderbook", "BTCUSDT", 7), Topic("trade", "btc-usdt"), Topic("trade", "BTCUSDT", 5))
+    return World(
+        "binance", Binance(), venue("binance").at("ws://sim.test:80"), tuple(markets), tuple(topics), wrong, ghosts,
+        read_binance_frame,
+    )  # fmt: skip
+
+
+class JudgedDriver(EngineDriver):
+    """Tells the judge of everything that passes."""
+
+    def __init__(self, world: World, seed: int, rng: random.Random) -> None:
+        exchange = world.exchange(seed, rng)
+        super().__init__(
+            world.venue,
+            exchange,
+            seed=seed,
+            delay=rng.choice(((0.005, 0.05), (0.0, 0.3), (0.1, 0.12))),
+            symbols=frozenset(world.markets) if rng.random() < 0.5 else None,
+            markets=lambda: frozenset(exchange.markets) if rng.random() < 0.9 else None,
+            read_frame=world.read,
+            ledger=CoreLedger(world.venue, seed),
+        )
+        self.world = world
+        self.rng = rng
+        self.tally: Counter[str] = Counter()
+        self.guilty: set[str] = set(world.ghosts)
+        self.judge = Judge(world.grammar)
+        self.core: CoreLedger = self.ledger  # type: ignore[assignment]
+        self.wishes = Wishes(self.core, rng, world.topics, world.wrong, self.key_of_topic)
+        self.duplicates_until = 0
+        self._left_at = 0
+
+    def key_of_topic(self, topic: Topic) -> Key:
+        """A topic's stream by the grammar's words."""
+        return self.world.grammar.key(topic.channel, topic.symbol, topic.depth, topic.grouping)
+
+    def key_of(self, stream: int) -> Key:
+        """A stream's."""
+        return self.key_of_topic(self.core.topic(stream))
+
+    # -- what passes --
+
+    def handle(self, event: events.Event) -> None:
+        """Give the engine an event and carry out what it wants; then the judge looks at what became of it."""
+        if isinstance(event, events.LinkDown):
+            self.judge.ends((event.link, event.generation))
+        super().handle(event)
+
+    def carry_out(self, action: actions.Action) -> None:
+        """Do one thing the engine wants."""
+        if isinstance(action, actions.Disconnect):
+            self.judge.ends((action.link, action.generation))
+        elif isinstance(action, actions.Restored):
+            self.judge.restored(action)
+        super().carry_out(action)
+
+    def handled(self, event: events.Event, did: list[actions.Action]) -> None:
+        """The judge looks at what became of it."""
+        self.judge.after(event, did, self)
+
+    def _opened(self, one: Any, rtt: int) -> None:
+        self.judge.opens((one.link, one.generation))
+        super()._opened(one, rtt)
+
+    def _knock(self, one: Any, action: actions.Connect) -> None:
+        if not one.over:
+            self.judge.connects(self.now)
+        super()._knock(one, action)
+
+    def _do_send(self, action: actions.Send) -> None:
+        if action.opcode == TEXT:
+            self.judge.sends((action.link, action.generation), action.payload, self)
+        super()._do_send(action)
+
+    def _arrive(self, one: Any, opcode: int, payload: bytes) -> None:
+        if one.conn is not None and one.conn in self.exchange.connections:
+            self.judge.arrives((one.link, one.generation), payload, self.now, is_message=opcode == TEXT)
+        super()._arrive(one, opcode, payload)
+
+    def _from_exchange(self, output: Any) -> None:
+        super()._from_exchange(output)
+        if self.now < self.duplicates_until and output.kind == "frame" and output.fin and output.opcode:
+            self.tally["duplicate"] += 1
+            super()._from_exchange(output)
+
+    def _receive(self, one: Any, output: Any) -> None:
+        self._left_at = output.at
+        super()._receive(one, output)
+
+    def _frame(self, one: Any, payload: bytes) -> None:
+        self.judge.receives((one.link, one.generation), payload, self._left_at)
+        try:
+            subcore.decode_all(self.venue, payload)
+        except SubcoreError:  # property 12: a named error, nothing else
+            self.tally["frames that cannot be read"] += 1
+        super()._frame(one, payload)
+
+
+WORLDS = {"upbit": upbit, "binance": binance}

@@ -1,0 +1,157 @@
+"""Refusals of whole requests on a venue whose requests add and remove, and answers that come late."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from subcore.engine import events
+from subcore.sim.faults import Fault
+from subcore.testing import EngineDriver
+from subcore.types import Evidence, Int32Array, Priority, StatusKind, StreamState
+from test_simulation_binance import MARKETS, make
+
+pytestmark = pytest.mark.simulation
+
+
+def settled(driver: EngineDriver, markets: list[str]) -> Int32Array:
+    streams = driver.subscribe("a", "trade", markets)
+    assert driver.run_until(driver.all_settled, 60)
+    return streams
+
+
+def test_of_a_refused_request_only_the_guilty_is_refused() -> None:
+    """The venue refuses a request as a whole and says nothing of which stream it means."""
+    driver = make(1)
+    driver.exchange.inject(Fault("error", symbol="TRXUSDT", name="no"), driver.now)
+    streams = driver.subscribe("a", "trade", MARKETS, priority=Priority.HIGH)
+    assert driver.run_until(driver.all_settled, 60)
+    (bad,) = driver.streams_in(StreamState.REFUSED)
+    assert driver.ledger.topic(bad).symbol == "TRXUSDT"
+    assert "error 2" in driver.engine.row(bad).reason
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist()) - {bad}
+    assert driver.engine.stats.losses == 0
+    assert not driver.exchange.violations
+
+
+def test_a_refused_request_of_a_successor_takes_nothing_from_the_link_it_replaces() -> None:
+    """A rotation whose request is refused for one of many: all stay where they are, and no storm follows."""
+    driver = make(2)
+    streams = settled(driver, MARKETS)
+    driver.exchange.inject(Fault("error", symbol="ETHUSDT", name="no"), driver.now)
+    sent = len(driver.sent)
+    driver.handle(events.Rotate())
+    driver.run(30)
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist())
+    assert not [n for n in driver.notices if n.kind in (StatusKind.REFUSED, StatusKind.SUSPECT)]
+    assert len(driver.sent) - sent <= 4
+    driver.exchange.heal(driver.now)
+    driver.run(120)
+    assert len(driver.exchange.connections) == 1
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist())
+
+
+def test_a_refusal_that_comes_late_is_heeded() -> None:
+    """The error window ends after 0.4 s; the answer of a slow venue comes after a second."""
+    driver = make(3)
+    good = settled(driver, MARKETS[:4])
+    driver.exchange.inject(Fault("lag", lag=1.0), driver.now)
+    driver.exchange.inject(Fault("error", symbol="TRXUSDT", name="no"), driver.now)
+    (bad,) = driver.subscribe("b", "trade", ["TRXUSDT"])
+    driver.run(5)
+    assert driver.engine.row(int(bad)).state is StreamState.REFUSED
+    assert driver.streams_in(StreamState.OPEN) == set(good.tolist())
+
+
+def test_what_is_wanted_again_while_it_left_one_wire_and_never_came_on_the_other_is_not_called_open() -> None:
+    """Evidence is of a wire that carries the stream now; another wire asked for it and has not brought anything."""
+    driver = make(4, rate=1e-6, markets=["ETHBTC", "BTCUSDT"])
+    (stream,) = settled(driver, ["ETHBTC"])
+    driver.handle(events.StandBy(driver.subscribe("a", "trade", ["ETHBTC"])))
+    driver.run(1.0)  # asked for on the second link, and silent there
+    legs = driver.engine.streams.legs
+    assert legs.has_other(driver.subscribe("a", "trade", ["ETHBTC"])).all()
+    first = 2 * int(stream)
+    legs.width[first] = -1  # it left the wire that proved it
+    (speaks,) = legs.in_force(np.array([stream], np.int32)).tolist()
+    assert not speaks & (Evidence.DATA | Evidence.LISTED)
+
+
+def test_one_that_was_proven_and_is_refused_now_is_found_too() -> None:
+    """Upbit's way, where an error ends the connection: after the second of them all that was asked for is suspect."""
+    from test_simulation import MARKETS as UPBIT
+    from test_simulation import make as make_upbit
+
+    driver = make_upbit(5)
+    streams = driver.subscribe("a", "ticker", UPBIT)
+    assert driver.run_until(driver.all_settled, 10)
+    driver.exchange.inject(Fault("error", symbol="KRW-TRX"), driver.now)
+    driver.exchange.inject(Fault("drop_rst"), driver.now)
+    driver.run(60)
+    (bad,) = driver.streams_in(StreamState.REFUSED)
+    assert driver.ledger.topic(bad).symbol == "KRW-TRX"
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist()) - {bad}
+    assert not driver.exchange.violations
+
+
+def test_the_widest_depth_by_name_is_the_widest() -> None:
+    """Depth 30 is what the venue sends where no depth is asked for: asking for it by name sends nothing."""
+    from test_simulation import make as make_upbit
+
+    driver = make_upbit(6)
+    driver.subscribe("a", "orderbook", ["KRW-BTC"])
+    assert driver.run_until(driver.all_settled, 10)
+    sent = len(driver.sent)
+    driver.subscribe("b", "orderbook", ["KRW-BTC"], depth=30)
+    driver.unsubscribe("a", "orderbook", ["KRW-BTC"])
+    driver.run(10)
+    assert len(driver.sent) == sent
+
+
+def test_a_stream_on_trial_keeps_its_place_until_its_turn() -> None:
+    """Wanted anew just after it left two wires: the leg on the nursery, unused yet, must not be swept away."""
+    from test_simulation import make as make_upbit
+
+    for seed in range(12):
+        rng = random.Random(seed)
+        driver = make_upbit(seed)
+        streams = driver.subscribe("a", "ticker", ["KRW-BTC", "KRW-ETH", "KRW-XRP"])
+        assert driver.run_until(driver.all_settled, 10)
+        driver.handle(events.Rotate())
+        driver.run(rng.uniform(0.3, 1.2))
+        driver.unsubscribe("a", "ticker", ["KRW-XRP"])
+        driver.run(rng.uniform(0.0, 0.5))
+        driver.exchange.inject(Fault("close"), driver.now)
+        driver.subscribe("a", "ticker", ["KRW-XRP"])
+        driver.run(150)
+        assert driver.streams_in(StreamState.OPEN) == set(streams.tolist()), seed
+
+
+def test_one_that_was_proven_once_and_is_not_listed_any_more_is_asked_for_when_somebody_asks_anew() -> None:
+    """Data outweighs any list: it is sent, and what the venue says of it then decides."""
+    from subcore.sim.exchange import Exchange
+    from test_simulation import VENUE
+
+    exchange = Exchange(7, markets=["KRW-BTC", "KRW-ETH"], rate=0.5)
+    driver = EngineDriver(
+        VENUE,
+        exchange,
+        seed=7,
+        symbols=frozenset(exchange.markets),
+        markets=lambda: frozenset(exchange.markets),
+    )
+    (stream,) = driver.subscribe("a", "ticker", ["KRW-ETH"])
+    driver.subscribe("a", "ticker", ["KRW-BTC"])
+    assert driver.run_until(driver.all_settled, 10)
+    driver.exchange.inject(Fault("delist", symbol="KRW-ETH"), driver.now)
+    driver.handle(events.SymbolsKnown(frozenset(["KRW-BTC"])))
+    driver.exchange.inject(Fault("drop_rst"), driver.now)
+    driver.run(100)
+    assert driver.engine.row(int(stream)).state is StreamState.REFUSED
+    driver.handle(events.AskedAgain(np.array([stream], np.int32)))
+    driver.run(100)
+    assert driver.engine.row(int(stream)).state is StreamState.REFUSED, driver.engine.explain(
+        int(stream), driver.now
+    )
