@@ -47,8 +47,7 @@ cdef class Feed(Receiver):
 
     cdef void take(self, int32_t link, const Payload* payload, int64_t receive_time_ns) noexcept
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept
-    cdef void take_for_whole(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept
-    cdef void deliver(self, int32_t stream, const Payload* payload) noexcept
+    cdef void take_for_whole(self, int32_t link, const Payload* payload) noexcept
     cdef int32_t stream_of_record(self) noexcept nogil
     cdef void take_control(self, int32_t link, const Payload* payload) noexcept
     cdef void keep_bad(self, int32_t link, const Payload* payload, int64_t receive_time_ns, int state) noexcept

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """C face of the meter: what streams, links and channels carried, repeats, and the evidence of streams."""
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 
 from subcore._events cimport Record
 from subcore._evidence cimport EvidenceRows
@@ -17,12 +17,9 @@ cdef class Meter(EvidenceRows):
     cdef bint copy                 # the last is_repeat saw a copy from the other carrier
 
     # Count one accepted frame of record.head.stream (-1 = no stream: only link and channel count). True if it
-    # proved an awaited stream: call take_evidence soon.
+    # proved an awaited stream: call take_evidence soon. frame_bytes -1: a second stream that the same frame is about;
+    # link and channel have counted it.
     cdef bint on_event(self, int link, const Record* record, Py_ssize_t frame_bytes) noexcept nogil
-
-    # The same for a second stream that the frame is about: link and channel have counted it.
-    cdef bint on_stream(self, int link, const Record* record, Py_ssize_t frame_bytes) noexcept nogil
-    cdef bint count_stream(self, int link, const Record* record, Py_ssize_t frame_bytes, int64_t delay) noexcept nogil
 
     # Whether the event is a SNAPSHOT that repeats what the stream has said before; remembers it in any case.
     # Call it once per event, before or after on_event. Sets `gap` and `copy`. Of a stream that is arbitrated: whether

@@ -19,6 +19,7 @@ from subcore._streams cimport key_of
 from subcore._scan import STATES
 
 cdef enum:
+    SECOND_STREAM = -1  # in place of a frame's size: it was counted for another stream
     BAD_FRAMES_KEPT = 32
     BAD_BYTES_KEPT = 4096
     DEFERRED_KEPT = 65536
@@ -139,7 +140,7 @@ cdef class Feed(Receiver):
                 self.scanner.record.head.receive_time_ns = receive_time_ns
                 self.take_record(link, payload, size)
                 if (self.whole_channels >> (self.scanner.record.head.channel & 63)) & 1:
-                    self.take_for_whole(link, payload, size)
+                    self.take_for_whole(link, payload)
                 size = 0              # a list's bytes count once
             elif state == SCAN_CONTROL:
                 if not is_control:    # the callable sees the whole frame, once
@@ -166,11 +167,16 @@ cdef class Feed(Receiver):
 
     cdef void take_record(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
         cdef Record* record = &self.scanner.record
-        cdef int32_t stream = self.stream_of_record()
-        self.events += 1
-        record.head.stream = stream
-        if self.expected_format >= 0 and self.scanner.format != self.expected_format:
-            self.format_mismatches += 1
+        cdef int32_t stream
+        cdef str symbol = None
+        if size != SECOND_STREAM:
+            stream = self.stream_of_record()
+            self.events += 1
+            record.head.stream = stream
+            if self.expected_format >= 0 and self.scanner.format != self.expected_format:
+                self.format_mismatches += 1
+        else:
+            stream = record.head.stream
         if self.meter.on_event(link, record, size):
             self.proved = True
         if stream < 0:
@@ -179,23 +185,6 @@ cdef class Feed(Receiver):
             else:
                 self.unknown_streams += 1
             return
-        self.deliver(stream, payload)
-
-    cdef void take_for_whole(self, int32_t link, const Payload* payload, Py_ssize_t size) noexcept:
-        """A record of one symbol is due to those as well who asked for all: a stream of its own, without a symbol."""
-        cdef Record* record = &self.scanner.record
-        cdef int32_t whole = self.ledger.find_stream(record.head.channel, self.interner.find("", 0),
-                                                     record.head.variant)
-        if whole < 0 or whole == record.head.stream:
-            return
-        record.head.stream = whole
-        if self.meter.on_stream(link, record, size):
-            self.proved = True
-        self.deliver(whole, payload)
-
-    cdef void deliver(self, int32_t stream, const Payload* payload) noexcept:
-        cdef Record* record = &self.scanner.record
-        cdef str symbol = None
         if self.meter.is_repeat(record):
             if self.meter.copy:
                 self.duplicates += 1
@@ -211,6 +200,15 @@ cdef class Feed(Receiver):
         elif self.scanner.symbol_text != NULL:
             symbol = self.scanner.symbol_text[:self.scanner.symbol_size].decode("utf-8", "replace")
         self.router.fan_out(stream, record, self.venue, <str>self.channels[record.head.channel], symbol, payload)
+
+    cdef void take_for_whole(self, int32_t link, const Payload* payload) noexcept:
+        """A record of one symbol is due to those as well who asked for all: a stream of its own, without a symbol."""
+        cdef Record* record = &self.scanner.record
+        cdef int32_t whole = self.ledger.find_stream(record.head.channel, self.interner.find("", 0),
+                                                     record.head.variant)
+        if whole >= 0 and whole != record.head.stream:
+            record.head.stream = whole
+            self.take_record(link, payload, SECOND_STREAM)
 
     cdef void take_control(self, int32_t link, const Payload* payload) noexcept:
         self.controls += 1

@@ -123,29 +123,21 @@ cdef class Meter(EvidenceRows):
         cdef bint live = not (record.head.flags & FLAG_SNAPSHOT)
         cdef int64_t delay = INT64_MIN
         cdef Flow* flow
+        cdef StreamRow* row
         if live and record.head.exchange_time_ns != ABSENT:
             delay = max(subcore_difference(now, record.head.exchange_time_ns), INT64_MIN + 1)
-        flow = flow_at(self.links, link)
-        if flow != NULL:
-            count_flow(flow, record, frame_bytes, delay)
-        flow = flow_at(self.channels, record.head.channel)
-        if flow != NULL:
-            count_flow(flow, record, frame_bytes, delay)
+        if frame_bytes >= 0:
+            flow = flow_at(self.links, link)
+            if flow != NULL:
+                count_flow(flow, record, frame_bytes, delay)
+            flow = flow_at(self.channels, record.head.channel)
+            if flow != NULL:
+                count_flow(flow, record, frame_bytes, delay)
+        else:
+            frame_bytes = 0
         if record.head.stream < 0:
             return False
-        return self.count_stream(link, record, frame_bytes, delay)
-
-    cdef bint on_stream(self, int link, const Record* record, Py_ssize_t frame_bytes) noexcept nogil:
-        cdef int64_t delay = INT64_MIN
-        if not (record.head.flags & FLAG_SNAPSHOT) and record.head.exchange_time_ns != ABSENT:
-            delay = max(subcore_difference(record.head.receive_time_ns, record.head.exchange_time_ns), INT64_MIN + 1)
-        return self.count_stream(link, record, frame_bytes, delay)
-
-    @cython.nonecheck(False)       # the check needs the GIL
-    cdef bint count_stream(self, int link, const Record* record, Py_ssize_t frame_bytes, int64_t delay) noexcept nogil:
-        cdef int64_t now = record.head.receive_time_ns
-        cdef bint live = not (record.head.flags & FLAG_SNAPSHOT)
-        cdef StreamRow* row = row_at(self, record.head.stream)
+        row = row_at(self, record.head.stream)
         if row == NULL:
             self.uncounted += 1
             return False
