@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,10 @@ import change_storm
 from manager_rig import make
 from subcore.engine.clock import SECOND
 from subcore.engine.efficiency import Efficiency, Optimum, efficiency_score
+from subcore.sim.binance import BinanceExchange
+from subcore.testing import read_binance_frame
 from subcore.types import Int32Array
+from subcore.venue import Capacity
 from subcore.venues import venue
 from virtual_manager import World
 
@@ -64,6 +68,29 @@ def test_nothing_goes_before_a_link_is_up_and_what_it_loses_goes_once_more() -> 
     made.up(0, 101 * SECOND)
     made.run(200 * SECOND)
     assert made.messages == 2
+
+
+def test_a_removal_that_a_loss_made_needless_is_no_message() -> None:
+    made = Optimum(venue("upbit"))
+    made.up(0, 0)
+    made.changed(ids(1), ids(), SECOND)
+    made.changed(ids(), ids(1), 2 * SECOND)
+    made.down(0, ids(1), 3 * SECOND)
+    made.up(0, 4 * SECOND)
+    made.run(100 * SECOND)
+    assert made.messages == 1
+
+
+def test_what_waited_for_a_link_counts_against_the_windows_when_it_goes() -> None:
+    made = Optimum(venue("upbit"))
+    made.changed(ids(0), ids(), SECOND)
+    made.up(0, 10 * SECOND)
+    for number in range(1, 6):
+        made.changed(ids(number), ids(), 10 * SECOND + number * SECOND // 10)
+    made.run(11 * SECOND - 1)
+    assert made.messages == 5  # "5 per second"
+    made.run(11 * SECOND)
+    assert made.messages == 6
 
 
 def test_the_score_is_the_product_of_both_factors() -> None:
@@ -121,3 +148,36 @@ def test_in_a_storm_the_engine_and_the_judge_agree(
     assert abs(told.optimal_messages - len(judges[0].optimum.windows.sent)) <= 1
     assert told.of_streams == 1.0
     assert told.of_messages > 0.95
+
+
+def test_links_that_fit_on_one_are_proposed_with_the_reason() -> None:
+    made = replace(venue("binance"), capacities=(Capacity("streams", 4),)).at("ws://sim.test:80")
+    codes = [f"S{number}USDT" for number in range(10)]
+    exchange = BinanceExchange(3, markets=codes, rate=5.0)
+    driver = change_storm.EngineDriver(made, exchange, seed=3, read_frame=read_binance_frame)
+    driver.subscribe("a", "trade", codes)
+    assert driver.run_until(driver.all_settled, 30)
+    assert driver.engine.optimize(driver.now) == []  # 4, 4 and 2
+    driver.unsubscribe("a", "trade", codes[:3])
+    driver.run(20)
+    (proposal,) = driver.engine.optimize(driver.now)
+    carried = sorted(len(connection.streams) for connection in exchange.connections.values())
+    assert carried == [1, 2, 4]
+    assert (proposal.source, proposal.to, proposal.streams, proposal.in_seconds) == (0, 2, 1, None)
+    assert "together they carry 3 of the 4 streams that one link takes" in str(proposal)
+
+
+def test_a_calm_nursery_is_proposed_to_come_home_when_it_does() -> None:
+    codes = [f"KRW-T{number}" for number in range(60)]
+    exchange = change_storm.Exchange(5, markets=codes, rate=5.0)
+    driver = change_storm.EngineDriver(venue("upbit").at("ws://sim.test:80"), exchange, seed=5)
+    driver.subscribe("a", "trade", codes[:51])
+    assert driver.run_until(driver.all_settled, 30)
+    for code in codes[51:]:
+        driver.subscribe("a", "trade", [code])
+        driver.run(2.0)
+    proposals = driver.engine.optimize(driver.now)
+    assert [(p.source, p.to) for p in proposals] == [(1, 0)]
+    assert proposals[0].in_seconds is not None
+    driver.run(proposals[0].in_seconds + 20.0)
+    assert driver.engine.optimize(driver.now) == []

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .claims import ClaimReport
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
+    from .engine.proposals import Proposal
     from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
@@ -287,6 +288,11 @@ class SubscriptionManager:
     def stats(self) -> Any:
         """Figures of the whole manager. May be called from any thread."""
         return self._hub.reports.stats()
+
+    def optimize(self) -> tuple[Proposal, ...]:
+        """Moves that would leave fewer links, each with its reason and when it is done by itself; does none of them."""
+        self.check_thread()
+        return tuple(self._hub.engine.optimize(self._clock.monotonic_ns()))
 
     def efficiency(self) -> Efficiency:
         """How many messages would have done, of those sent; and streams wanted, of those on the wire.

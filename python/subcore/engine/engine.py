@@ -45,6 +45,7 @@ from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.proof import Proof
+from subcore.engine.proposals import Proposal
 from subcore.engine.restore import Restore, Restores
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
@@ -243,6 +244,10 @@ class Engine:
         """How close the wire came to what could have been. O(links), plus what changed since it was last asked."""
         on_wire = sum(k.wire.len_target - k.wire.len_added + k.wire.len_removed for k in self.links.values())
         return Efficiency(self._effort.messages(now), self._ctx.stats.messages, self._effort.wanted, on_wire)
+
+    def optimize(self, now: int) -> list[Proposal]:
+        """Moves that would leave fewer links, each with its reason. Nothing is carried out."""
+        return self._placement.optimize(now)
 
     # What links and the venue say
 

@@ -27,6 +27,7 @@ from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
+from subcore.engine.proposals import Proposal, optimize
 from subcore.types import Int32Array, Priority, StreamColumns, StreamState
 from subcore.venue import Model, Scope
 
@@ -210,6 +211,10 @@ class Placement:
         doubled = self._ctx.streams.legs.has_other(open_ones)
         self._moves.start(nursery, home, open_ones[~doubled], now)
         self._leave_held(nursery, open_ones[doubled], now)
+
+    def optimize(self, now: int) -> list[Proposal]:
+        """Moves that would leave fewer links. O(links); changes nothing."""
+        return optimize(list(self._lifecycle.links.values()), self._capacity, self._ctx.settings, now)
 
     # Successors
 
