@@ -117,14 +117,16 @@ class Optimum:
     def changed(self, opened: Int32Array, closed: Int32Array, now: int) -> None:
         """The edges of one loop turn; what can go goes at its end."""
         self.run(now - 1)
-        self._ensure(opened)
-        self._ensure(closed)
-        state = self._state[closed]
-        self._state[closed[state == ADDED]] = NOTHING
-        self._queue(self._removes, closed[state == CARRIED], LEAVING, now + REMOVAL_WAITS)
-        state = self._state[opened]
-        self._state[opened[state == LEAVING]] = CARRIED
-        self._queue(self._adds, opened[state == NOTHING], ADDED, now)
+        if len(closed):
+            self._ensure(closed)
+            state = self._state[closed]
+            self._state[closed[state == ADDED]] = NOTHING
+            self._queue(self._removes, closed[state == CARRIED], LEAVING, now + REMOVAL_WAITS)
+        if len(opened):
+            self._ensure(opened)
+            state = self._state[opened]
+            self._state[opened[state == LEAVING]] = CARRIED
+            self._queue(self._adds, opened[state == NOTHING], ADDED, now)
         self.run(now)
 
     def up(self, link: int, now: int) -> None:
@@ -145,7 +147,7 @@ class Optimum:
 
     def run(self, now: int) -> None:
         """Let time pass."""
-        while self._links_up:
+        while self._links_up and (self._adds or self._removes):
             due = self._due(self._adds, ADDED)
             if due is None:
                 due = self._due(self._removes, LEAVING)
