@@ -83,6 +83,7 @@ class EngineStats:
     restores: int = 0  # requests after a loss
     reasks: int = 0  # streams asked for again because they were silent
     needless_reasks: int = 0  # of them, those that had had nothing to say
+    reasks_held: int = 0  # looks at which one was due that the allowance held back
 
 
 @dataclass(slots=True)

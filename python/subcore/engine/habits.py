@@ -1,6 +1,7 @@
-"""How often each wanted stream speaks, learned in columns on three clocks: time, its siblings' frames, all frames.
+"""How often each wanted stream speaks, learned in columns on three clocks: its own median, each sibling, all others.
 
-Streams are looked at in turns of whole symbols, so that a tick stays short however many there are.
+Streams are looked at in turns of whole symbols, so that a tick stays short however many there are. What is counted is
+*looks at which a stream had spoken*, not frames: an order that makes forty trades is one sign of life.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ Reals = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 MEDIANS = 20.0  # of a stream's gaps, that its silence must last
-OP_LULL = 5.0  # times the frames of a partner that usually come for one of its own
+MEDIAN_STEP, MEDIAN_STEP_FIRST = 0.03, 0.2  # of the running median's logarithm, a gap
 WORST_MEMORY = 24 * 3600.0 * SECOND
 LOOK_AT_MOST = 3200  # streams a tick, about; more than that are looked at in turns
 TURNS_AT_MOST = 16
@@ -34,16 +35,17 @@ READ_AT_MOST = 2048  # symbols that are read a tick
 _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "watched": (np.bool_, 0),
     "group": (np.uint32, 0),  # a hash of its symbol
+    "serial": (np.int64, -1),  # no other stream has or had it, while ids are given again
     "frames": (np.int64, -1),  # at the last look, -1 = not looked at yet
     "snapshots": (np.int64, 0),
     "received": (np.int64, 0),
     "spoke": (np.int64, 0),  # runnable time before which it did not speak last
-    "siblings": (np.float64, 0),  # the frames of all of them since it spoke last
-    "wire": (np.float64, 0),  # all frames there had been when it spoke last
-    "worst_gap": (np.float64, 0),  # its longest silences of the last day, on each clock
-    "worst_wire": (np.float64, 0),
-    "lulls": (np.int32, 0),  # gaps half as long as what accuses a stream
-    "learned": (np.int32, 0),  # looks at which it had spoken: a burst is one
+    "wire": (np.float64, 0),  # all that had spoken, a look at a time, when it spoke last
+    "median": (np.float64, 0),  # of its gaps; what came within a look is one
+    "worst_gap": (np.float64, 0),  # its longest silence of the last day, in its medians of then
+    "worst_wire": (np.float64, 0),  # the same, in what others spoke
+    "sum_gap": (np.float64, 0),  # of all such silences, for their mean
+    "learned": (np.int32, 0),  # looks at which it had spoken
     "tries": (np.uint8, 0),  # re-asks since it spoke last
     "accused": (np.uint8, 0),  # by which witness, until news shows whether rightly
     "exchange": (np.int64, 0),  # time of its last event when it was accused
@@ -69,44 +71,50 @@ class Look:
     heard: StreamsHeard
     rows: Places  # its streams
     symbols: Places
-    partners: Places  # a row for each partner: its place, one beyond all where there is none
+    partners: Places  # a row for each rank: the sibling's place, one beyond all where there is none
     cycle: int  # runnable time since the last look at these
     before: int  # runnable time of that
     spoke: Reals  # live frames since then
     news: Flags  # frames of any kind came
 
 
-class Partners:
-    """For each stream and partner: frames of the partner since the stream spoke last, the most there ever were of the
-    last day, and how often there were unusually many. Some partners are better witnesses than others: each trade moves
-    the ticker, but a book may change for hours without one.
+class Sibling:
+    """For each stream one sibling, the same rank after it in a circle: looks at which that had spoken since the stream
+    spoke last, the most there ever were in the last day, their sum, and how many such gaps were seen.
+
+    Some are better witnesses than others: each trade moves the ticker, but a book may change for hours without one.
     """
 
     def __init__(self, capacity: int) -> None:
-        self.came = np.zeros((PARTNERS, capacity))
-        self.worst = np.zeros((PARTNERS, capacity))
-        self.lulls = np.zeros((PARTNERS, capacity))
+        self.who = np.full(capacity, -1)
+        self.came = np.zeros(capacity, np.float32)
+        self.worst = np.zeros(capacity, np.float32)
+        self.sum = np.zeros(capacity, np.float32)
+        self.gaps = np.zeros(capacity, np.float32)
 
     def grow(self, capacity: int) -> None:
         """Room for so many streams."""
-        for name in ("came", "worst", "lulls"):
-            old = getattr(self, name)
-            grown = np.zeros((PARTNERS, capacity))
-            grown[:, : old.shape[1]] = old
+        for name, value in list(vars(self).items()):
+            grown = np.full(capacity, -1 if name == "who" else 0, value.dtype)
+            grown[: len(value)] = value
             setattr(self, name, grown)
 
-    def forget(self, ids: Int32Array) -> None:
-        """These are other streams now."""
-        for column in (self.came, self.worst, self.lulls):
-            column[:, ids] = 0.0
+    def meet(self, ids: Places, who: Whole) -> None:
+        """These are the siblings of these from now on; a habit holds for one sibling only."""
+        self.forget(ids[self.who[ids] != who])
+        self.who[ids] = who
 
-    def learn(self, ids: Places, kept: Reals, share: Reals) -> None:
-        """These spoke. `share`: frames of the partner that usually come in between."""
-        for came, worst, lulls, usual in zip(self.came, self.worst, self.lulls, share, strict=True):
-            gap = came[ids]
-            worst[ids] = np.maximum(worst[ids] * kept, gap)
-            lulls[ids] += gap >= np.maximum(OP_LULL * usual, 2.0)
-            came[ids] = 0.0
+    def forget(self, ids: Places | Int32Array) -> None:
+        """Nothing is known of these."""
+        for column in (self.came, self.worst, self.sum, self.gaps):
+            column[ids] = 0.0
+
+    def learn(self, ids: Places, kept: Reals) -> None:
+        """These spoke."""
+        gap = self.came.take(ids)
+        self.worst[ids] = np.maximum(self.worst.take(ids) * kept, gap)
+        self.sum[ids] = self.sum.take(ids) + gap
+        self.gaps[ids] = self.gaps.take(ids) + 1.0
 
 
 class Habits:
@@ -114,15 +122,16 @@ class Habits:
 
     watched: Flags
     group: npt.NDArray[np.uint32]
+    serial: Whole
     frames: Whole
     snapshots: Whole
     received: Whole
     spoke: Whole
-    siblings: Reals
     wire: Reals
+    median: Reals
     worst_gap: Reals
     worst_wire: Reals
-    lulls: Int32Array
+    sum_gap: Reals
     learned: Int32Array
     tries: npt.NDArray[np.uint8]
     accused: npt.NDArray[np.uint8]
@@ -131,14 +140,15 @@ class Habits:
     def __init__(self, ctx: Context, capacity: int = 64) -> None:
         self._ctx = ctx
         self._count = 0
+        self._serials = 0
         self._unread: list[Int32Array] = []  # their symbols are not known yet
         self._turns = [_Turn()]
         self._next = 0
         self._looked: int | None = None
-        self.all_frames = 0.0
+        self.all_spoke = 0.0
         for name, (kind, fill) in _COLUMNS.items():
             setattr(self, name, np.full(capacity, fill, kind))
-        self.partners = Partners(capacity)
+        self.siblings = [Sibling(capacity) for _ in range(PARTNERS)]
 
     @property
     def turns(self) -> int:
@@ -160,7 +170,10 @@ class Habits:
             self._count -= int(np.count_nonzero(self.watched[event.opened]))
             for name, (_, fill) in _COLUMNS.items():
                 getattr(self, name)[event.opened] = fill
-            self.partners.forget(event.opened)
+            for sibling in self.siblings:
+                sibling.forget(event.opened)
+            self.serial[event.opened] = self._serials + np.arange(len(event.opened))
+            self._serials += len(event.opened)
             self._unread.append(event.opened)
 
     def _soil(self, streams: Int32Array) -> None:
@@ -175,7 +188,8 @@ class Habits:
             grown = np.full(max(need, 2 * have), fill, kind)
             grown[:have] = getattr(self, name)
             setattr(self, name, grown)
-        self.partners.grow(len(self.watched))
+        for sibling in self.siblings:
+            sibling.grow(len(self.watched))
 
     def _read_symbols(self) -> None:
         room, state = READ_AT_MOST, self._ctx.streams.state
@@ -216,6 +230,9 @@ class Habits:
             turn.streams = turn.rows.astype(np.int32)
             turn.symbols = np.unique(self.group[turn.streams], return_inverse=True)[1]
             turn.partners = _partners(turn.symbols)
+            serials = np.append(self.serial[turn.rows], -1)
+            for sibling, places in zip(self.siblings, turn.partners, strict=True):
+                sibling.meet(turn.rows, serials[places])
             turn.dirty = False
         return turn.streams
 
@@ -230,10 +247,10 @@ class Habits:
         before, turn.looked = turn.looked, self._ctx.clock.runnable
         spoke = (heard.frames - heard.snapshots - (self.frames[ids] - self.snapshots[ids])).astype(np.float64)
         spoke[self.frames[ids] < 0] = 0
-        self.all_frames += float(spoke.sum())
-        self.siblings[ids] += np.bincount(turn.symbols, weights=spoke)[turn.symbols] - spoke
-        for came, places in zip(self.partners.came, turn.partners, strict=True):
-            came[ids] += np.append(spoke, 0.0)[places]
+        talked = np.append(spoke > 0, False).astype(np.float32)
+        self.all_spoke += float(talked.sum())
+        for sibling, places in zip(self.siblings, turn.partners, strict=True):
+            sibling.came[ids] = sibling.came.take(ids) + talked.take(places)
         news = heard.frames != self.frames[ids]
         return Look(heard, ids, turn.symbols, turn.partners, turn.looked - before, before, spoke, news)
 
@@ -257,37 +274,47 @@ class Habits:
         self._learn_gaps(look, at)
         self.frames[ids], self.snapshots[ids] = heard.frames[talking], heard.snapshots[talking]
         self.received[ids] = heard.received_ns[talking]
-        self.spoke[ids], self.siblings[ids], self.wire[ids] = look.before, 0.0, self.all_frames
-        for came in self.partners.came:
-            came[ids] = 0.0
+        self.spoke[ids], self.wire[ids] = look.before, self.all_spoke
+        for sibling in self.siblings:
+            sibling.came[ids] = 0.0
 
     def _learn_gaps(self, look: Look, at: Places) -> None:
         ids, many = look.rows[at], look.spoke[at]
-        gap = np.minimum(
+        whole = np.minimum(
             look.heard.received_ns[at] - self.received[ids], self._ctx.clock.runnable - self.spoke[ids]
         )
-        kept = np.clip(1.0 - gap / WORST_MEMORY, 0.0, 1.0)
-        self.worst_gap[ids] = np.maximum(self.worst_gap[ids] * kept, np.maximum(gap - look.cycle, gap / many))
-        least = np.maximum(self._ctx.settings.frozen, MEDIANS * look.heard.median_ns[at].astype(np.float64))
-        self.lulls[ids] += gap - look.cycle >= least / 2
-        self.partners.learn(ids, kept, self.share(look, at))
-        self.worst_wire[ids] = np.maximum(self.worst_wire[ids] * kept, self.all_frames - self.wire[ids])
+        kept = np.clip(1.0 - whole / WORST_MEMORY, 0.0, 1.0)
+        gap = np.maximum(whole - look.cycle, whole / many)
+        self._learn_median(ids, np.maximum(whole, float(look.cycle)))
+        medians = gap / self.median[ids]
+        self.worst_gap[ids] = np.maximum(self.worst_gap[ids] * kept, medians)
+        self.sum_gap[ids] += medians
+        self.worst_wire[ids] = np.maximum(self.worst_wire[ids] * kept, self.all_spoke - self.wire[ids])
+        for sibling in self.siblings:
+            sibling.learn(ids, kept)
         self.learned[ids] += 1
         self.tries[ids] = 0
 
-    def share(self, look: Look, at: Places) -> Reals:
-        """Frames of each partner that usually come between two looks at which these streams had spoken."""
-        live = look.heard.frames - look.heard.snapshots
-        own = np.maximum(self.learned[look.rows[at]], 1)
-        share: Reals = np.array([np.append(live, 0)[places[at]] / own for places in look.partners])
-        return share
+    def _learn_median(self, ids: Places, gap: Reals) -> None:
+        old = self.median[ids]
+        step = np.where(self.learned[ids] < 64, MEDIAN_STEP_FIRST, MEDIAN_STEP)
+        new = old * np.exp(step * np.sign(gap - old))
+        self.median[ids] = np.maximum(np.where(old > 0, new, gap), float(self._ctx.settings.tick))
+
+    def medians_silent(self, ids: Places, silence: Reals) -> Reals:
+        """A silence in the streams' own medians."""
+        count: Reals = silence / np.maximum(self.median[ids], 1.0)
+        return count
 
     def forgive(self, ids: Places, until: Whole) -> None:
         """These were silent for nothing worse than habit: it was as long as this."""
         gap = np.minimum(until - self.received[ids], self._ctx.clock.runnable - self.spoke[ids])
-        self.worst_gap[ids] = np.maximum(self.worst_gap[ids], gap)
-        self.partners.worst[:, ids] = np.maximum(self.partners.worst[:, ids], self.partners.came[:, ids])
-        self.worst_wire[ids] = np.maximum(self.worst_wire[ids], self.all_frames - self.wire[ids])
+        self.worst_gap[ids] = np.maximum(
+            self.worst_gap[ids], self.medians_silent(ids, gap.astype(np.float64))
+        )
+        for sibling in self.siblings:
+            sibling.worst[ids] = np.maximum(sibling.worst[ids], sibling.came[ids])
+        self.worst_wire[ids] = np.maximum(self.worst_wire[ids], self.all_spoke - self.wire[ids])
 
     @property
     def nbytes(self) -> int:

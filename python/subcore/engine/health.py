@@ -1,17 +1,16 @@
 """Which stream is frozen while its link lives.
 
 A quiet market and a frozen stream look alike on a clock: gaps between trades have no longest, and at night all of them
-grow. So a silence is measured in the frames of witnesses. The first are the *siblings*, the other channels of the same
-symbol: if they brought more since the stream spoke last than ever between two of its frames, it is frozen; if they rest
-as well although they are due, the market rests, and nobody is accused. Where they have no say, all other frames are the
-witness, and the clock must agree that it was never silent so long. Otherwise the clock says only how soon: not before
-max(10 s, 20 medians), less the time that looking takes. A stream that was often half as long silent is accused by
-siblings only.
+grow. So a silence is measured by its *siblings*, the other channels of the same symbol: if one of them spoke far more
+since than ever between two signs of the stream, the stream is frozen; if they rest as well, so does the market, and
+nobody is accused. The clock says only how soon: not before max(10 s, 20 medians), less the time that looking takes. A
+sibling whose longest gaps are longer than chance makes them is no witness. A false alarm is worse than silence, so a
+stream without siblings is accused only of a silence far longer than all of its own, and seldom found.
 
 Whoever is accused is asked for again where that disturbs nobody. What comes then shows whether it was needless: a
 snapshot no newer than the last event says that there was nothing to say, and this silence is a habit from then on.
-Re-asks draw on an allowance that grows with the stream-hours watched, and that one which was right gives back: so the
-needless ones are bounded, however odd the markets are. Only where a sibling is far beyond all that it is not asked.
+Re-asks draw on an allowance that grows with the stream-hours watched, and one that was right gives back twice: so
+the needless ones are bounded however odd the markets are, and many that freeze together are found ever faster.
 """
 
 from __future__ import annotations
@@ -36,23 +35,26 @@ __all__ = ["Health"]
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
 
-LOOKS_TO_KNOW = 150  # at which a stream had spoken, before its habit is known
-WORST_MARGIN = 1.5  # times its longest silence of the last day, in frames of the witness
-YOUNG_MARGIN = 10.0  # over the logarithm of its frames: the longest of a few silences says little
-LULLS_AT_MOST = 0.01  # of its gaps, half as long as what accuses it: with more, a silence is no sign
-SHARE = 6.0  # times as many frames of a sibling as usually come between two of its own
-OP_LULLS_AT_MOST = (
-    0.03  # of its gaps, nearly as long by the frames of that sibling: with more, that one is no witness
-)
-FRAMES_DUE = 2.0  # frames of the siblings, before their silence says anything
-REST = 0.3  # of what was due of them: with less, the market rests
+LOOKS_TO_KNOW = 500  # at which a stream had spoken, before its habit is known
+ALONE_LOOKS_TO_KNOW = 1000  # the same, where no sibling can tell a frozen stream from a market that rests
+MARGIN, LEAST_SPOKEN = (
+    2.5,
+    8.0,
+)  # times the most a witness ever spoke between two signs of the stream, and at least
+CLOSE = 1.0  # a sibling that speaks no oftener than the stream is a close one: what it says, the stream says
+CLOSE_MARGIN, CLOSE_LEAST = 1.25, 4.0  # the same for those
+AGREED_LEAST = 2.0  # and more than ever, where the stream's own clock agrees
+CLOCK_MARGIN = 1.2  # times its longest silence, in medians: then it does
+CHANCE = 1.5  # times the longest gap that chance makes of so many: a habit of longer ones is heavy-tailed, and no sign
+CHANCE_SPARED = 3.0
 LINK_SPOKE = 0.25  # within this part of the stream's silence, or the link is the one to judge
 TRIES_AT_MOST = 10  # the patience with a stream that stays silent doubles so often
 EARNED = 0.4 / (1000 * 3600 * SECOND)  # needless re-asks a stream-nanosecond, for each kind of witness
 ALLOWANCE_FIRST = 1.0
-ALLOWANCE_MOST = 4.0
-BEYOND_DOUBT = 3.0  # times all that, and the allowance is not asked
-BY_SIBLINGS, BY_WIRE, UNPAID = 1, 2, 3
+ALLOWANCE_MOST = 64.0
+SAVED_MOST = 4.0  # of what is earned by watching
+BACK = 2.0  # for one that was right: many that freeze together are found ever faster
+BY_SIBLINGS, BY_WIRE = 1, 2
 REASONS = {
     BY_SIBLINGS: "it is silent while other channels of its symbol go on",
     BY_WIRE: "it is silent as never before while its link goes on",
@@ -84,7 +86,8 @@ class Health:
             return
         for kind in self._allowance:
             earned = EARNED * look.cycle * len(event.streams)
-            self._allowance[kind] = min(ALLOWANCE_MOST, self._allowance[kind] + earned)
+            room = max(0.0, SAVED_MOST - self._allowance[kind])
+            self._allowance[kind] += min(earned, room)
         self._decide(look, now)
         self.habits.learn(look)
         self._judge(look, now)
@@ -100,7 +103,7 @@ class Health:
         right = heard.exchange_ns[at] > habits.exchange[ids]
         right &= heard.snapshots[at] > habits.snapshots[ids]  # else it spoke by itself
         for kind in self._allowance:
-            found = self._allowance[kind] + int(np.count_nonzero(right & (kinds == kind)))
+            found = self._allowance[kind] + BACK * int(np.count_nonzero(right & (kinds == kind)))
             self._allowance[kind] = min(ALLOWANCE_MOST, found)
         habits.forgive(ids[~right], heard.received_ns[at][~right])
         habits.accused[ids] = 0
@@ -117,10 +120,13 @@ class Health:
     def _judge(self, look: Look, now: int) -> None:
         habits, heard = self.habits, look.heard
         at = np.flatnonzero(~look.news & (habits.learned[look.rows] >= LOOKS_TO_KNOW))
-        silence = habits.silence(look.rows[at], now)
-        least = np.maximum(self._ctx.settings.frozen, MEDIANS * heard.median_ns[at].astype(np.float64))
-        patience = np.exp2(np.minimum(habits.tries[look.rows[at]], TRIES_AT_MOST).astype(np.float64))
         lead = (habits.turns + 2) * self._ctx.settings.tick
+        silence = habits.silence(look.rows[at], now)
+        long = silence >= self._ctx.settings.frozen - lead
+        at, silence = at[long], silence[long]
+        ids = look.rows[at]
+        least = np.maximum(self._ctx.settings.frozen, MEDIANS * habits.median[ids])
+        patience = np.exp2(np.minimum(habits.tries[ids], TRIES_AT_MOST).astype(np.float64))
         late = silence >= least * patience - lead
         at, silence = at[late], silence[late]
         if len(at):
@@ -131,9 +137,9 @@ class Health:
         """Proven, carried once, and by a link that lives."""
         columns, runnable = self._ctx.streams, self._ctx.clock.runnable
         fit: Flags = (columns.state[ids] == StreamState.OPEN) & ~columns.legs.has_other(ids)
-        for home in np.unique(columns.legs.home(ids[fit])).tolist():
-            link = self._lifecycle.links[home]
-            here = columns.legs.home(ids) == home
+        homes = columns.legs.home(ids)
+        for home in set(homes[fit].tolist()):
+            link, here = self._lifecycle.links[home], homes == home
             lives = link.is_up and link.role is not Role.RETIRED
             fit &= ~here | (lives & (runnable - link.life.spoke_at <= LINK_SPOKE * silence))
         return fit
@@ -141,58 +147,58 @@ class Health:
     def _judge_late(self, look: Look, at: Places, silence: Reals, now: int) -> None:
         if not len(at):
             return
-        habits, ids = self.habits, look.rows[at]
-        others = self._siblings_rate(look, at)
-        margin = np.maximum(WORST_MARGIN, YOUNG_MARGIN / np.log(habits.learned[ids]))
-        restless = habits.lulls[ids] > LULLS_AT_MOST * habits.learned[ids]
-        expected = others * silence
-        rests = (expected >= FRAMES_DUE) & (habits.siblings[ids] < REST * expected)
-        by_siblings = self._siblings_say(look, at, margin)
-        by_wire = (self._wire_says(ids, silence, margin) >= 1.0) & ~rests & ~restless & (by_siblings < 1.0)
-        doubtless = (by_siblings >= BEYOND_DOUBT) & ~restless
-        self._accuse(look, at[doubtless], BY_SIBLINGS, now, doubtless=True)
-        self._accuse(look, at[(by_siblings >= 1.0) & ~doubtless], BY_SIBLINGS, now)
-        self._accuse(look, at[by_wire], BY_WIRE, now)
+        ids = look.rows[at]
+        clock = self.habits.medians_silent(ids, silence) / np.maximum(self.habits.worst_gap[ids], 1.0)
+        by_siblings = self._siblings_say(ids, clock)
+        if by_siblings.any():
+            self._accuse(look, at[by_siblings], BY_SIBLINGS, now)
+        by_wire = self._wire_says(ids, clock)
+        if by_wire.any():
+            self._accuse(look, at[by_wire & ~self._has_siblings(look, at)], BY_WIRE, now)
 
-    def _wire_says(self, ids: Places, silence: Reals, margin: Reals) -> Reals:
-        """How far they are beyond what they ever were silent, by the clock and in all frames: the lesser of the two."""
+    def _has_siblings(self, look: Look, at: Places) -> Flags:
+        """Some other channel of the symbol is in force."""
+        there = np.append(self._ctx.streams.state[look.rows] == StreamState.OPEN, False)
+        some: Flags = np.any(there[look.partners[:, at]], axis=0)
+        return some
+
+    def _siblings_say(self, ids: Places, clock: Reals) -> Flags:
+        """Some sibling spoke far more since than ever between two signs of the stream."""
+        said: Flags = np.zeros(len(ids), np.bool_)
+        for sibling in self.habits.siblings:
+            came, worst, gaps = sibling.came[ids], sibling.worst[ids], sibling.gaps[ids]
+            spoken = sibling.sum[ids]
+            beyond = came >= np.maximum(LEAST_SPOKEN, MARGIN * worst)
+            close = came >= np.maximum(CLOSE_LEAST, CLOSE_MARGIN * worst)
+            close |= (came >= np.maximum(AGREED_LEAST, worst + 1.0)) & (clock >= CLOCK_MARGIN)
+            beyond |= close & (spoken <= CLOSE * gaps)
+            said |= beyond & (gaps >= LOOKS_TO_KNOW) & _by_chance(worst, spoken, gaps)
+        return said
+
+    def _wire_says(self, ids: Places, clock: Reals) -> Flags:
+        """By its own clock and by what all others spoke, the silence is far longer than ever."""
         habits = self.habits
-        by_clock = silence / np.maximum(margin * habits.worst_gap[ids], 1.0)
-        by_frames = (habits.all_frames - habits.wire[ids]) / np.maximum(margin * habits.worst_wire[ids], 1.0)
-        said: Reals = np.minimum(by_clock, by_frames)
+        learned = habits.learned[ids]
+        wire = (habits.all_spoke - habits.wire[ids]) / np.maximum(habits.worst_wire[ids], 1.0)
+        said: Flags = (np.minimum(clock, wire) >= MARGIN) & (learned >= ALONE_LOOKS_TO_KNOW)
+        if said.any():
+            said &= _by_chance(habits.worst_gap[ids], habits.sum_gap[ids], learned)
         return said
-
-    def _siblings_say(self, look: Look, at: Places, margin: Reals) -> Reals:
-        """How far some sibling is beyond what it ever brought between two of their frames."""
-        ids, partners = look.rows[at], self.habits.partners
-        restless = partners.lulls[:, ids] > OP_LULLS_AT_MOST * self.habits.learned[ids]
-        enough = np.maximum(SHARE * self.habits.share(look, at), margin * partners.worst[:, ids])
-        said: Reals = np.max(np.where(restless, 0.0, partners.came[:, ids] / np.maximum(enough, 1.0)), axis=0)
-        return said
-
-    def _siblings_rate(self, look: Look, at: Places) -> Reals:
-        """Frames a nanosecond of their siblings on a wire."""
-        heard = look.heard
-        interval = heard.interval_ns.astype(np.float64)
-        there = (self._ctx.streams.state[heard.streams] == StreamState.OPEN) & (interval > 0)
-        rates = np.where(there, 1.0 / np.maximum(interval, 1.0), 0.0)
-        of_symbol = np.bincount(look.symbols, weights=rates)
-        return np.maximum(of_symbol[look.symbols[at]] - rates[at], 0.0)
 
     # Asking again
 
-    def _accuse(self, look: Look, at: Places, kind: int, now: int, *, doubtless: bool = False) -> None:
+    def _accuse(self, look: Look, at: Places, kind: int, now: int) -> None:
         habits, columns = self.habits, self._ctx.streams
         again = habits.accused[look.heard.streams[at]] > 0
-        if not doubtless:
-            new = np.flatnonzero(~again)[: int(self._allowance[kind])]
-            self._allowance[kind] -= len(new)
-            at = np.sort(np.concatenate([at[again], at[new]]))
+        new = np.flatnonzero(~again)[: int(self._allowance[kind])]
+        self._ctx.stats.reasks_held += int(np.count_nonzero(~again)) - len(new)
+        self._allowance[kind] -= len(new)
+        at = np.sort(np.concatenate([at[again], at[new]]))
         streams = look.heard.streams[at]
         if not len(streams):
             return
         habits.exchange[streams] = look.heard.exchange_ns[at]
-        habits.accused[streams] = UNPAID if doubtless else kind  # what was not paid is not given back
+        habits.accused[streams] = kind
         habits.tries[streams] = np.minimum(habits.tries[streams], TRIES_AT_MOST) + 1
         self._ctx.stats.reasks += len(streams)
         moved = columns.apply(TopicEvent.OVERDUE, streams, now)
@@ -211,3 +217,12 @@ class Health:
         self._ctx.streams.retries[streams] = 0
         self._planner.unwant(link, streams, now, urgent=True)
         self._planner.postpone(link, streams, now)
+
+
+def _by_chance(
+    worst: npt.NDArray[np.floating], total: npt.NDArray[np.floating], gaps: npt.NDArray[np.number]
+) -> Flags:
+    """Whether the longest of these gaps is as chance makes it: their mean times the logarithm of their number."""
+    count = np.maximum(gaps.astype(np.float64), 2.0)
+    usual: Flags = worst <= CHANCE * total / count * np.log(count) + CHANCE_SPARED
+    return usual

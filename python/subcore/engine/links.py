@@ -30,10 +30,11 @@ RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 REMEMBERED = 32  # requests whose window is over
 GAPS_TO_KNOW = 30  # before that a link's habit is not known
 MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
-WORST_MARGIN = 1.5  # and of the longest gap of the last hours
-LULLS_AT_MOST = 0.01  # of its gaps, half as long as such a silence: with more, a silence is no sign of death
+WORST_MARGIN = 3.0  # and of its longest gap of the last day
+YOUNG_MARGIN = 20.0  # over the logarithm of its gaps: the longest of a few says little
+SYMBOLS_AT_LEAST = 3  # on a link that is judged by its silence: a market may be halted for an hour
 GAP_STEP = 0.05  # of the running median, a gap
-WORST_MEMORY = 12 * 3600.0 * SECOND
+WORST_MEMORY = 24 * 3600.0 * SECOND
 ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
 DENIED = (401, 403)  # HTTP statuses that mean: not with this login
 
@@ -106,23 +107,27 @@ class Life:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """What is usual on a link since its last request. Gaps in nanoseconds."""
+    """What is usual on a link since its last request. Gaps in nanoseconds; what comes within a tick ends one."""
 
     gaps: int = 0
     median: float = 0.0
-    worst: float = 0.0  # longest of the last hours
-    lulls: int = 0
+    worst: float = 0.0  # longest of the last day
 
-    def learn(self, silence: float, count: int, least: float) -> None:
-        """`count` frames came after a silence, spread over it as far as is known. `least`: half of it is a lull."""
-        gap = silence / count
-        self.lulls += silence >= max(least, MEDIANS * self.median) / 2
+    def learn(self, gap: float) -> None:
+        """Frames came after so long."""
         if self.gaps:
-            self.median *= math.exp(math.copysign(GAP_STEP * min(count, 8), gap - self.median))
+            self.median *= math.exp(math.copysign(GAP_STEP, gap - self.median))
         else:
             self.median = gap
-        self.gaps += count
-        self.worst = max(gap, self.worst * math.exp(-gap * count / WORST_MEMORY))
+        self.gaps += 1
+        self.worst = max(gap, self.worst * math.exp(-gap / WORST_MEMORY))
+
+    def limit(self, least: float) -> float:
+        """A silence longer than this is none of its habits; infinite while they are not known."""
+        if self.gaps < GAPS_TO_KNOW:
+            return math.inf
+        margin = max(WORST_MARGIN, YOUNG_MARGIN / math.log(self.gaps))
+        return max(least, MEDIANS * self.median, margin * self.worst)
 
 
 @dataclass(slots=True, eq=False)
@@ -323,7 +328,7 @@ class Lifecycle:
             life.idle_since, life.pinged = runnable, None
             new = frames - life.frames
             if life.frames and new > 0 and last_receive > life.last_receive:
-                link.habit.learn(last_receive - life.last_receive, new, self._ctx.settings.silent_link)
+                link.habit.learn(last_receive - life.last_receive)
             life.spoke_at = runnable
         elapsed = runnable - life.counted_at
         if elapsed > 0:
@@ -376,13 +381,15 @@ class Lifecycle:
 
     def _silent_against_habit(self, link: Link) -> str | None:
         """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""
-        habit = link.habit
-        if link.route.name in self._accounts:  # silent because its owner does nothing
-            return None
-        if habit.gaps < GAPS_TO_KNOW or habit.lulls > LULLS_AT_MOST * habit.gaps or not link.life.frames:
+        if (
+            link.route.name in self._accounts or not link.life.frames
+        ):  # an account is silent when its owner does nothing
             return None
         silent = self._ctx.clock.runnable - link.life.spoke_at
-        if silent < max(self._ctx.settings.silent_link, MEDIANS * habit.median, WORST_MARGIN * habit.worst):
+        if silent < link.habit.limit(self._ctx.settings.silent_link):
+            return None
+        symbols = self._ctx.table.columns(link.wire.target()).symbols
+        if len(set(symbols)) < SYMBOLS_AT_LEAST:
             return None
         return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
 

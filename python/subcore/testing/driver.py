@@ -20,6 +20,7 @@ from subcore.testing.exchange import PureExchange
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
 from subcore.testing.ledger import PlainLedger, ids_of
+from subcore.testing.pure_exchange import PureExchange
 from subcore.types import Int32Array, Priority, StreamState, Topic
 from subcore.venue import Venue
 
