@@ -72,7 +72,7 @@ def main() -> int:
         "--late", action="store_true", help="show each frozen stream that was not found in time"
     )
     chosen = parser.parse_args()
-    hours = chosen.hours or (168.0 if chosen.full else 3.0)
+    hours = chosen.hours or (168.0 if chosen.full else 2.0)
     seeds = [chosen.seed] if chosen.seed is not None else [1] if chosen.full else [1, 2]
     kept, began = True, time.process_time()
     for seed in seeds:

@@ -41,6 +41,7 @@ MARGIN, LEAST_SPOKEN = (
     2.5,
     8.0,
 )  # times the most a witness ever spoke between two signs of the stream, and at least
+FAR_LOOKS_TO_KNOW = 2000  # the same as LOOKS_TO_KNOW, for a sibling that is not close
 CLOSE = 1.0  # a sibling that speaks no oftener than the stream is a close one: what it says, the stream says
 CLOSE_MARGIN, CLOSE_LEAST = 1.25, 4.0  # the same for those
 AGREED_LEAST = 2.0  # and more than ever, where the stream's own clock agrees
@@ -168,7 +169,7 @@ class Health:
         for sibling in self.habits.siblings:
             came, worst, gaps = sibling.came[ids], sibling.worst[ids], sibling.gaps[ids]
             spoken = sibling.sum[ids]
-            beyond = came >= np.maximum(LEAST_SPOKEN, MARGIN * worst)
+            beyond = (came >= np.maximum(LEAST_SPOKEN, MARGIN * worst)) & (gaps >= FAR_LOOKS_TO_KNOW)
             close = came >= np.maximum(CLOSE_LEAST, CLOSE_MARGIN * worst)
             close |= (came >= np.maximum(AGREED_LEAST, worst + 1.0)) & (clock >= CLOCK_MARGIN)
             beyond |= close & (spoken <= CLOSE * gaps)
