@@ -63,6 +63,22 @@ def test_a_step_past_the_limit_is_stopped_and_named(tmp_path: Path) -> None:
     assert "RED at 10-slow (stopped" in done.stdout
 
 
+def test_steps_of_one_number_run_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the other: one after the other they would never end. Both are told and summed, the red one too."""
+    meets = "touch {mine}; until [ -e {other} ]; do sleep 0.05; done; echo '{n} passed in 1s'; exit {status}"
+    steps = {
+        "50-one": meets.format(mine="a", other="b", n=2, status=0),
+        "50-two": meets.format(mine="b", other="a", n=3, status=4),
+        "60-three": "touch reached",
+    }
+    done = gate(tmp_path, steps)
+    assert done.returncode == 1
+    assert "===== 50-one: green" in done.stdout
+    assert "RED at 50-two (exit status 4" in done.stdout
+    assert done.stdout.splitlines()[-1] == "5 passed, 1 failed"
+    assert not (tmp_path / "reached").exists()
+
+
 def test_words_choose_steps(tmp_path: Path) -> None:
     steps = {"10-lint": "echo '1 passed in 1s'", "20-types": "echo '10 passed in 1s'"}
     assert gate(tmp_path, steps, "types").stdout.splitlines()[-1] == "10 passed, 0 failed"
