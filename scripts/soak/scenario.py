@@ -17,6 +17,8 @@ from subcore.sim.faults import Fault
 from subcore.types import StreamState
 
 STEPS = 200
+AT_CONNECT = ("refuse", "cut", "hang", "status")
+RARE = ("mute_pong", "hang", "mute_pong", "hang")  # once more: few of them bite
 TOPICS = 100
 SETTLE_S = 75.0
 ROUNDS = 6
@@ -69,8 +71,8 @@ def _wild(driver: JudgedDriver, rng: random.Random) -> None:
 
 
 def _fault(driver: JudgedDriver, rng: random.Random) -> None:
-    kind = rng.choice((*FAULTS, *CLOCKS))
-    seconds = rng.uniform(0.5, 12.0)
+    kind = rng.choice((*FAULTS, *CLOCKS, *RARE))
+    seconds = rng.uniform(10.0, 30.0) if kind in RARE else rng.uniform(0.5, 12.0)
     if (
         kind == "stall"
     ):  # the loop is stuck, or the machine sleeps: time leaps, and whoever could want things is stuck too
@@ -85,6 +87,10 @@ def _fault(driver: JudgedDriver, rng: random.Random) -> None:
         driver.duplicates_until = driver.now + round(seconds * 1e9)
     else:
         driver.exchange.inject(_described(driver, rng, kind, seconds), driver.now)
+        if kind in AT_CONNECT and driver.exchange.connections:  # they bite where somebody connects
+            driver.exchange.inject(
+                Fault("drop_rst", conn=rng.choice(sorted(driver.exchange.connections))), driver.now
+            )
 
 
 def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: float) -> Fault:

@@ -96,12 +96,13 @@ class Legs:
         """Give each a leg on `link`: its home if it has none, or one that carries nothing; else its other leg.
 
         A leg that no wire carries is given up for it: late frames can only come on the link that carried the stream.
+        One that a wire carries still is never given up for one that none does.
         """
         streams, rows = self._without(link, streams)
         if not len(streams):
             return
         free = self.link[rows] == NO_LINK
-        idle = ~free & (self.width[rows] < 0) & (self.link[rows + 1] == NO_LINK)
+        idle = ~free & (self.width[rows] < 0)
         self._clear(rows[idle])
         self.link[rows[free | idle]] = link
         second = rows[~(free | idle)] + 1

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from subcore.testing.clock import VirtualClock
 from subcore.testing.driver import EngineDriver
-from subcore.testing.exchange import PureExchange
 from subcore.testing.frames import FrameKey, read_binance_frame, read_upbit_frame
 from subcore.testing.ledger import PlainLedger
+from subcore.testing.pure_exchange import PureExchange
 
 __all__ = [
     "EngineDriver",

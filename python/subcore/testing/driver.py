@@ -16,7 +16,6 @@ from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restore import Restore
 from subcore.testing.clock import VirtualClock
-from subcore.testing.exchange import PureExchange
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
 from subcore.testing.ledger import PlainLedger, ids_of
