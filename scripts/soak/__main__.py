@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--venue", choices=sorted(WORLDS), help="with --seed: which one")
     parser.add_argument("--seed", type=int, help="one scenario alone")
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--broken", type=int, default=3, help="stop at so many broken scenarios")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", action="store_true", help="for machines")
     given = parser.parse_args()
@@ -46,7 +47,15 @@ def main() -> int:
         return alone(given.venue or "upbit", given.seed)
     events = given.events or (10_000_000 if given.full else 1_000_000)
     seconds = 2400 if given.full else 300
-    return many(events, seconds, given.first, given.workers, judged=given.events is None, as_json=given.json)
+    return many(
+        events,
+        seconds,
+        given.first,
+        given.workers,
+        judged=given.events is None,
+        as_json=given.json,
+        enough=given.broken,
+    )
 
 
 def alone(venue: str, seed: int) -> int:
@@ -60,8 +69,10 @@ def alone(venue: str, seed: int) -> int:
     return 0
 
 
-def many(events: int, seconds: float, first: int, workers: int, *, judged: bool, as_json: bool) -> int:
-    """Scenarios of both venues in turn until `events` were judged. Stops early at the third broken one."""
+def many(
+    events: int, seconds: float, first: int, workers: int, *, judged: bool, as_json: bool, enough: int
+) -> int:
+    """Scenarios of both venues in turn until `events` were judged. Stops early at `enough` broken ones."""
     began = time.monotonic()
     total, pairs = Result("all", first), {}
     broken: list[Result] = []
@@ -86,7 +97,7 @@ def many(events: int, seconds: float, first: int, workers: int, *, judged: bool,
             )
         elif not as_json and sys.stderr.isatty():
             print(f"\r{judged_events:,} of {events:,} events", end="", file=sys.stderr, flush=True)
-        if judged_events >= events or len(broken) >= 3:
+        if judged_events >= events or len(broken) >= enough:
             break
     took = time.monotonic() - began
     rare = at_least(total.faults, pairs, LEAST * events // 2_000_000) if judged and not broken else []

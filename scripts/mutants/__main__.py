@@ -1,0 +1,95 @@
+"""Plant one bug at a time into a copy of the package, and see whether the soak or a property's test finds it.
+
+    python scripts/mutants --ci          what tests find: under a minute on a quiet machine
+    python scripts/mutants --full        all of them, the soak's too (about 15 minutes)
+    python scripts/mutants NAME...       these alone
+
+Exit status 1: a bug went unseen, or its place in the source has changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from planted import MUTANTS, Mutant
+
+ROOT = Path(__file__).resolve().parents[2]
+SOAK = ("scripts/soak", "--events", "400000", "--broken", "1")
+SECONDS = 400
+
+
+def plant(mutant: Mutant, folder: Path) -> str | None:
+    """Change a copy of the package; what is wrong with the patch, if it does not fit."""
+    path = folder / "subcore" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        return f"{mutant.file} has its place {text.count(mutant.old)} times: write the patch anew"
+    path.write_text(text.replace(mutant.old, mutant.new))
+    return None
+
+
+def seen(mutant: Mutant, folder: Path) -> tuple[bool, str]:
+    """Whether its judge found it, and the line that says so."""
+    if mutant.by == "soak":
+        command = [sys.executable, *SOAK]
+    else:
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.by.split()]
+    environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False, f"nothing after {SECONDS} s"
+    told = [
+        line
+        for line in (done.stdout + done.stderr).splitlines()
+        if line.startswith(("BROKEN", "FAILED", "ERROR"))
+    ]
+    return done.returncode == 1 and bool(told), (told or ["not seen"])[0]
+
+
+def main() -> int:
+    """Plant them one after the other."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--ci", action="store_true")
+    parser.add_argument("--full", action="store_true")
+    given = parser.parse_args()
+    unknown = set(given.names) - {mutant.name for mutant in MUTANTS}
+    if unknown:
+        parser.error(f"no planted bug is named {', '.join(sorted(unknown))}")
+    chosen = [
+        m for m in MUTANTS if m.name in given.names or (not given.names and (given.full or m.by != "soak"))
+    ]
+    missed = 0
+    with tempfile.TemporaryDirectory() as where:
+        for mutant in chosen:
+            folder = Path(where) / mutant.name
+            shutil.copytree(
+                ROOT / "python", folder, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info")
+            )
+            began = time.monotonic()
+            wrong = plant(mutant, folder)
+            found, told = (False, wrong) if wrong else seen(mutant, folder)
+            missed += not found
+            print(
+                f"{'seen  ' if found else 'MISSED'} {mutant.name} ({time.monotonic() - began:.0f} s): {told[:150]}",
+                flush=True,
+            )
+            shutil.rmtree(folder)
+    print(f"{len(chosen) - missed} of {len(chosen)} planted bugs were seen")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""The bugs that are planted: what other libraries have, and at least one for each promise and file of the engine."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old` stands once in `file`. `by` finds it: the soak, or arguments of pytest."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    by: str
+
+
+MUTANTS = (
+    Mutant(
+        "watchdog armed only after the first message",
+        "engine/links.py",
+        "        if (silent := self._silent_against_habit(link)) is not None:",
+        "        if not life.frames:\n            return None\n"
+        "        if (silent := self._silent_against_habit(link)) is not None:",
+        "tests/test_engine_watch.py",
+    ),
+    Mutant(
+        "silence of a link ended by pongs",
+        "engine/links.py",
+        "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
+        "        link.life.spoke_at = self._ctx.clock.runnable\n"
+        "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
+        "tests/test_link_silence.py",
+    ),
+    Mutant(
+        "backoff reset before health is proven",
+        "engine/links.py",
+        "        link.phase = Phase.UP\n",
+        "        link.phase = Phase.UP\n        link.attempts = 0\n",
+        "tests/test_engine_loss.py tests/test_engine.py tests/test_engine_watch.py",
+    ),
+    Mutant(
+        "limiter bypassed by listings",
+        "engine/proof.py",
+        "        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):",
+        "        if self._planner.is_waiting(link):",
+        "soak",
+    ),
+    Mutant(
+        "a token bucket in place of a rolling window",
+        "engine/pacing.py",
+        "                when = max(when, sent[-amount] + window.planned_ns, log.arrived[-amount] + window.wire_ns)",
+        "                when = max(when, sent[-1] + window.planned_ns // amount)",
+        "tests/test_pacing.py",
+    ),
+    Mutant(
+        "budget of an address forgotten at a reconnect",
+        "engine/pacing.py",
+        "        for log in self._own:\n            log.clear()",
+        "        for log in [log for rules in self._rules.values() for _, log, _ in rules]:\n            log.clear()",
+        "tests/test_pacing.py tests/test_engine_loss.py",
+    ),
+    Mutant(
+        "state changed before the limit is asked",
+        "engine/links.py",
+        "        if not link.pacer.try_spend(Counted.CONNECT, now):\n",
+        "        link.phase = Phase.CONNECTING\n        if not link.pacer.try_spend(Counted.CONNECT, now):\n",
+        "tests/test_engine.py tests/test_engine_loss.py tests/test_pacing.py",
+    ),
+    Mutant(
+        "marked subscribed before proof",
+        "engine/planner.py",
+        "        self._restores.asked(out.adds, now)\n",
+        "        self._restores.asked(out.adds, now)\n"
+        "        streams.apply(TopicEvent.PROVEN_DATA, out.adds, now)\n",
+        "soak",
+    ),
+    Mutant(
+        "a refused stream keeps the restore open",
+        "engine/proof.py",
+        "        self._restores.ended(moved.state, now)\n        for link, part",
+        "        for link, part",
+        "tests/test_engine_loss.py tests/test_simulation_guilty.py tests/test_manager_links.py",
+    ),
+    Mutant(
+        "late reply of an old generation accepted",
+        "engine/engine.py",
+        "        if link is None or link.generation != generation or link.phase is not phase:",
+        "        if link is None or link.phase is not phase:",
+        "tests/test_engine.py",
+    ),
+    Mutant(
+        "watchdog drops intent",
+        "engine/engine.py",
+        "            ctx.out.append(Disconnect(link.id, link.generation, reason))\n",
+        "            ctx.out.append(Disconnect(link.id, link.generation, reason))\n"
+        "            link.wire.set_target(link.wire.target(), False)\n",
+        "soak",
+    ),
+    Mutant(
+        "a leg that a wire carries given up for one that none does",
+        "engine/legs.py",
+        "        idle = ~free & (self.width[rows] < 0)\n",
+        "        idle = ~free & (self.width[rows] < 0) & (self.link[rows + 1] == NO_LINK)\n",
+        "tests/test_engine_refusals.py",
+    ),
+    Mutant(
+        "arbitration ended while both wires carry a stream",
+        "engine/moves.py",
+        "            over = (legs.width[rows] < 0) & (legs.left[rows] <= late)\n",
+        "            over = np.ones(len(rows), np.bool_)\n",
+        "soak",
+    ),
+    Mutant(
+        "all suspects refused",
+        "engine/bisection.py",
+        "        if len(suspects) == 1:\n",
+        "        if len(suspects):\n",
+        "tests/test_simulation_guilty.py tests/test_engine_refusals.py",
+    ),
+    Mutant(
+        "a refused request refuses all of it",
+        "engine/control.py",
+        "        elif refused.topics is None:\n            return Accused(self._on_wire(streams), refused.name)\n",
+        "",
+        "tests/test_engine_refusals.py",
+    ),
+    Mutant(
+        "ids given back while late frames may come",
+        "engine/departures.py",
+        "        never = ~columns.legs.on_wire(fresh) & (columns.legs.last_left(fresh) == 0)\n",
+        "        never = np.ones(len(fresh), np.bool_)\n",
+        "soak",
+    ),
+    Mutant(
+        "a restore on no evidence",
+        "engine/restore.py",
+        "        restore.evidence[rows] = columns.legs.evidence[legs] | columns.legs.evidence[legs + 1]\n",
+        "",
+        "soak",
+    ),
+    Mutant(
+        "the same message sent for another name of the same depth",
+        "engine/planner.py",
+        "        return np.where(widths == 0, self._widest[columns.channels], widths).astype(np.int32)",
+        "        return np.where(widths == 0, np.iinfo(np.int32).max, widths).astype(np.int32)",
+        "tests/test_engine_refusals.py",
+    ),
+    Mutant(
+        "the least important first",
+        "engine/queueing.py",
+        "        first = np.where(starves, since, -classes)\n",
+        "        first = np.where(starves, since, classes)\n",
+        "tests/test_planner_classes.py",
+    ),
+    Mutant(
+        "nothing guards against starving",
+        "engine/queueing.py",
+        "        return now - since >= self._ctx.settings.starvation, classes, since",
+        "        return now - since < 0, classes, since",
+        "tests/test_planner_classes.py",
+    ),
+    Mutant(
+        "what was never proven comes back with what was",
+        "engine/placement.py",
+        "        if not proven.any() or proven.all():\n            return\n",
+        "        return\n",
+        "tests/test_engine_loss.py",
+    ),
+    Mutant(
+        "wanted again is not awaited",
+        "engine/wants.py",
+        "            self._ctx.out.append(AwaitEvidence(link.id, link.generation, part, since))\n",
+        "",
+        "tests/test_engine.py tests/test_planner.py tests/test_changes.py",
+    ),
+    Mutant(
+        "a list asked for before a stream came refuses it",
+        "engine/symbols.py",
+        "            elif self._asked is not None and since <= self._asked:\n",
+        "            else:\n",
+        "tests/test_engine.py tests/test_waits.py tests/test_engine_watch.py",
+    ),
+    Mutant(
+        "a lost stream forgets that it was proven",
+        "engine/topics.py",
+        "    TopicEvent.LOST_PROVEN: (LATE, KEEP, _RECOVERING, _RECOVERING, KEEP, KEEP),\n",
+        "    TopicEvent.LOST_PROVEN: (LATE, KEEP, _WAITING, _WAITING, KEEP, KEEP),\n",
+        "tests/test_topics.py tests/test_docs.py tests/test_engine_loss.py",
+    ),
+)
