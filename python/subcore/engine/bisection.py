@@ -24,7 +24,6 @@ from subcore.engine.links import Group, Link, Request, Role, Trial
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.types import Evidence, Int32Array, StreamState
-from subcore.venue import Blast
 
 __all__ = ["Bisection", "Case"]
 
@@ -35,11 +34,12 @@ DEATHS_TO_REFUSE = 3  # of a stream alone: chance killed it twice before
 
 
 class Case(NamedTuple):
-    """A request that killed its connection."""
+    """A request that killed its connection, or was refused as a whole."""
 
     suspects: Int32Array
     error: str | None  # what the venue called it
     deaths: int
+    spared: bool = False  # the connection goes on: the venue refused the request alone
 
 
 class Bisection:
@@ -154,7 +154,7 @@ class Bisection:
     def refused(self, link: Link, streams: Int32Array, error: str, now: int) -> None:
         """The venue refused a request as a whole, and the link goes on: what of it is good comes back by halves."""
         failed = self._proof.failed(link, streams, f"the venue said {error}", now)
-        self.split(link, Case(failed, error, 1), now)
+        self.split(link, Case(failed, error, 1, spared=True), now)
 
     def split(self, link: Link, case: Case, now: int) -> None:
         """Put the suspects on trial, by halves. Call it after the loss."""
@@ -165,7 +165,7 @@ class Bisection:
         )
         if link.trial is not None:
             link.trial.current = None
-        harmless = self._ctx.venue.blast is Blast.REQUEST or not self._carries_others(link)
+        harmless = case.spared or not self._carries_others(link)
         where = link if harmless or link.role is Role.NURSERY else self._nursery(link)
         where.trial = where.trial or Trial()
         self._ctx.streams.legs.attach(where.id, suspects)
