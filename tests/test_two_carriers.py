@@ -63,10 +63,10 @@ def test_rotation_replaces_the_link_and_no_stream_is_ever_without_a_carrier() ->
     assert driver.engine.stats.losses == 0
 
 
-def test_a_hundred_rotations_use_no_more_links_than_two() -> None:
+def test_many_rotations_use_no_more_links_than_two() -> None:
     driver = make()
     settle(driver, "ticker", MARKETS)
-    for _ in range(100):
+    for _ in range(30):
         driver.handle(events.Rotate())
         driver.run(30)
     assert len(driver.engine.links) <= 2, "links out of use are used again"
