@@ -1,6 +1,6 @@
 """Scenario after scenario in virtual time, on all cores, until so many events were judged; then what was seen.
 
-    python scripts/soak --ci                       half a million events: some 100 s of two cores
+    python scripts/soak --ci                       250,000 events: some 50 s of two cores
     python scripts/soak --full                     10 million events, up to 40 minutes
     python scripts/soak --venue upbit --seed 17    one scenario alone, with its history if a promise is broken
 
@@ -31,7 +31,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ci", action="store_true", help="half a million events (the default)")
+    parser.add_argument("--ci", action="store_true", help="250,000 events (the default)")
     parser.add_argument("--full", action="store_true", help="10 million events")
     parser.add_argument(
         "--events", type=int, help="another number of events; says nothing of what was seen too rarely"
@@ -45,7 +45,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.seed is not None:
         return alone(given.venue or "upbit", given.seed)
-    events = given.events or (10_000_000 if given.full else 500_000)
+    events = given.events or (10_000_000 if given.full else 250_000)
     seconds = 2400 if given.full else 300
     return many(
         events,
