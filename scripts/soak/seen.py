@@ -40,7 +40,9 @@ BY_CHANCE = {
 
 def at_least(faults: Counter[str], pairs: dict[str, np.ndarray], least: int) -> list[str]:
     """What was seen fewer than `least` times."""
-    bitten = Counter({kind: sum(faults[f"{world} {kind}"] for world in WORLDS) for kind in (*FAULTS, *CLOCKS)})
+    bitten = Counter(
+        {kind: sum(faults[f"{world} {kind}"] for world in WORLDS) for kind in (*FAULTS, *CLOCKS)}
+    )
     rare = [f"fault {kind}: {count}" for kind, count in bitten.items() if count < least]
     seen = sum(pairs.values())
     for state in StreamState:
