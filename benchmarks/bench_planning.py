@@ -129,7 +129,7 @@ class Planning:
 
 
 class ChangeOfTwenty:
-    params = [("upbit", "binance"), SIZES]  # noqa: RUF012
+    params = [("upbit", "binance"), (500, 5_000)]  # noqa: RUF012
     param_names = ("venue", "streams")
 
     def setup(self, house: str, size: int) -> None:
