@@ -31,7 +31,8 @@ def carriers(world: World) -> dict[str, int]:
     return found
 
 
-async def settled(world: World, **expected: int) -> None:
+async def assert_carried(world: World, **expected: int) -> None:
+    """After a while of virtual time so many connections bring each market's trades, and no others any."""
     await asyncio.sleep(SETTLED_S)
     found = carriers(world)
     assert found == {f"KRW-{code}": count for code, count in expected.items()}
@@ -50,17 +51,17 @@ def test_a_stream_is_on_standby_while_any_holder_asks_for_it() -> None:
     async def main(world: World, manager: SubscriptionManager) -> None:
         a, b = make(manager, "a"), make(manager, "b")
         a.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
-        await settled(world, BTC=1, ETH=1)
+        await assert_carried(world, BTC=1, ETH=1)
         b.subscribe("trade", "KRW-BTC", standby=True)
-        await settled(world, BTC=2, ETH=1)
+        await assert_carried(world, BTC=2, ETH=1)
         a.subscribe("trade", "KRW-BTC", standby=True)
         b.close()
-        await settled(world, BTC=2, ETH=1)
+        await assert_carried(world, BTC=2, ETH=1)
         a.pause()
         a.resume()
-        await settled(world, BTC=2, ETH=1)
+        await assert_carried(world, BTC=2, ETH=1)
         a.subscribe("trade", ["KRW-BTC"])  # the short way: no options, known symbols
-        await settled(world, BTC=1, ETH=1)
+        await assert_carried(world, BTC=1, ETH=1)
 
     play(main)
 
@@ -76,23 +77,23 @@ def test_whatever_ends_an_interest_ends_its_standby() -> None:
             return component
 
         a = asks("a")
-        await settled(world, BTC=2)
+        await assert_carried(world, BTC=2)
         a.unsubscribe("trade")
-        await settled(world, BTC=1)
+        await assert_carried(world, BTC=1)
         a.replace("trade", "KRW-BTC", standby=True)
-        await settled(world, BTC=2)
+        await assert_carried(world, BTC=2)
         a.replace("trade", "KRW-BTC")
-        await settled(world, BTC=1)
+        await assert_carried(world, BTC=1)
         b = asks("b")
-        await settled(world, BTC=2)
+        await assert_carried(world, BTC=2)
         b.pause()
-        await settled(world, BTC=1)
+        await assert_carried(world, BTC=1)
         b.resume()
-        await settled(world, BTC=2)
+        await assert_carried(world, BTC=2)
         b.close()
         c = make(manager, "c")  # which may get the number of one that was closed
         c.subscribe("trade", "KRW-BTC")
-        await settled(world, BTC=1)
+        await assert_carried(world, BTC=1)
 
     play(main)
 
@@ -107,7 +108,7 @@ def test_a_failed_call_asks_for_no_standby() -> None:
                 raise KeyError
         except KeyError:
             pass
-        await settled(world, BTC=1)
+        await assert_carried(world, BTC=1)
 
     play(main)
 
