@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -67,3 +68,47 @@ async def test_a_handler_that_cannot_be_called_undoes_the_whole_group(manager: S
         both()
     assert a.topics == b.topics == ()
     assert a.stats().interests == b.stats().interests == 0
+
+
+class Plain:
+    """What one component wants, as sets of (channel, symbol, depth), one call after the other."""
+
+    def __init__(self) -> None:
+        self.held: set[tuple[str, str, int | None]] = set()
+
+    def subscribe(self, channel: str, symbols: list[str], depth: int | None) -> None:
+        self.held |= {(channel, symbol, depth) for symbol in symbols}
+
+    def replace(self, channel: str, symbols: list[str], depth: int | None) -> None:
+        self.held = {topic for topic in self.held if topic[0] != channel}
+        self.subscribe(channel, symbols, depth)
+
+    def unsubscribe(self, channel: str, symbols: list[str] | None, depth: int | None) -> None:
+        named = {topic for topic in self.held if topic[0] == channel and topic[1] in (symbols or [topic[1]])}
+        self.held -= {topic for topic in named if depth in (None, topic[2])}
+
+
+def draw_call(rng: random.Random) -> tuple[str, str, list[str] | None, int | None]:
+    act = rng.choice(["subscribe", "subscribe", "replace", "unsubscribe", "unsubscribe"])
+    channel = rng.choice(["ticker", "orderbook"])
+    depth = rng.choice([None, 5, 30]) if channel == "orderbook" else None
+    symbols = rng.sample(["KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"], rng.randint(1, 3))
+    return act, channel, None if act == "unsubscribe" and rng.random() < 0.2 else symbols, depth
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_calls_of_a_transaction_add_up_as_if_made_one_by_one(
+    manager: SubscriptionManager, seed: int
+) -> None:
+    rng = random.Random(seed)
+    pairs = [(make(manager, name), Plain()) for name in "ab"]
+    for _ in range(50):
+        with manager.transaction():
+            for _ in range(rng.randint(1, 6)):
+                component, plain = rng.choice(pairs)
+                act, channel, symbols, depth = draw_call(rng)
+                getattr(plain, act)(channel, symbols, depth)
+                getattr(component, act)(channel, symbols, depth=depth)
+        for component, plain in pairs:
+            held = {(topic.channel, topic.symbol, topic.depth) for topic in component.topics}
+            assert held == plain.held, f"seed {seed}"

@@ -93,6 +93,8 @@ class Intent:
         try:
             for wish in wishes:
                 resolved.append(self._resolve(wish))
+                if len(resolved) > 1 and wish.act is not Act.ADD:
+                    self._take_back(resolved)
             check(resolved)
         except BaseException:
             for _, adds, _, _ in resolved:
@@ -146,6 +148,27 @@ class Intent:
             removes = np.setdiff1d(held, adds).astype(np.int32)
         return wish, adds, removes, sink
 
+    def _take_back(self, resolved: list[Resolved]) -> None:
+        """What the last of these removes is no longer added by those before it, which the ledger has not seen yet."""
+        last, kept, _, _ = resolved[-1]
+        for at, (wish, adds, removes, sink) in enumerate(resolved[:-1]):
+            if wish.component != last.component or not len(adds):
+                continue
+            gone = self._meant(last, adds)
+            if last.act is Act.REPLACE:
+                gone = np.setdiff1d(gone, kept).astype(np.int32)
+            if len(gone):
+                self.forget(gone)
+                resolved[at] = wish, adds[~np.isin(adds, gone)], removes, sink
+
+    def _meant(self, wish: Wish, topics: Int32Array) -> Int32Array:
+        """Those of these topics that a REMOVE or REPLACE is about."""
+        _, channels, symbols, _, _ = _columns.topic_columns(self.ledger, topics)
+        about = np.isin(channels, self._named[wish.channel])
+        if wish.act is Act.REMOVE and wish.symbols is not None:
+            about &= np.isin(symbols, self.interner.get_many(wish.symbols))
+        return self._with_parameters(wish, topics[about])
+
     def topics(self, wish: Wish) -> Int32Array:
         """Ids of the topics a wish names, made where there are none; CapacityError with nothing changed."""
         symbols = wish.symbols or ()
@@ -179,15 +202,19 @@ class Intent:
             held = self._held_of_channel(wish.component, wish.channel)
         else:
             held = self._held_of_symbols(wish.component, wish.channel, wish.symbols)
-        if not len(held) or (wish.depth is None and wish.grouping is None):
-            return held
-        _, _, _, variants, cuts = _columns.topic_columns(self.ledger, held)
-        keep = np.ones(len(held), bool)
+        return self._with_parameters(wish, held)
+
+    def _with_parameters(self, wish: Wish, topics: Int32Array) -> Int32Array:
+        """Those a REMOVE that names parameters is about."""
+        if wish.act is not Act.REMOVE or not len(topics) or (wish.depth is None and wish.grouping is None):
+            return topics
+        _, _, _, variants, cuts = _columns.topic_columns(self.ledger, topics)
+        keep = np.ones(len(topics), bool)
         if wish.depth is not None:
             keep &= cuts == wish.depth
         if wish.grouping is not None:
             keep &= variants == self._variant_if_known(wish.grouping)
-        return held[keep]
+        return topics[keep]
 
     def _held_of_channel(self, component: int, channel: int) -> Int32Array:
         return _merged([_names.held_of_channel(self.ledger, component, one) for one in self._named[channel]])
