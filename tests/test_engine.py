@@ -10,6 +10,7 @@ import pytest
 from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
 from subcore.engine.links import Phase
+from subcore.engine.pacing import Pacer
 from subcore.errors import InternalError
 from subcore.types import (
     DataState,
@@ -203,6 +204,17 @@ def test_a_stream_never_listed_is_refused_after_three_more_tries() -> None:
     assert s.state(bad) is StreamState.REFUSED
     assert "4 times" in s.engine.row(bad).reason
     assert asked == 4
+
+
+def test_a_listing_is_asked_for_within_the_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.want("ticker", ETH)
+    with monkeypatch.context() as used_up:
+        used_up.setattr(Pacer, "try_spend", lambda *_, **__: False)
+        assert not [a for _ in range(60) for a in s.wait(0.25, frames=1) if isinstance(a, actions.Send)]
+    sent = [a for _ in range(8) for a in s.wait(0.25, frames=1) if isinstance(a, actions.Send)]
+    assert [send.request for send in sent] == [0], "one listing, and nothing else"
 
 
 def test_a_carried_stream_without_its_new_snapshot_is_suspect_until_data_comes() -> None:

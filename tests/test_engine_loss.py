@@ -58,6 +58,34 @@ def test_a_loss_is_told_and_everything_comes_back_in_one_message() -> None:
     assert s.told(StatusKind.OPEN) == [[unproven]]
 
 
+def test_a_stream_that_is_refused_meanwhile_ends_its_part_of_the_restore() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH, XRP)
+    names = {BTC: ids[0], ETH: ids[1], XRP: ids[2]}
+    s.wait(40, frames=1)
+    s.down("reset")
+    ended: list[actions.Restored] = []
+    for _ in range(60):
+        sends = s.of(actions.Send)
+        down = [link.id for link in s.engine.links.values() if link.phase is Phase.CONNECTING]
+        if sends and XRP in symbols_of(sends[0]):
+            s.say(Refused("INVALID_PARAM"), link=sends[0].link)
+        elif sends:
+            s.data([names[name] for name in sorted(symbols_of(sends[0]))], link=sends[0].link)
+            ended += s.of(actions.Restored)
+        elif down:
+            s.up(link=down[0])
+        else:
+            s.wait(0.5, frames=1)
+            ended += s.of(actions.Restored)
+    assert s.state(ids[2]) is StreamState.REFUSED
+    assert s.open_of(ids) == {ids[0], ids[1]}
+    (account,) = ended
+    states = dict(zip(account.restore.streams.tolist(), account.restore.states.tolist(), strict=True))
+    assert states == {ids[0]: StreamState.OPEN, ids[1]: StreamState.OPEN, ids[2]: StreamState.REFUSED}
+    assert s.engine.restore is None
+
+
 def test_wishes_during_a_loss_follow_the_restore_through_the_nursery() -> None:
     s = Script()
     s.open_with("ticker", BTC, ETH)

@@ -6,13 +6,19 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """`old` stands once in `file`. `by` finds it: the soak, or arguments of pytest."""
+    """`old` stands once in `file`: of the package, or a .pyx of the core. `by` finds it: the soak, or arguments of
+    pytest."""
 
     name: str
     file: str
     old: str
     new: str
     by: str
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether a test finds it and nothing need be compiled."""
+        return self.by != "soak" and not self.file.endswith(".pyx")
 
 
 MUTANTS = (
@@ -44,7 +50,7 @@ MUTANTS = (
         "engine/proof.py",
         "        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):",
         "        if self._planner.is_waiting(link):",
-        "soak",
+        "tests/test_engine.py",
     ),
     Mutant(
         "a token bucket in place of a rolling window",
@@ -187,5 +193,69 @@ MUTANTS = (
         "    TopicEvent.LOST_PROVEN: (LATE, KEEP, _RECOVERING, _RECOVERING, KEEP, KEEP),\n",
         "    TopicEvent.LOST_PROVEN: (LATE, KEEP, _WAITING, _WAITING, KEEP, KEEP),\n",
         "tests/test_topics.py tests/test_docs.py tests/test_engine_loss.py",
+    ),
+    Mutant(
+        "the wait for proof begun anew by every frame",
+        "engine/proof.py",
+        "        if not np.any(silent) or (last",
+        "        silent &= ctx.clock.runnable - link.life.spoke_at >= settings.listing_silence\n"
+        "        if not np.any(silent) or (last",
+        "tests/test_engine_watch.py tests/test_engine.py tests/test_private_engine.py",
+    ),
+    Mutant(
+        "one refused stream ends the restore",
+        "engine/proof.py",
+        "        self._restores.ended(moved.state, now)\n        for link, part",
+        "        self._restores.present = None\n        for link, part",
+        "tests/test_engine_loss.py",
+    ),
+    Mutant(
+        "a stall is taken for silence",
+        "engine/clock.py",
+        "            self.runnable += min(max(now - self._last, 0), 2 * self.tick_ns)",
+        "            self.runnable += now - self._last",
+        "tests/test_engine_watch.py tests/test_engine.py",
+    ),
+    Mutant(
+        "broken before it is made",
+        "engine/moves.py",
+        "        arrived = streams[wanted & there]\n",
+        "        arrived = streams[wanted]\n",
+        "tests/test_arbiter_links.py tests/test_engine.py tests/test_two_carriers.py",
+    ),
+    Mutant(
+        "waiting explained as sent",
+        "engine/explain.py",
+        "        if link.phase is Phase.CONNECTING:\n",
+        "        if link.phase is Phase.UP:\n",
+        "tests/test_explain.py",
+    ),
+    Mutant(
+        "an overflow ends the reading",
+        "_delivery.pyx",
+        "            self.count_loss(self.topics[slot], True)\n",
+        "            self.count_loss(self.topics[slot], True)\n            self.closed = True\n",
+        "tests/test_delivery.py tests/test_delivery_model.py",
+    ),
+    Mutant(
+        "the oldest kept where the newest should be",
+        "_delivery.pyx",
+        "        if self.overflow == DROP_OLDEST and self.tail > self.head:\n",
+        "        if self.overflow == CLOSE and self.tail > self.head:\n",
+        "tests/test_delivery.py tests/test_delivery_model.py",
+    ),
+    Mutant(
+        "an older state from the other link passes",
+        "_arbiter.pyx",
+        "        if time != ABSENT and time < carried.last_exchange_ns:\n            return True\n",
+        "",
+        "tests/test_arbiter.py tests/test_arbiter_links.py",
+    ),
+    Mutant(
+        "the second copy of an event delivered",
+        "_arbiter.pyx",
+        "        if self.has_key(carried, key):\n            return True\n",
+        "",
+        "tests/test_arbiter.py tests/test_arbiter_links.py",
     ),
 )
