@@ -21,12 +21,30 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from comparison import api_rows, decode_rows, fanout_rows, feed_rows, ledger_rows, planning_rows, socket_rows
+from comparison import (
+    api_rows,
+    decode_rows,
+    fanout_rows,
+    feed_rows,
+    ledger_rows,
+    planning_rows,
+    socket_rows,
+    trace_rows,
+)
 from comparison.measure import Contest, Effort, Result, run_contest
 from comparison.skips import SKIPPED
 from comparison.table import as_json, print_table
 
-SUBJECTS = (decode_rows, socket_rows, feed_rows, fanout_rows, ledger_rows, api_rows, planning_rows)
+SUBJECTS = (
+    decode_rows,
+    socket_rows,
+    feed_rows,
+    fanout_rows,
+    ledger_rows,
+    api_rows,
+    planning_rows,
+    trace_rows,
+)
 
 
 def arguments() -> argparse.Namespace:
