@@ -7,6 +7,7 @@ import pytest
 from engine_script import Script
 from subcore.engine import events
 from subcore.types import DataState, Listing, Priority, Refused, StreamState, Topic
+from subcore.venues import venue
 
 BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
 
@@ -64,6 +65,24 @@ def test_waiting_for_budget_says_with_how_many_and_how_long() -> None:
     left = float(said.rpartition("about ")[2].removesuffix(" s"))
     s.wait(left + 0.1)
     assert s.state(6) is StreamState.SENT
+
+
+def test_where_one_message_does_not_take_all_it_says_which_of_them_is_its_own() -> None:
+    s = Script(venue("binance"))
+    s.want("book_ticker", *(f"T{i}USDT" for i in range(250)))  # a message takes a hundred
+    critical = s.want("book_ticker", "BTCUSDT", priority=Priority.CRITICAL)
+    s.up()
+    waits = [i for i in range(251) if s.state(i) is StreamState.WAITING]
+    assert s.state(critical[0]) is StreamState.SENT, "the most important went with the first"
+    assert len(waits) == 151
+    first, second = (why(s, waits[at]) for at in (0, 150))
+    assert first.startswith("waiting for message budget, with 150 others, about 0.3 s")
+    assert second.startswith(
+        "waiting for message budget, second message in line; the first goes in about 0.3 s"
+    )
+    s.wait(0.31)
+    assert s.state(waits[0]) is StreamState.SENT
+    assert why(s, waits[150]).startswith("waiting for message budget, with 50 others")
 
 
 def test_waiting_for_the_answer_before_it() -> None:

@@ -1,6 +1,8 @@
-"""Why a stream is as it is, in one sentence for people. Reads only; O(links + what waits)."""
+"""Why a stream is as it is, in one sentence for people. Reads only; O(links), and O(n log n) in what waits."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
@@ -84,9 +86,9 @@ class Explainer:
             groups = next(i for i, group in enumerate(trial.waiting) if stream in group.streams) + 1
             reason = row.reason or "asked for apart from what is proven"
             return f"{reason}; {_count(groups, 'group')} on trial before it"
-        return self._on_link(link, now)
+        return self._on_link(link, stream, now)
 
-    def _on_link(self, link: Link, now: int) -> str:
+    def _on_link(self, link: Link, stream: int, now: int) -> str:
         if link.phase is Phase.CONNECTING:
             return f"link {link.id} is being opened, at most {_seconds(link.connect_by - now)} more"
         if not link.is_up:
@@ -98,8 +100,12 @@ class Explainer:
             until = min(request.window_ends for request in link.in_flight)
             return f"waiting for the answer to the request before it, at most {_seconds(until - now)}"
         when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=link.repairs)
-        others = link.wire.len_added - 1
-        beside = f", with {_count(others, 'other')}" if others > 0 else ""
+        adds, takes = link.wire.added(), self._ctx.venue.packing.max_topics
+        place = np.flatnonzero(self._planner.queueing.order(link, adds, now) == stream)
+        if takes is not None and len(place) and (before := int(place[0]) // takes):
+            line = f"{_ordinal(before + 1)} message in line"
+            return f"waiting for message budget, {line}; the first goes in about {_seconds(when - now)}"
+        beside = f", with {_count(len(adds) - 1, 'other')}" if len(adds) > 1 else ""
         return f"waiting for message budget{beside}, about {_seconds(when - now)}"
 
 
@@ -119,6 +125,11 @@ def _ago(now: int, then: int) -> str:
 
 def _for(now: int, then: int) -> str:
     return f"for {_seconds(now - then)}"
+
+
+def _ordinal(number: int) -> str:
+    words = ("first", "second", "third", "fourth", "fifth")
+    return words[number - 1] if number <= len(words) else f"number {number}"
 
 
 def _count(number: int, what: str) -> str:
