@@ -1,0 +1,399 @@
+"""Losses of every kind over real sockets: after each, every stream is proven again, and no limit is broken.
+
+    python scripts/restore_losses.py --ci       72 losses (under a minute)
+    python scripts/restore_losses.py --full     1,000 losses
+    python scripts/restore_losses.py --full --json --seed 7
+
+One embedded exchange, and four managers abreast at it, each with an address of its own, 120 components and 600 topics
+in all classes. All times are divided by 20: the exchange's, the venue's windows, the engine's. A loss takes one link of
+one manager, or all of them, and the exchange has in store for that manager what its kind says: see `restore_kinds`. The
+next one follows after everything was back and, by turns of chance, 31 to 34 seconds of the venue's time, when the
+backoff begins anew, or at most 6, when the links' patience grows.
+
+Back is what the exchange says: its connections carry every topic. Then all components must be `live()`, and each must
+have from each of its streams an event as new as the newest that the exchange sent on these connections. Only the topics
+of a market that the exchange refused by name may be REFUSED; they are asked for again, and must come back too. Times
+count from the fault, so they hold what it takes to notice it, and what the venue refuses meanwhile.
+
+Exit 1 = something did not come back, was refused without cause, or a limit was broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import json
+import logging
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from faster import FASTER, faster_settings, faster_venue
+from restore_kinds import KINDS, Kind, TroubledExchange
+
+import subcore
+import subcore.hub
+from subcore.dialing import Dialer
+from subcore.engine.clock import SECOND
+from subcore.engine.engine import Engine
+from subcore.engine.pacing import LimitRegistry
+from subcore.errors import SubscribeError
+from subcore.sim.durations import Durations
+from subcore.sim.markets import generate_markets
+from subcore.sim.server import SimServer
+from subcore.types import Priority, StreamState
+from subcore.venue import Venue
+
+MANAGERS = 4
+COMPONENTS = 120
+CHANNELS = ("ticker", "trade", "orderbook")
+MARKETS = [market.code for market in generate_markets() if market.quote == "KRW"][:200]
+TOPICS = [(channel, code) for code in MARKETS for channel in CHANNELS]
+CLASSES = (
+    Priority.CRITICAL,
+    Priority.HIGH,
+    Priority.HIGH,
+    *[Priority.NORMAL] * 5,
+    Priority.LOW,
+    Priority.LOW,
+)
+RATE = 0.2  # of the venue's traffic
+LATE_NS = 50_000_000  # an exchange so far behind its own clock, on a busy machine, keeps everybody waiting
+PATIENCE_S = 30.0
+LOOK_S = 0.01
+CALM_S = (1.55, 1.7)  # after which the backoff begins anew, and ...
+SOON_S = (0.0, 0.3)  # ... too soon for it: breaks between two losses
+ALL_LINKS = 0.25  # of the losses take every link of the manager
+
+Key = tuple[str, str]
+
+
+class BrokenPromise(Exception):
+    """What did not come back, and after what."""
+
+
+def quick_venue() -> Venue:
+    """Upbit with its windows and its pings divided.
+
+    When a link is busy stays as it is: the engine averages frames over ten seconds, whoever divides.
+    """
+    made = faster_venue()
+    times = ("idle", "answer", "busy_idle", "busy_answer")
+    quick: dict[str, Any] = {name: getattr(made.keepalive, name) / FASTER for name in times}
+    return dataclasses.replace(made, keepalive=dataclasses.replace(made.keepalive, **quick))
+
+
+def make_engine(*arguments: Any, **options: Any) -> Engine:
+    """As managers in processes of their own have them: each address has its own limits."""
+    settings = dataclasses.replace(faster_settings(), connect_timeout=SECOND)
+    return Engine(*arguments, settings=settings, registry=LimitRegistry(), **options)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """One loss: seconds from the fault until the manager, and until the exchange, had all of it again."""
+
+    kind: str
+    group: str
+    calm: bool  # the one before was long ago
+    critical: float
+    all: float
+    served: float
+    refused: int
+
+
+class Client:
+    """One manager at its own address, with its components and the newest they have of each stream."""
+
+    def __init__(self, number: int, seed: int, server: SimServer) -> None:
+        self.address = f"10.0.0.{number + 1}"
+        self.outcomes: list[Outcome] = []
+        self.broken: str | None = None
+        self.behind_ns = 0
+        self._server = server
+        self._exchange: TroubledExchange = server.exchange  # type: ignore[assignment]
+        self._rng = random.Random(f"{seed} {number}")
+        self._seed = seed + number
+        self._newest: list[dict[Key, int]] = []
+        self._held: list[set[Key]] = []
+
+    async def play(self, losses: int, tell: Callable[[], None]) -> None:
+        dial = Dialer()
+
+        async def connect(url: str, headers: Mapping[str, str], listener: Any) -> Any:
+            return await dial(url, {**headers, "X-Forwarded-For": self.address}, listener)
+
+        async with subcore.SubscriptionManager(
+            quick_venue(), url=self._server.url, seed=self._seed, connect=connect
+        ) as manager:
+            self._manager = manager
+            self._components = [self._make(number) for number in range(COMPONENTS)]
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.gather(*(c.live() for c in self._components))
+            try:
+                for kind in self._kinds(losses):
+                    calm = kind.needs_habit or self._rng.random() < 0.5
+                    await asyncio.sleep(self._rng.uniform(*(CALM_S if calm else SOON_S)))
+                    await self._lose(kind, calm)
+                    tell()
+            except BrokenPromise as error:
+                self.broken = str(error)
+
+    def _make(self, number: int) -> subcore.Component:
+        """Five topics of its own, and one of each neighbour's."""
+        mine = TOPICS[5 * number : 5 * number + 5]
+        mine += [TOPICS[(5 * number - 1) % len(TOPICS)], TOPICS[(5 * number + 5) % len(TOPICS)]]
+        newest: dict[Key, int] = {}
+
+        def take(event: Any) -> None:
+            key = (event.channel, event.symbol)
+            mark = event.id if event.channel == "trade" else event.exchange_time_ns // 1_000_000
+            newest[key] = max(newest.get(key, 0), mark)
+
+        component = self._manager.component(f"c{number}", priority=CLASSES[number % len(CLASSES)])
+        for channel in CHANNELS:
+            component.subscribe(channel, [code for name, code in mine if name == channel], take)
+        self._newest.append(newest)
+        self._held.append(set(mine))
+        return component
+
+    def _kinds(self, losses: int) -> list[Kind]:
+        """Each as often as the others, in any order."""
+        drawn: list[Kind] = []
+        while len(drawn) < losses:
+            drawn += self._rng.sample(KINDS, len(KINDS))
+        return drawn[:losses]
+
+    # -- one loss --
+
+    async def _lose(self, kind: Kind, calm: bool) -> None:
+        mine = [c.id for c in self._exchange.of(self.address) if c.subscriptions]
+        victims = set(mine if self._rng.random() < ALL_LINKS else [self._rng.choice(mine)])
+        before = self._manager.stats().losses_of_link
+        market = self._rng.choice(MARKETS)
+        began, began_ns = time.monotonic(), time.time_ns()
+        self._exchange.trouble(kind, self.address, victims, market, self._server.clock())
+        self._server.wake()
+        what = f"{kind.name}, {len(victims)} of {len(mine)} links"
+        await self._until(
+            lambda: (
+                not victims & self._exchange.connections.keys()
+                and self._manager.stats().losses_of_link > before
+            ),
+            what,
+            "the loss was not noticed",
+        )
+        refused = await self._back(what, market if kind.request else None)
+        served = self._served_at - began
+        reports = [r for r in self._manager.restores if r.started_ns >= began_ns - SECOND // 100]
+        back: dict[bool, float] = {True: 0.0, False: 0.0}
+        for report in reports:
+            for stream in report.streams:
+                if stream.state is StreamState.OPEN and stream.back_seconds is not None:
+                    seconds = (report.started_ns - began_ns) / SECOND + stream.back_seconds
+                    critical = stream.priority is Priority.CRITICAL
+                    back[critical] = max(back[critical], seconds)
+        self.outcomes.append(
+            Outcome(kind.name, kind.group, calm, back[True], max(back.values()), served, refused)
+        )
+
+    async def _back(self, what: str, refusable: str | None) -> int:
+        """Wait until everything is back, by everybody's account; how many streams were refused meanwhile."""
+        refused: set[Key] = set()
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            await self._until(
+                lambda: self._is_served(refusable), what, "the exchange does not carry all of it"
+            )
+            self._served_at = time.monotonic()
+            try:
+                await asyncio.gather(*(c.live(PATIENCE_S) for c in self._components))
+            except SubscribeError:
+                refused |= self._refused(what, refusable)
+                await self._exchange.over(self.address)
+                self._ask_again()
+            else:
+                self._due = self._exchange.newest(self.address)
+                await self._until(self._is_heard, what, "a component lacks what the exchange sent")
+                if self._is_served(None):
+                    return len(refused)
+            if time.monotonic() > deadline:
+                self._complain(what, "it did not stay")
+
+    def _is_served(self, but: str | None) -> bool:
+        """Whether the exchange carries everything, or all that the manager does not call REFUSED for that market."""
+        missing = set(TOPICS) - self._exchange.carried(self.address)
+        return all(symbol == but for _, symbol in missing) and all(
+            self._manager.topic(*topic).state is StreamState.REFUSED for topic in missing
+        )
+
+    def _refused(self, what: str, refusable: str | None) -> set[Key]:
+        gone = {
+            (info.topic.channel, info.topic.symbol)
+            for info in self._manager.topics()
+            if info.state is StreamState.REFUSED
+        }
+        if not gone or any(symbol != refusable for _, symbol in gone):
+            self._complain(what, f"not live, and refused: {sorted(gone)}, where {refusable} might be")
+        return gone
+
+    def _ask_again(self) -> None:
+        gone = [info.topic for info in self._manager.topics() if info.state is StreamState.REFUSED]
+        for component, held in zip(self._components, self._held, strict=True):
+            for topic in gone:
+                if (topic.channel, topic.symbol) in held:
+                    component.subscribe(topic.channel, topic.symbol)
+
+    def _is_heard(self) -> bool:
+        """Whether each component has of each of its streams what the exchange last sent, or newer."""
+        return all(
+            newest.get(key, 0) >= self._due.get(key, 0)
+            for held, newest in zip(self._held, self._newest, strict=True)
+            for key in held
+        )
+
+    async def _until(self, holds: Callable[[], bool], what: str, otherwise: str) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds():
+            behind = self._server.behind_ns
+            self.behind_ns = max(self.behind_ns, behind)
+            if behind > LATE_NS:
+                deadline = time.monotonic() + PATIENCE_S
+            elif time.monotonic() > deadline:
+                self._complain(what, otherwise)
+            await asyncio.sleep(LOOK_S)
+
+    def _complain(self, what: str, otherwise: str) -> None:
+        carried = self._exchange.carried(self.address)
+        missing = [topic for topic in TOPICS if topic not in carried]
+        said = Counter(info.state.name for info in self._manager.topics())
+        why = [self._manager.explain(*topic) for topic in missing[:3]]
+        raise BrokenPromise(
+            f"{self.address}, loss {len(self.outcomes) + 1} ({what}): {otherwise}; states {dict(said)}, "
+            f"{len(missing)} not carried: {missing[:3]} {why}"
+        )
+
+
+# -- what comes of it --
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Nearest rank."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))] if ordered else 0.0
+
+
+def figures(outcomes: list[Outcome]) -> dict[str, float]:
+    """Real seconds."""
+    found = {}
+    for name in ("critical", "all", "served"):
+        values = [getattr(outcome, name) for outcome in outcomes]
+        for percent in (50, 99):
+            found[f"{name}_p{percent}"] = round(percentile(values, percent), 4)
+    return found
+
+
+def summary(clients: list[Client], exchange: TroubledExchange, losses: int, seconds: float) -> dict[str, Any]:
+    """Everything as plain values."""
+    outcomes = [outcome for client in clients for outcome in client.outcomes]
+    kinds = dict.fromkeys(kind.name for kind in KINDS)
+    return {
+        "losses": len(outcomes),
+        "asked": losses,
+        "seconds": round(seconds, 1),
+        "broken": [client.broken for client in clients if client.broken],
+        "violations": [str(violation) for violation in list(exchange.violations)[:20]],
+        "refused_by_name_and_back": sum(outcome.refused for outcome in outcomes),
+        "groups": {
+            f"{group}, {when}": {"losses": len(mine), **figures(mine)}
+            for group in dict.fromkeys(kind.group for kind in KINDS)
+            for calm, when in ((True, "after calm"), (False, "soon after another"))
+            if (mine := [outcome for outcome in outcomes if (outcome.group, outcome.calm) == (group, calm)])
+        },
+        "all": figures(outcomes),
+        "kinds": {
+            kind: {"losses": len(mine), **figures(mine)}
+            for kind in kinds
+            if (mine := [outcome for outcome in outcomes if outcome.kind == kind])
+        },
+        "exchange_behind_ms": max(client.behind_ns for client in clients) // 1_000_000,
+        "bites": dict(exchange.fault_counts),
+    }
+
+
+def show(told: dict[str, Any]) -> None:
+    """A table; real time, and the venue's in brackets."""
+
+    def row(name: str, losses: int, of: dict[str, float]) -> str:
+        cells = (f"{of[key]:7.3f} ({of[key] * FASTER:5.1f})" for key in order)
+        return f"{name:<34}{losses:>6}  " + "  ".join(cells)
+
+    order = ("critical_p50", "critical_p99", "all_p50", "all_p99", "served_p50", "served_p99")
+    print(f"{'seconds (of the venue)':<34}{'losses':>6}  " + "  ".join(f"{name:>15}" for name in order))
+    for name, of in told["kinds"].items():
+        print(row(name, of["losses"], of))
+    for name, of in told["groups"].items():
+        print(row(name, of["losses"], of))
+    print(row("all", told["losses"], told["all"]))
+    print(
+        f"{told['losses']} of {told['asked']} losses in {told['seconds']:.0f} s, everything proven again after each; "
+        f"{told['refused_by_name_and_back']} streams refused by name and back; "
+        f"violations {len(told['violations'])}; the exchange up to {told['exchange_behind_ms']} ms behind its clock; "
+        f"faults that bit: {told['bites']}"
+    )
+    for text in (*told["broken"], *told["violations"]):
+        print(f"BROKEN: {text}")
+
+
+async def run(losses: int, seed: int, managers: int, progress: bool) -> dict[str, Any]:
+    """Play; what came of it."""
+    exchange = TroubledExchange(seed, markets=MARKETS, rate=RATE, durations=Durations().divided(FASTER))
+    began = time.monotonic()
+    async with SimServer(exchange) as server:
+        clients = [Client(number, seed, server) for number in range(managers)]
+        done = [0]
+
+        def tell() -> None:
+            done[0] += 1
+            if progress and done[0] % max(1, losses // 10) == 0:
+                print(f"{done[0]} losses, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+        shares = [losses // managers + (number < losses % managers) for number in range(managers)]
+        await asyncio.gather(
+            *(client.play(share, tell) for client, share in zip(clients, shares, strict=True))
+        )
+        return summary(clients, exchange, losses, time.monotonic() - began)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    size = parser.add_mutually_exclusive_group(required=True)
+    size.add_argument("--ci", action="store_true", help="72 losses")
+    size.add_argument("--full", action="store_true", help="1,000 losses")
+    parser.add_argument("--losses", type=int, default=None)
+    parser.add_argument("--managers", type=int, default=MANAGERS)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="the figures alone, for machines")
+    parser.add_argument("--verbose", action="store_true", help="show what the managers log")
+    chosen = parser.parse_args()
+    losses = chosen.losses or (1000 if chosen.full else 72)
+    print(f"seed {chosen.seed}, {losses} losses, {chosen.managers} managers", file=sys.stderr, flush=True)
+    # The engine has no settings a user could give: this is for tests alone.
+    subcore.hub.Engine = make_engine  # type: ignore[misc, assignment]
+    logging.basicConfig(level=logging.WARNING if chosen.verbose else logging.ERROR)
+    told = asyncio.run(run(losses, chosen.seed, chosen.managers, not chosen.json))
+    if chosen.json:
+        print(json.dumps(told, indent=1))
+    else:
+        show(told)
+    return 0 if told["losses"] == losses and not told["broken"] and not told["violations"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
