@@ -1,20 +1,18 @@
-"""Meter: counters against a plain recount, repeats against dicts, evidence against a list, memory as told."""
+"""Meter: counters against a plain recount, memory as told."""
 
 from __future__ import annotations
 
 import random
 import tracemalloc
-from collections import defaultdict, deque
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from compiled import compiled
-from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
+from meter_events import ticker, trade
 from subcore._histogram import Histogram
 from subcore._meter import Meter
 from subcore.errors import CapacityError
@@ -24,27 +22,9 @@ feed = compiled("meter_feed").feed
 judge = compiled("meter_feed").judge
 lose = compiled("meter_feed").lose
 
-HEAD = {"venue": "v", "symbol": "A"}
 SECOND = 1_000_000_000
 EXAMPLES = settings(max_examples=80, deadline=None)
 
-
-def ticker(receive: int = 0, exchange: int | None = None, snapshot: bool = False, **values: Any) -> Ticker:
-    return Ticker(
-        **HEAD,
-        channel="ticker",
-        receive_time_ns=receive,
-        exchange_time_ns=exchange,
-        is_snapshot=snapshot,
-        **values,
-    )
-
-
-def trade(id: int | str | None, snapshot: bool = False) -> Trade:
-    return Trade(**HEAD, channel="trade", id=id, is_snapshot=snapshot)
-
-
-# Counters.
 
 FRAMES = st.lists(
     st.tuples(
@@ -194,216 +174,6 @@ def test_bounds() -> None:
     for wrong in ({"channels": -1}, {"channels": 65_537}, {"channels": 1, "max_streams": 0}):
         with pytest.raises(ValueError, match="must be"):
             Meter(**wrong)
-
-
-# Repeats.
-
-STATES = st.builds(
-    ticker,
-    exchange=st.sampled_from([None, 1, 2]),
-    receive=st.integers(0, 3),
-    snapshot=st.booleans(),
-    price=st.sampled_from([None, 1.0, 2.0]),
-    low_52w=st.sampled_from([None, 3.0]),
-    change=st.sampled_from([None, "RISE", "FALL", "RISING"]),
-    side=st.sampled_from([None, 1, 2]),
-) | st.builds(
-    lambda **values: Orderbook(**HEAD, channel="orderbook", **values),
-    exchange_time_ns=st.sampled_from([1, 2]),
-    is_snapshot=st.booleans(),
-    bids=st.lists(st.tuples(st.sampled_from([1.0, 2.0]), st.just(1.0)), max_size=3),
-    asks=st.lists(st.tuples(st.sampled_from([1.0, 2.0]), st.just(1.0)), max_size=3),
-    total_bid_size=st.sampled_from([None, 1.0]),
-)
-
-
-def content(event: Event) -> tuple[Any, ...]:
-    told = event.to_dict()
-    for name in ("receive_time_ns", "is_snapshot", "is_realtime", "is_image"):
-        del told[name]
-    return repr(told), type(event)
-
-
-@EXAMPLES
-@given(st.lists(st.tuples(st.integers(0, 2), STATES, st.integers(0, 255)), max_size=60))
-def test_state_repeats_are_a_dict(events: list[tuple[int, Event, int]]) -> None:
-    meter, last = Meter(1), {}
-    repeats = 0
-    for stream, event, stale in events:
-        wanted = event.is_snapshot and last.get(stream) == content(event)
-        assert judge(meter, event, stream, stale=stale) == (wanted, False)
-        last[stream] = content(event)
-        repeats += wanted
-    assert meter.total().repeats == repeats == meter.streams()["repeats"].sum()
-
-
-@EXAMPLES
-@given(
-    st.lists(
-        st.tuples(
-            st.integers(0, 1), st.none() | st.integers(-2, 90) | st.sampled_from(["a", "b"]), st.booleans()
-        ),
-        max_size=250,
-    ),
-    st.integers(0, 200),
-)
-def test_trade_repeats_are_a_deque(events: list[tuple[int, Any, bool]], run: int) -> None:
-    meter = Meter(1)
-    seen: dict[int, deque[Any]] = defaultdict(lambda: deque(maxlen=64))
-    gaps = 0
-    for stream, id, snapshot in [*((0, 1000 + i, False) for i in range(run)), *events]:
-        known = seen[stream]
-        repeat = snapshot and id is not None and (id in known)
-        gap = snapshot and id is not None and not repeat and len(known) > 0
-        assert judge(meter, trade(id, snapshot), stream) == (repeat, gap)
-        if id is not None and not repeat:
-            known.append(id)
-        gaps += gap
-    assert meter.streams()["gaps"].sum() == gaps
-
-
-def test_the_last_64_trades_are_known_and_no_more() -> None:
-    meter = Meter(1)
-    for id in range(65):
-        judge(meter, trade(id))
-    assert judge(meter, trade(1, snapshot=True)) == (True, False)
-    assert judge(meter, trade(0, snapshot=True)) == (False, True)
-
-
-@pytest.mark.parametrize(
-    "text", [None, "R", "RISE", "SEVEN77", "EIGHT888", "NINE99999", "FOURTEEN141414", 15 * "X"]
-)
-def test_what_lies_behind_a_text_does_not_count(text: str | None) -> None:
-    meter = Meter(1)
-    event = ticker(exchange=1, snapshot=True, change=text, trade_date=text)
-    assert judge(meter, event, stale=1) == (False, False)
-    for stale in (2, 255):
-        assert judge(meter, event, stale=stale) == (True, False)
-    if text and len(text) < 15:
-        longer = ticker(exchange=1, snapshot=True, change=text + "Y", trade_date=text)
-        assert judge(meter, longer) == (False, False)
-
-
-def test_every_value_of_a_state_counts() -> None:
-    rng = random.Random(5)
-    for cls in (Ticker, Orderbook, Candle):
-        base = {**HEAD, "channel": "c", "is_snapshot": True, "exchange_time_ns": 5}
-        docs = {name: vars(cls)[name].__doc__ or "" for name in vars(cls)}
-        for name, doc in docs.items():
-            other: Any = {"float": rng.random(), "int": 7, "str": "x", "bool": True, "Side": 2}.get(
-                doc.split(" |")[0]
-            )
-            if other is None or "| None: " not in doc or name in ("best_bid", "best_ask"):
-                continue
-            meter = Meter(1)
-            assert judge(meter, cls(**base)) == (False, False)
-            assert judge(meter, cls(**base, **{name: other})) == (False, False), name
-            assert judge(meter, cls(**base, **{name: other})) == (True, False), name
-
-
-def test_orders_and_balances_are_never_repeats() -> None:
-    meter = Meter(1)
-    for event in (
-        Order(**HEAD, channel="o", is_snapshot=True),
-        Asset(venue="v", channel="a", is_snapshot=True),
-    ):
-        assert [judge(meter, event) for _ in range(3)] == 3 * [(False, False)]
-
-
-def test_live_events_are_never_repeats() -> None:
-    meter = Meter(1)
-    for event in (ticker(price=1), trade(5)):
-        assert [judge(meter, event, stream=event.channel == "trade") for _ in range(3)] == 3 * [
-            (False, False)
-        ]
-
-
-# Evidence.
-
-
-def taken(meter: Meter) -> list[tuple[int, list[int], int]]:
-    return [(link, streams.tolist(), time) for link, streams, time in meter.take_evidence()]
-
-
-def test_first_fitting_frame_is_evidence_once() -> None:
-    meter = Meter(1)
-    meter.await_evidence(2, np.array([4, 5], np.int32), 100)
-    assert meter.awaiting == 2
-    assert not feed(meter, ticker(99), link=2, stream=4)  # too early for a live one
-    assert not feed(meter, ticker(200, snapshot=True), link=1, stream=4)  # another link
-    assert not feed(meter, ticker(200), link=2, stream=6)  # not awaited
-    assert feed(meter, ticker(50, snapshot=True), link=2, stream=4)
-    assert not feed(meter, ticker(60, snapshot=True), link=2, stream=4)
-    assert feed(meter, ticker(100), link=2, stream=5)
-    assert meter.awaiting == 0
-    assert taken(meter) == [(2, [4, 5], 100)]
-    assert taken(meter) == []
-
-
-def test_awaiting_anew_forgets_what_was_not_taken() -> None:
-    meter = Meter(1)
-    meter.await_evidence(0, [1, 2])
-    feed(meter, ticker(5), stream=1)
-    feed(meter, ticker(6), stream=2)
-    meter.await_evidence(1, [1, 1])
-    assert meter.awaiting == 1
-    assert taken(meter) == [(0, [2], 6)]
-    assert not feed(meter, ticker(7), link=0, stream=1)
-    assert feed(meter, ticker(8), link=1, stream=1)
-    meter.reset_streams([1])
-    assert taken(meter) == []
-    meter.await_evidence(1, [1])
-    meter.reset_streams([1])
-    assert meter.awaiting == 0
-    assert not feed(meter, ticker(9), link=1, stream=1)
-
-
-class EvidenceMachine(RuleBasedStateMachine):
-    """Against a dict of what is awaited and a list of what was proven."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.meter = Meter(1)
-        self.awaited: dict[int, tuple[int, int]] = {}
-        self.proven: list[tuple[int, int, int]] = []
-
-    @rule(link=st.integers(0, 2), streams=st.lists(st.integers(0, 40), max_size=20), at=st.integers(0, 9))
-    def wait(self, link: int, streams: list[int], at: int) -> None:
-        self.meter.await_evidence(link, streams, at)
-        self.awaited |= dict.fromkeys(streams, (link, at))
-        self.proven = [proof for proof in self.proven if proof[1] not in streams]
-
-    @rule(link=st.integers(0, 2), stream=st.integers(0, 40), now=st.integers(0, 9), snapshot=st.booleans())
-    def frame(self, link: int, stream: int, now: int, snapshot: bool) -> None:
-        wanted = self.awaited.get(stream)
-        proves = wanted is not None and wanted[0] == link and (snapshot or now >= wanted[1])
-        assert feed(self.meter, ticker(now, snapshot=snapshot), link, stream) == proves
-        if proves:
-            del self.awaited[stream]
-            self.proven.append((link, stream, now))
-
-    @rule(streams=st.lists(st.integers(0, 50), max_size=5))
-    def reset(self, streams: list[int]) -> None:
-        self.meter.reset_streams(streams)
-        for stream in streams:
-            self.awaited.pop(stream, None)
-        self.proven = [proof for proof in self.proven if proof[1] not in streams]
-
-    @rule()
-    def take(self) -> None:
-        wanted: dict[int, tuple[list[int], int]] = {}
-        for link, stream, now in self.proven:
-            wanted[link] = ([*wanted.get(link, ([], 0))[0], stream], now)
-        assert taken(self.meter) == [(link, *rest) for link, rest in wanted.items()]
-        self.proven = []
-
-    @invariant()
-    def awaits_the_same(self) -> None:
-        assert self.meter.awaiting == len(self.awaited)
-
-
-TestEvidenceMachine = EvidenceMachine.TestCase
-TestEvidenceMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
 # Memory.
