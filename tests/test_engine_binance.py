@@ -1,0 +1,149 @@
+"""The engine, which knows nothing of Binance, on its grammar; and that it does not."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import subcore
+from engine_script import Script
+from subcore.engine import actions
+from subcore.engine.clock import SECOND
+from subcore.types import (
+    Accepted,
+    Priority,
+    StreamState,
+)
+from subcore.venues import venue, venue_names
+
+BINANCE = venue("binance")
+
+
+def said(s: Script) -> list[dict[str, object]]:
+    return [json.loads(a.payload) for a in s.of(actions.Send)]
+
+
+def test_an_acknowledged_stream_is_open_with_its_first_data() -> None:
+    s = Script(BINANCE)
+    (stream,) = s.want("trade", "BTCUSDT")
+    s.up()
+    assert said(s) == [{"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1}]
+    s.say(Accepted("1"))
+    assert s.state(stream) is StreamState.SENT
+    s.data([stream])
+    assert s.state(stream) is StreamState.OPEN
+
+
+def test_a_silent_stream_is_looked_up_in_the_list() -> None:
+    s = Script(BINANCE)
+    quiet, lost = s.want("trade", "BTCUSDT", "ETHUSDT")
+    (book,) = s.want("orderbook", "BTCUSDT", depth=5)
+    s.up()
+    s.say(Accepted("1"))
+    asked = [json.loads(a.payload) for a in s.wait(3, frames=1) if isinstance(a, actions.Send)]
+    assert asked == [{"method": "LIST_SUBSCRIPTIONS", "id": 2}]
+    (listing,) = BINANCE.decode_control(b'{"result":["btcusdt@depth5@100ms","btcusdt@trade"],"id":2}')
+    s.say(listing)
+    assert s.state(quiet) is s.state(book) is StreamState.OPEN
+    assert s.state(lost) is StreamState.WAITING
+    assert "does not list it" in s.engine.row(int(lost)).reason
+
+
+def test_another_depth_is_another_stream_and_no_depth_is_the_widest() -> None:
+    s = Script(BINANCE)
+    (five,) = s.want("orderbook", "BTCUSDT", depth=5)
+    s.up()
+    s.data([five])
+    (twenty,) = s.want("orderbook", "BTCUSDT", depth=20, who="b")
+    assert five != twenty
+    s.wait(2)
+    s.data([twenty])
+    (widest,) = s.want("orderbook", "BTCUSDT", who="c")
+    assert widest == twenty
+    assert not [a for a in s.wait(9, frames=1) if isinstance(a, actions.Send)]
+    s.unwant("orderbook", "BTCUSDT", depth=20, who="b")
+    assert not [a for a in s.wait(9, frames=1) if isinstance(a, actions.Send)]
+    s.unwant("orderbook", "BTCUSDT", depth=5)
+    asked = [json.loads(a.payload) for a in s.wait(9, frames=1) if isinstance(a, actions.Send)]
+    assert [(m["method"], m["params"]) for m in asked] == [("UNSUBSCRIBE", ["btcusdt@depth5@100ms"])]
+
+
+def test_a_thousand_streams_leave_in_order_of_class_at_the_least_gap() -> None:
+    s = Script(BINANCE)
+    s.want("agg_trade", *(f"L{n}" for n in range(500)), priority=Priority.LOW)
+    s.want("agg_trade", *(f"H{n}" for n in range(500)), priority=Priority.HIGH)
+    s.up()
+    sent = [(s.now, a) for a in s.of(actions.Send)]
+    while (deadline := s.engine.deadline()) is not None and deadline <= 10 * SECOND:
+        sent += [
+            (s.now, a) for a in s.wait((deadline - s.now) / SECOND, frames=1) if isinstance(a, actions.Send)
+        ]
+        sent = [(at, a) for at, a in sent if a.request]
+        if len(sent) >= 10:
+            break
+    names = [json.loads(a.payload)["params"] for _, a in sent]
+    assert len(names) == 10
+    assert all(name.startswith("h") for part in names[:5] for name in part)
+    assert len({name for part in names for name in part}) == 1000
+    times = [at for at, _ in sent]
+    assert all(b - a >= 0.3 * SECOND for a, b in pairwise(times))
+    assert all(b - a >= SECOND for a, b in zip(times, times[4:], strict=False))
+
+
+def test_a_silent_link_is_pinged_though_the_venue_pings() -> None:
+    s = Script(BINANCE)
+    (stream,) = s.want("trade", "BTCUSDT")
+    s.up()
+    s.data([stream])
+    assert [a for a in s.wait(6) if isinstance(a, actions.Ping)]
+    s.wait(6)
+    assert s.engine.stats.losses == 1
+
+
+def test_an_unknown_role_of_keeping_alive_is_left_alone() -> None:
+    answers = replace(BINANCE.keepalive, role=type(BINANCE.keepalive.role).CLIENT_ANSWERS)
+    s = Script(replace(BINANCE, keepalive=answers))
+    s.want("trade", "BTCUSDT")
+    s.up()
+    assert not [a for a in s.wait(60) if isinstance(a, actions.Ping)]
+
+
+def test_a_close_for_too_many_requests_blames_no_stream_and_counts_links_together() -> None:
+    for code, is_blamed in ((1008, False), (1006, True)):
+        s = Script(BINANCE)
+        s.open_with("trade", "BTCUSDT")
+        s.wait(1, frames=1)  # past the least gap
+        (fresh,) = s.want("trade", "ETHUSDT")
+        for _ in range(2):
+            s.wait(0.2, frames=1)
+            s.down(code=code)
+            s.reconnect()
+        assert s.state(fresh) is not StreamState.REFUSED
+        assert (1 in s.generations) is is_blamed, "asked for apart from what is proven"
+        s.data([0])  # what is proven shows that the venue works
+        for _ in range(2 if is_blamed else 0):
+            s.reconnect(link=1)
+            s.wait(0.2, frames=1)
+            s.down(code=code, link=1)
+        assert (s.state(fresh) is StreamState.REFUSED) is is_blamed
+        assert s.registry.is_narrowed(BINANCE.host, s.now) is not is_blamed
+
+
+def test_no_name_of_a_venue_stands_outside_its_module() -> None:
+    """Code that asks which venue it serves would have to name it."""
+    package = Path(subcore.__file__).parent
+    apart = {"venues", "sim", "cli", "testing"}
+    named = [
+        f"{path.relative_to(package)}: {node.value!r}"
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in apart
+        for tree in [ast.parse(path.read_text(encoding="utf-8"))]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and node.value.lower() in venue_names()
+    ]
+    assert named == []
