@@ -12,11 +12,6 @@ from meter_events import ticker
 from subcore._meter import Meter
 
 feed = compiled("meter_feed").feed
-judge = compiled("meter_feed").judge
-lose = compiled("meter_feed").lose
-
-SECOND = 1_000_000_000
-EXAMPLES = settings(max_examples=80, deadline=None)
 
 
 def taken(meter: Meter) -> list[tuple[int, list[int], int]]:

@@ -196,7 +196,8 @@ def sent_by_link(s: Script, seconds: float) -> list[tuple[int, list[str]]]:
     return [(a.link, json.loads(a.payload)["args"]) for a in sends]
 
 
-def test_links_that_share_a_limit_take_turns_by_class() -> None:
+def two_links() -> Script:
+    """Both up, with a stream each, under one limit that has room."""
     s = Script(SHARED)
     s.want("trade", "A", tell=False)
     s.want("book", "A", tell=False)
@@ -204,6 +205,11 @@ def test_links_that_share_a_limit_take_turns_by_class() -> None:
     s.up(link=0)
     s.up(link=1)
     s.wait(3, frames=1)
+    return s
+
+
+def test_links_that_share_a_limit_take_turns_by_class() -> None:
+    s = two_links()
     public, deep = (s.engine.row(stream).link for stream in (0, 1))
     s.want("trade", *(f"L{i}" for i in range(3)), priority=Priority.LOW, tell=False)
     s.want("trade", *(f"H{i}" for i in range(3)), priority=Priority.HIGH, tell=False)
@@ -220,13 +226,7 @@ def test_links_that_share_a_limit_take_turns_by_class() -> None:
 
 
 def test_no_link_starves_another_of_a_shared_limit() -> None:
-    s = Script(SHARED)
-    s.want("trade", "A", tell=False)
-    s.want("book", "A", tell=False)
-    s.turn()
-    s.up(link=0)
-    s.up(link=1)
-    s.wait(3, frames=1)
+    s = two_links()
     start = s.now
     (low,) = s.want("book", "PATIENT", priority=Priority.LOW).tolist()
     sent_at = None

@@ -15,11 +15,8 @@ from meter_events import HEAD, ticker, trade
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker
 from subcore._meter import Meter
 
-feed = compiled("meter_feed").feed
 judge = compiled("meter_feed").judge
-lose = compiled("meter_feed").lose
 
-SECOND = 1_000_000_000
 EXAMPLES = settings(max_examples=80, deadline=None)
 
 
