@@ -6,7 +6,6 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from subcore._sets import WireSet
@@ -16,6 +15,7 @@ from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restore import Restore
 from subcore.testing.clock import VirtualClock
+from subcore.testing.connection import Connection
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
 from subcore.testing.ledger import PlainLedger, ids_of
@@ -26,25 +26,6 @@ from subcore.venue import Venue
 __all__ = ["EngineDriver"]
 
 PING, PONG = 9, 10
-
-
-@dataclass(slots=True, eq=False)
-class _Connection:
-    """The driver's side of one connection: the meter's and the link's part, in plain Python."""
-
-    link: int
-    generation: int
-    path: str
-    started: int
-    conn: int | None = None
-    over: bool = False
-    up_at: int = 0
-    down_at: int = 0
-    frames: int = 0
-    last_receive: int = 0
-    pinged_at: int = 0
-    partial: bytes = b""
-    awaited: dict[int, int] = field(default_factory=dict)
 
 
 class EngineDriver:
@@ -98,8 +79,8 @@ class EngineDriver:
         self._rng = random.Random(f"network {seed}")
         self._agenda: list[tuple[int, int, Callable[[], None]]] = []
         self._order = 0
-        self._connections: dict[int, _Connection] = {}  # present one of each link
-        self._by_conn: dict[int, _Connection] = {}
+        self._connections: dict[int, Connection] = {}  # present one of each link
+        self._by_conn: dict[int, Connection] = {}
         self._blocked_until = 0
 
     @property
@@ -239,11 +220,11 @@ class EngineDriver:
 
     def _do_connect(self, action: actions.Connect) -> None:
         path = action.url.removeprefix(self.venue.url)
-        one = _Connection(action.link, action.generation, path, self.now)
+        one = Connection(action.link, action.generation, path, self.now)
         self._connections[action.link] = one
         self.at(self.now + self._one_way(), lambda: self._knock(one, action))
 
-    def _knock(self, one: _Connection, action: actions.Connect) -> None:
+    def _knock(self, one: Connection, action: actions.Connect) -> None:
         if one.over:
             return
         route, headers = self.venue.route(action.route), action.headers
@@ -259,10 +240,10 @@ class EngineDriver:
         elif answer.kind != "hang":
             self._deliver(one, lambda: self._refused(one, answer))
 
-    def _opened(self, one: _Connection, rtt: int) -> None:
+    def _opened(self, one: Connection, rtt: int) -> None:
         self.handle(events.LinkUp(one.link, one.generation, rtt))
 
-    def _refused(self, one: _Connection, answer: Any) -> None:
+    def _refused(self, one: Connection, answer: Any) -> None:
         status = answer.status or None
         retry = answer.headers.get("Retry-After") if status else None
         after = None if retry is None else int(retry) * SECOND
@@ -284,7 +265,7 @@ class EngineDriver:
         one.down_at = max(one.down_at, self.now + self._one_way())
         self.at(one.down_at, lambda: self._arrive(one, opcode, payload))
 
-    def _arrive(self, one: _Connection, opcode: int, payload: bytes) -> None:
+    def _arrive(self, one: Connection, opcode: int, payload: bytes) -> None:
         if one.conn is not None:
             self.exchange.receive(one.conn, opcode, payload, self.now)
 
@@ -326,7 +307,7 @@ class EngineDriver:
 
     # Network to engine
 
-    def _deliver(self, one: _Connection, call: Callable[[], None]) -> None:
+    def _deliver(self, one: Connection, call: Callable[[], None]) -> None:
         """Later, in order, and not while the loop is stuck."""
         one.up_at = max(one.up_at, self.now + self._one_way())
         self.at(one.up_at, lambda: self._when_free(call))
@@ -342,7 +323,7 @@ class EngineDriver:
         if one is not None:
             self._deliver(one, lambda: self._receive(one, output))
 
-    def _receive(self, one: _Connection, output: Any) -> None:
+    def _receive(self, one: Connection, output: Any) -> None:
         if one.over:
             return
         if output.kind == "ping":  # answered by the socket itself
@@ -358,7 +339,7 @@ class EngineDriver:
             code = output.code if output.kind == "close" else None
             self._end(one, f"the venue ended it: {output.kind}", code, None, None)
 
-    def _frame(self, one: _Connection, payload: bytes) -> None:
+    def _frame(self, one: Connection, payload: bytes) -> None:
         one.frames += 1
         one.last_receive = self.now
         keys = self._read_frame(payload)
@@ -372,7 +353,7 @@ class EngineDriver:
                 events.StreamEvidence(one.link, one.generation, ids_of(sorted(set(proven))), self.now)
             )
 
-    def _evidence(self, one: _Connection, key: FrameKey) -> int:
+    def _evidence(self, one: Connection, key: FrameKey) -> int:
         channel = self._channels.get(key.channel, -1)
         stream = self.ledger.find_stream(channel, key.symbol, key.grouping)
         if stream < 0:  # one of all symbols
@@ -385,7 +366,7 @@ class EngineDriver:
         return stream
 
     def _end(
-        self, one: _Connection, reason: str, code: int | None, status: int | None, retry_after: int | None
+        self, one: Connection, reason: str, code: int | None, status: int | None, retry_after: int | None
     ) -> None:
         if not one.over:
             one.over = True
