@@ -19,7 +19,7 @@ VENUE = venue("upbit").at("ws://sim.test:80")
 
 
 def make(seed: int) -> EngineDriver:
-    return EngineDriver(VENUE, Exchange(seed, markets=MARKETS, rate=1.0), seed=seed)
+    return EngineDriver(VENUE, Exchange(seed, markets=MARKETS, rate=0.3), seed=seed)
 
 
 def states_by_symbol(driver: EngineDriver) -> dict[str, StreamState]:

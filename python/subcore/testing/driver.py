@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, get_args
 
+import numpy as np
+
 from subcore._sets import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, nanoseconds
@@ -26,6 +28,7 @@ from subcore.venue import Venue
 __all__ = ["EngineDriver"]
 
 PING, PONG = 9, 10
+CLOSED = StreamState.CLOSED
 
 
 class EngineDriver:
@@ -376,13 +379,17 @@ class EngineDriver:
 
     def streams_in(self, *states: StreamState) -> set[int]:
         """Wanted streams in one of these states."""
-        return {s for s in self.ledger.wanted() if self.engine.row(s).state in states}
+        wanted = self.ledger.wanted()
+        if CLOSED in states or not wanted:  # the columns may not reach to what the engine has not heard of
+            return {s for s in wanted if self.engine.row(s).state in states}
+        column = self.engine.streams.state
+        ids = np.fromiter(wanted, np.int32, len(wanted))
+        return set(self.engine.streams.in_state(ids[ids < len(column)], *states).tolist())
 
     def all_settled(self) -> bool:
         """Every wanted stream is OPEN or REFUSED."""
-        return all(
-            self.engine.row(s).state in (StreamState.OPEN, StreamState.REFUSED) for s in self.ledger.wanted()
-        )
+        settled = self.streams_in(StreamState.OPEN, StreamState.REFUSED)
+        return len(settled) == len(self.ledger.wanted())
 
     def open_topics(self) -> Iterator[Topic]:
         """Topics of streams that are OPEN."""
