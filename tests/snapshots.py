@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from subcore.engine.snapshot import Snapshot, capture
+from collections.abc import Collection
+
+from subcore.engine.snapshot import STANDBY, Snapshot, capture
 from subcore.types import Priority, Topic
 
 Held = dict[Topic, Priority]
 Plain = dict[str, tuple[Priority, bool, Held]]
 
 
-def make(plain: Plain, venue: str = "upbit", taken_ns: int = 7) -> Snapshot:
-    """The snapshot of a plain dict, each table built the slow way."""
+def make(
+    plain: Plain, venue: str = "upbit", taken_ns: int = 7, standby: Collection[tuple[str, Topic]] = ()
+) -> Snapshot:
+    """The snapshot of a plain dict, each table built the slow way. `standby`: who asked for two links, for what."""
     topics = sorted({topic for _, _, held in plain.values() for topic in held}, key=str)
     channels = sorted({topic.channel for topic in topics})
     symbols = sorted({topic.symbol for topic in topics})
@@ -26,6 +30,9 @@ def make(plain: Plain, venue: str = "upbit", taken_ns: int = 7) -> Snapshot:
         "topic_link": [number - 1 for number in range(len(topics))],
         "interest_topic": [topics.index(topic) for _, _, held in plain.values() for topic in held],
         "interest_class": [int(cls) for _, _, held in plain.values() for cls in held.values()],
+        "interest_options": [
+            STANDBY * ((name, topic) in standby) for name, (_, _, held) in plain.items() for topic in held
+        ],
     }
     return capture(venue, taken_ns, list(plain), (channels, symbols, groupings), columns)
 

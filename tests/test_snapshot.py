@@ -41,13 +41,16 @@ SMALL: Plain = {
 }
 
 
-@given(plain=PLAIN, taken_ns=st.integers(-(2**63), 2**63 - 1))
+@given(plain=PLAIN, taken_ns=st.integers(-(2**63), 2**63 - 1), data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_what_goes_in_comes_out(plain: Plain, taken_ns: int) -> None:
-    snapshot = make(plain, taken_ns=taken_ns)
+def test_what_goes_in_comes_out(plain: Plain, taken_ns: int, data: st.DataObject) -> None:
+    interests = [(name, topic) for name, (_, _, held) in plain.items() for topic in held]
+    standby = data.draw(st.sets(st.sampled_from(interests))) if interests else set()
+    snapshot = make(plain, taken_ns=taken_ns, standby=standby)
     again = Snapshot.from_bytes(bytes(snapshot))
     for one in (snapshot, again):
         assert plain_of(one) == plain
+        assert {(c.name, topic) for c in one.components for topic in c.standby} == standby
         assert one.venue == "upbit"
         assert one.taken_ns == taken_ns
         assert len(one) == sum(len(held) for _, _, held in plain.values())
@@ -66,6 +69,7 @@ def test_equal_is_what_wants_the_same() -> None:
     assert pickle.loads(pickle.dumps(snapshot)) == snapshot
     assert make({**SMALL, "idle": (Priority.NORMAL, False, {})}) != snapshot
     assert make(SMALL, venue="binance") != snapshot
+    assert make(SMALL, standby=[("momentum", Topic("ticker", "KRW-BTC"))]) != snapshot
     assert snapshot != SMALL
     assert repr(snapshot) == "<Snapshot of upbit: 3 components, 3 interests>"
     assert snapshot.links == {Topic("ticker", "KRW-BTC"): 0}
@@ -97,7 +101,7 @@ def test_foreign_bytes_are_refused(data: bytes) -> None:
         Snapshot.from_bytes(data)
 
 
-def sealed(body: bytes, version: int = 1, magic: bytes = b"subcore snapshot") -> bytes:
+def sealed(body: bytes, version: int = 2, magic: bytes = b"subcore snapshot") -> bytes:
     """Bytes whose length and checksum are right, whatever they say. Written down anew, not taken from the code."""
     import hashlib
 
@@ -106,10 +110,21 @@ def sealed(body: bytes, version: int = 1, magic: bytes = b"subcore snapshot") ->
 
 
 def test_a_newer_one_says_so() -> None:
-    with pytest.raises(SnapshotError, match=r"format 2, and this subcore reads 1: upgrade"):
-        Snapshot.from_bytes(sealed(b"whatever comes", version=2))
+    with pytest.raises(SnapshotError, match=r"format 3, and this subcore reads 1 to 2: upgrade"):
+        Snapshot.from_bytes(sealed(b"whatever comes", version=3))
     with pytest.raises(SnapshotError, match="no snapshot of subcore"):
         Snapshot.from_bytes(sealed(b"", magic=b"another program!"))
+
+
+def test_a_file_of_the_first_format_is_read() -> None:
+    """It had all but the options of interests, its last table now."""
+    *first, options = msgspec.msgpack.decode(bytes(make(SMALL))[68:])
+    assert options == bytes(3)
+    old = Snapshot.from_bytes(sealed(msgspec.msgpack.encode(first), version=1))
+    assert old == make(SMALL)
+    assert struct.unpack_from("<16sI", bytes(old))[1] == 2, "and written as the present one"
+    with pytest.raises(SnapshotError, match="not as subcore writes it"):
+        Snapshot.from_bytes(sealed(msgspec.msgpack.encode([*first, options]), version=1))
 
 
 def test_a_whole_file_that_makes_no_sense_is_refused() -> None:

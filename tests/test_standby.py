@@ -10,9 +10,11 @@ from typing import Any
 from manager_rig import make
 from subcore.component import Component
 from subcore.engine.events import StandBy
+from subcore.engine.snapshot import Snapshot
 from subcore.manager import SubscriptionManager
 from subcore.sim.binance import BinanceExchange
 from subcore.testing import EngineDriver, read_binance_frame
+from subcore.types import Topic
 from subcore.venue import Capacity
 from subcore.venues import venue
 from virtual_manager import World
@@ -132,6 +134,40 @@ def test_it_is_explained_and_shown() -> None:
         assert "stand" not in manager.explain("trade", "KRW-BTC")
 
     play(main)
+
+
+def test_a_snapshot_keeps_it_and_two_links_carry_what_comes_back_before_anybody_claims_it() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            a, b = make(manager, "a"), make(manager, "b")
+            a.subscribe("trade", ["KRW-BTC", "KRW-ETH"], standby=True)
+            a.subscribe("trade", ["KRW-ETH"])
+            b.subscribe("trade", ["KRW-ETH", *CODES])
+            snapshot = Snapshot.from_bytes(bytes(manager.snapshot()))
+        by_name = {component.name: component for component in snapshot.components}
+        assert by_name["a"].standby == {Topic("trade", "KRW-BTC")}
+        assert by_name["b"].standby == frozenset()
+        async with world.manager(claim_grace=50.0) as manager:
+            b = make(manager, "b")
+            b.subscribe("trade", "KRW-BTC")  # and what lives keeps what it has
+            await manager.restore(snapshot)
+            everything = {"BTC": 2, "ETH": 1, **{code[4:]: 1 for code in CODES}}
+            await assert_carried(world, **everything)
+            assert {c.name: c.standby for c in manager.snapshot().components} == {
+                "a": {Topic("trade", "KRW-BTC")},
+                "b": frozenset(),
+            }
+            assert manager.topic("trade", "KRW-BTC").standby == ("a",)
+        async with world.manager(claim_grace=50.0) as manager:
+            await manager.restore(snapshot)
+            a = make(manager, "a")
+            a.adopt()
+            await assert_carried(world, **everything)
+            a.subscribe("trade", "KRW-BTC")
+            await assert_carried(world, BTC=1, ETH=1)  # what b had is dropped by now
+            assert not world.exchange.violations
+
+    World(markets=["KRW-BTC", "KRW-ETH", *CODES]).run(main)
 
 
 def test_standbys_too_many_for_one_link_get_several() -> None:

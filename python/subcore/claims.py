@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from . import _columns
 from .engine.clock import RunnableClock, nanoseconds
+from .engine.snapshot import STANDBY
 from .errors import SnapshotError, UsageError
 from .intent import NO_TOPICS, Act, Wish
 from .types import Int32Array, Topic
@@ -94,8 +95,8 @@ class Claims:
             ids = self._topics(snapshot.topics)
             try:
                 members = self._members(snapshot, made)
-                for member, (places, classes) in zip(members, snapshot.held(), strict=True):
-                    self._hold(member, ids[places], classes, added)
+                for member, (places, classes, options) in zip(members, snapshot.held(), strict=True):
+                    self._hold(member, ids[places], classes, options, added)
             except BaseException:
                 for member, topics in added:
                     hub.intent.drop(member.id, topics)
@@ -149,6 +150,7 @@ class Claims:
         member: Member,
         topics: Int32Array,
         classes: npt.NDArray[Any],
+        options: npt.NDArray[Any],
         added: list[tuple[Member, Int32Array]],
     ) -> None:
         """Add those interests that it does not have; `added` says which, whatever comes of it."""
@@ -158,6 +160,9 @@ class Claims:
         added.append((member, topics[fresh]))
         for cls in np.unique(classes[fresh]).tolist():
             ledger.add(member.id, topics[fresh & (classes == cls)], int(cls))
+        doubled = topics[fresh & (options & STANDBY != 0)]
+        if len(doubled):  # what is dropped again is forgotten by who keeps it
+            self._hub.granting.standby.put(member.id, doubled, on=True)
 
     def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
         until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace

@@ -185,12 +185,13 @@ class Granting:
         if len(wishes) > 1 or wishes[0].component not in self.members:
             wishes = [wish for wish in wishes if wish.component in self.members]
         try:
-            granted = self.intent.grant(wishes, self.conflicts.check)
+            with self.intent.whole:
+                granted = self.intent.grant(wishes, self.conflicts.check)
+                for wish, adds, _, _ in granted:
+                    self.standby.put(wish.component, adds, wish.standby)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 self._repin(self.members[component])
-        for wish, adds, _, _ in granted:
-            self.standby.put(wish.component, adds, wish.standby)
         self.conflicts.report()
         if self.engine.streams.reasons:
             self._ask_again(self.intent.streams_wanted(granted))

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ._holdings import holdings
 from .claims import check_venue
 from .engine import events
 from .engine.context import NO_STREAMS
 from .engine.restore import Restore
-from .engine.snapshot import Snapshot, capture
+from .engine.snapshot import STANDBY, Snapshot, capture
 from .errors import CapacityError, ManagerClosed
 from .types import Int32Array, Int64Array, StreamState
 
@@ -38,6 +40,19 @@ def _numbered(ids: Int32Array) -> tuple[Int64Array, Int64Array]:
     where[ids] = np.arange(len(ids))
     there = where >= 0
     return where[there], (np.cumsum(there) - 1)[ids]
+
+
+def _options(
+    owners: Sequence[tuple[int, object]], held: Int32Array, ids: Int32Array, standby: Mapping[int, Int32Array]
+) -> npt.NDArray[np.uint8]:
+    """Of each interest, component after component. O(interests) of those who have any."""
+    options = np.zeros(len(ids), np.uint8)
+    if standby:
+        ends = np.cumsum(held).tolist()
+        for (owner, _), end, count in zip(owners, ends, held.tolist(), strict=True):
+            if owner in standby:
+                options[end - count : end][np.isin(ids[end - count : end], standby[owner])] = STANDBY
+    return options
 
 
 class Saving:
@@ -127,6 +142,7 @@ class Saving:
         with hub.intent.whole:
             owners, rows, interests, texts = holdings(hub.ledger, hub.interner, hub.members)
             groupings = list(hub.intent.groupings)
+            standby = hub.granting.standby.asked
         ids, classes, streams, channels, symbols, variants, cuts = interests
         first, places = _numbered(ids)
         order = np.argsort(np.repeat(np.arange(len(owners)), rows[0]) * len(first) + places)
@@ -142,6 +158,7 @@ class Saving:
             "topic_link": self._links(streams[first]),
             "interest_topic": places[order],
             "interest_class": classes[order],
+            "interest_options": _options(owners, rows[0], ids, standby)[order],
         }
         tables = (
             [channel.name for channel in hub.venue.channels],

@@ -27,6 +27,14 @@ class Standby:
         self._asked: dict[int, Int32Array] = {}  # topics of each component, sorted
         self._told: Int32Array = NO_TOPICS  # streams that the engine keeps on standby
 
+    @property
+    def asked(self) -> dict[int, Int32Array]:
+        """By component the topics it asked for so, as they are now; perhaps some that it holds no more.
+
+        From any thread: nothing in it is changed, it is made anew.
+        """
+        return self._asked.copy()
+
     def put(self, component: int, topics: Int32Array, on: bool) -> None:
         """A component was granted these topics, with standby or without. O(1) where nobody ever asked for one."""
         asked = self._asked.get(component)

@@ -1,4 +1,4 @@
-"""A manager's intent as a value, and that value as bytes: who wanted what, in which class.
+"""A manager's intent as a value, and that value as bytes: who wanted what, in which class, and whether on standby.
 
 Nothing else is in it: no handler, no login, no event. Where each topic was carried is a hint. Pure: what is read comes
 in as columns, what is kept goes out as bytes, and time is an argument.
@@ -22,18 +22,20 @@ from subcore.types import Priority, Topic
 __all__ = ["MAX_BYTES", "SavedComponent", "Snapshot", "capture"]
 
 MAGIC = b"subcore snapshot"
-VERSION = 1
+VERSION = 2  # 1 had no options of interests
 MAX_BYTES = 64 * 1024 * 1024
 MAX_COMPONENTS = 65_536
 HIGHEST_CLASS = int(max(Priority))
+STANDBY = 1  # among the options of an interest, which are bits
+OPTIONS = STANDBY
 # What every version begins with: magic, version, bytes that follow, time; then the checksum of all else.
 _HEAD = struct.Struct("<16sIQq")
 _DIGEST_BYTES = 32
 _START = _HEAD.size + _DIGEST_BYTES
 
 
-class _Body(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
-    """Tables by number; columns are little-endian bytes, and say how wide they are in `_WIDTHS`."""
+class _First(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Format 1. Tables by number; columns are little-endian bytes, and say how wide they are in `_WIDTHS`."""
 
     venue: str
     names: list[str]
@@ -55,6 +57,12 @@ class _Body(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen=
     interest_class: bytes
 
 
+class _Body(_First, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Format 2."""
+
+    interest_options: bytes
+
+
 _WIDTHS = {
     "component_class": "<u1",
     "component_paused": "<u1",
@@ -66,18 +74,23 @@ _WIDTHS = {
     "topic_link": "<i4",
     "interest_topic": "<u4",
     "interest_class": "<u1",
+    "interest_options": "<u1",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class SavedComponent:
-    """One component as it was: `priorities` are the classes of its `topics`, in the same order."""
+    """One component as it was: `priorities` are the classes of its `topics`, in the same order.
+
+    `standby`: those of them that it asked two links for.
+    """
 
     name: str
     priority: Priority
     paused: bool
     topics: tuple[Topic, ...]
     priorities: tuple[Priority, ...]
+    standby: frozenset[Topic] = frozenset()
 
 
 class Snapshot:
@@ -121,8 +134,9 @@ class Snapshot:
                 *owner,
                 tuple(self.topics[topic] for topic in topics.tolist()),
                 tuple(Priority(cls) for cls in classes.tolist()),
+                frozenset(self.topics[topic] for topic in topics[options & STANDBY != 0].tolist()),
             )
-            for owner, (topics, classes) in zip(self.owners(), self.held(), strict=True)
+            for owner, (topics, classes, options) in zip(self.owners(), self.held(), strict=True)
         )
 
     def owners(self) -> list[tuple[str, Priority, bool]]:
@@ -131,12 +145,14 @@ class Snapshot:
         rows = zip(self._body.names, classes, paused, strict=True)
         return [(name, Priority(cls), bool(stopped)) for name, cls, stopped in rows]
 
-    def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-        """Of each component, in the order of `names`: places in `topics` of what it held, and the classes."""
+    def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Of each component, in the order of `names`: places in `topics` of what it held, the classes, the options."""
         ends = np.cumsum(self._columns["component_held"].astype(np.int64)).tolist()
         starts = [0, *ends[:-1]] if ends else []
-        topics, classes = self._columns["interest_topic"], self._columns["interest_class"]
-        return [(topics[a:b], classes[a:b]) for a, b in zip(starts, ends, strict=True)]
+        topics, classes, options = (
+            self._columns[f"interest_{what}"] for what in ("topic", "class", "options")
+        )
+        return [(topics[a:b], classes[a:b], options[a:b]) for a, b in zip(starts, ends, strict=True)]
 
     @property
     def links(self) -> dict[Topic, int]:
@@ -174,12 +190,12 @@ class Snapshot:
             raise SnapshotError(f"cut off after {len(data)} bytes: delete it, and an older one is used")
         if len(body) > size or _digest(data[: _HEAD.size], body) != data[_HEAD.size : _START]:
             raise SnapshotError("damaged, its checksum is wrong: delete it, and an older one is used")
-        if version != VERSION:
+        if not 1 <= version <= VERSION:
             raise SnapshotError(
-                f"written in format {version}, and this subcore reads {VERSION}: upgrade subcore, or move it away"
+                f"written in format {version}, and this subcore reads 1 to {VERSION}: upgrade subcore, or move it away"
             )
         try:
-            return cls(msgspec.msgpack.decode(body, type=_Body), taken_ns)
+            return cls(_read(body, version), taken_ns)
         except msgspec.MsgspecError as error:
             raise SnapshotError(f"not as subcore writes it ({error}): move it away") from None
 
@@ -192,7 +208,7 @@ class Snapshot:
     def _plain(self) -> tuple[str, dict[str, Any]]:
         """All that is wanted, in no order."""
         wants = {
-            c.name: (c.priority, c.paused, dict(zip(c.topics, c.priorities, strict=True)))
+            c.name: (c.priority, c.paused, dict(zip(c.topics, c.priorities, strict=True)), c.standby)
             for c in self.components
         }
         return self.venue, wants
@@ -220,7 +236,7 @@ def capture(
     `names`: the components. `tables`: channels, symbols and groupings (0.0 = none). `columns`: one array for each name
     of `_WIDTHS`: the classes of components, 1 where one is paused, how many interests each has; of each distinct topic
     the places of its channel, symbol and grouping in the tables, its depth (0 = none) and its link (-1 = none); of each
-    interest, component after component, the place of its topic, and its class.
+    interest, component after component, the place of its topic, its class, and its options.
     """
     packed: dict[str, Any] = {
         name: np.asarray(columns[name]).astype(width).tobytes() for name, width in _WIDTHS.items()
@@ -234,6 +250,14 @@ def capture(
 
 def _digest(head: bytes, body: bytes) -> bytes:
     return hashlib.sha256(head + body).digest()
+
+
+def _read(data: bytes, version: int) -> _Body:
+    """The tables, as the present format has them. MsgspecError."""
+    if version == VERSION:
+        return msgspec.msgpack.decode(data, type=_Body)
+    first = msgspec.msgpack.decode(data, type=_First)
+    return _Body(**msgspec.structs.asdict(first), interest_options=bytes(len(first.interest_class)))
 
 
 def _columns_of(body: _Body) -> dict[str, npt.NDArray[Any]]:
@@ -252,7 +276,7 @@ def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
     lengths = {name: len(body.names) for name in _WIDTHS if name.startswith("component_")}
     lengths |= {name: topics for name in _WIDTHS if name.startswith("topic_")}
     held = int(columns["component_held"].astype(np.int64).sum())
-    lengths |= {"interest_topic": held, "interest_class": held}
+    lengths |= {name: held for name in _WIDTHS if name.startswith("interest_")}
     below = {
         "component_class": HIGHEST_CLASS + 1,
         "component_paused": 2,
@@ -261,6 +285,7 @@ def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
         "topic_grouping": len(body.groupings),
         "interest_topic": topics,
         "interest_class": HIGHEST_CLASS + 1,
+        "interest_options": OPTIONS + 1,
     }
     wrong = [name for name, length in lengths.items() if len(columns[name]) != length]
     wrong += [name for name, limit in below.items() if len(columns[name]) and columns[name].max() >= limit]
