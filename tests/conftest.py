@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import examples
 from loops import pytest_asyncio_loop_factories
 from manager_rig import manager, server
 from sim_running import serve
@@ -9,6 +10,7 @@ from skips import ROOT, pytest_make_collect_report, pytest_runtest_makereport, r
 
 __all__ = [
     "ROOT",
+    "examples",
     "manager",
     "pytest_asyncio_loop_factories",
     "pytest_make_collect_report",

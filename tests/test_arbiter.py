@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from arbiter_events import HEAD, STATE, asset, order, said, ticker, trade
 from compiled import compiled
+from examples import examples
 from subcore._events import Asset, Event, Order, Trade
 from subcore._meter import Meter
 from subcore.errors import CapacityError
@@ -204,10 +205,10 @@ class ArbiterMachine(RuleBasedStateMachine):
 
 
 TestArbiterMachine = ArbiterMachine.TestCase
-TestArbiterMachine.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+TestArbiterMachine.settings = examples(150, stateful_step_count=40)
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(st.integers(0, 2**32), st.integers(1, 2200), st.booleans())
 def test_the_last_1024_ids_are_a_deque(seed: int, spread: int, texts: bool) -> None:
     rng = random.Random(seed)

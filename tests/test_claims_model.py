@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 import subcore
+from examples import examples
 from subcore import _columns
 from subcore.engine.snapshot import Snapshot
 from subcore.testing import VirtualClock
@@ -198,4 +198,4 @@ def ignore(event: object) -> None:
 
 
 TestClaimMachine = ClaimMachine.TestCase
-TestClaimMachine.settings = settings(max_examples=30, stateful_step_count=25, deadline=None)
+TestClaimMachine.settings = examples(30, stateful_step_count=25)

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from subcore._decode import decode, decode_all
 from subcore._events import Event, Orderbook, Trade
 from subcore.errors import DecodeError, UsageError
@@ -202,7 +203,7 @@ def test_refusals_say_why_and_where(ask: Any, frame: bytes, reason: str) -> None
     assert ask("upbit", TRADE)  # the decoder is as good as before
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(st.binary(max_size=60) | st.text(max_size=40).map(lambda text: json.dumps({"type": text}).encode()))
 def test_anything_ends_in_an_object_or_a_named_error(frame: bytes) -> None:
     try:

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compiled import compiled
+from examples import examples
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from subcore.parts import Balance, Level
 from subcore.types import Side
@@ -48,7 +49,7 @@ def text(room: int) -> st.SearchStrategy[str]:
     )
 
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = examples(60)
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 INTEGERS = st.integers(-(2**63) + 1, 2**63 - 1)

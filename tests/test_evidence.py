@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from compiled import compiled
+from examples import examples
 from meter_events import ticker
 from subcore._meter import Meter
 
@@ -96,4 +96,4 @@ class EvidenceMachine(RuleBasedStateMachine):
 
 
 TestEvidenceMachine = EvidenceMachine.TestCase
-TestEvidenceMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestEvidenceMachine.settings = examples(60, stateful_step_count=40)

@@ -8,15 +8,16 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from subcore._histogram import Histogram, restore
 from traced import traced_bytes
 
 MICROSECOND, HOUR = 1_000, 3_600_000_000_000
 QS = [0, 0.1, 1, 10, 25, 50, 75, 90, 99, 99.9, 100]
-EXAMPLES = settings(max_examples=80, deadline=None)
+EXAMPLES = examples(80)
 
 
 def check(values: np.ndarray, histogram: Histogram) -> None:

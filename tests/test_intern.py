@@ -7,10 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from model import InternerModel
 from subcore._intern import MAX_TEXT_SIZE, Interner, exact_texts
 from subcore.errors import CapacityError, SubcoreError
@@ -93,7 +93,7 @@ class InternerMachine(RuleBasedStateMachine):
             assert 0 <= id < self.model.capacity
 
 
-InternerMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+InternerMachine.TestCase.settings = examples(60, stateful_step_count=40)
 TestInternerAgainstDict = InternerMachine.TestCase
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from model import LedgerModel
 from subcore._ledger import Ledger
 from subcore.errors import CapacityError
@@ -199,5 +199,5 @@ class LedgerMachine(RuleBasedStateMachine):
                     assert kept == held[topic]
 
 
-LedgerMachine.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+LedgerMachine.TestCase.settings = examples(100, stateful_step_count=40)
 TestLedgerAgainstDicts = LedgerMachine.TestCase

@@ -8,10 +8,11 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from picows.picows import WSMsgType, _make_test_ws_frame
 
+from examples import examples
 from listening import BINARY, CLOSE, CONTINUATION, PONG, TEXT, Bench, Log
 from subcore._listener import FeedListener, check_picows, ping_payload
 
@@ -117,7 +118,7 @@ def test_a_receiver_may_stop_the_listener_inside_a_fragmented_message(bench: Ben
     assert bench.listener.late_frames == 1
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(
     frames=st.lists(
         st.tuples(

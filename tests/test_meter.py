@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compiled import compiled
+from examples import examples
 from meter_events import ticker, trade
 from subcore._histogram import Histogram
 from subcore._meter import Meter
@@ -23,7 +24,7 @@ judge = compiled("meter_feed").judge
 lose = compiled("meter_feed").lose
 
 SECOND = 1_000_000_000
-EXAMPLES = settings(max_examples=80, deadline=None)
+EXAMPLES = examples(80)
 
 
 FRAMES = st.lists(

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 import subcore
+from examples import examples
 from subcore import _names
 from subcore._intern import Interner
 from subcore._ledger import Ledger
@@ -109,7 +110,7 @@ symbols = st.sampled_from([*names(6), "비트코인", "KRW-" + "A" * 30, ""])
     channel=st.integers(0, 1),
     asked=st.lists(symbols, max_size=5),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_the_pass_equals_the_single_look_ups(
     made: list[tuple[int, str, int, int]], released: list[int], channel: int, asked: list[str]
 ) -> None:
@@ -131,7 +132,7 @@ def test_the_pass_equals_the_single_look_ups(
     channel=st.integers(0, 2),
     asked=st.lists(st.integers(-1, 8), max_size=8),
 )
-@settings(max_examples=200, deadline=None)
+@examples(200)
 def test_what_is_held_of_a_channel_and_of_symbols(held: set[int], channel: int, asked: list[int]) -> None:
     ledger = Ledger(seed=1)
     topics = {}
@@ -297,4 +298,4 @@ def state(manager: subcore.SubscriptionManager) -> list[tuple[Any, ...]]:
 
 
 TestCallMachine = CallMachine.TestCase
-TestCallMachine.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
+TestCallMachine.settings = examples(80, stateful_step_count=30)

@@ -6,10 +6,11 @@ import random
 import threading
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyrate_limiter import InMemoryBucket, Rate, RateItem
 
+from examples import examples
 from subcore.engine.clock import SECOND
 from subcore.engine.pacing import LimitRegistry, Pacer
 from subcore.errors import UsageError
@@ -77,7 +78,7 @@ class Wire:
 @example(seed=0, gaps=[0] * 160, repair=1.0, answer=False)
 @example(seed=1, gaps=[0] * 160, repair=1.0, answer=True)
 @example(seed=2, gaps=[59_700 * MS] + [0] * 120, repair=1.0, answer=False)
-@settings(deadline=None, max_examples=60)
+@examples(60)
 def test_no_window_is_ever_exceeded_at_the_receiver(
     seed: int, gaps: list[int], repair: float, answer: bool
 ) -> None:
@@ -110,7 +111,7 @@ def test_sustained_use_takes_at_least_nine_tenths_and_keeps_a_reserve() -> None:
 
 
 @given(st.lists(st.integers(0, 3 * SECOND), min_size=50, max_size=400), st.integers(0, 70))
-@settings(deadline=None, max_examples=40)
+@examples(40)
 def test_spreading_never_stalls_whatever_came_before(gaps: list[int], quiet: int) -> None:
     """However ordinary wishes came, none waits longer than evenly spread sends and one burst's debt
     explain."""

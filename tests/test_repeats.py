@@ -7,17 +7,18 @@ from collections import defaultdict, deque
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from compiled import compiled
+from examples import examples
 from meter_events import HEAD, ticker, trade
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker
 from subcore._meter import Meter
 
 judge = compiled("meter_feed").judge
 
-EXAMPLES = settings(max_examples=80, deadline=None)
+EXAMPLES = examples(80)
 
 
 STATES = st.builds(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from routing import World, orderbook
 from subcore._events import Event
 
@@ -130,4 +130,4 @@ class RouteMachine(RuleBasedStateMachine):
 
 
 TestRouteMachine = RouteMachine.TestCase
-TestRouteMachine.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestRouteMachine.settings = examples(120, stateful_step_count=40)

@@ -9,9 +9,10 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from frame_mutations import mutations
 from scan_oracle import check
 from subcore._events import Event, Trade
@@ -154,7 +155,7 @@ def test_utf8_is_strict_everywhere(scanner: Scanner, text: bytes, place: bytes) 
         assert states(scanner, frame) == ["bad_utf8"]
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(st.text(max_size=40), st.booleans())
 def test_texts_come_as_json_reads_them(text: str, ascii: bool) -> None:
     scanner = Scanner(Schema(DECLARED))

@@ -6,9 +6,10 @@ import math
 import random
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from examples import examples
 from subcore._scan import Scanner
 from subcore._schema import Schema
 from subcore.fields import Discriminator, Field, Table
@@ -68,7 +69,7 @@ exponent = st.one_of(
 spelling = st.builds("{}{}{}{}".format, st.sampled_from(["", "-"]), whole, fraction, exponent)
 
 
-@settings(max_examples=2000)
+@examples(2000)
 @given(spelling)
 @example("19699800600.2538100000000000")
 @example("1.16539E8")
@@ -97,13 +98,13 @@ def test_any_spelling_gives_what_float_gives(text: str) -> None:
     assert_exact(text)
 
 
-@settings(max_examples=500)
+@examples(500)
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_what_repr_writes_is_read_back(value: float) -> None:
     assert_exact(repr(value))
 
 
-@settings(max_examples=1000)
+@examples(1000)
 @given(st.integers(2**53, 2**54).map(lambda k: k | 1), st.integers(0, 4), st.integers(-1, 1))
 def test_halves_between_two_doubles_and_their_neighbours(odd: int, places: int, off: int) -> None:
     """An odd 54-bit integer over 2^places lies halfway between two doubles."""

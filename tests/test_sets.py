@@ -8,10 +8,11 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from examples import examples
 from model import WireSetModel, messages_of
 from subcore._sets import WireSet, diff, intersect, is_sorted_unique, pack, subtract, union
 from traced import traced_bytes
@@ -156,7 +157,7 @@ class WireSetMachine(RuleBasedStateMachine):
             assert wire.has_wire(stream) == (stream in model.wire)
 
 
-WireSetMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+WireSetMachine.TestCase.settings = examples(60, stateful_step_count=30)
 TestWireSetAgainstSets = WireSetMachine.TestCase
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from examples import examples
 from snapshots import Plain, make, plain_of
 from subcore.engine import snapshot as module
 from subcore.engine.snapshot import SavedComponent, Snapshot, capture
@@ -42,7 +43,7 @@ SMALL: Plain = {
 
 
 @given(plain=PLAIN, taken_ns=st.integers(-(2**63), 2**63 - 1), data=st.data())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_what_goes_in_comes_out(plain: Plain, taken_ns: int, data: st.DataObject) -> None:
     interests = [(name, topic) for name, (_, _, held) in plain.items() for topic in held]
     standby = data.draw(st.sets(st.sampled_from(interests))) if interests else set()
@@ -95,7 +96,7 @@ def test_every_flipped_bit_is_seen() -> None:
 
 
 @given(data=st.binary(max_size=200))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_foreign_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(SnapshotError):
         Snapshot.from_bytes(data)
