@@ -14,6 +14,7 @@ from subcore.engine.conflicts import (
     Conflict,
     ConflictKind,
     Interest,
+    Need,
     Outcome,
     can_conflict,
     capacity,
@@ -22,7 +23,7 @@ from subcore.engine.conflicts import (
 )
 from subcore.errors import ConflictError, UnsupportedError, UsageError
 from subcore.manager import SubscriptionManager
-from subcore.types import Topic
+from subcore.types import Priority, Topic
 from subcore.venue import Capacity, Channel, Route, Scope
 from subcore.venues import venue
 
@@ -106,7 +107,7 @@ def test_two_wishes_of_one_call_conflict_too() -> None:
 
 
 def brute_force(most_links: int, per_link: int, streams: dict[str, int]) -> bool:
-    """Whether they fit: every way to give links to routes is tried."""
+    """Whether they fit: every way to give links to routes, and to what needs its own, is tried."""
     shares = itertools.product(range(most_links + 1), repeat=len(streams))
     return any(
         sum(share) <= most_links
@@ -122,10 +123,15 @@ def test_capacity_is_what_the_allowed_connections_can_take() -> None:
         made = replace(
             AWKWARD, capacities=(Capacity("streams", per_link), Capacity("connections", links, Scope.IP))
         )
-        streams = {"public": rng.randint(0, 12), "tick": rng.randint(0, 12)}
-        fits = brute_force(links, per_link, streams)
-        conflicts = detect(made, [has("a", "trade")], [], streams)
-        assert (conflicts == []) == fits, (links, per_link, streams)
+        wanted = {"public": rng.randint(0, 9), "tick": rng.randint(0, 9)}
+        needs, groups = {}, {}
+        for route, count in wanted.items():
+            standby, own = (rng.choice((0, rng.randint(0, count))) for _ in "so")
+            needs[route] = Need(count, standby, own)
+            groups |= {route: count - own, f"{route} twice": standby, f"{route} own": own}
+        fits = brute_force(links, per_link, groups)
+        conflicts = detect(made, [has("a", "trade")], [], needs)
+        assert (conflicts == []) == fits, (links, per_link, needs)
 
 
 def test_advice_and_bounds_of_one_kind_only_bind_nobody() -> None:
@@ -241,6 +247,46 @@ async def test_more_streams_than_all_connections_take_are_rejected(manager: Subs
     assert state(manager) == before
     a.replace("ticker", ["KRW-A1", "KRW-A5"])
     b.subscribe("ticker", "KRW-A2")
+    await manager.close()
+
+
+async def test_what_two_links_carry_counts_twice_and_what_has_its_own_takes_another(
+    manager: SubscriptionManager,
+) -> None:
+    a = manager.component("a", priority=Priority.CRITICAL)
+    b = manager.component("b")
+    a.subscribe("ticker", ["KRW-A1", "KRW-A2"])
+    before = state(manager)
+
+    def ask(**options: bool) -> None:
+        with manager.transaction():
+            a.subscribe("ticker", ["KRW-A1", "KRW-A2"], **options)  # type: ignore[arg-type]
+            b.subscribe("ticker", "KRW-A3")
+
+    for option, said in (("standby", "2 of them twice"), ("own_link", "2 on links of their own")):
+        with pytest.raises(
+            ConflictError, match=f"{said}, .* connections full of them.* leave standby= or own_link="
+        ):
+            ask(**{option: True})
+        assert state(manager) == before
+    a.subscribe("ticker", ["KRW-A1", "KRW-A2"], own_link=True)  # one link is enough: it is all there is
+    with pytest.raises(ConflictError, match="3 streams would be wanted, 2 on links of their own"):
+        b.subscribe("ticker", "KRW-A3")
+    a.subscribe("ticker", ["KRW-A1", "KRW-A2"])
+    b.subscribe("ticker", "KRW-A3")
+    await manager.close()
+
+
+async def test_a_venue_may_bound_its_connections_alone() -> None:
+    parts = {"capacities": (Capacity("connections", 2, Scope.IP),)}
+    manager = SubscriptionManager(replace(venue("upbit"), **parts), url="ws://127.0.0.1:9", seed=1)
+    a = manager.component("a", priority=Priority.CRITICAL)
+    a.subscribe("ticker", ["KRW-A1", "KRW-A2"])
+    a.subscribe("ticker", "KRW-A1", own_link=True)
+    with pytest.raises(ConflictError, match="upbit allows 2: unsubscribe"):
+        a.subscribe("ticker", "KRW-A2", standby=True)
+    assert manager.topic("ticker", "KRW-A2").standby == ()
+    a.replace("ticker", "KRW-A2", standby=True)
     await manager.close()
 
 

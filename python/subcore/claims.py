@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from . import _columns
 from .engine.clock import RunnableClock, nanoseconds
-from .engine.snapshot import STANDBY
+from .engine.snapshot import OWN_LINK, STANDBY
 from .errors import SnapshotError, UsageError
 from .intent import NO_TOPICS, Act, Wish
 from .types import Int32Array, Topic
@@ -160,9 +160,11 @@ class Claims:
         added.append((member, topics[fresh]))
         for cls in np.unique(classes[fresh]).tolist():
             ledger.add(member.id, topics[fresh & (classes == cls)], int(cls))
-        doubled = topics[fresh & (options & STANDBY != 0)]
-        if len(doubled):  # what is dropped again is forgotten by who keeps it
-            self._hub.granting.standby.put(member.id, doubled, on=True)
+        granting = self._hub.granting
+        for option, asked in ((STANDBY, granting.standby), (OWN_LINK, granting.own_link)):
+            chosen = topics[fresh & (options & option != 0)]
+            if len(chosen):  # what is dropped again is forgotten by who keeps it
+                asked.put(member.id, chosen, on=True)
 
     def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
         until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace

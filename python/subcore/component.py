@@ -31,7 +31,9 @@ class SubscribeOptions(TypedDict, total=False):
     frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`: a
     `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed.
     `standby`: two links carry these streams, and the first copy of each event wins (no): the loss of one link loses no
-    event then. Asked for anew each time: subscribing again without it takes it away.
+    event then. `own_link`: these streams share no link but with others that ask for the same (no), so nobody else's
+    change or bad request touches them; for class CRITICAL only, since connections are few. Both are asked for anew each
+    time: subscribing again without one takes it away.
     """
 
     depth: int | None
@@ -40,6 +42,7 @@ class SubscribeOptions(TypedDict, total=False):
     priority: Priority | None
     delivery: Delivery | None
     standby: bool
+    own_link: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class Component:
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
         "*" asks for all symbols, where the channel has that (an account's orders and balances).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
-        bytes; `priority`: class of these interests; `standby`: two links carry them; `delivery`: see SubscribeOptions.
+        bytes; `priority`: class of these interests; `standby`: two links carry them; `own_link`: they share none with
+        what others want; `delivery`: see SubscribeOptions.
         Raises UsageError (also UnsupportedError, UnknownSymbolError, ConflictError) or CapacityError, and then has
         changed nothing; within a transaction conflicts raise at its end. What can be served together is: two depths
         of a book share one stream, see `manager.conflicts`.
@@ -272,6 +276,7 @@ class Component:
         priority: Priority | None = None,
         delivery: Delivery | None = None,
         standby: bool = False,
+        own_link: bool = False,
     ) -> None:
         member, granting = self._live(), self._granting
         _check_handler(handler, delivery, member)
@@ -280,10 +285,27 @@ class Component:
             index = granting.check_topics(channel, given, depth, grouping)
             given = granting.as_keyed(index, given)
             cls = granting.class_of(index, priority, member)
+            if own_link and cls != Priority.CRITICAL:
+                raise UsageError(
+                    "own_link= is for what is CRITICAL: give priority=Priority.CRITICAL too, or leave it out"
+                )
             keeps = handler is None and member.has_handlers
             sink = member.sink_maker(handler, raw)
             granting.transactions.submit(
-                Wish(act, member.id, index, given, depth, grouping or None, cls, sink, keeps, self, standby)
+                Wish(
+                    act,
+                    member.id,
+                    index,
+                    given,
+                    depth,
+                    grouping or None,
+                    cls,
+                    sink,
+                    keeps,
+                    self,
+                    standby,
+                    own_link,
+                )
             )
         except UsageError as error:
             if not isinstance(error, ConflictError):  # which names it

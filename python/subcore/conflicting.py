@@ -7,14 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from . import _columns
-from .engine.conflicts import Conflict, Interest, can_conflict, detect, resolve
+from .engine.conflicts import Conflict, Interest, Need, can_conflict, connections, detect, resolve
+from .intent import NO_TOPICS
 from .types import Int32Array
 
 if TYPE_CHECKING:
     from .intent import Intent, Resolved
     from .members import Member
+    from .standby import Asked
 
 log = logging.getLogger("subcore.conflicts")
 
@@ -36,12 +39,17 @@ class Conflicts:
     the first time are names looked for.
     """
 
-    def __init__(self, intent: Intent, members: Mapping[int, Member]) -> None:
+    def __init__(
+        self, intent: Intent, members: Mapping[int, Member], standby: Asked, own_link: Asked
+    ) -> None:
         self._intent = intent
         self._ledger = intent.ledger
         self._members = members
         venue = self._venue = intent.venue
         self.possible = can_conflict(venue)  # beyond depths
+        self._bounded = connections(venue) is not None
+        self._standby = standby
+        self._own_link = own_link
         self._has_depths = [len(channel.depths) > 1 for channel in venue.channels]
         self._resolved: dict[tuple[object, ...], Conflict] = {}
         self._met: set[tuple[object, ...]] = set()  # component, channel, depth, width of the stream
@@ -56,14 +64,15 @@ class Conflicts:
         """ConflictError if these cannot be served beside what stays held. `report` tells of what was resolved."""
         self._news = []
         new_depths = self._depths_that_meet(changes)
-        if not self.possible and not new_depths:
+        apart = self._bounded and any(wish.standby or wish.own_link for wish, _, _, _ in changes)
+        if not self.possible and not new_depths and not apart:
             return
         asked, kept = self._after(changes)
         symbols = np.unique(self._symbols(asked.topics))
         near = np.isin(self._symbols(kept.topics), symbols)
         beside = _Interests(kept.owners[near], kept.topics[near])
-        streams = self._by_route(np.concatenate([asked.topics, kept.topics])) if self.possible else None
-        self._news = resolve(detect(self._venue, self._named(asked), self._named(beside), streams))
+        needs = self._by_route(changes, asked, kept) if self._bounded else None
+        self._news = resolve(detect(self._venue, self._named(asked), self._named(beside), needs))
         if len(self._met) > MET_AT_MOST:
             self._met.clear()
         self._met |= new_depths
@@ -120,15 +129,34 @@ class Conflicts:
     def _symbols(self, topics: Int32Array) -> Int32Array:
         return _columns.topic_columns(self._ledger, topics)[2]
 
-    def _by_route(self, topics: Int32Array) -> dict[str, int]:
-        """Streams that these topics need, by route."""
-        streams, channels, _, _, _ = _columns.topic_columns(self._ledger, topics)
-        _, first = np.unique(streams, return_index=True)
-        counts = np.bincount(channels[first], minlength=len(self._venue.channels)).tolist()
-        found: dict[str, int] = {}
-        for channel, count in zip(self._venue.channels, counts, strict=True):
-            found[channel.route] = found.get(channel.route, 0) + count
+    def _by_route(self, changes: Sequence[Resolved], asked: _Interests, kept: _Interests) -> dict[str, Need]:
+        """What these interests need, by route."""
+        standby, own = self._standby.asked, self._own_link.asked
+        for wish, added, removed, _ in changes:
+            for book, on in ((standby, wish.standby), (own, wish.own_link)):
+                left = np.setdiff1d(book.get(wish.component, NO_TOPICS), np.concatenate([added, removed]))
+                book[wish.component] = np.union1d(left, added) if on else left
+        topics = np.concatenate([asked.topics, kept.topics])
+        owners = np.concatenate([asked.owners, kept.owners])
+        counts = [
+            self._count(topics[chosen])
+            for chosen in (
+                np.ones(len(topics), np.bool_),
+                *(_those_of(book, owners, topics) for book in (standby, own)),
+            )
+        ]
+        found: dict[str, Need] = {}
+        for channel, *numbers in zip(self._venue.channels, *counts, strict=True):
+            before = found.get(channel.route, Need(0))
+            found[channel.route] = Need(*(a + b for a, b in zip(before, numbers, strict=True)))
         return found
+
+    def _count(self, topics: Int32Array) -> list[int]:
+        """Streams of these topics, by channel."""
+        streams, channels, _, _, _ = _columns.topic_columns(self._ledger, topics.astype(np.int32))
+        _, first = np.unique(streams, return_index=True)
+        counts: list[int] = np.bincount(channels[first], minlength=len(self._venue.channels)).tolist()
+        return counts
 
     def _named(self, interests: _Interests) -> list[Interest]:
         topics = self._intent.topics_of(interests.topics)
@@ -136,6 +164,16 @@ class Conflicts:
             Interest(self._members[owner].name, topic)
             for owner, topic in zip(interests.owners.tolist(), topics, strict=True)
         ]
+
+
+def _those_of(
+    book: Mapping[int, Int32Array], owners: Int32Array, topics: Int32Array
+) -> npt.NDArray[np.bool_]:
+    """Which of these interests are in the book."""
+    there = np.zeros(len(topics), np.bool_)
+    for owner, asked in book.items():
+        there |= (owners == owner) & np.isin(topics, asked)
+    return there
 
 
 def _joined(parts: Sequence[tuple[int, Int32Array]]) -> _Interests:

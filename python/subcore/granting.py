@@ -20,7 +20,7 @@ from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
 from .intent import Act, Wish
-from .standby import Standby
+from .standby import Asked
 from .transaction import Transactions
 from .types import Int32Array, Priority, StreamState, Topic
 from .venue import ALL
@@ -47,8 +47,9 @@ class Granting:
         self.engine = hub.engine
         self.runtime = hub.runtime
         self.members = hub.members
-        self.conflicts = Conflicts(hub.intent, hub.members)
-        self.standby = Standby(hub.ledger)
+        self.standby = Asked(hub.ledger, events.StandBy)
+        self.own_link = Asked(hub.ledger, events.OwnLink)
+        self.conflicts = Conflicts(hub.intent, hub.members, self.standby, self.own_link)
         self._grants = hub.grants
         self._has_whole = False
         self._gone = gone
@@ -163,6 +164,7 @@ class Granting:
             self._repin(member)
             raise
         self.standby.put(member.id, topics, on=False)
+        self.own_link.put(member.id, topics, on=False)
         if handler is not None and member.has_one_sink:  # what _repin would find out
             self._pinned[member.id] = component
         else:
@@ -189,6 +191,7 @@ class Granting:
                 granted = self.intent.grant(wishes, self.conflicts.check)
                 for wish, adds, _, _ in granted:
                     self.standby.put(wish.component, adds, wish.standby)
+                    self.own_link.put(wish.component, adds, wish.own_link)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 self._repin(self.members[component])
@@ -237,4 +240,5 @@ class Granting:
     def forget(self, member: Member) -> None:
         """A component was closed: nothing keeps it alive any more."""
         self.standby.forget(member.id)
+        self.own_link.forget(member.id)
         self._pinned.pop(member.id, None)

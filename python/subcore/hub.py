@@ -286,6 +286,10 @@ class Hub:
         """The account of a restore, over or under way."""
         return make_report(restore, self.intent, self.clock.time_ns() - self.clock.monotonic_ns())
 
+    def turn_begins(self) -> None:
+        """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""
+        self.granting.own_link.tell(self.runtime.handle)
+
     def turn_done(self) -> None:
         """See RuntimeOwner."""
         self.granting.standby.tell(self.runtime.handle)

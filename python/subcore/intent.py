@@ -43,8 +43,8 @@ class Wish:
     """The content of one call, checked but not yet resolved to ids. Nobody changes it.
 
     `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
-    `standby`: two links shall carry it. `sink` makes the place to deliver to; with `keeps_sinks` topics held already
-    stay where they go. `holder` lives as long as the wish waits in a transaction.
+    `standby`: two links shall carry it; `own_link`: one that nobody else shares. `sink` makes the place to deliver to;
+    with `keeps_sinks` topics held already stay where they go. `holder` lives while the wish waits in a transaction.
     """
 
     act: Act
@@ -58,6 +58,7 @@ class Wish:
     keeps_sinks: bool = False
     holder: object = None
     standby: bool = False
+    own_link: bool = False
 
 
 # A wish, the topics it adds and removes, and where they are delivered to (NO_SINK = it adds none).

@@ -139,6 +139,7 @@ class Reports:
             reason=row.reason,
             caps=tuple(self._caps(id, holders)),
             standby=tuple(m.name for m in holders if hub.granting.standby.asked_by(m.id, id)),
+            own_link=tuple(m.name for m in holders if hub.granting.own_link.asked_by(m.id, id)),
             other_link=None if row.other_link < 0 else row.other_link,
         )
 

@@ -17,7 +17,7 @@ from .claims import check_venue
 from .engine import events
 from .engine.context import NO_STREAMS
 from .engine.restore import Restore
-from .engine.snapshot import STANDBY, Snapshot, capture
+from .engine.snapshot import OWN_LINK, STANDBY, Snapshot, capture
 from .errors import CapacityError, ManagerClosed
 from .types import Int32Array, Int64Array, StreamState
 
@@ -43,15 +43,20 @@ def _numbered(ids: Int32Array) -> tuple[Int64Array, Int64Array]:
 
 
 def _options(
-    owners: Sequence[tuple[int, object]], held: Int32Array, ids: Int32Array, standby: Mapping[int, Int32Array]
+    owners: Sequence[tuple[int, object]],
+    held: Int32Array,
+    ids: Int32Array,
+    asked: Mapping[int, Mapping[int, Int32Array]],
 ) -> npt.NDArray[np.uint8]:
     """Of each interest, component after component. O(interests) of those who have any."""
     options = np.zeros(len(ids), np.uint8)
-    if standby:
-        ends = np.cumsum(held).tolist()
-        for (owner, _), end, count in zip(owners, ends, held.tolist(), strict=True):
-            if owner in standby:
-                options[end - count : end][np.isin(ids[end - count : end], standby[owner])] = STANDBY
+    for option, topics in asked.items():
+        if topics:
+            ends = np.cumsum(held).tolist()
+            for (owner, _), end, count in zip(owners, ends, held.tolist(), strict=True):
+                if owner in topics:
+                    part = slice(end - count, end)
+                    options[part] |= np.uint8(option) * np.isin(ids[part], topics[owner])
     return options
 
 
@@ -142,7 +147,7 @@ class Saving:
         with hub.intent.whole:
             owners, rows, interests, texts = holdings(hub.ledger, hub.interner, hub.members)
             groupings = list(hub.intent.groupings)
-            standby = hub.granting.standby.asked
+            asked = {STANDBY: hub.granting.standby.asked, OWN_LINK: hub.granting.own_link.asked}
         ids, classes, streams, channels, symbols, variants, cuts = interests
         first, places = _numbered(ids)
         order = np.argsort(np.repeat(np.arange(len(owners)), rows[0]) * len(first) + places)
@@ -158,7 +163,7 @@ class Saving:
             "topic_link": self._links(streams[first]),
             "interest_topic": places[order],
             "interest_class": classes[order],
-            "interest_options": _options(owners, rows[0], ids, standby)[order],
+            "interest_options": _options(owners, rows[0], ids, asked)[order],
         }
         tables = (
             [channel.name for channel in hub.venue.channels],

@@ -1,7 +1,8 @@
-"""Who asked for two links where one would do. Kept beside the ledger, so that a plain interest pays nothing for it.
+"""Who asked for two links where one would do, or for a link of its own. Kept beside the ledger, so that a plain
+interest pays nothing for it.
 
-A stream is on standby while any unpaused holder asks for it. What is no longer held is found by looking, at the end of
-each turn in which anything changed: O(topics asked for with standby), and nothing while there are none.
+A stream has it while any unpaused holder asks for it. What is no longer held is found by looking, at each turn in which
+anything changed: O(topics asked for so), and nothing while there are none.
 """
 
 from __future__ import annotations
@@ -12,20 +13,23 @@ import numpy as np
 
 from . import _columns
 from ._ledger import Ledger
-from .engine.events import StandBy
+from .engine.events import OwnLink, StandBy
 from .intent import NO_TOPICS
 from .types import Int32Array
 
-__all__ = ["Standby"]
+__all__ = ["Asked"]
+
+Told = type[StandBy] | type[OwnLink]
 
 
-class Standby:
-    """One manager's. Belongs to the loop's thread."""
+class Asked:
+    """One manager's, for one of the two; `told` is the event that says it to the engine. Of the loop's thread."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, told: Told) -> None:
         self._ledger = ledger
+        self._event = told
         self._asked: dict[int, Int32Array] = {}  # topics of each component, sorted
-        self._told: Int32Array = NO_TOPICS  # streams that the engine keeps on standby
+        self._told: Int32Array = NO_TOPICS  # streams that the engine knows of
 
     @property
     def asked(self) -> dict[int, Int32Array]:
@@ -36,7 +40,7 @@ class Standby:
         return self._asked.copy()
 
     def put(self, component: int, topics: Int32Array, on: bool) -> None:
-        """A component was granted these topics, with standby or without. O(1) where nobody ever asked for one."""
+        """A component was granted these topics, with it or without. O(1) where nobody ever asked for it."""
         asked = self._asked.get(component)
         if on:
             self._asked[component] = np.union1d(NO_TOPICS if asked is None else asked, topics).astype(
@@ -54,8 +58,8 @@ class Standby:
         asked = self._asked.get(component)
         return asked is not None and bool(np.isin(topic, asked))
 
-    def tell(self, handle: Callable[[StandBy], None]) -> None:
-        """Give the engine what changed since. Called before ids are given back, at the end of a turn."""
+    def tell(self, handle: Callable[[StandBy | OwnLink], None]) -> None:
+        """Give the engine what changed since. Called before ids are given back."""
         if not self._asked and not len(self._told):
             return
         streams = self._streams()
@@ -64,10 +68,10 @@ class Standby:
         self._told = streams
         for part, on in ((went, False), (came, True)):
             if len(part):
-                handle(StandBy(part, on))
+                handle(self._event(part, on))
 
     def _streams(self) -> Int32Array:
-        """Those that shall have two carriers; what is not held any more is forgotten."""
+        """Those that shall have it; what is not held any more is forgotten."""
         found: list[Int32Array] = [NO_TOPICS]
         for component, topics in list(self._asked.items()):
             held = topics[_columns.holds_many(self._ledger, component, topics)]

@@ -147,8 +147,8 @@ class Cap:
 class TopicInfo:
     """One topic as it stands. Times are nanoseconds since 1970 UTC. `caps`: of its holders, one of a kind.
 
-    `standby`: those of its holders that asked for two links. `other_link`: the second that carries it now, for that or
-    while it moves.
+    `standby`, `own_link`: those of its holders that asked for two links, or for one of its own. `other_link`: the
+    second that carries it now, for a standby or while it moves.
     """
 
     topic: Topic
@@ -163,6 +163,7 @@ class TopicInfo:
     reason: str
     caps: tuple[Cap, ...] = ()
     standby: tuple[str, ...] = ()
+    own_link: tuple[str, ...] = ()
     other_link: int | None = None
 
 

@@ -25,9 +25,12 @@ __all__ = [
     "Conflict",
     "ConflictKind",
     "Interest",
+    "Need",
     "Outcome",
     "can_conflict",
     "capacity",
+    "connections",
+    "crowded",
     "detect",
     "resolve",
 ]
@@ -90,9 +93,9 @@ def detect(
     venue: Venue,
     asked: Iterable[Interest],
     held: Iterable[Interest],
-    streams: Mapping[str, int] | None = None,
+    needs: Mapping[str, Need] | None = None,
 ) -> list[Conflict]:
-    """Every conflict that granting `asked` beside `held` would make; `streams`: then wanted, by route.
+    """Every conflict that granting `asked` beside `held` would make; `needs`: what is wanted then, by route.
 
     `held` is what stays held: without what the same call or transaction gives up. Of a topic's conflicts, one of a kind
     is told. Nothing is changed. O(asked + held), and rivals of a market in pairs.
@@ -107,8 +110,8 @@ def detect(
         if last not in market:  # who has it already is in nobody's way
             found += _of_one(venue, last, market)
             market[last] = None
-    if last is not None and streams is not None:
-        found += _capacity(venue, last, streams)
+    if last is not None and needs is not None:
+        found += crowded(venue, last, needs)
     return found
 
 
@@ -161,33 +164,63 @@ def _depth(interest: Interest) -> int:
     return interest.topic.depth or 0
 
 
-def _capacity(venue: Venue, last: Interest, streams: Mapping[str, int]) -> list[Conflict]:
-    bounds = capacity(venue)
+class Need(NamedTuple):
+    """Streams wanted on a route; of them, those that two connections shall carry, and those that shall have their own.
+
+    Each route has connections of its own, and so have these: a second carrier is on none that carries the first.
+    """
+
+    streams: int
+    standby: int = 0
+    own_link: int = 0
+
+    def links(self, per_link: int | None) -> int:
+        """Connections it takes, full of them."""
+        parts = (self.streams - self.own_link, self.standby, self.own_link)
+        return sum(min(part, 1) if per_link is None else math.ceil(part / per_link) for part in parts)
+
+
+def crowded(venue: Venue, last: Interest, needs: Mapping[str, Need]) -> list[Conflict]:
+    """Whether that is more than all connections take; `last` was one too many."""
+    bounds = connections(venue)
     if bounds is None:
         return []
-    # Each route has connections of its own.
-    needed = sum(math.ceil(count / bounds.per_link) for count in streams.values())
+    needed = sum(need.links(bounds.per_link) for need in needs.values())
     if needed <= bounds.links:
         return []
+    wanted, each = sum(need.streams for need in needs.values()), ""
+    standby, own = (
+        sum(counts) for counts in zip(*((n.standby, n.own_link) for n in needs.values()), strict=True)
+    )
+    said = [f"{standby} of them twice"] * bool(standby) + [f"{own} on links of their own"] * bool(own)
+    if bounds.per_link is not None:
+        each = f" of {bounds.per_link} each"
     remedy = (
-        f"{sum(streams.values())} streams would be wanted, {needed} connections full of them, and {venue.name} allows "
-        f"{bounds.links} of {bounds.per_link} each: unsubscribe what is not needed, or ask from another address"
+        f"{wanted} streams would be wanted, {', '.join([*said, f'{needed} connections full of them'])}, and "
+        f"{venue.name} allows {bounds.links}{each}: unsubscribe what is not needed, "
+        f"{'leave standby= or own_link= out, ' if said else ''}or ask from another address"
     )
     return [Conflict(ConflictKind.CAPACITY, last.component, last.topic, None, Outcome.REJECT, remedy)]
 
 
 class Bounds(NamedTuple):
-    """Streams a connection takes, and connections allowed."""
+    """Streams a connection takes (None = as many as you like), and connections allowed."""
 
-    per_link: int
+    per_link: int | None
     links: int
 
 
 def capacity(venue: Venue) -> Bounds | None:
     """What all connections together take; None = a venue that does not say both bounds nothing."""
+    bounds = connections(venue)
+    return None if bounds is None or bounds.per_link is None else bounds
+
+
+def connections(venue: Venue) -> Bounds | None:
+    """The same where the venue only bounds the connections: then what needs some of its own may be too much."""
     per_link = min(_hard(venue, "streams", Scope.LINK), default=None)
     allowed = _hard(venue, "connections", Scope.IP) + _hard(venue, "connections", Scope.ACCOUNT)
-    return None if per_link is None or not allowed else Bounds(per_link, min(allowed))
+    return Bounds(per_link, min(allowed)) if allowed else None
 
 
 def _hard(venue: Venue, resource: str, scope: Scope) -> list[int]:

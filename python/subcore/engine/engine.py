@@ -27,6 +27,7 @@ from subcore.engine.events import (
     LinkActivity,
     LinkDown,
     LinkUp,
+    OwnLink,
     Pong,
     Restoring,
     Rotate,
@@ -40,6 +41,7 @@ from subcore.engine.explain import Explainer
 from subcore.engine.health import Health
 from subcore.engine.links import Lifecycle, Link, Phase, Role
 from subcore.engine.moves import Moves
+from subcore.engine.own_links import OwnLinks
 from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
@@ -87,6 +89,7 @@ class Engine:
         self._departures = Departures(self._ctx)
         self._moves = Moves(self._ctx, self._lifecycle, self._planner)
         self._placement = Placement(self._ctx, self._lifecycle, self._planner, self._proof, self._moves)
+        self._own_links = OwnLinks(self._ctx, self._lifecycle, self._moves, self._placement)
         self._wants = Wants(
             self._ctx,
             self._lifecycle,
@@ -107,6 +110,7 @@ class Engine:
             Changed: self._changed,
             AskedAgain: self._wants.asked_again,
             StandBy: self._placement.stand_by,
+            OwnLink: self._own_links.ask,
             Rotate: self._rotate,
             LinkUp: self._link_up,
             LinkDown: self._link_down,
@@ -358,6 +362,7 @@ class Engine:
         self._ticked = now
         self._moves.tick(now)
         self._placement.tick(now)
+        self._own_links.tick(now)
         for link in list(self.links.values()):
             if not link.is_up:
                 continue

@@ -22,6 +22,7 @@ __all__ = [
     "LinkActivity",
     "LinkDown",
     "LinkUp",
+    "OwnLink",
     "Pong",
     "Restoring",
     "Rotate",
@@ -62,6 +63,14 @@ class AskedAgain:
 @dataclass(frozen=True, slots=True, eq=False)
 class StandBy:
     """Two links shall carry these streams, whichever copy comes first wins; or (`on` False) one is enough again."""
+
+    streams: Int32Array
+    on: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OwnLink:
+    """These streams shall have a link that carries nobody else's; or (`on` False) any link will do again."""
 
     streams: Int32Array
     on: bool = True
@@ -186,6 +195,7 @@ Event = (
     Changed
     | AskedAgain
     | StandBy
+    | OwnLink
     | Rotate
     | LinkUp
     | LinkDown

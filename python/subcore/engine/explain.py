@@ -17,6 +17,7 @@ from subcore.venue import Counted
 __all__ = ["Explainer"]
 
 ROLES = {
+    Role.OWN: " (its own, shared only with others that asked for one)",
     Role.SETTLED: "",
     Role.NURSERY: " (the nursery, where what is new disturbs nobody)",
     Role.STANDBY: " (the standby)",
@@ -58,10 +59,19 @@ class Explainer:
             doubled = bool(self._ctx.streams.standby[stream])
             said += f" and, {'standing by' if doubled else 'for a move'}, on link {row.other_link}{ROLES[other.role]}"
         elif self._ctx.streams.standby[stream]:
-            said += ", and a standby is to carry it too"
+            said += ", and a standby is to carry it too" + self._once_free(Role.STANDBY, link)
+        if self._ctx.streams.own_link[stream] and link.role is Role.SETTLED:
+            said += ", and is to have a link of its own" + self._once_free(Role.OWN, link)
         if row.data is DataState.SUSPECT:
             return said + "; its data is suspect: what is due does not come"
         return said if row.data is DataState.GOOD else said + "; no data yet"
+
+    def _once_free(self, role: Role, beside: Link) -> str:
+        """Why that has not happened, where no connection is left for it."""
+        links = self._lifecycle
+        if links.may_open() or any(k.role is role and k.route is beside.route for k in links.links.values()):
+            return ""
+        return f" once one of the {links.allowed} connections that {self._ctx.venue.name} allows is free"
 
     def _sent(self, stream: int, row: TopicRow, now: int) -> str:
         link = self._lifecycle.links[row.link]

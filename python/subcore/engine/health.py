@@ -22,7 +22,7 @@ from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.events import Changed, StreamsHeard
 from subcore.engine.habits import MEDIANS, Habits, Look, Places
-from subcore.engine.links import Lifecycle, Link, Role
+from subcore.engine.links import HOMES, Lifecycle, Link, Role
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
@@ -211,7 +211,7 @@ class Health:
         """Where requests replace, a further carrier is asked, and the frozen one is left once it brought data; else
         the streams are taken off the wire and put back."""
         self._ctx.warn("streams are silent and asked for again", link=link.id, streams=len(streams))
-        if self._ctx.venue.model is Model.REPLACE and link.role is Role.SETTLED:
+        if self._ctx.venue.model is Model.REPLACE and link.role in HOMES:
             self._moves.start(link, self._placement.nursery_beside(link), streams, now)
             return
         self._ctx.streams.apply(TopicEvent.FAILED_PROVEN, streams, now)

@@ -24,7 +24,7 @@ from subcore.engine.ports import WireSet
 from subcore.types import Int32Array, StatusKind
 from subcore.venue import Counted, KeepaliveRole, Route
 
-__all__ = ["Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
+__all__ = ["HOMES", "Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 REMEMBERED = 32  # requests whose window is over
@@ -42,10 +42,14 @@ DENIED = (401, 403)  # HTTP statuses that mean: not with this login
 class Role(IntEnum):
     """What a link is for."""
 
-    SETTLED = 0  # carries what has come to stay
-    NURSERY = 1  # carries what is not yet proven or settled, so that its changes disturb nobody
-    STANDBY = 2  # carries streams a second time, for those who asked for it
-    RETIRED = 3  # its streams move to a successor; it takes no new ones
+    OWN = 0  # carries what asked for a link of its own
+    SETTLED = 1  # carries what has come to stay
+    NURSERY = 2  # carries what is not yet proven or settled, so that its changes disturb nobody
+    STANDBY = 3  # carries streams a second time, for those who asked for it
+    RETIRED = 4  # its streams move to a successor; it takes no new ones
+
+
+HOMES = (Role.OWN, Role.SETTLED)  # where streams come to stay
 
 
 class Phase(IntEnum):
@@ -188,7 +192,14 @@ class Lifecycle:
         self._ctx = ctx
         self.links: dict[int, Link] = {}
         markets = {c.route for c in ctx.venue.channels if c.kind not in ACCOUNT_KINDS}
+        bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
+        self.allowed = min(bounds, default=None)  # connections at a time, as far as the venue says
         self._accounts = {route.name for route in ctx.venue.routes} - markets
+
+    def may_open(self) -> bool:
+        """Whether the venue allows one more connection beside those that carry something, or shall."""
+        in_use = sum(link.phase is not Phase.IDLE or link.wire.len_target > 0 for link in self.links.values())
+        return self.allowed is None or in_use < self.allowed
 
     def open_links(self) -> Iterator[Link]:
         """Those that are up."""

@@ -10,6 +10,9 @@ is not yet proven or settled. It opens only
 
 Calm for `calm`, its streams move back in one message. A venue whose requests add and remove needs none of it: its links
 are filled up to their capacity, the channels of a symbol together where there is room.
+
+Streams that asked for a link of their own have it in place of the settled one (see own_links); a link for a standby or
+for them is opened only while the venue allows one more connection.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import StandBy
-from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.links import HOMES, Lifecycle, Link, Phase, Role
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
 from subcore.engine.planner import Planner
@@ -79,10 +82,21 @@ class Placement:
         found = self.links_of(link.route.name, Role.NURSERY)
         return found[0] if found else self.open_link(link.route.name, Role.NURSERY)
 
-    def settled(self, route: str) -> Link:
-        """The first settled link of that route, made if there is none."""
-        found = self.links_of(route, Role.SETTLED)
-        return found[0] if found else self.open_link(route, Role.SETTLED)
+    def home(self, route: str, role: Role) -> Link:
+        """The first link of that route and role, made if there is none."""
+        found = self.links_of(route, role)
+        return found[0] if found else self.open_link(route, role)
+
+    def by_role(self, streams: Int32Array) -> Iterator[tuple[Role, Int32Array]]:
+        """Which of these belong on which kind of link; what is settled first."""
+        own = self._ctx.streams.own_link[streams]
+        for role, part in ((Role.SETTLED, streams[~own]), (Role.OWN, streams[own])):
+            if len(part):
+                yield role, part
+
+    def may_have(self, route: str, role: Role) -> bool:
+        """Whether there is a link of that kind, or one may be opened."""
+        return role is Role.SETTLED or bool(self.links_of(route, role)) or self._lifecycle.may_open()
 
     # Streams
 
@@ -90,14 +104,19 @@ class Placement:
         """Find a link for streams that were asked for."""
         routes = np.array([self._routes[c] for c in columns.channels.tolist()])
         for name in dict.fromkeys(routes.tolist()):
-            part = columns.streams[routes == name]
-            if self._replaces:
-                self._place_whole(name, part, now)
-            else:
-                self._fill(name, part, now)
+            for role, part in self.by_role(columns.streams[routes == name]):
+                self.put(name, role if self.may_have(name, role) else Role.SETTLED, part, now)
 
-    def _place_whole(self, route: str, streams: Int32Array, now: int) -> None:
-        link = self.settled(route)
+    def put(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
+        """Have links of that kind carry these, which no wire carries."""
+        if self._replaces:
+            self._place_whole(route, role, streams, now)
+            return
+        for link, part in self.spread(route, role, streams):
+            self._planner.want(link, part, now)
+
+    def _place_whole(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
+        link = self.home(route, role)
         if self._is_restoring(link):
             self.bisection.add(self.nursery_beside(link), streams, now)
             return
@@ -136,11 +155,7 @@ class Placement:
             link.spared_until = now + settings.calm
         return hurts
 
-    def _fill(self, route: str, streams: Int32Array, now: int) -> None:
-        for link, part in self._spread(route, Role.SETTLED, streams):
-            self._planner.want(link, part, now)
-
-    def _spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+    def spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """Links of that role with room for these, new ones where there is none left, and what each is to take."""
         for link in self.links_of(route, role):
             room = len(streams) if self._capacity is None else max(self._capacity - self._load(link), 0)
@@ -199,18 +214,23 @@ class Placement:
         return nursery.is_up and nursery.trial is None and now - nursery.sent_at >= settings.calm
 
     def _bring_home(self, nursery: Link, now: int) -> None:
-        home = self.settled(nursery.route.name)
-        if home.phase is Phase.IDLE and not home.wire.len_target:
-            home.role, nursery.role = Role.RETIRED, Role.SETTLED  # nothing to go back to: it is home already
-            return
-        if not home.is_up or home.trial is not None or home.wire.len_added:
-            return
-        if home.rewrites and now - home.rewrites[-1] < self._ctx.settings.calm:
-            return
-        open_ones = self._ctx.streams.in_state(nursery.wire.target(), StreamState.OPEN)
-        doubled = self._ctx.streams.legs.has_other(open_ones)
-        self._moves.start(nursery, home, open_ones[~doubled], now)
-        self._leave_held(nursery, open_ones[doubled], now)
+        target, route = nursery.wire.target(), nursery.route.name
+        for role, part in self.by_role(target):
+            if not self.may_have(route, role):
+                continue  # own_links brings it to the settled link's side once there is room
+            home = self.home(route, role)
+            if home.phase is Phase.IDLE and not home.wire.len_target:
+                if len(part) == len(target):  # nothing to go back to: it is home already
+                    home.role, nursery.role = Role.RETIRED, role
+                    return
+            elif not home.is_up or home.trial is not None or home.wire.len_added:
+                continue
+            if home.rewrites and now - home.rewrites[-1] < self._ctx.settings.calm:
+                continue
+            open_ones = self._ctx.streams.in_state(part, StreamState.OPEN)
+            doubled = self._ctx.streams.legs.has_other(open_ones)
+            self._moves.start(nursery, home, open_ones[~doubled], now)
+            self.leave_held(nursery, open_ones[doubled], now)
 
     def optimize(self, now: int) -> list[Proposal]:
         """Moves that would leave fewer links. O(links); changes nothing."""
@@ -238,26 +258,27 @@ class Placement:
         """Whatever a retired link still carries goes to its successor."""
         legs, target = self._ctx.streams.legs, link.wire.target()
         doubled = legs.has_other(target)
-        self._leave_held(link, target[doubled], now)
+        self.leave_held(link, target[doubled], now)
         alone, rows = legs.on(link.id, target[~doubled])
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
-        self._moves.start(link, self._successor(link), alone[on_wire], now)
+        for role, part in self.by_role(alone[on_wire]):
+            self._moves.start(link, self._successor(link, role, len(part)), part, now)
 
-    def _successor(self, link: Link) -> Link:
-        """A settled link of its route that is not full."""
-        for other in self.links_of(link.route.name, Role.SETTLED):
-            if self._capacity is None or self._load(other) + link.wire.len_target <= self._capacity:
+    def _successor(self, link: Link, role: Role, count: int) -> Link:
+        """A link of its route for what belongs on such, with room for so many."""
+        for other in self.links_of(link.route.name, role):
+            if self._capacity is None or self._load(other) + count <= self._capacity:
                 return other
-        return self.open_link(link.route.name, Role.SETTLED)
+        return self.open_link(link.route.name, role)
 
     def _hand_over(self, link: Link, streams: Int32Array, now: int) -> None:
         """What no wire carries need not be moved: another link asks for it."""
-        if len(streams):
-            link.wire.set_target(streams, False)
-            self._planner.want(self._successor(link), streams, now)
+        link.wire.set_target(streams, False)
+        for role, part in self.by_role(streams):
+            self._planner.want(self._successor(link, role, len(part)), part, now)
 
-    def _leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
+    def leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
         """Streams with two carriers leave this one, if the other holds them."""
         for other, _, held in list(self._lifecycle.held_elsewhere(link, streams)):
             if len(held):
@@ -277,7 +298,7 @@ class Placement:
         self._doubled = np.setdiff1d(self._doubled, event.streams).astype(np.int32)
         for link, part in self._lifecycle.carriers(event.streams):
             if link.role is Role.STANDBY:
-                self._leave_held(link, part[columns.legs.has_other(part)], now)
+                self.leave_held(link, part[columns.legs.has_other(part)], now)
 
     def _double(self, now: int) -> None:
         """Proven streams that shall have two carriers and have one get the other. What was never proven gets none:
@@ -286,8 +307,11 @@ class Placement:
         self._doubled = self._doubled[columns.standby[self._doubled]]
         open_ones = columns.in_state(self._doubled, StreamState.OPEN)
         alone = open_ones[~columns.legs.has_other(open_ones)]
-        for link, part in self._lifecycle.homes(alone):
-            beside = {Role.SETTLED: Role.STANDBY, Role.STANDBY: Role.SETTLED}.get(link.role)
-            if beside is not None and now >= link.doubled_from:
-                for other, share in self._spread(link.route.name, beside, part):
-                    self._moves.double(other, share, now)
+        for link, mine in self._lifecycle.homes(alone):
+            if now < link.doubled_from or link.role not in (*HOMES, Role.STANDBY):
+                continue
+            for role, part in self.by_role(mine):
+                beside = role if link.role is Role.STANDBY else Role.STANDBY
+                if self.may_have(link.route.name, beside):
+                    for other, share in self.spread(link.route.name, beside, part):
+                        self._moves.double(other, share, now)

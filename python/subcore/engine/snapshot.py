@@ -1,4 +1,4 @@
-"""A manager's intent as a value, and that value as bytes: who wanted what, in which class, and whether on standby.
+"""A manager's intent as a value, and that value as bytes: who wanted what, in which class, with which options.
 
 Nothing else is in it: no handler, no login, no event. Where each topic was carried is a hint. Pure: what is read comes
 in as columns, what is kept goes out as bytes, and time is an argument.
@@ -27,7 +27,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_COMPONENTS = 65_536
 HIGHEST_CLASS = int(max(Priority))
 STANDBY = 1  # among the options of an interest, which are bits
-OPTIONS = STANDBY
+OWN_LINK = 2
 # What every version begins with: magic, version, bytes that follow, time; then the checksum of all else.
 _HEAD = struct.Struct("<16sIQq")
 _DIGEST_BYTES = 32
@@ -82,7 +82,7 @@ _WIDTHS = {
 class SavedComponent:
     """One component as it was: `priorities` are the classes of its `topics`, in the same order.
 
-    `standby`: those of them that it asked two links for.
+    `standby`, `own_link`: those of them that it asked two links for, or one of their own.
     """
 
     name: str
@@ -91,6 +91,7 @@ class SavedComponent:
     topics: tuple[Topic, ...]
     priorities: tuple[Priority, ...]
     standby: frozenset[Topic] = frozenset()
+    own_link: frozenset[Topic] = frozenset()
 
 
 class Snapshot:
@@ -134,7 +135,10 @@ class Snapshot:
                 *owner,
                 tuple(self.topics[topic] for topic in topics.tolist()),
                 tuple(Priority(cls) for cls in classes.tolist()),
-                frozenset(self.topics[topic] for topic in topics[options & STANDBY != 0].tolist()),
+                *(
+                    frozenset(self.topics[topic] for topic in topics[options & option != 0].tolist())
+                    for option in (STANDBY, OWN_LINK)
+                ),
             )
             for owner, (topics, classes, options) in zip(self.owners(), self.held(), strict=True)
         )
@@ -208,7 +212,13 @@ class Snapshot:
     def _plain(self) -> tuple[str, dict[str, Any]]:
         """All that is wanted, in no order."""
         wants = {
-            c.name: (c.priority, c.paused, dict(zip(c.topics, c.priorities, strict=True)), c.standby)
+            c.name: (
+                c.priority,
+                c.paused,
+                dict(zip(c.topics, c.priorities, strict=True)),
+                c.standby,
+                c.own_link,
+            )
             for c in self.components
         }
         return self.venue, wants
@@ -285,7 +295,7 @@ def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
         "topic_grouping": len(body.groupings),
         "interest_topic": topics,
         "interest_class": HIGHEST_CLASS + 1,
-        "interest_options": OPTIONS + 1,
+        "interest_options": (STANDBY | OWN_LINK) + 1,
     }
     wrong = [name for name, length in lengths.items() if len(columns[name]) != length]
     wrong += [name for name, limit in below.items() if len(columns[name]) and columns[name].max() >= limit]

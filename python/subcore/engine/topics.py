@@ -88,7 +88,7 @@ _DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
 NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
 
 
-_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "since", "leaving", "standby")
+_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "since", "leaving", "standby", "own_link")
 
 
 class Moved(NamedTuple):
@@ -125,6 +125,9 @@ class Streams:
         self.since = np.zeros(capacity, np.int64)
         self.leaving = np.zeros(capacity, np.bool_)  # its id is to be given back, once that is safe
         self.standby = np.zeros(capacity, np.bool_)  # two links shall carry it
+        self.own_link = np.zeros(
+            capacity, np.bool_
+        )  # it shall share a link only with those that asked for it
         self.legs = Legs(capacity)  # what is known of each on the links that carry it
         self.reasons: dict[int, str] = {}
         self.late = 0  # events dropped because they came too late or from elsewhere
