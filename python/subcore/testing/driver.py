@@ -6,7 +6,7 @@ import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from subcore.testing.clock import VirtualClock
 from subcore.testing.connection import Connection
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
+from subcore.testing.history import Happened, read_history
 from subcore.testing.ledger import PlainLedger, ids_of
 from subcore.testing.pure_exchange import PureExchange
 from subcore.types import Int32Array, Priority, StreamState, Topic
@@ -29,6 +30,7 @@ __all__ = ["EngineDriver"]
 
 PING, PONG = 9, 10
 CLOSED = StreamState.CLOSED
+_UNKNOWN = -1
 
 
 class EngineDriver:
@@ -68,7 +70,7 @@ class EngineDriver:
             account=getattr(login, "account", ""),
         )
         self._login = login
-        self.history: list[tuple[int, events.Event | actions.Action]] = []
+        self.history: list[Happened] = []
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
         self.restores: list[Restore] = []
@@ -85,6 +87,7 @@ class EngineDriver:
         self._connections: dict[int, Connection] = {}  # present one of each link
         self._by_conn: dict[int, Connection] = {}
         self._blocked_until = 0
+        self._deadline: int | None = _UNKNOWN
 
     @property
     def now(self) -> int:
@@ -164,7 +167,7 @@ class EngineDriver:
         times = [self._agenda[0][0]] if self._agenda else []
         if (deadline := self.exchange.deadline()) is not None:
             times.append(deadline)
-        if (deadline := self.engine.deadline()) is not None:
+        if (deadline := self._engine_deadline()) is not None:
             times.append(max(deadline, self._blocked_until))
         when = min(times, default=end + 1)
         if when > end:
@@ -175,10 +178,15 @@ class EngineDriver:
         while self._agenda and self._agenda[0][0] <= self.now:
             heapq.heappop(self._agenda)[2]()
         self.turn()
-        deadline = self.engine.deadline()
+        deadline = self._engine_deadline()
         if deadline is not None and deadline <= self.now and self.now >= self._blocked_until:
             self._tick()
         return True
+
+    def _engine_deadline(self) -> int | None:
+        """Asked anew only after an event: nothing else moves it."""
+        self._deadline = self.engine.deadline() if self._deadline == _UNKNOWN else self._deadline
+        return self._deadline
 
     def _tick(self) -> None:
         for one in list(self._connections.values()):
@@ -194,6 +202,7 @@ class EngineDriver:
     def handle(self, event: events.Event) -> None:
         """Give the engine an event and carry out what it wants."""
         todo = self.engine.handle(event, self.now)
+        self._deadline = _UNKNOWN
         if todo or not isinstance(event, (events.Tick, events.LinkActivity, events.StreamsHeard)):
             self.history.append((self.now, event))
         for action in todo:
@@ -211,12 +220,7 @@ class EngineDriver:
 
     def read_history(self, last: int = 200) -> str:
         """The latest events and, indented, what the engine did about them."""
-        told = get_args(events.Event)
-        lines = (
-            f"{at / SECOND:12.6f}  {'' if isinstance(what, told) else '    '}{what!r}"
-            for at, what in self.history[-last:]
-        )
-        return "\n".join(lines)
+        return read_history(self.history[-last:])
 
     def _one_way(self) -> int:
         return nanoseconds(self._rng.uniform(*self._delay))

@@ -130,13 +130,7 @@ class BinanceTraffic:
             self._schedule((now // grid + 1) * grid, self._beat, feed, clock)
 
     def _beat(self, now: int, feed: _Feed, clock: str) -> None:
-        needed = {
-            "orders": bool(feed.listeners),
-            "books": any(not kind.endswith("@100ms") for kind in feed.kinds("depth")),
-            "fast books": any(kind.endswith("@100ms") for kind in feed.kinds("depth")),
-            "candles": bool(feed.kinds("kline_")),
-        }
-        if not needed[clock]:
+        if not self._is_needed(feed, clock):
             feed.running.discard(clock)
             return
         if clock == "orders":
@@ -146,6 +140,15 @@ class BinanceTraffic:
         else:
             self._books(feed, now, is_fast=clock == "fast books")
         self._again(feed, clock, now)
+
+    @staticmethod
+    def _is_needed(feed: _Feed, clock: str) -> bool:
+        if clock == "orders":
+            return bool(feed.listeners)
+        if clock == "candles":
+            return any(kind.startswith("kline_") for kind in feed.listeners)
+        is_fast = clock == "fast books"
+        return any(kind.startswith("depth") and kind.endswith("@100ms") is is_fast for kind in feed.listeners)
 
     def _order(self, feed: _Feed, now: int) -> None:
         """Somebody trades, or an order changes the book."""
