@@ -95,6 +95,7 @@ class Client:
                 await self._lose(manager)
             self.seconds = time.monotonic() - began
             due = self.account.made[first:]
+            assert len(due) == len(set(due)), "the exchange gave two trades one id"
             await asyncio.sleep(CALM_S)
             self.rate = len(due) / self.seconds
             self.lost = sum(key not in self.got for key in due)

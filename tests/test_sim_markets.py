@@ -217,6 +217,21 @@ def test_markets_never_contradict_themselves(seed: int) -> None:
         state.check()
 
 
+@pytest.mark.parametrize("gap_ms", [2, 7, 400])
+def test_no_two_trades_of_a_market_share_an_id_however_fast_they_come(gap_ms: int) -> None:
+    """Also those that carry the whole second before them."""
+    (market,) = markets_for(["KRW-BTC"])
+    state = MarketState(market, 3, 1_790_000_000_000, 46)
+    told = [
+        trade.sequential_id
+        for n in range(4000)
+        for trade in state.taker_order(1_790_000_000_500 + n * gap_ms)
+    ]
+    assert len(told) > 4000
+    assert [id for id, count in Counter(told).items() if count > 1] == []
+    assert len(state._counters) <= 5000 * 2
+
+
 def test_given_markets_are_taken_as_they_are() -> None:
     market = generate_markets()[0]
     play = Play(markets=[market, "KRW-ETH"])

@@ -19,6 +19,7 @@ CANDLE_UNITS = {
 """Candle types and their length in seconds."""
 _DAY_MS = 86_400_000
 _MAX_FILLS = 50
+_COUNTED_MS = 5_000  # a trade may carry the whole second before it, and must not take the id of another one
 
 
 class Trade(NamedTuple):
@@ -82,6 +83,7 @@ class MarketState:
         self.held: Trade | None = None
         self.trades = 0
         self._counters: dict[int, int] = {}
+        self._counted_from = 0
         quiet_ms = int(min(rng.expovariate(1.0) / max(market.trade_rate, 1e-4), 6 * 3600) * 1000)
         self.last_trade = self._trade(
             market.price, self._taker_size(), "BID", max(1, now_ms - quiet_ms), now_ms - quiet_ms
@@ -97,9 +99,9 @@ class MarketState:
     def _trade(self, price: int, size: int, side: str, trade_ms: int, frame_ms: int) -> Trade:
         book = self.book
         count = self._counters.get(trade_ms, 0) + 1
-        if len(self._counters) > 64:
-            for old in sorted(self._counters)[:32]:
-                del self._counters[old]
+        if trade_ms >= self._counted_from + 2 * _COUNTED_MS:
+            self._counted_from = trade_ms - _COUNTED_MS
+            self._counters = {ms: n for ms, n in self._counters.items() if ms >= self._counted_from}
         self._counters[trade_ms] = count
         return Trade(
             price, size, side, trade_ms, frame_ms, trade_ms * 10_000 + count,
