@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from manager_rig import make
 from restarts import BTC, ETH, GRACE, XRP, names, restarted, taken
 from subcore import _columns
 from subcore import hub as hub_module
+from subcore.claims import SLICE
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import CapacityError, ManagerClosed, SnapshotError, UsageError
 from subcore.manager import SubscriptionManager
@@ -217,3 +219,52 @@ def test_snapshots_may_be_taken_from_any_thread_while_the_intent_changes() -> No
         World().run(main)
     finally:
         sys.setswitchinterval(interval)
+
+
+def of_many(topics: int) -> Snapshot:
+    symbols = [f"KRW-M{number}" for number in range(topics)]
+    manager = SubscriptionManager("upbit", url="ws://127.0.0.1:9", markets=None)
+    many = make(manager, "many")
+    many.subscribe("ticker", symbols)
+    snapshot = manager.snapshot()
+    many.close()
+    return snapshot
+
+
+@pytest.mark.parametrize("end", ["all", "cancelled", "closed"])
+def test_the_loop_goes_on_while_many_topics_are_looked_at(end: str) -> None:
+    """Counted, not timed: checks between two turns of the loop."""
+
+    async def main(world: World) -> None:
+        snapshot, turn, checks = of_many(10 * SLICE), 0, Counter[int]()
+        async with world.manager() as manager:
+            hub = manager._hub
+            check = hub.granting.check_topic
+
+            def counted(topic: Topic) -> int:
+                checks[turn] += 1
+                return check(topic)
+
+            hub.granting.check_topic = counted  # type: ignore[method-assign]
+            restoring = asyncio.ensure_future(manager.restore(snapshot, adopt=True))
+            while turn < (20 if end == "all" else 4):
+                turn += 1
+                await asyncio.sleep(0)
+            assert max(checks.values()) == SLICE
+            if end == "all":
+                assert sum(checks.values()) == 10 * SLICE
+                assert len(hub.ledger) == 10 * SLICE
+                restoring.cancel()
+                return
+            assert 0 < len(_columns.live_streams(hub.ledger)) < 10 * SLICE
+            assert len(hub.ledger) == 0
+            if end == "cancelled":
+                restoring.cancel()
+                await asyncio.sleep(0.01)
+                assert len(_columns.live_streams(hub.ledger)) == 0
+                assert manager.components == {}
+                return
+        with pytest.raises(ManagerClosed):
+            await restoring
+
+    World().run(main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +35,7 @@ log = logging.getLogger("subcore.snapshot")
 CLAIM_GRACE_S = 30.0
 REPORTS_KEPT = 16
 NAMED_AT_MOST = 5
+SLICE = 256  # topics that are checked before the loop goes on
 TICK_NS = 100_000_000  # of the housekeeping that judges the grace
 _KEPT = -1  # in place of a time: adopted
 
@@ -61,6 +62,20 @@ class ClaimReport:
         return text
 
 
+# Places in a snapshot's topics, and symbols, of those that share channel, depth and grouping.
+_Asks = dict[tuple[int, int | None, float | None], tuple[list[int], list[str]]]
+
+
+@dataclass(slots=True, eq=False)
+class Checked:
+    """What was found out about the first `count` topics of a snapshot. The ids in `made` may be gone by now."""
+
+    count: int = 0
+    asks: _Asks = field(default_factory=dict)
+    faults: dict[Topic, str] = field(default_factory=dict)
+    made: list[Int32Array] = field(default_factory=list)
+
+
 class _Grace(NamedTuple):
     until: int  # in runnable time, or _KEPT
     since_ns: int  # wall time of the last restore
@@ -81,18 +96,55 @@ class Claims:
 
     # -- in --
 
-    def put(self, snapshot: Snapshot, *, adopted: bool = False) -> Int32Array:
+    def check(self, snapshot: Snapshot, checked: Checked) -> Iterator[None]:
+        """Look at what it says a slice at a time: which topics the venue takes, and that there is room for them.
+
+        Between two slices anything may happen. Raises as `put`; then, or if it is given up, `let_go` of what was made.
+        """
+        check_venue(snapshot, self._hub.venue.name)
+        while topics := snapshot.topics_between(checked.count, checked.count + SLICE):
+            asks: _Asks = {}
+            for place, topic in enumerate(topics, checked.count):
+                try:
+                    channel = self._hub.granting.check_topic(topic)
+                except UsageError as error:
+                    checked.faults[topic] = str(error)
+                    continue
+                for all_asks in (asks, checked.asks):
+                    places, symbols = all_asks.setdefault((channel, topic.depth, topic.grouping), ([], []))
+                    places.append(place)
+                    symbols.append(topic.symbol)
+            checked.count += len(topics)
+            checked.made += [ids for _, ids in self._ids(asks)]
+            yield
+
+    def let_go(self, checked: Checked) -> None:
+        """What was looked at is not put: topics that nobody holds go at the next tidy."""
+        intent = self._hub.intent
+        made = np.concatenate([NO_TOPICS, *checked.made])
+        intent.forget(made[[intent.is_live(topic) for topic in made.tolist()]])
+        checked.made.clear()
+        self._hub.runtime.changed()  # which tidies
+
+    def put(self, snapshot: Snapshot, checked: Checked | None = None, *, adopted: bool = False) -> Int32Array:
         """Hold what the snapshot says, provisionally, but for what is held already; the wanted streams of it.
 
         All or nothing: SnapshotError for another venue's, CapacityError. What the venue does not have any more is
-        logged and left out. O(what is in it).
+        logged and left out. O(what is in it), nearly all of it in `check`, which is done here unless it was before.
         """
         hub = self._hub
-        check_venue(snapshot, hub.venue.name)
+        if checked is None:
+            checked = Checked()
+            try:
+                for _ in self.check(snapshot, checked):
+                    pass
+            except BaseException:
+                self.let_go(checked)
+                raise
         made: list[Member] = []
         added: list[tuple[Member, Int32Array]] = []
         with hub.intent.whole:
-            ids = self._topics(snapshot.topics)
+            ids = self._topics(checked)
             try:
                 members = self._members(snapshot, made)
                 for member, (places, classes, options) in zip(members, snapshot.held(), strict=True):
@@ -110,29 +162,24 @@ class Claims:
         wanted: Int32Array = streams[hub.ledger.columns(streams)[1] >= 0]
         return wanted
 
-    def _topics(self, topics: Sequence[Topic]) -> Int32Array:
-        """Their ids, made where there are none; -1 for those that the venue does not take."""
-        asks: dict[tuple[int, int | None, float | None], list[int]] = {}
-        faults: dict[Topic, str] = {}
-        for place, topic in enumerate(topics):
-            try:
-                channel = self._hub.granting.check_topic(topic)
-            except UsageError as error:
-                faults[topic] = str(error)
-            else:
-                asks.setdefault((channel, topic.depth, topic.grouping), []).append(place)
-        ids = np.full(len(topics), -1, np.int32)
+    def _topics(self, checked: Checked) -> Int32Array:
+        """Their ids, made where there are none any more; -1 for those that the venue does not take."""
+        ids = np.full(checked.count, -1, np.int32)
         try:
-            for (channel, depth, grouping), places in asks.items():
-                symbols = tuple(topics[place].symbol for place in places)
-                ids[places] = self._hub.intent.topics(Wish(Act.ADD, -1, channel, symbols, depth, grouping))
+            for places, found in self._ids(checked.asks):
+                ids[places] = found
         except BaseException:
             self._hub.intent.forget(ids[ids >= 0])
             raise
-        if faults:
-            told = _some(f"{topic} ({reason})" for topic, reason in faults.items())
-            log.warning("%d restored topics are left out: %s", len(faults), told)
+        if checked.faults:
+            told = _some(f"{topic} ({reason})" for topic, reason in checked.faults.items())
+            log.warning("%d restored topics are left out: %s", len(checked.faults), told)
         return ids
+
+    def _ids(self, asks: _Asks) -> Iterator[tuple[list[int], Int32Array]]:
+        for (channel, depth, grouping), (places, symbols) in asks.items():
+            wish = Wish(Act.ADD, -1, channel, tuple(symbols), depth, grouping)
+            yield places, self._hub.intent.topics(wish)
 
     def _members(self, snapshot: Snapshot, made: list[Member]) -> list[Member]:
         """Those with the names of the snapshot; names nobody has get a member that waits to be claimed."""

@@ -223,7 +223,8 @@ class SubscriptionManager:
         Components that live keep what they have and get what they lack; other names wait to be claimed. All of it is
         provisional, for the claim grace; with `adopt` it stays. Returns when each stream is OPEN or REFUSED; a loss
         meanwhile belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
-        then nothing has changed. ManagerClosed if the manager closes first. Cancelling it only ends the waiting.
+        then nothing has changed. ManagerClosed if the manager closes first. Its topics are checked 256 at a time, and
+        the loop goes on between; cancelled meanwhile, it changes nothing, and later that only ends the waiting.
         """
         self.check_thread()
         if self._state != "running":

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from .engine.clock import SECOND
-from .types import Evidence, Priority, StreamState, Topic
+from .types import Evidence, Int32Array, Int64Array, Priority, StreamColumns, StreamState, Topic
 
 if TYPE_CHECKING:
     from .engine.restore import Restore
@@ -41,11 +44,27 @@ class RestoredClass:
     last_seconds: float | None  # until the last of them was back
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Columns:
+    """A row for each stream still wanted, copied: names may mean something else later. Times: 0 = not yet."""
+
+    topics: StreamColumns
+    depths: Sequence[int | None]  # of each channel: set where each depth is a stream of its own
+    channels: Sequence[str]
+    began: int
+    classes: Int32Array
+    asked: Int64Array
+    ended: Int64Array
+    states: npt.NDArray[np.uint8]  # RECOVERING while it is not back
+    evidence: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
 class RestoreReport:
     """One restore. Streams that nobody wanted any more before they were back are left out.
 
-    `str(report)` is a table for people. `done`: every stream is OPEN or REFUSED.
+    `str(report)` is a table for people. `done`: every stream is OPEN or REFUSED. `streams` is made when first asked
+    for, in O(streams); what it says was true when the report was made.
     """
 
     number: int
@@ -53,12 +72,19 @@ class RestoreReport:
     started_ns: int  # since 1970 UTC
     done: bool
     classes: tuple[RestoredClass, ...]
-    streams: tuple[RestoredStream, ...]
+    _columns: _Columns = field(repr=False, compare=False)
 
     @property
     def seconds(self) -> float | None:
         """From the loss until the last stream was back; None while one is not."""
-        return max((s.back_seconds or 0.0 for s in self.streams), default=0.0) if self.done else None
+        return (
+            _since(int(self._columns.ended.max(initial=0)), self._columns.began) or 0.0 if self.done else None
+        )
+
+    @cached_property
+    def streams(self) -> tuple[RestoredStream, ...]:
+        """Every stream of it."""
+        return tuple(_streams_of(self._columns))
 
     def __str__(self) -> str:
         lines = [f"restore {self.number} after {self.reason}" + ("" if self.done else " (under way)")]
@@ -71,48 +97,59 @@ class RestoreReport:
 
 
 def make_report(restore: Restore, intent: Intent, wall_offset: int) -> RestoreReport:
-    """The account in words and topics. `wall_offset`: from the engine's clock to 1970. O(streams)."""
-    wanted = np.flatnonzero((restore.ended == 0) | (restore.states != StreamState.CLOSED)).tolist()
-    columns = intent.columns(restore.streams[wanted])
-    streams = []
-    for place, row in enumerate(wanted):
-        ended = int(restore.ended[row])
-        channel = intent.venue.channels[int(columns.channels[place])]
-        shared = len(intent.venue.channel_indexes(channel.name)) > 1  # each depth is a stream of its own
-        depth = channel.depths[0] if shared and channel.depths else None
-        topic = Topic(channel.name, columns.symbols[place], depth, float(columns.groupings[place]) or None)
-        streams.append(
-            RestoredStream(
-                topic,
-                Priority(max(0, int(restore.classes[row]))),
-                StreamState(int(restore.states[row])) if ended else StreamState.RECOVERING,
-                Evidence(int(restore.evidence[row])),
-                _since(int(restore.asked[row]), restore.began),
-                _since(ended, restore.began),
-            )
-        )
+    """The account in words and topics. `wall_offset`: from the engine's clock to 1970. O(streams), in columns."""
+    wanted = np.flatnonzero((restore.ended == 0) | (restore.states != StreamState.CLOSED))
+    offered, ended = intent.venue.channels, restore.ended[wanted]
+    shared = [len(intent.venue.channel_indexes(c.name)) > 1 and bool(c.depths) for c in offered]
+    columns = _Columns(
+        intent.columns(restore.streams[wanted]),
+        [c.depths[0] if own else None for c, own in zip(offered, shared, strict=True)],
+        [c.name for c in offered],
+        restore.began,
+        np.maximum(restore.classes[wanted], 0),
+        restore.asked[wanted],
+        ended,
+        np.where(ended > 0, restore.states[wanted], StreamState.RECOVERING).astype(np.uint8),
+        restore.evidence[wanted],
+    )
     return RestoreReport(
         restore.number,
         restore.reason,
         restore.began + wall_offset,
         restore.pending == 0,
-        tuple(_of_class(priority, streams) for priority in sorted(Priority, reverse=True)),
-        tuple(streams),
+        tuple(_of_class(priority, columns) for priority in sorted(Priority, reverse=True)),
+        columns,
     )
+
+
+def _streams_of(columns: _Columns) -> Iterator[RestoredStream]:
+    topics = columns.topics
+    named = zip(topics.channels.tolist(), topics.symbols, topics.groupings.tolist(), strict=True)
+    rows = (columns.classes, columns.states, columns.evidence, columns.asked, columns.ended)
+    judged = zip(*(column.tolist() for column in rows), strict=True)
+    for (channel, symbol, grouping), (cls, state, evidence, asked, ended) in zip(named, judged, strict=True):
+        yield RestoredStream(
+            Topic(columns.channels[channel], symbol, columns.depths[channel], grouping or None),
+            Priority(cls),
+            StreamState(state),
+            Evidence(evidence),
+            _since(asked, columns.began),
+            _since(ended, columns.began),
+        )
 
 
 def _since(when: int, began: int) -> float | None:
     return (when - began) / SECOND if when else None
 
 
-def _of_class(priority: Priority, streams: list[RestoredStream]) -> RestoredClass:
-    mine = [stream for stream in streams if stream.priority is priority]
-    back = [s.back_seconds for s in mine if s.back_seconds is not None]
+def _of_class(priority: Priority, columns: _Columns) -> RestoredClass:
+    mine = columns.classes == priority
+    lost, ended, states = int(np.count_nonzero(mine)), columns.ended[mine], columns.states[mine]
     return RestoredClass(
         priority,
-        len(mine),
-        sum(s.asked_seconds is not None for s in mine),
-        sum(s.state is StreamState.OPEN for s in mine),
-        sum(s.state is StreamState.REFUSED for s in mine),
-        max(back) if mine and len(back) == len(mine) else None,
+        lost,
+        int(np.count_nonzero(columns.asked[mine])),
+        int(np.count_nonzero(states == StreamState.OPEN)),
+        int(np.count_nonzero(states == StreamState.REFUSED)),
+        _since(int(ended.max()), columns.began) if lost and ended.all() else None,
     )

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ._holdings import holdings
-from .claims import check_venue
+from .claims import Checked, check_venue
 from .engine import events
 from .engine.context import NO_STREAMS
 from .engine.restore import Restore
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("subcore.snapshot")
 
+CLOSED_MEANWHILE = "the manager was closed while it restored a snapshot"
 END_S = 1.0  # for a thread that has said its last to be gone
 
 
@@ -69,6 +70,7 @@ class Saving:
         self._restored: Int32Array = NO_STREAMS  # at the start
         self._ended: asyncio.Future[None] | None = None
         self._waiters: list[asyncio.Future[RestoreReport]] = []
+        self._closed = False
         if path is not None:
             self._open(path)
 
@@ -124,9 +126,10 @@ class Saving:
 
     async def close(self, timeout: float) -> list[str]:
         """After `finish`: wait for the disk; names what did not end in time."""
+        self._closed = True
         for waiter in self._waiters:
             if not waiter.done():
-                waiter.set_exception(ManagerClosed("the manager was closed while it restored a snapshot"))
+                waiter.set_exception(ManagerClosed(CLOSED_MEANWHILE))
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return []
@@ -186,7 +189,16 @@ class Saving:
     async def restore(self, snapshot: Snapshot, adopted: bool) -> RestoreReport:
         """See SubscriptionManager.restore."""
         hub = self._hub
-        streams = hub.claims.put(snapshot, adopted=adopted)
+        checked = Checked()
+        try:
+            for _ in hub.claims.check(snapshot, checked):
+                await asyncio.sleep(0)
+                if self._closed:
+                    raise ManagerClosed(CLOSED_MEANWHILE)
+            streams = hub.claims.put(snapshot, checked, adopted=adopted)
+        except BaseException:
+            hub.claims.let_go(checked)
+            raise
         if not len(streams):
             return hub.report_of(Restore(0, "a snapshot", hub.clock.monotonic_ns()))
         waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()

@@ -124,8 +124,12 @@ class Snapshot:
     def topics(self) -> tuple[Topic, ...]:
         """Every topic somebody held, once. O(topics) when first asked."""
         if self._topics is None:
-            self._topics = tuple(_topics_of(self._body, self._columns))
+            self._topics = tuple(self.topics_between(0, len(self._columns["topic_channel"])))
         return self._topics
+
+    def topics_between(self, start: int, stop: int) -> list[Topic]:
+        """A part of `topics`, made anew. O(stop - start)."""
+        return _topics_of(self._body, {name: column[start:stop] for name, column in self._columns.items()})
 
     @property
     def components(self) -> tuple[SavedComponent, ...]:
