@@ -33,6 +33,20 @@ def test_stream_columns_equal_the_single_reads(ledger: Ledger) -> None:
     ]
 
 
+def test_what_is_wanted_of_streams_is_what_the_counts_say(ledger: Ledger) -> None:
+    topics = np.concatenate([ledger.topics_of_stream(s) for s in _columns.live_streams(ledger)[5:].tolist()])
+    for cls in range(4):
+        ledger.add(ledger.open_component(), topics[cls::9], cls)
+    streams = _columns.live_streams(ledger)
+    *key, classes, widths = _columns.wanted_columns(ledger, streams)
+    assert [c.tolist() for c in key] == [c.tolist() for c in _columns.stream_columns(ledger, streams)]
+    assert classes.tolist() == [ledger.class_of(s) for s in streams.tolist()]
+    assert widths.tolist() == [ledger.width(s) for s in streams.tolist()]
+    assert len(set(classes.tolist())) == 5
+    with pytest.raises(IndexError):
+        _columns.wanted_columns(ledger, [10**6])
+
+
 def test_topic_columns_equal_the_single_reads(ledger: Ledger) -> None:
     for stream in _columns.live_streams(ledger).tolist():
         topics = ledger.topics_of_stream(stream)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subcore._encode import Names, join_quoted
+from subcore._encode import Names, in_parts, join_quoted
 from subcore._intern import Interner
 
 NAMES = st.lists(st.text("ABC-1é币😀", max_size=60), min_size=1, max_size=40)
@@ -77,3 +77,31 @@ def test_what_is_no_text_is_refused() -> None:
         join_quoted(["\ud800"], [0])
     with pytest.raises(TypeError):
         join_quoted(("A",), [0])  # type: ignore[arg-type]
+
+
+ROW = st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.5, 100.0]), st.integers(-1, 3), st.booleans())
+
+
+@given(st.lists(ROW, max_size=60), st.booleans())
+def test_rows_of_a_part_share_all_but_the_name_and_stand_in_order_of_class(
+    rows: list[tuple[int, float, int, bool]], flagged: bool
+) -> None:
+    parts: dict[tuple[int, float, bool], list[int]] = {}
+    for row in sorted(range(len(rows)), key=lambda row: -rows[row][2]):
+        channel, step, _, flag = rows[row]
+        parts.setdefault((channel, step, flag and flagged), []).append(row)
+    channels, steps, classes, flags = (
+        (list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 4
+    )
+    found = in_parts(channels, steps, classes, flags if flagged else None)
+    assert [part.tolist() for part in found] == list(parts.values())
+
+
+def test_rows_of_unequal_columns_are_refused() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        in_parts([1], [0.0, 0.0], [1])
+    with pytest.raises(ValueError, match="one flag"):
+        in_parts([1], [0.0], [1], [True, False])
+    for cls in (-2, 4):
+        with pytest.raises(ValueError, match="a class"):
+            in_parts([1], [0.0], [cls])

@@ -135,10 +135,11 @@ def test_late_frames_of_a_dropped_stream_must_not_prove_its_re_add() -> None:
     assert symbols_of(s.of(actions.Send)[0]) == {BTC}
     s.data([0])
     s.want("ticker", ETH, "KRW-ADA")
-    fresh, guarded = s.of(actions.AwaitEvidence)
+    guarded, fresh = s.of(actions.AwaitEvidence)
     assert fresh.realtime_not_before_ns == 0
     assert fresh.streams.tolist() == [2]
-    assert guarded.streams.tolist() == [1, 0]  # the re-added one and the carried one
+    # The re-added one, the carried one and, until it is awaited at once, the new one.
+    assert guarded.streams.tolist() == [0, 1, 2]
     assert guarded.realtime_not_before_ns == s.now + 400 * MS
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import final
 
+import numpy as np
 import numpy.typing as npt
 
 from subcore._intern import Interner
@@ -14,3 +15,9 @@ class Names(Sequence[str]):
     def __getitem__(self, at: int, /) -> str: ...  # type: ignore[override]
 
 def join_quoted(texts: Sequence[str], rows: npt.ArrayLike, suffix: bytes = b"") -> bytes: ...
+def in_parts(
+    channels: npt.ArrayLike,
+    steps: npt.ArrayLike,
+    classes: npt.ArrayLike,
+    flags: npt.ArrayLike | None = None,
+) -> list[npt.NDArray[np.int64]]: ...

@@ -22,7 +22,7 @@ from ._intern import Interner, exact_texts
 from ._ledger import Ledger
 from ._route import Router
 from .errors import CapacityError, UsageError
-from .types import Int32Array, StreamColumns, Topic
+from .types import Float64Array, Int32Array, StreamColumns, Topic
 from .venue import Venue
 
 NO_TOPICS: Int32Array = np.empty(0, np.int32)
@@ -264,23 +264,21 @@ class Intent:
 
     def columns(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
-        channels, symbols, variants = _columns.stream_columns(self.ledger, streams)
-        return self._filled(streams, channels, _columns.texts(self.interner, symbols), variants)
+        channels, symbols, variants, classes, widths = _columns.wanted_columns(self.ledger, streams)
+        names = _columns.texts(self.interner, symbols)
+        return StreamColumns(streams, channels, names, widths, self._steps(variants), classes)
 
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
-        channels, symbols, variants = _columns.stream_columns(self.ledger, streams)
-        return self._filled(streams, channels, Names(self.interner, symbols), variants)
+        channels, symbols, variants, classes, widths = _columns.wanted_columns(self.ledger, streams)
+        names = Names(self.interner, symbols)
+        return StreamColumns(streams, channels, names, widths, self._steps(variants), classes)
 
-    def _filled(
-        self, streams: Int32Array, channels: Int32Array, names: Sequence[str], variants: Int32Array
-    ) -> StreamColumns:
-        _, priorities, widths = self.ledger.columns(streams)
+    def _steps(self, variants: Int32Array) -> Float64Array:
         if len(self._groupings) == 1:
-            groupings = np.zeros(len(streams))
-        else:
-            groupings = np.array(self._groupings, np.float64)[variants]
-        return StreamColumns(streams, channels, names, widths, groupings, priorities)
+            return np.zeros(len(variants))
+        steps: Float64Array = np.array(self._groupings, np.float64)[variants]
+        return steps
 
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See engine.ports.StreamTable."""

@@ -202,7 +202,7 @@ class CloseReport:
         return not self.dropped and not self.unfinished
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen would cost as much as reading a few streams
 class StreamColumns:
     """Streams as columns of equal length, in the order asked for. Copies: safe to keep."""
 

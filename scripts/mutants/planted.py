@@ -106,8 +106,8 @@ MUTANTS = (
     Mutant(
         "a leg that a wire carries given up for one that none does",
         "engine/legs.py",
-        "        idle = ~free & (self.width[rows] < 0)\n",
-        "        idle = ~free & (self.width[rows] < 0) & (self.link[rows + 1] == NO_LINK)\n",
+        "        idle = self.width[rows] < 0\n",
+        "        idle = (self.width[rows] < 0) & (self.link[rows + 1] == NO_LINK)\n",
         "tests/test_engine_refusals.py",
     ),
     Mutant(
@@ -134,8 +134,8 @@ MUTANTS = (
     Mutant(
         "ids given back while late frames may come",
         "engine/departures.py",
-        "        never = ~columns.legs.on_wire(fresh) & (columns.legs.last_left(fresh) == 0)\n",
-        "        never = np.ones(len(fresh), np.bool_)\n",
+        "        later, never = columns.legs.were_carried(fresh)\n",
+        "        later, never = fresh[:0], fresh\n",
         "soak",
     ),
     Mutant(

@@ -13,8 +13,8 @@ import numpy as np
 from subcore._arrays cimport int32_vector, new_ids
 from subcore._intern cimport Interner
 from subcore._ledger cimport Ledger
-from subcore._streams cimport STREAM_LIVE
-from subcore._topics cimport TopicTable
+from subcore._streams cimport NOBODY, STREAM_LIVE, StreamRow, class_wanted
+from subcore._topics cimport TopicTable, width_wanted
 
 cnp.import_array()
 
@@ -37,6 +37,34 @@ def stream_columns(TopicTable table not None, streams):
         ids_of(variants)[i] = <int32_t>((key >> 32) & <uint64_t>0xFFFF)
         ids_of(symbols)[i] = <int32_t>(key & <uint64_t>0xFFFFFFFF)
     return channels, symbols, variants
+
+
+def wanted_columns(Ledger ledger not None, streams):
+    """(channels, symbols, variants, classes, widths) of streams, as int32 arrays in the order given.
+
+    A class is -1 where nobody unpaused holds the stream.
+    """
+    cdef cnp.ndarray given = int32_vector(streams, "streams")
+    cdef Py_ssize_t count = cnp.PyArray_DIM(given, 0)
+    cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count), variants = new_ids(count)
+    cdef cnp.ndarray classes = new_ids(count), widths = new_ids(count)
+    cdef const StreamRow* row
+    cdef Py_ssize_t i
+    cdef uint64_t key
+    cdef int cls
+    cdef int32_t stream
+    for i in range(count):
+        stream = ids_of(given)[i]
+        ledger.check_stream(stream)
+        key = ledger.keys[stream]
+        ids_of(channels)[i] = <int32_t>(key >> 48)
+        ids_of(variants)[i] = <int32_t>((key >> 32) & <uint64_t>0xFFFF)
+        ids_of(symbols)[i] = <int32_t>(key & <uint64_t>0xFFFFFFFF)
+        row = &ledger.streams[stream]
+        cls = class_wanted(row)
+        ids_of(classes)[i] = -1 if cls == NOBODY else cls
+        ids_of(widths)[i] = width_wanted(row, ledger.topic_rows, ledger.topic_extras)
+    return channels, symbols, variants, classes, widths
 
 
 def topic_columns(TopicTable table not None, topics):

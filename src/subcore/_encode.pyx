@@ -6,15 +6,16 @@ What a venue's grammar checked needs no escaping: no quote, backslash or control
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Free
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
 
 cimport numpy as cnp
 import numpy as np
 
 from _slots cimport subcore_prefetch
-from subcore._arrays cimport int32_vector
+from subcore._arrays cimport int32_vector, new_block
 from subcore._intern cimport Interner, TextRow
 
 cnp.import_array()
@@ -38,6 +39,7 @@ cdef enum:
     STR_HEAD = 48             # bytes before the first character, or a few more
     SHORT_SIZE = 22           # bytes of a text that stand in its row
     ROW_TEXT = 24             # bytes from there to the end of the row: copied whole, which needs no loop
+    CLASSES = 5               # -1, which is nobody's, to 3
     WHOLE_ROWS = 8            # names that must follow one copied so: what is too much is written over
 
 
@@ -160,3 +162,112 @@ cdef bytes join_list(list texts, const int64_t* row, Py_ssize_t count, const cha
         text = utf8_of(PyList_GET_ITEM(texts, row[i]), &size)
         out = write_quoted(out, text, size, end, more, i == count - 1)
     return joined
+
+
+cdef struct Part:                 # what the rows of one part share
+    double step
+    int32_t channel
+    bint flag
+    Py_ssize_t count
+
+
+cdef struct Parting:
+    Py_ssize_t* order             # rows, the highest class first
+    int32_t* part_of              # of each place in that order
+    Part* parts
+    Py_ssize_t count
+
+
+def in_parts(channels, steps, classes, flags=None) -> list:
+    """Rows that share channel, step and flag, as an int64 array for each part.
+
+    The rows of a part stand in order of class, the highest first, and as given within one; so do the parts, by their
+    first rows. `channels` and `classes` (-1 to 3) are int32, `steps` float64, `flags` bools or None; of one length,
+    else ValueError. O(rows), times the parts if there are many.
+    """
+    cdef cnp.ndarray channel = int32_vector(channels, "channels")
+    cdef cnp.ndarray cls = int32_vector(classes, "classes")
+    cdef cnp.ndarray step = np.ascontiguousarray(steps, np.float64)
+    cdef cnp.ndarray flag = None if flags is None else np.ascontiguousarray(flags, np.bool_)
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(channel)
+    cdef Parting found
+    if cnp.PyArray_SIZE(cls) != count or cnp.PyArray_SIZE(step) != count:
+        raise ValueError("channels, steps and classes must have one length")
+    if flag is not None and cnp.PyArray_SIZE(flag) != count:
+        raise ValueError("one flag for each row")
+    cdef char* room = <char*>new_block(count * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t)), "a request")
+    found.parts = <Part*>room
+    found.order = <Py_ssize_t*>(room + count * sizeof(Part))
+    found.part_of = <int32_t*>(room + count * (sizeof(Part) + sizeof(Py_ssize_t)))
+    found.count = 0
+    try:
+        put_in_order(<const int32_t*>cnp.PyArray_DATA(cls), count, found.order)
+        find_parts(
+            &found, count, <const int32_t*>cnp.PyArray_DATA(channel), <const double*>cnp.PyArray_DATA(step),
+            NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag),
+        )
+        return rows_of(&found, count)
+    finally:
+        PyMem_Free(room)
+
+
+cdef int put_in_order(const int32_t* cls, Py_ssize_t count, Py_ssize_t* order) except -1:
+    cdef Py_ssize_t starts[CLASSES]
+    cdef Py_ssize_t i, start = 0, size
+    cdef int one
+    for one in range(CLASSES):
+        starts[one] = 0
+    for i in range(count):
+        if not -1 <= cls[i] < CLASSES - 1:
+            raise ValueError(f"a class is -1 to {CLASSES - 2}, not {cls[i]}")
+        starts[cls[i] + 1] += 1
+    for one in range(CLASSES - 1, -1, -1):
+        size = starts[one]
+        starts[one] = start
+        start += size
+    for i in range(count):
+        order[starts[cls[i] + 1]] = i
+        starts[cls[i] + 1] += 1
+    return 0
+
+
+cdef void find_parts(Parting* found, Py_ssize_t count, const int32_t* channel, const double* step,
+                     const uint8_t* flag) noexcept:
+    cdef Py_ssize_t i, row
+    cdef int32_t at = 0
+    cdef bint marked = False
+    for i in range(count):
+        row = found.order[i]
+        if flag != NULL:
+            marked = flag[row] != 0
+        if not is_of(found, at, channel[row], step[row], marked):
+            at = 0
+            while at < found.count and not is_of(found, at, channel[row], step[row], marked):
+                at += 1
+        if at == found.count:
+            found.parts[at].channel, found.parts[at].step, found.parts[at].flag = channel[row], step[row], marked
+            found.parts[at].count = 0
+            found.count += 1
+        found.parts[at].count += 1
+        found.part_of[i] = at
+
+
+cdef inline bint is_of(const Parting* found, int32_t at, int32_t channel, double step, bint flag) noexcept:
+    cdef const Part* part = &found.parts[at]
+    return at < found.count and part.channel == channel and part.step == step and part.flag == flag
+
+
+cdef list rows_of(Parting* found, Py_ssize_t count):
+    cdef list parts = []
+    cdef cnp.npy_intp size
+    cdef Py_ssize_t i
+    cdef int64_t* out
+    for i in range(found.count):
+        size = found.parts[i].count
+        parts.append(cnp.PyArray_SimpleNew(1, &size, cnp.NPY_INT64))
+        found.parts[i].count = 0
+    for i in range(count):
+        out = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>parts[found.part_of[i]])
+        out[found.parts[found.part_of[i]].count] = found.order[i]
+        found.parts[found.part_of[i]].count += 1
+    return parts

@@ -282,17 +282,20 @@ cdef class WireSet:
             if self.bits[self.listed[i]] & DIFFERS == wanted:
                 out[0] = self.listed[i]
                 out += 1
-        sort_ids(ids)
+        if not is_ascending(ids_of(ids), count):        # a whole link comes and goes in order
+            sort_ids(ids)
         return ids
 
     cdef object all_with(self, uint8_t mask, Py_ssize_t count):
         cdef object ids = new_ids(count)
         cdef int32_t* out = new_ids_of(ids)
-        cdef int32_t stream
-        for stream in range(self.room):
-            if self.bits[stream] & mask:
-                out[0] = stream
-                out += 1
+        cdef const uint8_t* bits = self.bits
+        cdef int32_t stream = 0, found = 0
+        cdef int32_t last = <int32_t>count
+        while found < last and stream < self.room:      # written always, kept only where it counts
+            out[found] = stream
+            found += bits[stream] & mask != 0
+            stream += 1
         return ids
 
     def set_target(self, streams, bint flag=True) -> None:
@@ -307,7 +310,8 @@ cdef class WireSet:
 
     def clear_wire(self) -> None:
         """Nothing is on the wire: the link was lost. O(largest id)."""
-        self.set_wire(self.wire(), False)
+        cdef object streams = self.wire()
+        self.set_bits(ids_of(streams), self.wire_count, ON_WIRE, False)
 
     def added(self) -> np.ndarray:
         """target - wire, sorted, as an int32 array. Cost in proportion to what differs."""

@@ -7,6 +7,7 @@ from itertools import count
 
 import numpy as np
 
+from subcore import _states
 from subcore.engine.actions import ReleaseStreams
 from subcore.engine.context import Context
 from subcore.types import Int32Array, StreamState
@@ -27,12 +28,11 @@ class Departures:
     def add(self, streams: Int32Array, now: int) -> None:
         """These were closed."""
         columns = self._ctx.streams
-        fresh = streams[~columns.leaving[streams]]
-        never = ~columns.legs.on_wire(fresh) & (columns.legs.last_left(fresh) == 0)
-        self._forget(fresh[never])
-        later = fresh[~never]
+        _, fresh = _states.split(columns.leaving, streams)
+        later, never = columns.legs.were_carried(fresh)
+        self._forget(never)
         if len(later):
-            columns.leaving[later] = True
+            _states.fill(columns.leaving, later, True)
             due = now + self._ctx.settings.late_frames
             heapq.heappush(self._queue, (due, next(self._order), later))
 

@@ -6,7 +6,7 @@ windows have no room, when they next reopen; a removal at most 2 s later, or wit
 both. The first factor counts as 1 where fewer were sent.
 
 The ideal is played along with what happened: one link a route, with the venue's own windows and no margin. Edges are
-noted as they come and played a batch at a time, so that a change costs nothing but the note. What a link loses must be
+noted as they come and played once a tick, so that a change costs nothing but the note. What a link loses must be
 asked for again in the ideal too, once a link of the route is up. Listings count as messages sent, for they use windows;
 the ideal needs none.
 """
@@ -27,7 +27,7 @@ from subcore.venue import Counted, GroupBy, Model, Scope, Venue
 __all__ = ["Efficiency", "Effort", "Optimum", "efficiency_score"]
 
 REMOVAL_WAITS = 2 * SECOND
-BATCH = 16  # notes kept until they are played
+MOST = 1024  # notes kept until they are played
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ class Effort:
 
     def messages(self, now: int) -> int:
         """The least number of messages until now."""
-        self._play()
+        self.play()
         for optimum in self._routes.values():
             optimum.run(now)
         return sum(optimum.messages for optimum in self._routes.values())
@@ -244,10 +244,11 @@ class Effort:
 
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.append(note)
-        if len(self._notes) >= BATCH:
-            self._play()
+        if len(self._notes) >= MOST:
+            self.play()
 
-    def _play(self) -> None:
+    def play(self) -> None:
+        """Play what was noted. Once a tick is often enough."""
         notes, self._notes = self._notes, []
         for note in notes:
             note()

@@ -58,6 +58,8 @@ from subcore.venue import Venue
 
 __all__ = ["Engine"]
 
+UNWATCHED_AT_MOST = 256  # changes kept until somebody looks
+
 
 class Engine:
     """Reconciles links with what the ledger wants.
@@ -104,6 +106,7 @@ class Engine:
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._effort = Effort(venue)
         self._ticked = 0
+        self._unwatched: list[Changed] = []
         self._closed = False
         self.links = self._lifecycle.links
         self._handlers: dict[type, Callable[..., None]] = {
@@ -116,7 +119,7 @@ class Engine:
             LinkDown: self._link_down,
             LinkActivity: self._activity,
             StreamEvidence: self._evidence,
-            StreamsHeard: self._health.heard,
+            StreamsHeard: self._heard,
             ControlFrame: self._control,
             Pong: self._pong,
             SymbolsKnown: self._wants.symbols_known,
@@ -164,6 +167,7 @@ class Engine:
 
     def to_look_at(self, now: int) -> Int32Array:
         """The streams that a StreamsHeard is due for, before the next Tick; between two ticks none."""
+        self._watch()
         return self._health.habits.to_look_at(now)
 
     def handle(self, event: Event, now: int) -> list[Action]:
@@ -218,11 +222,13 @@ class Engine:
         if link.phase is Phase.CONNECTING and now >= link.connect_by:
             self._drop(link, now, "no answer to the connection", tell_link=True)
         wake = service(link, now)
-        link.wake = min((w for w in (again, wake) if w is not None), default=None)
+        link.wake = wake if again is None else again if wake is None else min(again, wake)
         return self._ctx.stats.messages > sent and link.is_up and wake is not None and wake <= now
 
     def _in_order(self, links: list[Link], now: int) -> list[Link]:
         """Links whose windows or connects may be shared go in order: what waits for them, then what has settled."""
+        if len(links) < 2:
+            return links
         links.sort(key=lambda link: link.role)
         if sum(link.wire.len_added > 0 for link in links) > 1:
             links.sort(key=lambda link: self._planner.queueing.place(link, now))
@@ -231,7 +237,19 @@ class Engine:
     def _changed(self, event: Changed, now: int) -> None:
         self._wants.changed(event, now)
         self._note(event, now)
-        self._health.changed(event)
+        self._unwatched.append(event)
+        if len(self._unwatched) >= UNWATCHED_AT_MOST:
+            self._watch()
+
+    def _watch(self) -> None:
+        """Who is watched changes when somebody looks: a tick may see to many changes."""
+        for event in self._unwatched:
+            self._health.changed(event)
+        self._unwatched.clear()
+
+    def _heard(self, event: StreamsHeard, now: int) -> None:
+        self._watch()
+        self._health.heard(event, now)
 
     def _note(self, event: Changed, now: int) -> None:
         routes = {link.route.name for link in self.links.values()}
@@ -304,14 +322,11 @@ class Engine:
         case = None
         if link.is_up:
             wire = link.wire.wire()
-            elsewhere = [
-                part
-                for _, carried, held in self._lifecycle.held_elsewhere(link, wire)
-                for part in (carried, held)
-            ]
-            self._effort.down(
-                link.route.name, link.id, np.setdiff1d(wire, np.concatenate([wire[:0], *elsewhere])), now
-            )
+            for _, carried, held in self._lifecycle.held_elsewhere(link, wire):
+                wire = np.setdiff1d(wire, np.concatenate([carried, held]), assume_unique=True).astype(
+                    np.int32
+                )
+            self._effort.down(link.route.name, link.id, wire, now)
             case = self._placement.bisection.accuse(link, now, error) if blame else None
             self._proof.lost(link, f"link lost: {reason}", now)
             self._moves.lost(link, now)
@@ -360,6 +375,7 @@ class Engine:
         if now - self._ticked < self._ctx.settings.tick:
             return
         self._ticked = now
+        self._effort.play()
         self._moves.tick(now)
         self._placement.tick(now)
         self._own_links.tick(now)

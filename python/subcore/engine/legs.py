@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from subcore._legs import LegColumns
 from subcore.types import Evidence, Int32Array
 
 __all__ = ["NO_LINK", "PROVEN", "Legs", "Rows"]
@@ -33,20 +34,14 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
 }
 
 
-class Legs:
-    """Columns over legs. All calls cost O(streams given); every stream given must have been `ensure`d."""
+class Legs(LegColumns):
+    """Columns over legs. All calls cost O(streams given); every stream given must have been `ensure`d.
+
+    What is asked of many streams a message is a loop of the core; here is what happens when a second leg comes or goes.
+    """
 
     def __init__(self, capacity: int) -> None:
-        self.link: npt.NDArray[np.int16]
-        self.turned: npt.NDArray[np.int64]
-        self.width: Int32Array
-        self.evidence: npt.NDArray[np.uint8]
-        self.generation: Int32Array
-        self.request: Int32Array
-        self.answered: Int32Array
-        self.left: npt.NDArray[np.int64]
-        for name, (kind, fill) in _COLUMNS.items():
-            setattr(self, name, np.full(2 * capacity, fill, kind))
+        self.take({name: np.full(2 * capacity, fill, kind) for name, (kind, fill) in _COLUMNS.items()})
 
     def grow(self, capacity: int) -> None:
         """Room for so many streams. MemoryError: nothing has changed."""
@@ -55,42 +50,7 @@ class Legs:
             old = getattr(self, name)
             grown[name] = np.full(2 * capacity, fill, kind)
             grown[name][: len(old)] = old
-        for name, column in grown.items():
-            setattr(self, name, column)
-
-    def on(self, link: int, streams: Int32Array) -> tuple[Int32Array, Rows]:
-        """Those of `streams` that have a leg on `link`, and the rows of these legs."""
-        rows = 2 * streams.astype(np.int64)
-        home = self.link[rows] == link
-        rows += ~home
-        there = home | (self.link[rows] == link)
-        return (streams, rows) if there.all() else (streams[there], rows[there])
-
-    def rows(self, link: int, streams: Int32Array) -> Rows:
-        """Rows of the legs on `link`; each of `streams` must have one there."""
-        rows = 2 * streams.astype(np.int64)
-        rows += self.link[rows] != link
-        return rows
-
-    def home(self, streams: Int32Array) -> npt.NDArray[np.int16]:
-        """The home link of each, NO_LINK = none yet."""
-        return self.link[2 * streams.astype(np.int64)]
-
-    def has_other(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
-        """Which have a second leg."""
-        other: npt.NDArray[np.bool_] = self.link[2 * streams.astype(np.int64) + 1] != NO_LINK
-        return other
-
-    def on_wire(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
-        """Which are carried by some link now, as far as was asked."""
-        rows = 2 * streams.astype(np.int64)
-        on_wire: npt.NDArray[np.bool_] = (self.width[rows] >= 0) | (self.width[rows + 1] >= 0)
-        return on_wire
-
-    def last_left(self, streams: Int32Array) -> npt.NDArray[np.int64]:
-        """When each last left a wire, 0 = never."""
-        rows = 2 * streams.astype(np.int64)
-        return np.maximum(self.left[rows], self.left[rows + 1])
+        self.take(grown)
 
     def attach(self, link: int, streams: Int32Array) -> None:
         """Give each a leg on `link`: its home if it has none, or one that carries nothing; else its other leg.
@@ -98,14 +58,14 @@ class Legs:
         A leg that no wire carries is given up for it: late frames can only come on the link that carried the stream.
         One that a wire carries still is never given up for one that none does.
         """
-        streams, rows = self._without(link, streams)
+        streams = self.settle_free(link, streams)
         if not len(streams):
             return
-        free = self.link[rows] == NO_LINK
-        idle = ~free & (self.width[rows] < 0)
+        rows = 2 * streams.astype(np.int64)
+        idle = self.width[rows] < 0
         self._clear(rows[idle])
-        self.link[rows[free | idle]] = link
-        second = rows[~(free | idle)] + 1
+        self.link[rows[idle]] = link
+        second = rows[~idle] + 1
         self._clear(second)
         self.link[second] = link
 
@@ -134,28 +94,17 @@ class Legs:
         """Make the leg on `link` home, where a stream has two."""
         streams, rows = self.on(link, streams)
         other = rows[rows % 2 == 1]
+        if not len(other):
+            return
         for name in _COLUMNS:
             column = getattr(self, name)
             kept = column[other].copy()
             column[other] = column[other - 1]
             column[other - 1] = kept
 
-    def other_link(self, link: int, streams: Int32Array) -> npt.NDArray[np.int16]:
-        """The link of each one's leg that is not on `link`, NO_LINK = none."""
-        rows = 2 * streams.astype(np.int64)
-        first, second = self.link[rows], self.link[rows + 1]
-        return np.where(first == link, second, first).astype(np.int16)
-
     def evidence_of(self, stream: int) -> Evidence:
         """What speaks for the stream, on any link."""
         return Evidence(int(self.evidence[2 * stream] | self.evidence[2 * stream + 1]))
-
-    def in_force(self, streams: Int32Array) -> npt.NDArray[np.uint8]:
-        """What speaks for each on links that carry it now: flags of Evidence."""
-        rows = 2 * streams.astype(np.int64)
-        first = np.where(self.width[rows] >= 0, self.evidence[rows], 0)
-        other = np.where(self.width[rows + 1] >= 0, self.evidence[rows + 1], 0)
-        return (first | other).astype(np.uint8)
 
     def forget(self, streams: Int32Array) -> None:
         """Reset both legs."""

@@ -63,12 +63,14 @@ class Phase(IntEnum):
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """A message on its way: what it added, what it carried over, and until when its error window lasts."""
+    """A message on its way: what it added, all that it stated (empty where a message says what changes), and until when
+    its error window lasts.
+    """
 
     number: int
     id: str | None
     adds: Int32Array
-    carried: Int32Array
+    whole: Int32Array
     sent_ns: int
     window_ends: int
 
@@ -184,6 +186,11 @@ class Link:
         """Whether it can carry messages."""
         return self.phase is Phase.UP
 
+    def expect(self, streams: Int32Array) -> None:
+        """These were asked for, and are not proven yet."""
+        some = len(self.unproven)
+        self.unproven = np.unique(np.concatenate([self.unproven, streams])) if some else streams
+
 
 class Lifecycle:
     """Opens, keeps and judges links."""
@@ -207,22 +214,22 @@ class Lifecycle:
 
     def carriers(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """Every link on which some of these have a leg, with those: a stream comes once for each of its legs."""
-        rows = 2 * streams.astype(np.int64)
-        first, second = self._ctx.streams.legs.link[rows], self._ctx.streams.legs.link[rows + 1]
-        for ident in sorted({*first.tolist(), *second.tolist()} - {NO_LINK}):
-            yield self.links[ident], streams[(first == ident) | (second == ident)]
+        for ident, part in self._ctx.streams.legs.by_link(streams):
+            yield self.links[ident], part
 
     def homes(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """The home links of these, with those that live there."""
-        home = self._ctx.streams.legs.home(streams)
-        for ident in sorted(set(home.tolist()) - {NO_LINK}):
-            yield self.links[ident], streams[home == ident]
+        for ident, part in self._ctx.streams.legs.by_link(streams, True):
+            yield self.links[ident], part
 
     def held_elsewhere(
         self, link: Link, streams: Int32Array
     ) -> Iterator[tuple[Link, Int32Array, Int32Array]]:
         """The other links that carry some of these and shall: (link, those it was asked for, those it holds)."""
         legs = self._ctx.streams.legs
+        streams = legs.doubled(streams)
+        if not len(streams):
+            return
         others = legs.other_link(link.id, streams)
         for ident in sorted(set(others.tolist()) - {NO_LINK}):
             part = streams[others == ident]

@@ -140,6 +140,7 @@ class LimitRegistry:
         self._logs: dict[tuple[str, str, Scope, str], SendLog] = {}
         self._blocked: dict[str, int] = {}
         self._narrowed: dict[str, int] = {}
+        self.changes = 0  # of anything that may move the next send of some link
 
     def log(self, group: str, host: str, scope: Scope, account: str = "") -> SendLog:
         """The log of that counter, made when first asked for."""
@@ -149,6 +150,7 @@ class LimitRegistry:
     def block(self, host: str, until: int) -> None:
         """No connect to `host` before `until`; an earlier end never shortens a later one."""
         with self.lock:
+            self.changes += 1
             self._blocked[host] = max(until, self._blocked.get(host, until))
 
     def blocked_until(self, host: str) -> int | None:
@@ -158,6 +160,7 @@ class LimitRegistry:
     def narrow(self, host: str, until: int) -> None:
         """Count limits of scope LINK over all links of the process to `host`, until then."""
         with self.lock:
+            self.changes += 1
             self._narrowed[host] = max(until, self._narrowed.get(host, until))
 
     def is_narrowed(self, host: str, now: int) -> bool:
@@ -178,6 +181,9 @@ class Pacer:
         self._registry = registry
         self._rules: dict[Counted, list[tuple[Rule, SendLog, bool]]] = {counted: [] for counted in Counted}
         self._own: list[SendLog] = []
+        self._free: tuple[Counted, int, bool, int] | None = (
+            None  # what was found free last, and at which change
+        )
         for limit in limits:
             self._add(limit, account)
 
@@ -209,13 +215,16 @@ class Pacer:
             for rule, log, only_narrowed in self._rules[counted]:
                 if narrowed or not only_narrowed:
                     when = max(when, rule.next_allowed(log, now, repair))
+            self._free = (counted, now, repair, self._registry.changes) if when == now else None
             return when
 
     def try_spend(self, counted: Counted, now: int, *, repair: bool = False) -> bool:
         """Take one, if it may go out now; else change nothing."""
         with self._registry.lock:
-            if self.next_allowed(counted, now, repair=repair) > now:
+            known = self._free == (counted, now, repair, self._registry.changes)  # asked just before
+            if not known and self.next_allowed(counted, now, repair=repair) > now:
                 return False
+            self._registry.changes += 1
             for _, log, _ in self._rules[counted]:
                 log.append(now)
             return True
@@ -227,5 +236,6 @@ class Pacer:
 
     def renew(self) -> None:
         """A new connection: its own counters start at zero."""
+        self._free = None
         for log in self._own:
             log.clear()

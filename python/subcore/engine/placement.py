@@ -21,6 +21,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from subcore import _states
 from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
@@ -89,8 +90,8 @@ class Placement:
 
     def by_role(self, streams: Int32Array) -> Iterator[tuple[Role, Int32Array]]:
         """Which of these belong on which kind of link; what is settled first."""
-        own = self._ctx.streams.own_link[streams]
-        for role, part in ((Role.SETTLED, streams[~own]), (Role.OWN, streams[own])):
+        own, shared = _states.split(self._ctx.streams.own_link, streams)
+        for role, part in ((Role.SETTLED, shared), (Role.OWN, own)):
             if len(part):
                 yield role, part
 
@@ -102,10 +103,18 @@ class Placement:
 
     def place(self, columns: StreamColumns, now: int) -> None:
         """Find a link for streams that were asked for."""
-        routes = np.array([self._routes[c] for c in columns.channels.tolist()])
-        for name in dict.fromkeys(routes.tolist()):
-            for role, part in self.by_role(columns.streams[routes == name]):
-                self.put(name, role if self.may_have(name, role) else Role.SETTLED, part, now)
+        channels = columns.channels.tolist()
+        routes = {self._routes[channel] for channel in set(channels)}
+        if len(routes) == 1:
+            self._place_on(routes.pop(), columns.streams, now)
+            return
+        of = np.array([self._routes[channel] for channel in channels])
+        for name in dict.fromkeys(of.tolist()):
+            self._place_on(name, columns.streams[of == name], now)
+
+    def _place_on(self, route: str, streams: Int32Array, now: int) -> None:
+        for role, part in self.by_role(streams):
+            self.put(route, role if self.may_have(route, role) else Role.SETTLED, part, now)
 
     def put(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         """Have links of that kind carry these, which no wire carries."""
@@ -145,7 +154,7 @@ class Placement:
         changes = list(link.rewrites)
         for nursery in self.links_of(link.route.name, Role.NURSERY):
             changes += nursery.rewrites
-        if sum(when > since for when in changes) < settings.hurts:
+        if len(changes) < settings.hurts or sum(when > since for when in changes) < settings.hurts:
             return False
         hurts = link.wire.len_target > settings.crowd
         if not hurts:

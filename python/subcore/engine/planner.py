@@ -21,11 +21,14 @@ from subcore.engine.links import Habit, Lifecycle, Link, Request, Role
 from subcore.engine.queueing import Queueing
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
-from subcore.types import Evidence, Int32Array, Int64Array, StreamColumns, StreamState
+from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
 from subcore.venue import Counted, EmptyTarget, GroupBy, Model, Out
 
 __all__ = ["Planner"]
 
+NEVER = (1 << 63) - 1
+NOTHING = StreamColumns(NO_STREAMS, NO_STREAMS, (), NO_STREAMS, np.empty(0), NO_STREAMS)
+NOT_OPEN = tuple(state for state in StreamState if state is not StreamState.OPEN)
 WINDOW_RTTS = 3  # an error window lasts at least this many round trips
 
 
@@ -48,8 +51,8 @@ class Planner:
         legs = self._ctx.streams.legs
         link.wire.set_target(streams)
         legs.attach(link.id, streams)
-        legs.turned[legs.rows(link.id, streams)] = now
-        twice = streams[legs.has_other(streams)]
+        legs.turn(link.id, streams, now)
+        twice = legs.doubled(streams)
         if len(twice):  # another wire has not let go of these yet, and may bring them still
             self._ctx.out.append(Arbitrate(twice, True))
         self._lifecycle.want(link, now)
@@ -59,11 +62,9 @@ class Planner:
         if not len(streams):
             return
         link.wire.set_target(streams, False)
-        settings, legs = self._ctx.settings, self._ctx.streams.legs
-        _, rows = legs.on(link.id, streams)
+        settings = self._ctx.settings
         since = now - settings.remove_wait - settings.starvation if urgent else now
-        legs.turned[rows] = since
-        if np.any(legs.width[rows] >= 0):
+        if self._ctx.streams.legs.turn(link.id, streams, since):  # the wire carries some of them
             self._remove_by(link, since + settings.remove_wait)
 
     def postpone(self, link: Link, streams: Int32Array, now: int) -> Int32Array:
@@ -108,6 +109,8 @@ class Planner:
         """Widths of wanted streams may have changed."""
         legs = self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, columns.streams)]
+        if not link.resized and np.array_equal(in_force, columns.widths):
+            return
         differ = (in_force >= 0) & (self._levels(columns, in_force) != self._levels(columns, columns.widths))
         link.resized.difference_update(columns.streams.tolist())
         link.resized.update(columns.streams[differ].tolist())
@@ -126,7 +129,7 @@ class Planner:
         """Send what is due on an open link, one message at most; when to look again, `now` = at once."""
         self._end_windows(link, now)
         passing = self._ctx.venue.empty_target is EmptyTarget.CLOSE or link.role is not Role.SETTLED
-        if not link.wire.len_target and passing:
+        if passing and not link.wire.len_target:
             return self._empty(link, now)
         link.linger_by = None
         due = self._due(link, now)
@@ -134,10 +137,12 @@ class Planner:
             link.remove_by = None
         elif due <= now and len(link.in_flight) < self._ctx.venue.packing.max_in_flight:
             due = self._send(link, now)
-        ends = min((r.window_ends for r in link.in_flight), default=None)
-        if due is None or (ends is not None and due <= now and not self._has_room(link)):
+        if not link.in_flight:
+            return due
+        ends = min([request.window_ends for request in link.in_flight])
+        if due is None or (due <= now and not self._has_room(link)):
             return ends
-        return due if ends is None else min(due, ends)
+        return min(due, ends)
 
     def _has_room(self, link: Link) -> bool:
         return len(link.in_flight) < self._ctx.venue.packing.max_in_flight
@@ -160,15 +165,11 @@ class Planner:
             return None
         if link.remove_by is not None and link.remove_by <= now and not link.resized:
             # Whoever was the first to go may be wanted again: it is the others' turn when they have waited.
-            link.remove_by = self._oldest_removal(link) + self._ctx.settings.remove_wait
+            link.remove_by = self._first_to_leave(link, link.wire.removed()) + self._ctx.settings.remove_wait
         return link.remove_by
 
-    def _oldest_removal(self, link: Link) -> int:
-        return int(self._left_target(link, link.wire.removed()).min())
-
-    def _left_target(self, link: Link, removes: Int32Array) -> Int64Array:
-        legs = self._ctx.streams.legs
-        return legs.turned[legs.rows(link.id, removes)]
+    def _first_to_leave(self, link: Link, removes: Int32Array) -> int:
+        return self._ctx.streams.legs.first_turned(link.id, removes, NEVER)
 
     def _widened(self, link: Link) -> bool:
         if not link.resized:
@@ -200,36 +201,35 @@ class Planner:
 
     def _replace(self, link: Link, now: int, repair: bool) -> int | None:
         """All that the link should carry, in one message. Only writing it costs in proportion to that."""
-        ctx, adds, target = self._ctx, link.wire.added(), link.wire.target()
-        add, remove = ctx.table.columns(adds), ctx.table.columns(link.wire.removed())
-        other_widths = [np.fromiter(link.resized, np.int32)] if link.resized else []
-        for out in ctx.venue.encode(add, remove, ctx.table.columns_to_write(target), link.requests + 1):
+        ctx, read = self._ctx, self._ctx.table.columns_to_write
+        add, remove = read(link.wire.added()), read(link.wire.removed()) if link.wire.len_removed else NOTHING
+        whole = link.wire.target()
+        for out in ctx.venue.encode(add, remove, read(whole), link.requests + 1):
             link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
             link.carries_all = link.requests + 1
-            self._in_force(
-                link, np.concatenate([adds, *other_widths])
-            )  # before what leaves is taken out again
-            self._write(link, out, np.delete(target, np.searchsorted(target, adds)), now)
+            self._in_force(link, add)  # before what leaves is taken out again
+            if link.resized:
+                self._in_force(link, read(np.fromiter(link.resized, np.int32)))
+            self._write(link, out, whole, now)
         self._rest(link)
         return None
 
-    def _in_force(self, link: Link, streams: Int32Array) -> None:
+    def _in_force(self, link: Link, columns: StreamColumns) -> None:
         """The wire carries these as they are wanted now."""
-        legs = self._ctx.streams.legs
-        streams, rows = legs.on(link.id, streams)
-        legs.width[rows] = self._ctx.table.columns(streams).widths
+        self._ctx.streams.legs.put_in_force(link.id, columns.streams, columns.widths)
 
     def _add_or_remove(self, link: Link, now: int, repair: bool) -> int | None:
         """The most important of what is to be added, or what is to be removed, as much as a message takes."""
         ctx = self._ctx
         adds, removes = self._next(link, now)
-        nothing = ctx.table.columns(NO_STREAMS)
-        add, remove = (ctx.table.columns(part) if len(part) else nothing for part in (adds, removes))
-        outs = ctx.venue.encode(add, remove, nothing, link.requests + 1)[:1]
+        read = ctx.table.columns_to_write
+        add, remove = (read(part) if len(part) else NOTHING for part in (adds, removes))
+        outs = ctx.venue.encode(add, remove, NOTHING, link.requests + 1)[:1]
         for out in outs:
             link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
             self._write(link, out, NO_STREAMS, now)
-            self._in_force(link, out.adds)
+            if len(out.adds):
+                self._in_force(link, add if len(out.adds) == len(adds) else read(out.adds))
         link.resized.clear()
         if not link.wire.len_added and not link.wire.len_removed:
             self._rest(link)
@@ -241,10 +241,10 @@ class Planner:
         riding along: additions go first, unless it has starved or the venue wants room made for them."""
         packing, adds, removes = self._ctx.venue.packing, link.wire.added(), link.wire.removed()
         if len(removes):
-            left = self._left_target(link, removes)
-            waited = now - int(left.min()) - self._ctx.settings.remove_wait
+            waited = now - self._first_to_leave(link, removes) - self._ctx.settings.remove_wait
             first = waited >= self._ctx.settings.starvation or packing.removes_first
             if waited >= 0 and (first or not len(adds)):
+                left = self._ctx.streams.legs.turned_since(link.id, removes, 0)
                 return NO_STREAMS, removes[np.argsort(left, kind="stable")][: packing.max_topics]
         ordered = self.queueing.order(link, adds, now)
         return ordered if packing.group_by is not GroupBy.NONE else ordered[: packing.max_topics], NO_STREAMS
@@ -256,15 +256,17 @@ class Planner:
         link.remove_by = None
         link.repairs = False
 
-    def _write(self, link: Link, out: Out, carried: Int32Array, now: int) -> None:
+    def _write(self, link: Link, out: Out, whole: Int32Array, now: int) -> None:
+        """`whole`: all that the message states, where that is what the link carries from now on."""
         ctx, streams = self._ctx, self._ctx.streams
         link.requests += 1
         window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
-        request = Request(link.requests, out.request_id, out.adds, carried, now, now + window)
+        request = Request(link.requests, out.request_id, out.adds, whole, now, now + window)
         link.in_flight.append(request)
         link.sent_at = now
         link.habit = Habit()  # it is a habit of what the link carries: with another set it says nothing
-        if len(carried):
+        rewrites = len(whole) > len(out.adds)
+        if rewrites:
             link.rewrites.append(now)
             if len(link.rewrites) > ctx.settings.hurts:
                 link.rewrites.popleft()
@@ -272,17 +274,14 @@ class Planner:
         ctx.stats.restores += request.number == link.first_request and link.generation > 1
         self._await(link, request)
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
-        legs, added = streams.legs, streams.legs.rows(link.id, out.adds)
-        legs.request[added] = request.number
-        legs.generation[added] = link.generation
-        legs.evidence[added] = Evidence.NONE
-        streams.apply(TopicEvent.ASKED, out.adds[streams.state[out.adds] != StreamState.OPEN], now)
+        streams.legs.put_asked(link.id, out.adds, request.number, link.generation)
+        streams.apply(TopicEvent.ASKED, streams.in_state(out.adds, *NOT_OPEN), now)
         self._restores.asked(out.adds, now)
         self._leave(link, out.removes, now)
         link.wire.set_wire(out.removes, False)
         link.wire.set_wire(out.adds)
-        link.unproven = np.union1d(link.unproven, out.adds).astype(np.int32)
-        if len(carried) and ctx.venue.resnapshots:
+        link.expect(out.adds)
+        if rewrites and ctx.venue.resnapshots:
             link.snapshots_due.append((ctx.clock.runnable + ctx.settings.snapshot_due, request))
         ctx.stats.plans += 1
         ctx.stats.messages += 1
@@ -295,25 +294,21 @@ class Planner:
         a stream that was in the link's earlier sets proves nothing before the error window is over."""
         ctx = self._ctx
         since = max(request.sent_ns - ctx.settings.late_frames, link.up_since)
-        legs = ctx.streams.legs
-        left = legs.left[legs.rows(link.id, request.adds)]
-        late = (left > 0) & (left >= since)
-        old = request.adds[late]
-        if ctx.venue.resnapshots:
-            old = np.concatenate([old, request.carried])
-        if len(new := request.adds[~late]):
-            ctx.out.append(AwaitEvidence(link.id, link.generation, new))
+        old, new = ctx.streams.legs.late(link.id, request.adds, since)
+        if ctx.venue.resnapshots and len(request.whole) > len(request.adds):
+            old = request.whole  # what is new in it as well: that is awaited anew, at once
         if len(old):
             ctx.out.append(AwaitEvidence(link.id, link.generation, old, request.window_ends))
+        if len(new):
+            ctx.out.append(AwaitEvidence(link.id, link.generation, new))
 
     def _leave(self, link: Link, removed: Int32Array, now: int) -> None:
-        _, rows = self._ctx.streams.legs.on(link.id, removed)
-        self._ctx.streams.legs.width[rows] = -1
-        self._ctx.streams.legs.left[rows] = now
+        self._ctx.streams.legs.put_left(link.id, removed, now)
 
     def _end_windows(self, link: Link, now: int) -> None:
-        for request in [r for r in link.in_flight if r.window_ends <= now]:
-            self.answered(link, request, now)
+        if link.in_flight:
+            for request in [r for r in link.in_flight if r.window_ends <= now]:
+                self.answered(link, request, now)
 
     def answered(self, link: Link, request: Request, now: int) -> None:
         """The request's error window is over, quietly: by its first data, or by time."""

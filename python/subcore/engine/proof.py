@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _states
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.legs import PROVEN
@@ -23,6 +24,8 @@ from subcore.types import DataState, Evidence, Int32Array, Listing, StatusKind, 
 from subcore.venue import Counted
 
 __all__ = ["Proof"]
+
+WANTED = tuple(state for state in StreamState if state is not StreamState.CLOSED)
 
 
 class Proof:
@@ -36,36 +39,35 @@ class Proof:
 
     def data(self, link: Link, streams: Int32Array, now: int) -> None:
         """First data since it was awaited came for these."""
-        columns = self._ctx.streams
-        legs, came = columns.legs, len(streams)
-        streams, rows = legs.on(link.id, streams)
-        on_wire = legs.width[rows] >= 0
-        streams, rows = streams[on_wire], rows[on_wire]
+        columns, came = self._ctx.streams, len(streams)
+        streams, asked = columns.legs.heard(link.id, streams, link.carries_all, Evidence.DATA)
         self._ctx.stats.late_events += came - len(streams)
-        legs.answered[rows] = asked = np.maximum(legs.request[rows], link.carries_all)
-        legs.evidence[rows] |= np.uint8(Evidence.DATA)
-        for number in np.unique(asked).tolist():
+        for number in asked:
             self._answer(link, number, now)
         # One that nobody wants now keeps its evidence: it is proven should it be wanted again before it
         # leaves.
-        wanted = streams[columns.state[streams] != StreamState.CLOSED]
-        self._prove(link, TopicEvent.PROVEN_DATA, wanted, now)
+        self._prove(link, TopicEvent.PROVEN_DATA, columns.in_state(streams, *WANTED), now)
 
     def _answer(self, link: Link, number: int, now: int) -> None:
-        for request in [r for r in link.in_flight if r.number == number]:
-            self._planner.answered(link, request, now)
+        if link.in_flight:
+            for request in [r for r in link.in_flight if r.number == number]:
+                self._planner.answered(link, request, now)
 
     def _prove(self, link: Link, event: TopicEvent, streams: Int32Array, now: int) -> None:
         columns = self._ctx.streams
         moved = columns.apply(event, streams, now)
-        columns.proven[moved.state] = True
-        columns.retries[moved.state] = 0
-        columns.explain(moved.state, "")
-        link.suspects = np.setdiff1d(link.suspects, streams)
+        if len(moved.state):
+            _states.fill(columns.proven, moved.state, True)
+            columns.retries[moved.state] = 0
+            columns.explain(moved.state, "")
+        if len(link.suspects):
+            link.suspects = np.setdiff1d(link.suspects, streams)
         if not len(link.suspects):
             link.deaths = 0
         self._ctx.notify(StatusKind.OPEN, moved.state, "")
-        self._ctx.notify(StatusKind.GOOD, np.setdiff1d(moved.recovered, moved.state), "data again")
+        if len(moved.recovered):  # what is open again is good again
+            again = _states.without(streams, moved.recovered, moved.state)
+            self._ctx.notify(StatusKind.GOOD, again, "data again")
         self._restores.ended(moved.state, now)
 
     def listed(self, link: Link, listing: Listing, now: int) -> None:
@@ -88,12 +90,8 @@ class Proof:
 
     def _unproven(self, link: Link) -> Int32Array:
         """Asked for on this link and not proven there."""
-        legs = self._ctx.streams.legs
-        streams, rows = legs.on(link.id, link.unproven)
-        asked = self._ctx.streams.state[streams] != StreamState.CLOSED
-        asked &= (legs.width[rows] >= 0) & ((legs.evidence[rows] & PROVEN) == 0)
-        unproven: Int32Array = streams[asked]
-        return unproven
+        pending = self._ctx.streams.legs.pending(link.id, link.unproven, int(PROVEN))
+        return self._ctx.streams.in_state(pending, *WANTED)
 
     def find(self, topics: tuple[Topic, ...]) -> Int32Array:
         """Streams behind a venue's topics; those nobody holds are left out."""
@@ -144,30 +142,28 @@ class Proof:
     def unwire(self, link: Link, streams: Int32Array) -> None:
         """The wire does not carry these after all, or shall be asked as if it did not."""
         link.wire.set_wire(streams, False)
-        legs = self._ctx.streams.legs
-        _, rows = legs.on(link.id, streams)
-        legs.width[rows] = -1
-        legs.evidence[rows] = Evidence.NONE
+        self._ctx.streams.legs.put_off(link.id, streams)
 
     def lost(self, link: Link, reason: str, now: int) -> None:
         """The link is gone, and with it all it carried; what another link holds as well is not lost."""
-        columns, legs = self._ctx.streams, self._ctx.streams.legs
+        columns = self._ctx.streams
         gone = link.wire.wire()
         link.wire.clear_wire()
-        _, rows = legs.on(link.id, gone)
-        legs.width[rows] = -1
-        legs.evidence[rows] = Evidence.NONE
+        columns.legs.put_off(link.id, gone)
         wanted = columns.in_state(gone, StreamState.SENT, StreamState.OPEN)
         asked, held = self._elsewhere(link, wanted)
-        wanted = np.setdiff1d(wanted, held, assume_unique=True).astype(np.int32)
-        ever = columns.proven[wanted]
-        waiting = columns.apply(TopicEvent.LOST, wanted[~ever], now)
-        recovering = columns.apply(TopicEvent.LOST_PROVEN, wanted[ever], now)
+        if len(held):
+            wanted = np.setdiff1d(wanted, held, assume_unique=True).astype(np.int32)
+        ever, never = _states.split(columns.proven, wanted)
+        waiting = columns.apply(TopicEvent.LOST, never, now)
+        recovering = columns.apply(TopicEvent.LOST_PROVEN, ever, now)
         for moved in (waiting, recovering):
             columns.explain(moved.state, reason)
         columns.apply(TopicEvent.ASKED, asked, now)
         if len(recovering.state):
-            lost = np.concatenate([recovering.state, waiting.state])
+            lost = recovering.state
+            if len(waiting.state):
+                lost = np.concatenate([lost, waiting.state])
             self._restores.begin(lost, reason, now)
             self._restores.asked(asked, now)
         self._ctx.notify(StatusKind.WAITING, waiting.state, reason)
@@ -216,15 +212,9 @@ class Proof:
             self._ctx.notify(StatusKind.SUSPECT, moved.doubted, "its new snapshot is overdue")
 
     def _unanswered(self, link: Link, request: Request) -> Int32Array:
-        columns, legs = self._ctx.streams, self._ctx.streams.legs
-        carried = (
-            request.carried
-        )  # most of it has answered, on its home leg: only the rest is looked at closely
-        answered = legs.answered[::2][carried] >= request.number
-        answered &= legs.link[::2][carried] == link.id
-        carried, rows = legs.on(link.id, carried[~answered])
-        mute = (legs.answered[rows] < request.number) & (columns.state[carried] == StreamState.OPEN)
-        overdue: Int32Array = carried[mute & (columns.data[carried] == DataState.GOOD)]
+        columns = self._ctx.streams
+        mute = columns.in_state(columns.legs.mute(link.id, request.whole, request.number), StreamState.OPEN)
+        overdue: Int32Array = mute[columns.data[mute] == DataState.GOOD]
         return overdue
 
     def _ask_listing(self, link: Link, now: int) -> None:

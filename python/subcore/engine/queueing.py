@@ -18,6 +18,7 @@ __all__ = ["Place", "Queueing"]
 
 Place = tuple[int, int, int]  # how soon something goes: least first
 CARRIED_ELSEWHERE = Priority.LOW - 1
+FEW = 64
 LAST: Place = (2, 0, 0)
 
 
@@ -32,6 +33,8 @@ class Queueing:
         if len(adds) < 2:
             return adds
         starves, classes, since = self._columns(link, adds, now)
+        if len(adds) <= FEW and len(set(zip(classes.tolist(), since.tolist(), strict=True))) == 1:
+            return adds  # of one turn and class, as most are
         # Of those that starve only the age counts, ties by class; of the others only the class, ties by age.
         first = np.where(starves, since, -classes)
         then = np.where(starves, -classes, since)
@@ -57,9 +60,12 @@ class Queueing:
         A link that is not up has no messages to wait for: its streams are due together when it opens.
         """
         states, legs = self._ctx.streams, self._ctx.streams.legs
-        since = np.full(len(adds), now, np.int64)
-        if link.is_up:
-            since = np.maximum(legs.turned[legs.rows(link.id, adds)], link.up_since)
-        classes = self._ctx.table.columns(adds).priorities.astype(np.int64)
-        classes[states.state[adds] == StreamState.OPEN] = CARRIED_ELSEWHERE
+        since = (
+            legs.turned_since(link.id, adds, link.up_since)
+            if link.is_up
+            else np.full(len(adds), now, np.int64)
+        )
+        classes = self._ctx.table.columns_to_write(adds).priorities.astype(np.int64)
+        if len(states.in_state(adds, StreamState.OPEN)):
+            classes[states.state[adds] == StreamState.OPEN] = CARRIED_ELSEWHERE
         return now - since >= self._ctx.settings.starvation, classes, since

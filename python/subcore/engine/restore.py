@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _states
 from subcore.engine.actions import Restored
 from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
@@ -67,12 +68,12 @@ class Restores:
             self.present = Restore(self._count, reason, now)
         restore = self.present
         self._reserve(streams)
-        known = streams[self._row[streams] >= 0]
-        rows = self._row[known]
-        restore.asked[rows] = restore.ended[rows] = 0  # lost once more before the rest was back
-        fresh = streams[self._row[streams] < 0]
+        known, fresh = _states.places(self._row, streams), streams
+        if len(known):
+            restore.asked[known] = restore.ended[known] = 0  # lost once more before the rest was back
+            fresh = streams[self._row[streams] < 0]
         self._row[fresh] = np.arange(len(fresh), dtype=np.int32) + len(restore.streams)
-        restore.add(fresh, self._ctx.table.columns(fresh).priorities)
+        restore.add(fresh, self._ctx.table.columns_to_write(fresh).priorities)
 
     def _reserve(self, streams: Int32Array) -> None:
         need = int(streams.max()) + 1
@@ -81,24 +82,17 @@ class Restores:
             grown[: len(self._row)] = self._row
             self._row = grown
 
-    def _rows(self, streams: Int32Array) -> Int32Array:
-        known = streams[streams < len(self._row)]
-        rows = self._row[known]
-        found: Int32Array = rows[rows >= 0]
-        return found
-
     def asked(self, streams: Int32Array, now: int) -> None:
         """A request named these."""
         if self.present is not None:
-            rows = self._rows(streams)
-            self.present.asked[rows] = np.where(self.present.asked[rows] == 0, now, self.present.asked[rows])
+            self.present.asked[_states.unset(self.present.asked, _states.places(self._row, streams))] = now
 
     def ended(self, streams: Int32Array, now: int) -> None:
         """These are proven, refused, or wanted no more; call it after their state has changed."""
         restore = self.present
-        if restore is None or not len(rows := self._rows(streams)):
+        if restore is None or not len(streams) or not len(rows := _states.places(self._row, streams)):
             return
-        rows = rows[restore.ended[rows] == 0]
+        rows = _states.unset(restore.ended, rows)
         ids, columns = restore.streams[rows], self._ctx.streams
         restore.ended[rows] = now
         restore.states[rows] = columns.state[ids]

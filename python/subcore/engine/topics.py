@@ -7,14 +7,15 @@ Everything works on arrays of ids; a change of n streams costs O(n), whatever el
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _states
 from subcore.engine.legs import NO_LINK, Legs
+from subcore.engine.reasons import Reasons
 from subcore.errors import InternalError
 from subcore.types import DataState, Evidence, Int32Array, StreamState
 
@@ -91,6 +92,11 @@ NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent],
 _COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "since", "leaving", "standby", "own_link")
 
 
+_DATA_STAYS = frozenset(event for event, row in _DATA_ROWS.items() if row == _SAME)
+NO_IDS: Int32Array = np.empty(0, np.int32)
+NO_IDS.flags.writeable = False
+
+
 class Moved(NamedTuple):
     """What an event changed: streams whose state is another now; whose data became SUSPECT; whose data was
     SUSPECT and is GOOD again.
@@ -99,6 +105,9 @@ class Moved(NamedTuple):
     state: Int32Array
     doubted: Int32Array
     recovered: Int32Array
+
+
+NOTHING_MOVED = Moved(NO_IDS, NO_IDS, NO_IDS)
 
 
 class TopicRow(NamedTuple):
@@ -129,14 +138,13 @@ class Streams:
             capacity, np.bool_
         )  # it shall share a link only with those that asked for it
         self.legs = Legs(capacity)  # what is known of each on the links that carry it
-        self.reasons: dict[int, str] = {}
+        self.reasons = Reasons()
         self.late = 0  # events dropped because they came too late or from elsewhere
         self.pairs = np.zeros(NEXT.shape, np.int64)  # how often each (state, event) occurred
 
     def ensure(self, streams: Int32Array) -> None:
         """Make room for these ids. Raises nothing but MemoryError, and then nothing has changed."""
-        need = int(streams.max()) + 1 if len(streams) else 0
-        have = len(self.state)
+        need, have = _states.largest(streams) + 1, len(self.state)
         if need <= have:
             return
         size = max(need, 2 * have)
@@ -152,44 +160,33 @@ class Streams:
 
     def apply(self, event: TopicEvent, streams: Int32Array, now: int) -> Moved:
         """Let `event` happen to `streams` (distinct ids). Late ones are dropped and counted."""
-        old = self.state[streams]
-        new = NEXT[old, event]
-        self.pairs[:, event] += np.bincount(old, minlength=len(StreamState))
-        valid = new != LATE
-        self.late += len(streams) - int(np.count_nonzero(valid))
-        moved = valid & (new != KEEP)
-        state_moved = streams[moved]
-        self.state[state_moved] = new[moved]
-        self.since[state_moved] = now
-        kept = streams[valid]
-        before = self.data[kept]
-        after = NEXT_DATA[before, event]
-        self.data[kept] = after
-        turned = before != after
-        doubted = kept[turned & (after == _SUSPECT)]
-        return Moved(state_moved, doubted, kept[turned & (before == _SUSPECT) & (after == _GOOD)])
+        if not len(streams):
+            return NOTHING_MOVED
+        moved, valid, late = _states.step(
+            NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
+        )
+        self.late += late
+        if event in _DATA_STAYS:
+            return Moved(moved, NO_IDS, NO_IDS)
+        return Moved(moved, *_states.turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid))
 
     def forget(self, streams: Int32Array) -> None:
         """Reset the rows of streams whose ids are given back."""
-        if np.any(self.state[streams] != _CLOSED):
+        if len(self.in_state(streams, StreamState.CLOSED)) != len(streams):
             raise InternalError("a stream that is not CLOSED was to be forgotten; please report this")
         for name in _COLUMNS:
             getattr(self, name)[streams] = 0
         self.legs.forget(streams)
         self.explain(streams, "")
 
-    def explain(self, streams: Iterable[int] | Int32Array, reason: str) -> None:
-        """Note one reason for these streams; "" takes it away. O(their number)."""
-        ids = streams.tolist() if isinstance(streams, np.ndarray) else streams
-        if reason:
-            self.reasons.update(dict.fromkeys(ids, reason))
-        elif self.reasons:
-            for stream in ids:
-                self.reasons.pop(stream, None)
+    def explain(self, streams: Int32Array, reason: str) -> None:
+        """Note one reason for these streams; "" takes it away. O(their number), and nothing while none has one."""
+        if reason or self.reasons:
+            self.reasons.put(streams, reason)
 
     def in_state(self, streams: Int32Array, *states: StreamState) -> Int32Array:
         """Those of `streams` that are in one of `states`."""
-        return streams[np.isin(self.state[streams], states)]
+        return _states.chosen(self.state, streams, *states)
 
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands; an id never seen is CLOSED."""
@@ -203,7 +200,7 @@ class Streams:
             int(self.legs.link[2 * stream + 1]),
             int(self.since[stream]),
             int(self.retries[stream]),
-            self.reasons.get(stream, ""),
+            self.reasons.of(stream),
         )
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from subcore import _states
 from subcore.engine.actions import AwaitEvidence
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
@@ -66,14 +67,11 @@ class Wants:
 
     def _open(self, streams: Int32Array, now: int) -> None:
         columns = self._ctx.streams
-        closed = columns.in_state(streams, StreamState.CLOSED)
-        carried = columns.legs.on_wire(closed)
-        if np.any(carried):
-            self._resume(closed[carried], now)
-        fresh = closed[~carried]
-        columns.proven[fresh] = False
-        columns.legs.evidence[2 * fresh] = Evidence.NONE
-        columns.legs.evidence[2 * fresh + 1] = Evidence.NONE
+        carried, fresh = columns.legs.carried(columns.in_state(streams, StreamState.CLOSED))
+        if len(carried):
+            self._resume(carried, now)
+        _states.fill(columns.proven, fresh, False)
+        columns.legs.put_evidence(fresh, Evidence.NONE)
         columns.retries[fresh] = 0
         self._admit(columns.apply(TopicEvent.WANTED, fresh, now).state, now)
 
@@ -94,7 +92,7 @@ class Wants:
             self._planner.want(link, part, now)
             self._planner.resize(link, self._ctx.table.columns(part), now)
         for link, part in self._lifecycle.homes(asked):
-            link.unproven = np.union1d(link.unproven, part).astype(np.int32)
+            link.expect(part)
             last = link.last_request
             since = max(last.window_ends, now) if last is not None else now
             self._ctx.out.append(AwaitEvidence(link.id, link.generation, part, since))
@@ -104,9 +102,12 @@ class Wants:
         """Through the gate to a link, or held until the list of markets is asked anew."""
         if not len(streams):
             return
+        if self._gate.known is None:
+            self._placement.place(self._ctx.table.columns_to_write(streams), now)
+            return
         columns = self._ctx.table.columns(streams)
         passes = self._gate.passes(columns)
-        if not np.all(passes):
+        if not passes.all():
             self._gate.hold(columns, ~passes, now)
             reason = "not in the venue's list of markets; the list is asked anew"
             self._ctx.streams.explain(streams[~passes], reason)

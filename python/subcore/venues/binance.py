@@ -211,7 +211,7 @@ class Grammar:
     def _messages(self, columns: StreamColumns) -> Iterator[tuple[list[str], Int32Array]]:
         if not len(columns.streams):
             return
-        kinds = [self._suffix(channel) for channel in CHANNELS]
+        kinds = {index: self._suffix(CHANNELS[index]) for index in set(columns.channels.tolist())}
         # "Stream names and symbols lower case to subscribe" [B]; the rest of the name keeps its case.
         named = zip(columns.symbols, columns.channels.tolist(), strict=True)
         names = [f'"{symbol.lower()}{kinds[channel]}"' for symbol, channel in named]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from subcore._encode import join_quoted
+from subcore._encode import in_parts, join_quoted
 from subcore.errors import UnknownSymbolError, UnsupportedError, UsageError
 from subcore.types import (
     Alive,
@@ -228,28 +228,11 @@ class Grammar:
 
     def _entries(self, target: StreamColumns, added: Int32Array) -> Iterator[bytes]:
         """One for all that share everything but the code; entries, and codes in them, in order of class."""
-        order = None
-        if target.priorities.min() < target.priorities.max():
-            order = np.argsort((-target.priorities).astype(np.int8), kind="stable")  # int8: a radix sort
-        for rows, carried in self._parts(target, added, order):
-            yield from self._entry(target, rows, carried=carried)
-
-    def _parts(
-        self, target: StreamColumns, added: Int32Array, order: Rows | None
-    ) -> Iterator[tuple[Rows, bool]]:
-        key = target.channels.astype(np.int64)
-        if target.groupings.any():
-            steps, step = np.unique(target.groupings, return_inverse=True)
-            key = key * len(steps) + step
-        key = key * 2
+        carried = None
         if self.carried_realtime_only:
-            key += np.isin(target.streams, added, invert=True)
-        if order is not None:
-            key = key[order]
-        found = np.flatnonzero(np.bincount(key)).tolist()
-        for value in sorted(found, key=lambda v: int(np.argmax(key == v))):
-            rows = np.flatnonzero(key == value) if len(found) > 1 else np.arange(len(key))
-            yield (rows if order is None else order[rows]), bool(value % 2)
+            carried = np.isin(target.streams, added, invert=True)
+        for rows in in_parts(target.channels, target.groupings, target.priorities, carried):
+            yield from self._entry(target, rows, carried=carried is not None and bool(carried[rows[0]]))
 
     def _entry(self, target: StreamColumns, rows: Rows, *, carried: bool) -> Iterator[bytes]:
         channel = CHANNELS[int(target.channels[rows[0]])]
