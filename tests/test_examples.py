@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -36,9 +37,7 @@ def test_there_are_examples_and_each_is_short() -> None:
 async def test_example_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with SimServer(seed=5, rate=20.0) as server:
         module = load(path)
-        if path.stem == "four_components":
-            await module.main(server.url, 0.2)
-        else:
-            await module.main(server.url, 3)
+        async with asyncio.timeout(60):
+            await module.main(server.url, 0.2 if path.stem == "four_components" else 3)
         assert not server.violations
     assert capsys.readouterr().out.strip()

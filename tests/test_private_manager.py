@@ -277,7 +277,7 @@ def test_refused_logins_are_told_and_tried_again_with_fresh_tokens() -> None:
 
 
 def test_a_slow_login_waits_for_room_of_its_own() -> None:
-    """Four managers ask for tokens that all come at once, 5 s later: their connects are spread all the same."""
+    """Twelve managers ask for tokens that all come at once, 5 s later: their connects are spread all the same."""
 
     async def main(world: World) -> None:
         ready = asyncio.get_running_loop().time() + 5.0

@@ -46,7 +46,7 @@ async def test_a_restart_finds_what_was_wanted_and_the_wire_is_warm_before_anybo
         await until(lambda: manager.restores and manager.restores[0].done)
         assert manager.restores[0].reason == "a restart"
         assert {info.state for info in manager.topics()} == {StreamState.OPEN}
-        assert manager.stats().messages_sent == 1
+        assert manager._hub.engine.stats.plans == 1  # a listing may have gone out as well
         component = make(manager, "a")
         component.replace("ticker", SYMBOLS[:2])
         async with asyncio.timeout(SOON):
@@ -83,11 +83,19 @@ async def test_a_file_in_use_is_refused(server: SimServer, path: Path) -> None:
     await at(server, path).close()
 
 
+def kept(path: Path) -> int:
+    """How many topics stand in it; -1 in the moment in which the old file has gone and the new is not there."""
+    try:
+        return len(read_snapshot(path))
+    except FileNotFoundError:
+        return -1
+
+
 async def test_changes_are_kept_while_it_runs(server: SimServer, path: Path) -> None:
     async with at(server, path) as manager:
         await until(path.exists)
         make(manager, "a").subscribe("ticker", SYMBOLS)
-        await until(lambda: len(read_snapshot(path)) == 3)
+        await until(lambda: kept(path) == 3)
         await until(lambda: (stats := manager.stats().snapshot) and stats.bytes == path.stat().st_size)
         stats = manager.stats().snapshot
         assert stats is not None

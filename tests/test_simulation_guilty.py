@@ -22,10 +22,6 @@ def make(seed: int) -> EngineDriver:
     return EngineDriver(VENUE, Exchange(seed, markets=MARKETS, rate=0.3), seed=seed)
 
 
-def states_by_symbol(driver: EngineDriver) -> dict[str, StreamState]:
-    return {driver.ledger.topic(s).symbol: driver.engine.row(s).state for s in driver.ledger.wanted()}
-
-
 @pytest.mark.parametrize("seed", range(8), ids=lambda s: f"seed_{s}")
 @pytest.mark.parametrize("first", ["alone", "with_proven"])
 def test_the_guilty_are_refused_and_all_others_come_back(seed: int, first: str) -> None:

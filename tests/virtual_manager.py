@@ -142,6 +142,7 @@ class World:
             loop.close()
             KEPT.clear()
             assert faults == []
+            assert not self.exchange.violations, "the exchange's own count"
 
 
 class _Transport:

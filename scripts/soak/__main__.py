@@ -14,8 +14,9 @@ import json
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import count
 
 import numpy as np
@@ -112,16 +113,15 @@ def many(
 
 
 def played(first: int, workers: int) -> Iterator[Result]:
-    """Results as they come, of both venues in turn, until nobody asks any more."""
+    """Results of both venues in turn, in the order of seeds on every machine, until nobody asks any more."""
     worlds = sorted(WORLDS)
-    running: set[Future[Result]] = set()
+    running: deque[Future[Result]] = deque()
     with ProcessPoolExecutor(workers) as pool:
         try:
             for number in count():
-                running.add(pool.submit(play, worlds[number % len(worlds)], first + number // len(worlds)))
-                if len(running) >= workers + 2:
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    yield from (future.result() for future in done)
+                running.append(pool.submit(play, worlds[number % len(worlds)], first + number // len(worlds)))
+                if len(running) >= 2 * workers + 2:
+                    yield running.popleft().result()
         finally:
             for future in running:
                 future.cancel()

@@ -80,10 +80,6 @@ class CoreLedger:
         member = self._members.get(name)
         return set() if member is None else set(self.intent.topics_of(self._ledger.interests(member[0])))
 
-    def forget_idle(self) -> None:
-        """Nothing of closed components may be left in it: counts for the end of a run."""
-        self.intent.release_unused_symbols()
-
     @property
     def sizes(self) -> tuple[int, int, int]:
         """Components, interests and streams it still knows of."""

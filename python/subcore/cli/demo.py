@@ -9,7 +9,7 @@ import logging
 import random
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -52,6 +52,7 @@ class Demo:
         self._handling = Histogram()
         self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)], LOOKS_PER_RATE)
         self._phase = ""
+        self._sent = 0
 
     async def run(self, seconds: float, look: Look) -> None:
         """Four components that overlap, then 120; then watch for `seconds`, the link being cut half-way."""
@@ -67,7 +68,6 @@ class Demo:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
-            self._measure()
 
     async def _watch(self, seconds: float) -> None:
         self._phase = f"{len(self._components)} components, watched for {seconds:g} s"
@@ -125,19 +125,25 @@ class Demo:
         self._events += 1
 
     async def _look(self, look: Look) -> None:
-        sent = 0
-        while True:
-            await asyncio.sleep(LOOK_EVERY_S)
-            stats = self._manager.stats()
-            now = time.monotonic()
-            self._report.sends += [now] * (stats.messages_sent - sent)
-            sent = stats.messages_sent
-            self._measure()
-            then, frames, events = self._seen[0]
-            self._seen.append((now, stats.frames, self._events))
-            self._report.frames_per_s = round((stats.frames - frames) / (now - then), 1)
-            self._report.events_per_s = round((self._events - events) / (now - then), 1)
-            look(self._phase, stats, self._report)
+        """Now and then until it is cancelled, and then once more: the last picture shows how it ended."""
+        try:
+            while True:
+                await asyncio.sleep(LOOK_EVERY_S)
+                look(self._phase, self._look_once(), self._report)
+        finally:
+            look(self._phase, self._look_once(), self._report)
+
+    def _look_once(self) -> Any:
+        stats, now = self._manager.stats(), time.monotonic()
+        self._report.sends += [now] * (stats.messages_sent - self._sent)
+        self._sent = stats.messages_sent
+        self._measure()
+        then, frames, events = self._seen[0]
+        self._seen.append((now, stats.frames, self._events))
+        passed = max(now - then, 1e-9)
+        self._report.frames_per_s = round((stats.frames - frames) / passed, 1)
+        self._report.events_per_s = round((self._events - events) / passed, 1)
+        return stats
 
     def _measure(self) -> None:
         report, stats = self._report, self._manager.stats()
