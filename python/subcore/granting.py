@@ -148,7 +148,7 @@ class Granting:
 
         False where it is another one: then nothing has changed. Cost: one look-up a symbol.
         """
-        if self._gone or self.conflicts.possible or self.transactions.wishes() is not None:
+        if self._gone or self.conflicts.possible or self.transactions.is_open:
             return False
         if type(channel) is not str:
             return False
@@ -239,6 +239,7 @@ class Granting:
 
     def forget(self, member: Member) -> None:
         """A component was closed: nothing keeps it alive any more."""
+        self.transactions.forget(member.id)
         self.standby.forget(member.id)
         self.own_link.forget(member.id)
         self._pinned.pop(member.id, None)

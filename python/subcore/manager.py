@@ -195,7 +195,12 @@ class SubscriptionManager:
         return {name: handle for name, handle in found.items() if handle is not None}
 
     def transaction(self) -> AbstractContextManager[None]:
-        """Group the current task's calls: they apply together at the end of the outermost block, or none does."""
+        """Group the current task's `subscribe`, `replace` and `unsubscribe`: all apply as the outermost block ends.
+
+        Or none: an exception that leaves the block undoes all of them, one that leaves a nested block only those made
+        inside it. `close`, `pause`, `resume`, `adopt` and `manager.component` act at once and are not undone. What other
+        tasks, handlers and timers ask for meanwhile is not part of the block.
+        """
         self.check_thread()
         return self._hub.granting.transactions.begin()
 

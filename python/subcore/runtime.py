@@ -1,7 +1,8 @@
 """Carries facts to the pure engine and its actions out to the links, the meter and the ledger.
 
 Nothing is decided here. One timer stands for the engine's next deadline; everything that changes within one turn of the
-loop reaches the engine together, at the end of that turn.
+loop reaches the engine together, at the end of that turn. What is scheduled here runs in a context of its own: what a
+caller has in his (a trace id, a session) is not of those who are called on account of it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
 from .engine import actions, events
@@ -92,13 +94,13 @@ class Runtime:
         self._urgent |= urgent
         if self._loop is not None and not self._turn_scheduled:
             self._turn_scheduled = True
-            self._loop.call_soon(self._turn)
+            self._loop.call_soon(self._turn, context=Context())
 
     def evidence_waits(self) -> None:
         """The meter saw awaited data: take it at the end of this turn, however many frames bring some."""
         if self._loop is not None and not self._evidence_scheduled:
             self._evidence_scheduled = True
-            self._loop.call_soon(self._take_evidence)
+            self._loop.call_soon(self._take_evidence, context=Context())
 
     def handle(self, event: events.Event) -> None:
         """Give one event to the engine and carry out what it wants."""
@@ -207,11 +209,11 @@ class Runtime:
             self._timer = None
         if self._loop is not None and deadline is not None:
             wait = max(0, deadline - self._clock.monotonic_ns()) / 1e9
-            self._timer = self._loop.call_later(wait, self._tick)
+            self._timer = self._loop.call_later(wait, self._tick, context=Context())
 
     def _keep_house(self) -> None:
         if self._loop is not None:
-            self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house)
+            self._housekeeper = self._loop.call_later(HOUSEKEEPING_S, self._keep_house, context=Context())
             self._owner.housekeeping()
 
     def _wall_offset(self) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from typing import Any
 
 from .intent import Wish
 
@@ -12,39 +13,62 @@ Grant = Callable[[list[Wish]], None]
 
 
 class Transactions:
-    """The open transaction of each task. A nested one joins the outer; an exception undoes all.
+    """The open blocks of each task. A nested one joins the outer at its end; an exception undoes what is inside.
 
     `check` raises for a wish that could not be granted, so that the call that made it raises. Wishes are only collected
-    while a transaction is open, so undoing is forgetting them.
+    while a block is open, so undoing is forgetting them.
+
+    Blocks are kept by task, and not in a context variable: tasks, timers and callbacks inherit a copy of the context
+    they were made in, and would go on adding to a block that is another's, or long over.
     """
 
     def __init__(self, grant: Grant, check: Callable[[Wish], None]) -> None:
         self._grant = grant
         self._check = check
-        self._open: ContextVar[list[Wish] | None] = ContextVar("subcore_transaction", default=None)
-        # What the current task has collected; None where it has no transaction open.
-        self.wishes: Callable[[], list[Wish] | None] = self._open.get
+        # Innermost last. None stands for what no task runs. A key is there only while a block is open.
+        self._open: dict[asyncio.Task[Any] | None, list[list[Wish]]] = {}
 
     @contextmanager
     def begin(self) -> Iterator[None]:
         """Collect the current task's wishes; grant them when the outermost block ends without an exception."""
-        if self._open.get() is not None:
-            yield
-            return
+        task = _present_task()
+        blocks = self._open.setdefault(task, [])
         wishes: list[Wish] = []
-        token = self._open.set(wishes)
+        blocks.append(wishes)
         try:
             yield
         finally:
-            self._open.reset(token)
-        if wishes:
+            blocks.pop()
+            if not blocks:
+                del self._open[task]
+        if blocks:
+            blocks[-1] += wishes
+        elif wishes:
             self._grant(wishes)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the current task has a block open."""
+        return bool(self._open) and _present_task() in self._open
+
     def submit(self, wish: Wish) -> None:
-        """Add to the current task's transaction, or grant at once where none is open."""
-        wishes = self._open.get()
-        if wishes is None:
+        """Add to the current task's block, or grant at once where none is open."""
+        blocks = self._open.get(_present_task()) if self._open else None
+        if blocks is None:
             self._grant([wish])  # which checks it too
         else:
             self._check(wish)
-            wishes.append(wish)
+            blocks[-1].append(wish)
+
+    def forget(self, component: int) -> None:
+        """Its wishes are nobody's: the id may be another component's before the block ends."""
+        for blocks in self._open.values():
+            for wishes in blocks:
+                wishes[:] = [wish for wish in wishes if wish.component != component]
+
+
+def _present_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop runs: what is wanted before it does
+        return None

@@ -1,0 +1,121 @@
+"""A transaction belongs to the block that opened it: nothing begun inside, however late it acts, joins it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextvars import ContextVar
+from typing import Any
+
+import pytest
+
+from manager_rig import make
+from virtual_manager import World
+
+BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
+REQUEST: ContextVar[str] = ContextVar("request", default="none")
+
+
+def test_a_task_made_inside_wishes_for_itself() -> None:
+    """While the block is open, and when it is over."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            a, b = make(manager, "a"), make(manager, "b")
+            late = asyncio.Event()
+
+            async def worker() -> None:
+                b.subscribe("trade", ETH)
+                await late.wait()
+                b.subscribe("ticker", ETH)
+
+            with manager.transaction():
+                a.subscribe("ticker", BTC)
+                task = asyncio.create_task(worker())
+                await asyncio.sleep(0)
+                assert (len(a.topics), len(b.topics)) == (0, 1)
+            late.set()
+            await task
+            assert (len(a.topics), len(b.topics)) == (1, 2)
+            await asyncio.gather(a.live(10.0), b.live(10.0))
+
+    World().run(main)
+
+
+@pytest.mark.parametrize("by", ["handler", "status", "call_soon", "timer"])
+def test_what_a_block_sets_going_wishes_for_itself(by: str) -> None:
+    """`close` schedules the turn inside the block: the timers and links of that turn inherit nothing of it."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+
+            def want(_: Any = None) -> None:
+                component.subscribe("trade", XRP)
+
+            component = make(manager, "c", on_status=want if by == "status" else None)
+            old = make(manager, "old")
+            await asyncio.sleep(1.0)
+            with manager.transaction():
+                old.close()
+                if by == "call_soon":
+                    asyncio.get_running_loop().call_soon(want)
+                if by == "timer":
+                    asyncio.get_running_loop().call_later(1.0, want)
+                component.subscribe("ticker", BTC, want if by == "handler" else None)
+            await asyncio.sleep(30.0)
+            assert {str(topic) for topic in component.topics} == {"ticker:KRW-BTC", "trade:KRW-XRP"}
+
+    World().run(main)
+
+
+def test_no_context_of_a_caller_reaches_a_handler() -> None:
+    """A trace id of whoever happened to call first is nobody's who is called later."""
+
+    async def main(world: World) -> None:
+        seen = set()
+        async with world.manager() as manager:
+            component = make(manager, "c", on_status=lambda _: seen.add(REQUEST.get()))
+            await asyncio.sleep(1.0)
+            REQUEST.set("of the caller")
+            component.subscribe("ticker", BTC)
+            await component.live(10.0)
+        assert seen == {"none"}
+
+    World().run(main)
+
+
+def test_a_nested_block_that_raises_takes_its_own_wishes_with_it() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            a = make(manager, "a")
+            with manager.transaction():
+                a.subscribe("ticker", BTC)
+                with pytest.raises(KeyError), manager.transaction():  # noqa: PT012
+                    a.subscribe("trade", BTC)
+                    with manager.transaction():
+                        a.subscribe("trade", ETH)
+                    raise KeyError
+                a.subscribe("ticker", ETH)
+            assert {str(topic) for topic in a.topics} == {"ticker:KRW-BTC", "ticker:KRW-ETH"}
+
+    World().run(main)
+
+
+def test_calls_that_act_at_once_are_not_undone_by_their_block() -> None:
+    """As the docstring of `transaction` says; wishes of a component closed meanwhile are nobody's, also by its id."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            a, b = make(manager, "a"), make(manager, "b")
+            with pytest.raises(KeyError), manager.transaction():  # noqa: PT012
+                a.pause()
+                b.close()
+                raise KeyError
+            assert a.paused
+            assert b.closed
+            with manager.transaction():
+                a.subscribe("ticker", BTC)
+                a.close()
+                heir = make(manager, "heir")
+            assert heir.topics == ()
+
+    World().run(main)
