@@ -47,9 +47,9 @@ class Steady:
 
 
 def make(
-    seed: int, orders: float, books: float, *channels: str, seconds: float = 400.0
+    seed: int, orders: float, books: float, *channels: str, seconds: float = 400.0, can_ask: bool = False
 ) -> tuple[Fleet, Steady]:
-    fleet = Fleet(list(markets_for(CODES)), seed, channels or CHANNELS)
+    fleet = Fleet(list(markets_for(CODES)), seed, channels or CHANNELS, can_ask=can_ask)
     fleet.markets = steady = Steady(len(CODES), orders, books, fleet.rng)
     wait(fleet, seconds)
     assert not fleet.report.needless

@@ -33,6 +33,7 @@ from .listening import raise_in_loop
 from .logins import Credentials, Login, account_of
 from .markets import MarketList, Markets
 from .members import Member, Ties
+from .newest import LatestCall, Newest, RestPages, UserCall
 from .notices import Notices
 from .reports import Reports
 from .restoring import RestoreReport, make_report
@@ -45,7 +46,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from ._listener import FeedListener
     from .component import Component, OnStatus
-    from .engine.actions import Notify
+    from .engine.actions import AskLatest, Notify
     from .engine.restore import Restore
     from .recording import Recorder
 
@@ -72,6 +73,7 @@ class Hub:
         snapshot_path: Path | None,
         claim_grace: float,
         credentials: Credentials | None,
+        latest: bool | LatestCall,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -102,6 +104,7 @@ class Hub:
             url=venue.markets_url if own_markets else None,
             parse=venue.parse_markets,
         )
+        self.newest = self._newest(latest)
         self.engine = Engine(
             venue,
             self.intent,
@@ -109,6 +112,7 @@ class Hub:
             random.Random(seed),
             symbols=self.markets.load_cached(),
             account=account_of(credentials),
+            can_ask=None if self.newest is None else self.newest.source.can_ask,
         )
         connect = self._connect(connect)
         if credentials is not None:
@@ -130,6 +134,16 @@ class Hub:
         self.granting = Granting(self, channel_priority, gone)
         self.claims = Claims(self, claim_grace)
         self.saving = Saving(self, snapshot_path)
+
+    def _newest(self, latest: bool | LatestCall) -> Newest | None:
+        source: RestPages | UserCall
+        if callable(latest):
+            source = UserCall(latest, self.venue)
+        elif latest and self.venue.latest is not None:
+            source = RestPages(self.venue.latest, self.clock)
+        else:
+            return None
+        return Newest(source, self.clock, lambda event: self.runtime.handle(event))
 
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
@@ -160,6 +174,8 @@ class Hub:
         finally:
             for task in self._tasks:
                 task.cancel()
+            if self.newest is not None:
+                self.newest.close()
             recorder, self._recorder = self._recorder, None
             if recorder is not None:
                 recorder.close(timeout)
@@ -276,6 +292,11 @@ class Hub:
     def request_markets(self) -> None:
         """See RuntimeOwner."""
         self._spawn(self._ask_markets(), "markets")
+
+    def ask_latest(self, action: AskLatest) -> None:
+        """See RuntimeOwner."""
+        if self.newest is not None and self.newest.take(action, self.intent.columns(action.streams)):
+            self._spawn(self.newest.work(), "newest")
 
     def restored(self, restore: Restore) -> None:
         """See RuntimeOwner."""

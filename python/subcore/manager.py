@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .hub import Hub
     from .link import Connect
     from .logins import Credentials
+    from .newest import LatestCall
     from .restoring import RestoreReport
 
 T = TypeVar("T")
@@ -53,6 +54,11 @@ class SubscriptionManager:
     async, or plain and then called in a thread of its own. It has 10 s; where it raises, or takes longer, that connect
     failed and is tried again later, and other links go on. Its `account` attribute, if it has one, names whose limits
     count. Nothing of what it gives is kept, logged, recorded or put into a snapshot.
+    `latest`: whether the venue's REST is asked for the time of the newest event of streams that are silent, which tells
+    a frozen stream from a market that rests (only at the venue's own address, few requests a second at most). False =
+    never. A callable is asked instead: it gets topics and gives a mapping of those it knows to exchange times in
+    nanoseconds since the epoch; async, or plain and then called in a thread of its own. It has 3 s, and what it raises
+    is logged and makes the next question wait.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -70,6 +76,7 @@ class SubscriptionManager:
         snapshot_path: str | Path | None = None,
         claim_grace: float = CLAIM_GRACE_S,
         credentials: Credentials | None = None,
+        latest: bool | LatestCall = True,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -104,6 +111,7 @@ class SubscriptionManager:
             snapshot_path=None if snapshot_path is None else Path(snapshot_path),
             claim_grace=claim_grace,
             credentials=credentials,
+            latest=latest if callable(latest) else latest and replay is None and connect is None,
             seed=seed,
         )
 

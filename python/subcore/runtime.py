@@ -36,6 +36,7 @@ class RuntimeOwner(Protocol):
     def release_streams(self, streams: Int32Array) -> None: ...
     def data_came(self, streams: Int32Array) -> None: ...
     def request_markets(self) -> None: ...
+    def ask_latest(self, action: actions.AskLatest) -> None: ...
     def restored(self, restore: Restore) -> None: ...
     def make_listener(self, link: Link, generation: int) -> WSListener: ...
     def housekeeping(self) -> None: ...
@@ -245,6 +246,9 @@ class Runtime:
     def _do_request_markets(self, action: actions.RequestMarkets) -> None:
         self._owner.request_markets()
 
+    def _do_ask_latest(self, action: actions.AskLatest) -> None:
+        self._owner.ask_latest(action)
+
     def _do_notify(self, action: actions.Notify) -> None:
         self._owner.notify(action)
 
@@ -268,6 +272,7 @@ _CARRY = {
     actions.Disconnect: Runtime._do_disconnect,
     actions.AwaitEvidence: Runtime._do_await_evidence,
     actions.RequestMarkets: Runtime._do_request_markets,
+    actions.AskLatest: Runtime._do_ask_latest,
     actions.Notify: Runtime._do_notify,
     actions.ReleaseStreams: Runtime._do_release,
     actions.Arbitrate: Runtime._do_arbitrate,

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from subcore.errors import UnsupportedError, UsageError
+from subcore.latest import Latest
 from subcore.limits import Capacity, Counted, Limit, OnBreach, Scope, Window
 from subcore.types import Control, Int32Array, ReasonClass, StreamColumns, Topic
 
@@ -29,6 +30,7 @@ __all__ = [
     "GroupBy",
     "Keepalive",
     "KeepaliveRole",
+    "Latest",
     "Life",
     "Limit",
     "Model",
@@ -229,6 +231,7 @@ class Venue:
     connect_url: Callable[[str, Route, Mapping[str, str] | None], str] | None = None
     markets_url: str | None = None
     parse_markets: Callable[[bytes], frozenset[str]] | None = None
+    latest: Latest | None = None  # how to ask what is newest of streams; None = cannot
     classify_close: Callable[[int | None], ReasonClass] = _nothing_fatal
     packing: Packing = Packing()
     empty_target: EmptyTarget = EmptyTarget.IDLE
@@ -334,13 +337,13 @@ class Venue:
         return f"{parts.hostname}:{port}"
 
     def at(self, url: str) -> Venue:
-        """The same venue at another address (`ws://127.0.0.1:9000`). Its list of markets is not asked
-        for there.
+        """The same venue at another address (`ws://127.0.0.1:9000`). Its list of markets, and what is
+        newest of streams, is not asked for there.
         """
         parts = urlsplit(url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname:
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port or wss://host")
-        return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None)
+        return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None, latest=None)
 
 
 def check_options(venue_name: str, given: Mapping[str, Any], allowed: Sequence[str]) -> None:

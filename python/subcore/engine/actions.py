@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from subcore.types import Int32Array, StatusKind
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Action",
     "Arbitrate",
+    "AskLatest",
     "AwaitEvidence",
     "Connect",
     "Disconnect",
@@ -107,6 +111,18 @@ class RequestMarkets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class AskLatest:
+    """Ask the venue, beside the links, for the exchange time of the newest event of each of these streams.
+
+    Answered by one LatestKnown or several, or by none where it cannot be had; `serials` go back with them. Sent at
+    most once in `ask_gap`; whoever carries it out spaces and bounds its own requests.
+    """
+
+    streams: Int32Array
+    serials: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Notify:
     """Tell the holders of these streams, one Status per component."""
 
@@ -146,6 +162,7 @@ Action = (
     | AwaitEvidence
     | Arbitrate
     | RequestMarkets
+    | AskLatest
     | Notify
     | ReleaseStreams
     | Restored

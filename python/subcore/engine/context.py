@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Action, Log, Notify
 from subcore.engine.clock import SECOND, RunnableClock
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.topics import Streams
-from subcore.types import Int32Array, StatusKind
+from subcore.types import Int32Array, StatusKind, StreamColumns
 from subcore.venue import Venue
 
 __all__ = ["NO_STREAMS", "Context", "EngineStats", "Settings"]
@@ -59,6 +60,8 @@ class Settings:
         5 * SECOND
     )  # least silence, in runnable time, of a link that is dead although its pongs come
     frozen: int = 10 * SECOND  # least silence of a stream that is asked for again while its link lives
+    ask_gap: int = SECOND  # between two questions about what is newest
+    ask_most: int = 200  # streams in one of them
     narrow: int = 3600 * SECOND
     block_429: int = 10 * SECOND  # where the reply names no time
     block_418: int = 120 * SECOND
@@ -83,6 +86,7 @@ class EngineStats:
     restores: int = 0  # requests after a loss
     reasks: int = 0  # streams asked for again because they were silent
     needless_reasks: int = 0  # of them, those that had had nothing to say
+    questions: int = 0  # about what is newest of silent streams
     reasks_held: int = 0  # looks at which one was due that the allowance held back
 
 
@@ -97,6 +101,9 @@ class Context:
     registry: LimitRegistry
     settings: Settings = Settings()
     account: str = ""  # whose limits of scope ACCOUNT count
+    can_ask: Callable[[StreamColumns], npt.NDArray[np.bool_]] | None = (
+        None  # about which the newest can be told
+    )
     streams: Streams = field(default_factory=Streams)
     stats: EngineStats = field(default_factory=EngineStats)
     out: list[Action] = field(default_factory=list)

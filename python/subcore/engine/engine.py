@@ -24,6 +24,7 @@ from subcore.engine.events import (
     CloseAll,
     ControlFrame,
     Event,
+    LatestKnown,
     LinkActivity,
     LinkDown,
     LinkUp,
@@ -53,7 +54,7 @@ from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import GoingAway, Int32Array, ReasonClass, StatusKind, StreamState
+from subcore.types import GoingAway, Int32Array, ReasonClass, StatusKind, StreamColumns, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -65,9 +66,9 @@ class Engine:
     """Reconciles links with what the ledger wants.
 
     `table` is the ledger's read side, `make_wire_set` makes a link's target and wire sets. `symbols`: the venue's
-    markets if already known; `account`: whose limits count where a login is used. Not thread-safe: all calls from one
-    thread. An event costs what it changed; a tick costs O(links), plus array masks over streams that are unproven, due
-    or doubled.
+    markets if already known; `account`: whose limits count where a login is used; `can_ask`: of which streams an
+    AskLatest can be carried out, None = of none. Not thread-safe: all calls from one thread. An event costs what it
+    changed; a tick costs O(links), plus array masks over streams that are unproven, due or doubled.
     """
 
     def __init__(
@@ -81,8 +82,11 @@ class Engine:
         symbols: frozenset[str] | None = None,
         settings: Settings | None = None,
         account: str = "",
+        can_ask: Callable[[StreamColumns], npt.NDArray[np.bool_]] | None = None,
     ) -> None:
-        self._ctx = Context(venue, table, make_wire_set, rng, registry, settings or Settings(), account)
+        self._ctx = Context(
+            venue, table, make_wire_set, rng, registry, settings or Settings(), account, can_ask
+        )
         self._lifecycle = Lifecycle(self._ctx)
         self._restores = Restores(self._ctx)
         self._planner = Planner(self._ctx, self._lifecycle, self._restores)
@@ -120,6 +124,7 @@ class Engine:
             LinkActivity: self._activity,
             StreamEvidence: self._evidence,
             StreamsHeard: self._heard,
+            LatestKnown: self._health.asking.answered,
             ControlFrame: self._control,
             Pong: self._pong,
             SymbolsKnown: self._wants.symbols_known,
@@ -382,7 +387,7 @@ class Engine:
         for link in list(self.links.values()):
             if not link.is_up:
                 continue
-            dead = self._lifecycle.tick(link, now)
+            dead = self._lifecycle.tick(link, now) or self._health.judge(link, now)
             if dead is not None:
                 self._ctx.stats.losses += 1
                 self._drop(link, now, dead, tell_link=True)

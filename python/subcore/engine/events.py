@@ -19,6 +19,7 @@ __all__ = [
     "CloseAll",
     "ControlFrame",
     "Event",
+    "LatestKnown",
     "LinkActivity",
     "LinkDown",
     "LinkUp",
@@ -173,6 +174,18 @@ class SymbolsKnown:
     symbols: frozenset[str] | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class LatestKnown:
+    """The venue told, beside its links, the exchange time of the newest event of these streams (0 = not known).
+
+    `serials`: as the AskLatest had them. It may come late, or never.
+    """
+
+    streams: Int32Array
+    serials: npt.NDArray[np.int64]
+    newest_ns: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time passed. Sent whenever `deadline()` is reached, after its LinkActivity, StreamEvidence and StreamsHeard."""
@@ -205,6 +218,7 @@ Event = (
     | ControlFrame
     | Pong
     | SymbolsKnown
+    | LatestKnown
     | Tick
     | Restoring
     | CloseAll

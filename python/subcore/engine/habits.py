@@ -49,6 +49,11 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "tries": (np.uint8, 0),  # re-asks since it spoke last
     "accused": (np.uint8, 0),  # by which witness, until news shows whether rightly
     "exchange": (np.int64, 0),  # time of its last event when it was accused
+    "latest": (np.int64, 0),  # time of its last event at the last look
+    "asked": (np.int64, 0),  # runnable time when the venue was last asked what is newest of it, 0 = never
+    "answered": (np.int64, 0),  # and of its last answer
+    "due": (np.bool_, 0),  # to be asked about
+    "mute": (np.bool_, 0),  # the venue cannot be asked about it
 }
 
 
@@ -136,6 +141,11 @@ class Habits:
     tries: npt.NDArray[np.uint8]
     accused: npt.NDArray[np.uint8]
     exchange: Whole
+    latest: Whole
+    asked: Whole
+    answered: Whole
+    due: Flags
+    mute: Flags
 
     def __init__(self, ctx: Context, capacity: int = 64) -> None:
         self._ctx = ctx
@@ -159,6 +169,9 @@ class Habits:
 
     def changed(self, event: Changed) -> None:
         """Watch what is wanted. O(what changed); symbols are read at the next tick."""
+        if len(event.changed):
+            self._grow(event.changed)
+            self.mute[event.changed] = False  # another width may be one that can be asked about
         if len(event.closed):
             self._grow(event.closed)
             self._soil(event.closed[self.watched[event.closed]])
@@ -274,6 +287,7 @@ class Habits:
         self._learn_gaps(look, at)
         self.frames[ids], self.snapshots[ids] = heard.frames[talking], heard.snapshots[talking]
         self.received[ids] = heard.received_ns[talking]
+        self.latest[ids] = heard.exchange_ns[talking]
         self.spoke[ids], self.wire[ids] = look.before, self.all_spoke
         for sibling in self.siblings:
             sibling.came[ids] = 0.0

@@ -18,6 +18,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from subcore.engine.asking import Asking
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.events import Changed, StreamsHeard
@@ -34,6 +35,8 @@ __all__ = ["Health"]
 
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
+
+BY_SIBLINGS, BY_WIRE, BY_VENUE = 1, 2, 3
 
 LOOKS_TO_KNOW = 500  # at which a stream had spoken, before its habit is known
 ALONE_LOOKS_TO_KNOW = 1000  # the same, where no sibling can tell a frozen stream from a market that rests
@@ -52,13 +55,14 @@ LINK_SPOKE = 0.25  # within this part of the stream's silence, or the link is th
 TRIES_AT_MOST = 10  # the patience with a stream that stays silent doubles so often
 EARNED = 0.4 / (1000 * 3600 * SECOND)  # needless re-asks a stream-nanosecond, for each kind of witness
 ALLOWANCE_FIRST = 1.0
+ALLOWANCE_BY_VENUE = 8.0
 ALLOWANCE_MOST = 64.0
 SAVED_MOST = 4.0  # of what is earned by watching
 BACK = 2.0  # for one that was right: many that freeze together are found ever faster
-BY_SIBLINGS, BY_WIRE = 1, 2
 REASONS = {
     BY_SIBLINGS: "it is silent while other channels of its symbol go on",
     BY_WIRE: "it is silent as never before while its link goes on",
+    BY_VENUE: "the venue has newer data of it than its link brought",
 }
 
 
@@ -74,11 +78,17 @@ class Health:
         self._placement = placement
         self._moves = moves
         self.habits = Habits(ctx)
-        self._allowance = {BY_SIBLINGS: ALLOWANCE_FIRST, BY_WIRE: ALLOWANCE_FIRST}
+        self.asking = Asking(ctx, lifecycle, self.habits)
+        self._allowance = {
+            BY_SIBLINGS: ALLOWANCE_FIRST,
+            BY_WIRE: ALLOWANCE_FIRST,
+            BY_VENUE: ALLOWANCE_BY_VENUE,
+        }
 
     def changed(self, event: Changed) -> None:
         """Watch what is wanted."""
         self.habits.changed(event)
+        self.asking.forget(event.opened)
 
     def heard(self, event: StreamsHeard, now: int) -> None:
         """Learn from the streams that spoke, and judge those that did not."""
@@ -91,7 +101,15 @@ class Health:
             self._allowance[kind] += min(earned, room)
         self._decide(look, now)
         self.habits.learn(look)
+        frozen = self.asking.look(look, now)
+        if len(frozen):
+            self._accuse(look, frozen, BY_VENUE, now)
         self._judge(look, now)
+        self.asking.ask(now)
+
+    def judge(self, link: Link, now: int) -> str | None:
+        """Why a link is to be replaced: all of it is silent, and the venue has newer data."""
+        return self.asking.judge(link, now)
 
     def _decide(self, look: Look, now: int) -> None:
         """News of accused streams came: was it right?"""
@@ -129,6 +147,7 @@ class Health:
         least = np.maximum(self._ctx.settings.frozen, MEDIANS * habits.median[ids])
         patience = np.exp2(np.minimum(habits.tries[ids], TRIES_AT_MOST).astype(np.float64))
         late = silence >= least * patience - lead
+        late[late] = ~self.asking.settled(ids[late])
         at, silence = at[late], silence[late]
         if len(at):
             fit = self._can_be_judged(heard.streams[at], silence)

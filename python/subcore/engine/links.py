@@ -179,6 +179,9 @@ class Link:
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     habit: Habit = field(default_factory=Habit)
+    asked: int | None = None  # runnable time when what is newest was asked for because all of it is silent
+    sample: Int32Array = field(default_factory=lambda: NO_STREAMS)  # about these
+    rests_until: int = 0  # runnable time: the venue has nothing newer, so its silence accuses it not before
     wake: int | None = None
 
     @property
@@ -403,8 +406,9 @@ class Lifecycle:
             link.route.name in self._accounts or not link.life.frames
         ):  # an account is silent when its owner does nothing
             return None
-        silent = self._ctx.clock.runnable - link.life.spoke_at
-        if silent < link.habit.limit(self._ctx.settings.silent_link):
+        runnable = self._ctx.clock.runnable
+        silent = runnable - link.life.spoke_at
+        if runnable < link.rests_until or silent < link.habit.limit(self._ctx.settings.silent_link):
             return None
         symbols = self._ctx.table.columns(link.wire.target()).symbols
         if len(set(symbols)) < SYMBOLS_AT_LEAST:

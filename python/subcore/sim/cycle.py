@@ -31,7 +31,7 @@ _DEPENDS = {"ticker", "trade"}  # what an order moves, besides candles
 class Cycle:
     """The kept frames of one spelling of one stream: each is the pieces between what changes."""
 
-    __slots__ = ("format", "frames", "full", "last", "next")
+    __slots__ = ("format", "frames", "full", "last", "next", "told_ms")
 
     def __init__(self, format: str) -> None:
         self.format = format
@@ -39,6 +39,7 @@ class Cycle:
         self.next = 0
         self.full = False
         self.last = b""  # the last trade that went out
+        self.told_ms = 0  # time of the last frame
 
 
 class CyclingTraffic(Traffic):
@@ -148,6 +149,18 @@ class CyclingTraffic(Traffic):
         for subscription in listeners:
             subscription.cycle = self._cycle(subscription.wanted, subscription.conn.format)
 
+    def newest(self, code: str, now: int) -> tuple[int, int, int]:
+        """See Traffic; a market that stands still is as new as its last kept frame."""
+        trade, ticker, book = super().newest(code, now)
+        for (market, type_, *_), cycle in self._cycles.items():
+            if market == code and cycle.told_ms:
+                if type_ == "orderbook":
+                    book = max(book, cycle.told_ms)
+                else:
+                    trade = max(trade, cycle.told_ms - self._frame_delay_ms)
+                    ticker = max(ticker, cycle.told_ms)
+        return trade, ticker, book
+
     def snapshot(self, wanted: Wanted, format: str, now: int) -> bytes | None:
         """See Traffic; of trades it is the last one that went out, which the market itself never had."""
         cycle = self._cycles.get((wanted.code, wanted.type, format, 0, 0))
@@ -182,7 +195,7 @@ class CyclingTraffic(Traffic):
         place = cycle.next + 1
         cycle.next = place = 0 if place == self._variety else place
         pieces = cycle.frames[place]
-        now_ms = now // MS
+        cycle.told_ms = now_ms = now // MS
         if type_ == "orderbook":
             pieces[1] = _number(now_ms)
             return b"".join(pieces)

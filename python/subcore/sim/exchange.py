@@ -22,7 +22,15 @@ from .markets import Market, generate_markets, markets_for
 from .private_frames import PRIVATE_TYPES
 from .private_traffic import PrivateTraffic
 from .requests import Refused, parse_request
-from .rest import MARKET_PATH, market_list
+from .rest import (
+    MARKET_PATH,
+    ORDERBOOK_PATH,
+    TICKER_PATH,
+    asked_markets,
+    market_list,
+    orderbooks,
+    tickers,
+)
 from .rules import Rules
 from .traffic import Traffic
 
@@ -52,7 +60,7 @@ class Exchange(Machine[Connection]):
     """
 
     paths = tuple(_PATHS)
-    rest_path = MARKET_PATH
+    rest_paths = (MARKET_PATH, TICKER_PATH, ORDERBOOK_PATH)
     handshake_headers = _HANDSHAKE_HEADERS
 
     def __init__(
@@ -132,14 +140,27 @@ class Exchange(Machine[Connection]):
         """A REST request: (status, headers, body). Its limits are counted apart from those of WebSocket."""
         now = self._run(now)
         path, _, query = target.partition("?")
-        if path != MARKET_PATH:
+        if path not in self.rest_paths:
             return 404, {}, b'{"error":{"name":404,"message":"no such page"}}'
         origin = any(name.lower() == "origin" for name in headers or ())
         refusal = self._door.rest(now, ip, origin=origin)
         if refusal is not None:
             return refusal.status, refusal.headers, b'{"error":{"name":"too_many_requests"}}'
-        body = market_list(self.markets.values(), details="is_details=true" in query.split("&"))
-        return 200, {"Content-Type": "application/json;charset=UTF-8"}, body
+        status, body = self._page(path, query, now)
+        return status, {"Content-Type": "application/json;charset=UTF-8"}, body
+
+    def _page(self, path: str, query: str, now: int) -> tuple[int, bytes]:
+        if path == MARKET_PATH:
+            return 200, market_list(self.markets.values(), details="is_details=true" in query.split("&"))
+        codes = asked_markets(query)
+        if not codes:
+            return 400, b'{"error":{"name":400,"message":"Missing request parameter error."}}'
+        if not all(code in self.markets for code in codes):  # one bad pair fails the whole call
+            return 404, b'{"error":{"name":404,"message":"Code not found"}}'
+        newest = [(code, *self._traffic.newest(code, now)) for code in codes]
+        if path == TICKER_PATH:
+            return 200, tickers((code, trade, ticker) for code, trade, ticker, _ in newest)
+        return 200, orderbooks((code, book) for code, _, _, book in newest)
 
     def _leave(self, conn: Connection, now: int) -> None:
         self._desks[conn.path].clear(conn, now)

@@ -49,8 +49,8 @@ class Machine(ABC, Generic[C]):
 
     paths: tuple[str, ...]
     """Paths that accept a WebSocket; the first is the one to name."""
-    rest_path: str
-    """Where the list of markets is served."""
+    rest_paths: tuple[str, ...]
+    """What is served over REST; the first is the list of markets."""
     handshake_headers: Mapping[str, str] = {}
     """Sent with a 101."""
     max_message: int

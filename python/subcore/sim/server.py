@@ -137,7 +137,7 @@ class SimServer:
     def _greet(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         """Plain HTTP is answered here; a WebSocket's reply waits until the client's address is known."""
         target = request.path.decode("latin-1")
-        if target.partition("?")[0] == self.exchange.rest_path:
+        if target.partition("?")[0] in self.exchange.rest_paths:
             ip = claimed_address(request.headers) or self.host  # picows tells no address before the reply
             status, headers, body = self.exchange.get(self.clock(), target, ip, request.headers)
             make = WSUpgradeResponse.create_error_response

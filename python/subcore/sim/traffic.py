@@ -117,6 +117,11 @@ class Traffic:
             item = state.candle(wanted.type)
         return self._frame(feed, wanted, format, "SNAPSHOT", item, now)
 
+    def newest(self, code: str, now: int) -> tuple[int, int, int]:
+        """Times in ms of a market's last trade, of its figures and of its book, whoever was sent them."""
+        state = self._state(self._awake(code, now))
+        return state.last_trade.trade_ms, state.ticker_ms, state.book_ms
+
     def force(self, subscription: Subscription, now: int) -> None:
         """Make the market do now what it would do soon, so that a stream has a frame at a chosen time."""
         feed = self.feeds.get(subscription.wanted.code)

@@ -16,6 +16,8 @@ from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restore import Restore
+from subcore.latest import Latest
+from subcore.testing.asking import ask_over_rest
 from subcore.testing.clock import VirtualClock
 from subcore.testing.connection import Connection
 from subcore.testing.frames import FrameKey, read_upbit_frame
@@ -38,7 +40,8 @@ class EngineDriver:
 
     `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept per
     connection, as TCP does. `login` gives a fresh token for each connect of a route that needs one. `history` tells
-    what happened, for reading after a failure. `ledger`: another one with the methods of PlainLedger.
+    what happened, for reading after a failure. `ledger`: another one with the methods of PlainLedger. `latest`: the
+    exchange's REST is asked what is newest of silent streams.
     """
 
     def __init__(
@@ -54,6 +57,7 @@ class EngineDriver:
         read_frame: Callable[[bytes], list[FrameKey]] = read_upbit_frame,
         login: Callable[[], str] | None = None,
         ledger: Any = None,
+        latest: Latest | None = None,
     ) -> None:
         self.venue = venue
         self.exchange = exchange
@@ -68,8 +72,10 @@ class EngineDriver:
             registry=self.registry,
             symbols=symbols,
             account=getattr(login, "account", ""),
+            can_ask=None if latest is None else latest.can_ask,
         )
         self._login = login
+        self._latest = latest
         self.history: list[Happened] = []
         self.sent: list[actions.Send] = []
         self.notices: list[actions.Notify] = []
@@ -222,14 +228,15 @@ class EngineDriver:
         """The latest events and, indented, what the engine did about them."""
         return read_history(self.history[-last:])
 
-    def _one_way(self) -> int:
+    def one_way(self) -> int:
+        """What a message takes from here to there, or back: nanoseconds."""
         return nanoseconds(self._rng.uniform(*self._delay))
 
     def _do_connect(self, action: actions.Connect) -> None:
         path = action.url.removeprefix(self.venue.url)
         one = Connection(action.link, action.generation, path, self.now)
         self._connections[action.link] = one
-        self.at(self.now + self._one_way(), lambda: self._knock(one, action))
+        self.at(self.now + self.one_way(), lambda: self._knock(one, action))
 
     def _knock(self, one: Connection, action: actions.Connect) -> None:
         if one.over:
@@ -242,7 +249,7 @@ class EngineDriver:
         if isinstance(answer, int):
             one.conn = answer
             self._by_conn[answer] = one
-            rtt = 2 * self._one_way()
+            rtt = 2 * self.one_way()
             self._deliver(one, lambda: self._opened(one, rtt))
         elif answer.kind != "hang":
             self._deliver(one, lambda: self._refused(one, answer))
@@ -269,7 +276,7 @@ class EngineDriver:
         one = self._connections[link]
         if one.generation != generation or one.over:
             return
-        one.down_at = max(one.down_at, self.now + self._one_way())
+        one.down_at = max(one.down_at, self.now + self.one_way())
         self.at(one.down_at, lambda: self._arrive(one, opcode, payload))
 
     def _arrive(self, one: Connection, opcode: int, payload: bytes) -> None:
@@ -282,9 +289,7 @@ class EngineDriver:
             return
         conn = one.conn
         if conn is not None:
-            self.at(
-                max(one.down_at, self.now) + self._one_way(), lambda: self.exchange.closed(conn, self.now)
-            )
+            self.at(max(one.down_at, self.now) + self.one_way(), lambda: self.exchange.closed(conn, self.now))
         self.after(0, lambda: self._end(one, action.reason, None, None, None))
 
     def _do_awaitevidence(self, action: actions.AwaitEvidence) -> None:
@@ -301,6 +306,10 @@ class EngineDriver:
     def _do_requestmarkets(self, action: actions.RequestMarkets) -> None:
         self.after(0.05, lambda: self.handle(events.SymbolsKnown(self._markets())))
 
+    def _do_asklatest(self, action: actions.AskLatest) -> None:
+        if self._latest is not None:
+            ask_over_rest(self, self._latest, action)
+
     def _do_notify(self, action: actions.Notify) -> None:
         self.notices.append(action)
 
@@ -316,10 +325,10 @@ class EngineDriver:
 
     def _deliver(self, one: Connection, call: Callable[[], None]) -> None:
         """Later, in order, and not while the loop is stuck."""
-        one.up_at = max(one.up_at, self.now + self._one_way())
-        self.at(one.up_at, lambda: self._when_free(call))
+        one.up_at = max(one.up_at, self.now + self.one_way())
+        self.at(one.up_at, lambda: self.when_free(call))
 
-    def _when_free(self, call: Callable[[], None]) -> None:
+    def when_free(self, call: Callable[[], None]) -> None:
         if self.now < self._blocked_until:
             self.at(self._blocked_until, call)
         else:

@@ -38,6 +38,8 @@ FROZEN_S, MEDIANS = 10.0, 20.0  # the promise: found within the longer of them
 SAID_TO_KNOW = 10  # steps with something to say, for a freeze that can be noticed at all
 FREEZE_EVERY_S = 600.0
 GIVE_UP_S = HOUR
+ANSWER_S = 0.05, 0.5  # what a question about the newest takes, and how many fail
+FAILS = 0.02
 FRAMES_TO_FREEZE = 1000  # a stream with fewer is not frozen: its habit cannot be known
 GAPS_KEPT = 64
 
@@ -123,11 +125,24 @@ class Found:
     seconds: float | None = None
     reason: str = ""
     said: int = 0
+    missed: float | None = None  # seconds after which the first thing was said that did not come
+    cured: bool = False  # it was asked for again for another reason before it was found
+    told: float | None = None  # seconds after which the venue told of something newer to those who ask
 
     @property
     def in_time(self) -> bool:
         """Whether it was found within the limit."""
         return self.seconds is not None and self.seconds <= self.limit
+
+    @property
+    def in_time_once_missed(self) -> bool:
+        """Whether it was found within the limit of the first thing that did not come: before, nothing was lost."""
+        return self.seconds is not None and self.seconds - (self.missed or 0.0) <= self.limit
+
+    @property
+    def in_time_once_told(self) -> bool:
+        """Whether it was found within the limit of the first thing that the venue told to those who ask."""
+        return self.seconds is not None and self.seconds - (self.told or 0.0) <= self.limit
 
     @property
     def can_be_known(self) -> bool:
@@ -147,21 +162,38 @@ class Link:
 
 @dataclass
 class Report:
-    hours: float = 0.0
+    hours: float = 0.0  # of streams
+    seconds: float = 0.0
     needless: list[str] = field(default_factory=list)
     frozen: list[Found] = field(default_factory=list)
     restarts: int = 0
+    rightful_restarts: int = 0  # of links with a frozen stream
+    questions: int = 0
     held_back: int = 0
 
 
 class Fleet:
     """An engine, its columns, and a network that never fails."""
 
-    def __init__(self, markets: Sequence[Market], seed: int, channels: tuple[str, ...] = CHANNELS) -> None:
+    def __init__(
+        self,
+        markets: Sequence[Market],
+        seed: int,
+        channels: tuple[str, ...] = CHANNELS,
+        *,
+        can_ask: bool = True,
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         upbit = venue("upbit")
         self.ledger = PlainLedger(upbit)
-        self.engine = Engine(upbit, self.ledger, WireSet, random.Random(seed), registry=LimitRegistry())
+        self.engine = Engine(
+            upbit,
+            self.ledger,
+            WireSet,
+            random.Random(seed),
+            registry=LimitRegistry(),
+            can_ask=(lambda columns: np.ones(len(columns.streams), np.bool_)) if can_ask else None,
+        )
         self.markets: World = Restless(markets, self.rng, STEP_S)
         of = [
             [self.ledger.subscribe("a", Topic(c, m.code)) for m in markets] if c in channels else []
@@ -169,6 +201,8 @@ class Fleet:
         ]
         count, size = len(self.ledger.live()), len(markets)
         self.places = np.concatenate([np.arange(size) + size * i for i, ids in enumerate(of) if ids])
+        self.happened = np.zeros(3 * size, np.int64)  # time of the last event of each at the venue
+        self.asked: list[tuple[int, events.LatestKnown]] = []
         self.streams = np.array([s for ids in of for s in ids], np.int32)
         self.columns = Columns(2 * count)
         self.links: dict[int, Link] = {}
@@ -198,21 +232,44 @@ class Fleet:
             case actions.AwaitEvidence():
                 said = events.StreamEvidence(action.link, action.generation, action.streams, self.now)
                 self.due.append((action.link, said, action.streams))
-            case actions.Notify() if action.kind is StatusKind.SUSPECT and not action.reason.startswith(
-                "link lost"
-            ):
+            case actions.AskLatest():
+                self._asked(action)
+            case actions.Notify() if action.kind is StatusKind.SUSPECT:
                 self._suspected(action)
 
+    def _asked(self, action: actions.AskLatest) -> None:
+        """The venue tells the truth of half a second later, or nothing."""
+        self.report.questions += 1
+        if self.rng.random() >= FAILS:
+            at = self.now + round(self.rng.uniform(*ANSWER_S) * SECOND)
+            none = np.zeros(len(action.streams), np.int64)
+            self.asked.append((at, events.LatestKnown(action.streams, action.serials, none)))
+
+    def _answer(self) -> None:
+        due = [event for at, event in self.asked if at <= self.now]
+        self.asked = [(at, event) for at, event in self.asked if at > self.now]
+        for event in due:
+            self.tell(events.LatestKnown(event.streams, event.serials, self._newest(event.streams)))
+
+    def _newest(self, streams: Counts | Int32Array) -> Counts:
+        """What the venue's pages tell: that of tickers tells the time of the last trade."""
+        places, size = self.places[np.searchsorted(self.streams, streams)], len(self.happened) // 3
+        return self.happened[np.where(places < size, places + size, places)]
+
     def _suspected(self, notice: actions.Notify) -> None:
+        with_link = notice.reason.startswith("link lost")
+        frozen = [stream for stream in notice.streams.tolist() if stream in self.frozen]
+        self.report.restarts += with_link and not frozen
+        self.report.rightful_restarts += with_link and bool(frozen)
         for stream in notice.streams.tolist():
             began, found = self.frozen.get(stream, (0.0, None))
-            if found is None:
+            if found is None and not with_link:
                 topic = self.ledger.topic(stream)
                 silence = (self.now - int(self.columns.received[stream])) / SECOND
                 median = self.columns.median[stream] / SECOND
                 what = f"{topic.channel} {topic.symbol} at {self.now / SECOND / HOUR:.1f} h, silent {silence:.0f} s"
                 self.report.needless.append(f"{what}, median {median:.2f} s: {notice.reason}")
-            elif found.seconds is None:
+            elif found is not None and found.seconds is None:
                 found.seconds, found.reason = self.now / SECOND - began, notice.reason
 
     def step(self) -> None:
@@ -221,6 +278,7 @@ class Fleet:
         for link, event, streams in due:
             self._arrive(link, event, streams)
         self._trade()
+        self._answer()
         for number, end in self.links.items():
             if end.up:
                 self.tell(events.LinkActivity(number, end.generation, end.last, end.frames))
@@ -230,7 +288,7 @@ class Fleet:
         self.tell(events.Tick())
         self.now += STEP
         self.report.hours += len(self.streams) * STEP_S / HOUR
-        self.report.restarts = self.engine.stats.losses
+        self.report.seconds += STEP_S
         self.report.held_back = self.engine.stats.reasks_held
 
     def _arrive(self, number: int, event: events.Event, streams: Int32Array | None) -> None:
@@ -242,29 +300,27 @@ class Fleet:
             self.carrier[streams] = number
             link.frames, link.last = link.frames + len(streams), self.now
             for stream in streams.tolist():
-                self.frozen.pop(stream, None)
+                _, found = self.frozen.pop(stream, (0.0, None))
+                if found is not None:
+                    found.cured = found.seconds is None
         self.tell(event)
 
     def _trade(self) -> None:
         columns = self.columns
-        many, together = (part[self.places] for part in self.markets.step(self.now / SECOND))
-        at = np.flatnonzero(many)
-        streams, many, together = (
-            self.streams[at],
-            many[at].astype(np.float64),
-            together[at].astype(np.float64),
-        )
-        first = self.rng.random(len(at)) ** (1.0 / np.maximum(many - together, 1))
-        last = np.maximum(self.rng.random(len(at)) ** (1.0 / np.maximum(many - together, 1)), 1 - first)
-        first = np.where(many - together > 1, 1 - first, last)
-        last = np.maximum(first, last)
-        first, last = self.now - STEP + first * STEP, self.now - STEP + last * STEP
+        all_many, all_together = self.markets.step(self.now / SECOND)
+        all_first, all_last = self._times(all_many, all_together)
+        spoke = np.flatnonzero(all_many)
+        self.happened[spoke] = all_last[spoke]
+        at = np.flatnonzero(all_many[self.places])
+        places, streams = self.places[at], self.streams[at]
+        many, together = all_many[places].astype(np.float64), all_together[places].astype(np.float64)
+        first, last = all_first[places], all_last[places]
         columns.happened[streams] = last.astype(np.int64)
         carried = self.carrier[streams] >= 0
         if self.frozen:
             for stream in self.frozen.keys() & set(streams.tolist()):
-                began, found = self.frozen[stream]
-                found.said += self.now / SECOND - began <= found.limit
+                self._missed(stream)
+            self._told()
             carried &= ~np.isin(streams, np.fromiter(self.frozen, np.int32))
         columns.live(streams[carried], many[carried], together[carried], first[carried], last[carried])
         frames = np.bincount(self.carrier[streams[carried]], weights=many[carried])
@@ -272,6 +328,29 @@ class Fleet:
             if count and self.links[number].up:
                 link = self.links[number]
                 link.frames, link.last = link.frames + int(count), int(last[carried].max())
+
+    def _times(self, many: Counts, together: Counts) -> tuple[Reals, Reals]:
+        """When the first and the last frame of the step came; a ticker comes with the trade that it tells of."""
+        size, one = len(many) // 3, np.maximum(many - together, 1)
+        first = self.rng.random(len(many)) ** (1.0 / one)
+        last = np.maximum(self.rng.random(len(many)) ** (1.0 / one), 1 - first)
+        tickers, trades = last[:size], last[size : 2 * size]
+        last[:size] = np.where(many[size : 2 * size] > 0, np.maximum(tickers, trades), tickers)
+        first = np.where(many - together > 1, 1 - first, last)
+        first = np.minimum(first, last)
+        return self.now - STEP + first * STEP, self.now - STEP + last * STEP
+
+    def _missed(self, stream: int) -> None:
+        began, found = self.frozen[stream]
+        seconds = self.now / SECOND - began
+        found.said += seconds <= found.limit
+        if found.missed is None:
+            found.missed = max(0.0, seconds)
+
+    def _told(self) -> None:
+        for stream, (began, found) in self.frozen.items():
+            if found.told is None and self._newest(np.array([stream]))[0] > self.columns.exchange[stream]:
+                found.told = max(0.0, self.now / SECOND - began)
 
     def freeze(self, stream: int) -> Found:
         """Nothing of this stream comes from now on, until it is asked for again."""

@@ -19,6 +19,9 @@ class PureExchange(Protocol):
     def receive(self, conn_id: int, opcode: int, payload: bytes, now: int) -> None:
         """A message or control frame of the client."""
 
+    def get(self, now: int, target: str, ip: str = ..., headers: Any = ...) -> tuple[int, Any, bytes]:
+        """A REST request: (status, headers, body)."""
+
     def deadline(self) -> int | None:
         """When `advance` has something to do."""
 

@@ -51,6 +51,7 @@ from subcore.venue import (
     Window,
     check_options,
 )
+from subcore.venues.upbit_latest import make_latest
 
 __all__ = ["make_venue"]
 
@@ -308,6 +309,7 @@ def make_venue(
         headers=_headers,
         markets_url=f"https://{HOSTS[name]}/v1/market/all",
         parse_markets=parse_markets,
+        latest=make_latest(HOSTS[name], CHANNELS, WIDEST),
         packing=Packing(max_in_flight=1),  # "a newer request makes every older unanswered one meaningless"
         empty_target=EmptyTarget.CLOSE,  # "the last subscriber leaving means closing the connection"
         blast=Blast.CONNECTION,  # "any error frame is followed by a server close (code 1000)"

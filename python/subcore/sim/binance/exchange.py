@@ -35,7 +35,7 @@ class BinanceExchange(Machine[BinanceConnection]):
     """
 
     paths = ("/stream", "/ws")
-    rest_path = "/api/v3/exchangeInfo"
+    rest_paths = ("/api/v3/exchangeInfo",)
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class BinanceExchange(Machine[BinanceConnection]):
     ) -> tuple[int, dict[str, str], bytes]:
         """See Machine."""
         now = self._run(now)
-        if target.partition("?")[0] != self.rest_path:
+        if target.partition("?")[0] not in self.rest_paths:
             return 404, {}, b"{}"
         refusal = self._door.rest(now, ip, origin=False)
         if refusal is not None:

@@ -1,0 +1,323 @@
+"""Carries the engine's questions about what is newest to the venue's REST, or to a function of the user.
+
+A help, never a condition: where nothing comes back the engine judges by what its links bring. Questions are spaced over
+the whole process, one at a time; a failure makes the next ones wait, longer each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import inspect
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from .clock import Clock
+from .engine.actions import AskLatest
+from .engine.clock import SECOND
+from .engine.events import LatestKnown
+from .engine.pacing import PROCESS_LIMITS, Pacer
+from .latest import Latest, Question, take
+from .resolver import run_in_daemon
+from .types import Int32Array, StreamColumns, Topic
+from .venue import Counted, Venue
+
+__all__ = ["LatestCall", "Newest", "RestPages", "UserCall"]
+
+log = logging.getLogger("subcore.newest")
+
+LatestCall = Callable[[Sequence[Topic]], Mapping[Topic, int] | Awaitable[Mapping[Topic, int]]]
+Told = tuple[Int32Array, npt.NDArray[np.int64]]
+
+STEP_S = 2.0  # each step of a request on the socket
+DEADLINE_S = 3.0  # a whole request, or a call of the user's function
+MAX_BODY_BYTES = 4 * 1024 * 1024
+STALE_NS = 4 * SECOND  # a question that waited so long is dropped
+WAIT_FIRST_S = 1.0  # after a failure, doubled each time
+WAIT_MOST_S = 60.0
+WAIT_429_S = 10.0  # where the answer names no time
+WAIT_418_S = 120.0
+WAIT_TOLD_MOST_S = 24 * 3600.0
+UNKNOWN_NS = 3600 * SECOND  # a symbol that the venue does not know is left out for so long
+UNKNOWN_KEPT = 4096
+
+
+class Refused(OSError):
+    """The venue answered with another status than 200."""
+
+    def __init__(self, status: int, retry_after_s: float | None) -> None:
+        super().__init__(f"HTTP status {status}")
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class UserCall:
+    """A function of the user, plain (then in a thread of its own) or async: topics -> exchange times in nanoseconds."""
+
+    def __init__(self, call: LatestCall, venue: Venue) -> None:
+        self._call = call
+        self._venue = venue
+        self._in_thread = not inspect.iscoroutinefunction(call)
+
+    def can_ask(self, columns: StreamColumns) -> npt.NDArray[np.bool_]:
+        """Of every stream."""
+        return np.ones(len(columns.streams), np.bool_)
+
+    async def answers(self, columns: StreamColumns) -> AsyncIterator[Told]:
+        """What it says. Raises ValueError where that is no mapping of topics to whole numbers."""
+        topics = [self._topic(columns, row) for row in range(len(columns.streams))]
+        said: Any = (
+            await run_in_daemon("subcore-newest", lambda: self._call(topics))
+            if self._in_thread
+            else self._call(topics)
+        )
+        if inspect.isawaitable(said):
+            said = await asyncio.wait_for(said, DEADLINE_S)
+        if not isinstance(said, Mapping):
+            raise ValueError(f"latest= gave {type(said).__name__}, not a mapping of topics to times")
+        times = [said.get(topic, 0) for topic in topics]
+        if not all(isinstance(time, int) and 0 <= time < 1 << 63 for time in times):
+            raise ValueError("latest= gave a time that is not a whole number of nanoseconds since the epoch")
+        yield columns.streams, np.array(times, np.int64)
+
+    def _topic(self, columns: StreamColumns, row: int) -> Topic:
+        channel = self._venue.channels[int(columns.channels[row])]
+        shared = len(self._venue.channel_indexes(channel.name)) > 1
+        depth = channel.depths[0] if shared and channel.depths else None
+        return Topic(channel.name, columns.symbols[row], depth, float(columns.groupings[row]) or None)
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class RestPages:
+    """The venue's own REST, over one connection that is kept."""
+
+    def __init__(self, latest: Latest, clock: Clock) -> None:
+        self._latest = latest
+        self._clock = clock
+        self._most = latest.symbols_at_most
+        self._unknown: dict[str, int] = {}
+        self._pacer = Pacer(latest.limits, latest.url)
+        self._pages = _Pages(latest.url)
+        self.can_ask = latest.can_ask
+
+    async def answers(self, columns: StreamColumns) -> AsyncIterator[Told]:
+        """What each request brought. Raises OSError or ValueError where one failed; the rest is not asked then."""
+        now = self._clock.monotonic_ns()
+        known = [row for row, symbol in enumerate(columns.symbols) if self._unknown.get(symbol, now) <= now]
+        for question in self._latest.questions(take(columns, np.array(known, np.intp)), self._most):
+            await self._slot()
+            try:
+                body = await self._get(question.path)
+            except Refused as refused:
+                if refused.status not in (400, 404):
+                    raise
+                self._one_is_unknown(question)
+                return
+            times = question.read(body)
+            if len(set(question.symbols)) == self._most:
+                self._most = min(2 * self._most, self._latest.symbols_at_most)
+            yield question.streams, np.array([times.get(symbol, 0) for symbol in question.symbols], np.int64)
+
+    async def _slot(self) -> None:
+        while not self._pacer.try_spend(Counted.CONNECT, now := self._clock.monotonic_ns()):
+            wait = self._pacer.next_allowed(Counted.CONNECT, now) - now
+            if wait > STALE_NS:
+                raise OSError("the venue told this process to wait")
+            await asyncio.sleep(max(0.001, wait / SECOND))
+
+    async def _get(self, path: str) -> bytes:
+        pages = self._pages
+        try:
+            status, told, body = await asyncio.wait_for(
+                run_in_daemon("subcore-newest", lambda: pages.get(path)), DEADLINE_S
+            )
+        except BaseException:
+            pages.close()  # its thread may still be in it
+            self._pages = _Pages(self._latest.url)
+            raise
+        if status != 200:
+            raise Refused(status, told)
+        return body
+
+    def _one_is_unknown(self, question: Question) -> None:
+        """ "One bad pair fails the whole call": ask of fewer until it is alone, and leave that one out."""
+        symbols = set(question.symbols)
+        if len(symbols) > 1:
+            self._most = max(1, len(symbols) // 2)
+            return
+        if len(self._unknown) >= UNKNOWN_KEPT:
+            self._unknown.clear()
+        self._unknown[symbols.pop()] = self._clock.monotonic_ns() + UNKNOWN_NS
+        self._most = self._latest.symbols_at_most
+
+    def block(self, seconds: float) -> None:
+        """No request of the process to this host for so long."""
+        PROCESS_LIMITS.block(self._latest.url, self._clock.monotonic_ns() + round(seconds * SECOND))
+
+    def close(self) -> None:
+        """End the connection, and with it a request under way."""
+        self._pages.close()
+
+
+class Newest:
+    """Asks one question after the other. Belongs to the loop's thread; `tell` gets the answers there."""
+
+    def __init__(
+        self, source: RestPages | UserCall, clock: Clock, tell: Callable[[LatestKnown], None]
+    ) -> None:
+        self.source = source
+        self._clock = clock
+        self._tell = tell
+        self._waiting: list[tuple[int, StreamColumns, npt.NDArray[np.int64]]] = []
+        self._works = False
+        self._failures = 0
+        self._not_before = 0
+
+    def take(self, action: AskLatest, columns: StreamColumns) -> bool:
+        """Keep a question; True = `work` is to be run. While it backs off, questions are dropped."""
+        now = self._clock.monotonic_ns()
+        if now < self._not_before:
+            return False
+        self._waiting.append((now, columns, action.serials))
+        idle, self._works = not self._works, True
+        return idle
+
+    async def work(self) -> None:
+        """Ask until nothing waits. Never raises but CancelledError."""
+        try:
+            while self._waiting:
+                since, columns, serials = self._waiting.pop(0)
+                if self._clock.monotonic_ns() - since <= STALE_NS:
+                    await self._ask(columns, serials)
+        finally:
+            self._works = False
+
+    async def _ask(self, columns: StreamColumns, serials: npt.NDArray[np.int64]) -> None:
+        order = np.argsort(columns.streams)
+        try:
+            async for streams, times in self.source.answers(columns):
+                places = order[np.searchsorted(columns.streams, streams, sorter=order)]
+                self._tell(LatestKnown(streams, serials[places], times))
+        except Exception as error:  # a user's function may raise anything, and so may hostile bytes
+            self._failed(error)
+            return
+        if self._failures:
+            log.info("what is newest can be asked for again")
+        self._failures = 0
+
+    def _failed(self, error: Exception) -> None:
+        wait = min(WAIT_MOST_S, WAIT_FIRST_S * 2.0 ** min(self._failures, 16))
+        if isinstance(error, Refused) and error.status in (418, 429):
+            least = WAIT_418_S if error.status == 418 else WAIT_429_S
+            wait = max(wait, min(error.retry_after_s or least, WAIT_TOLD_MOST_S))
+            if isinstance(self.source, RestPages):
+                self.source.block(wait)
+        if not self._failures:
+            log.warning(
+                "what is newest cannot be asked for (%s: %s): silent streams are judged by what others bring",
+                type(error).__name__,
+                error,
+            )
+        self._failures += 1
+        self._waiting.clear()
+        self._not_before = self._clock.monotonic_ns() + round(wait * SECOND)
+
+    def close(self) -> None:
+        """Ask no more."""
+        self._waiting.clear()
+        self.source.close()
+
+
+class _Pages:
+    """GETs over one connection, in one thread at a time. No `Origin` is sent: "1 request per 10 s" with it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = urlsplit(url)
+        self._connection: http.client.HTTPConnection | None = None
+        self._lock = threading.Lock()
+        self._busy = self._closed = False
+
+    def get(self, path: str) -> tuple[int, float | None, bytes]:
+        """(status, seconds that it says to wait, body). Blocks; raises OSError or ValueError."""
+        with self._lock:
+            if self._closed:
+                raise OSError("closed")
+            self._busy = True
+        try:
+            return self._get(path)
+        finally:
+            with self._lock:
+                self._busy = False
+                if self._closed:
+                    self._drop()
+
+    def _get(self, path: str) -> tuple[int, float | None, bytes]:
+        kept = self._connection is not None
+        try:
+            return self._once(path)
+        except (http.client.HTTPException, OSError) as error:
+            self._drop()
+            if not kept or isinstance(error, TimeoutError) or self._closed:
+                raise OSError(str(error) or type(error).__name__) from error
+        try:
+            return self._once(path)  # what was kept was closed by the other side
+        except http.client.HTTPException as error:
+            self._drop()
+            raise OSError(str(error) or type(error).__name__) from error
+
+    def _once(self, path: str) -> tuple[int, float | None, bytes]:
+        connection = self._connection
+        if connection is None:
+            connection = self._connection = self._connect()
+        connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "subcore"})
+        with contextlib.closing(connection.getresponse()) as reply:
+            body, missing = reply.read(MAX_BODY_BYTES + 1), reply.length
+        if len(body) > MAX_BODY_BYTES:
+            self._drop()
+            raise ValueError(f"the answer is over {MAX_BODY_BYTES} bytes")
+        if missing:
+            self._drop()
+            raise OSError("the answer broke off")
+        if reply.will_close:
+            self._drop()
+        return reply.status, _seconds(reply.headers.get("Retry-After")), body
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._url.hostname or "", self._url.port
+        if self._url.scheme == "http":
+            return http.client.HTTPConnection(host, port, timeout=STEP_S)
+        return http.client.HTTPSConnection(host, port, timeout=STEP_S, context=ssl.create_default_context())
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+
+    def close(self) -> None:
+        """From another thread: what is under way fails, and its thread drops the connection."""
+        with self._lock:
+            self._closed = True
+            connection = self._connection
+            if not self._busy:
+                self._drop()
+            elif connection is not None and connection.sock is not None:
+                with contextlib.suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+def _seconds(text: str | None) -> float | None:
+    try:
+        return max(0.0, float(text)) if text is not None else None
+    except ValueError:
+        return None
