@@ -88,8 +88,8 @@ class World:
 
         made.append(
             SubscriptionManager(
-                "upbit",
                 **{
+                    "venue": "upbit",
                     "url": self.url,
                     "clock": self.clock,
                     "connect": connect,

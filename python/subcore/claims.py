@@ -18,7 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns
+from .admitting import Admission, Returning
 from .engine.clock import RunnableClock, nanoseconds
+from .engine.conflicts import Conflict, Outcome
 from .engine.snapshot import OWN_LINK, STANDBY
 from .errors import SnapshotError, UsageError
 from .intent import NO_TOPICS, Act, Wish
@@ -92,6 +94,8 @@ class Claims:
         self._clock = RunnableClock(TICK_NS)
         self._until: dict[int, _Grace] = {}  # of each member that may have provisional topics
         self._unclaimed: dict[str, Member] = {}
+        self._admission = Admission(hub.intent, hub.members, hub.granting.standby, hub.granting.own_link)
+        self.rejected: tuple[Conflict, ...] = ()  # of what was put last
         self.reports: deque[ClaimReport] = deque(maxlen=REPORTS_KEPT)
 
     # -- in --
@@ -130,7 +134,8 @@ class Claims:
         """Hold what the snapshot says, provisionally, but for what is held already; the wanted streams of it.
 
         All or nothing: SnapshotError for another venue's, CapacityError. What the venue does not have any more is
-        logged and left out. O(what is in it), nearly all of it in `check`, which is done here unless it was before.
+        logged and left out, and so is what it cannot serve beside what is wanted by now, see `rejected`. O(what is in
+        it), nearly all of it in `check`, which is done here unless it was before.
         """
         hub = self._hub
         if checked is None:
@@ -147,8 +152,13 @@ class Claims:
             ids = self._topics(checked)
             try:
                 members = self._members(snapshot, made)
-                for member, (places, classes, options) in zip(members, snapshot.held(), strict=True):
-                    self._hold(member, ids[places], classes, options, added)
+                fresh = [
+                    self._fresh(member, ids[places], classes, options)
+                    for member, (places, classes, options) in zip(members, snapshot.held(), strict=True)
+                ]
+                chosen, conflicts = self._admission.choose(fresh)
+                for member, part, keep in zip(members, fresh, chosen, strict=True):
+                    self._hold(member, part, keep, added)
             except BaseException:
                 for member, topics in added:
                     hub.intent.drop(member.id, topics)
@@ -156,7 +166,10 @@ class Claims:
                     hub.close_member(member)
                 hub.intent.forget(ids[ids >= 0])
                 raise
+        self._tell(conflicts)
         self._give_time(members, adopted)
+        if self.rejected:
+            hub.intent.forget(ids[ids >= 0])  # those that nobody holds after all
         hub.runtime.changed()
         streams = np.unique(_columns.topic_columns(hub.ledger, ids[ids >= 0])[0])
         wanted: Int32Array = streams[hub.ledger.columns(streams)[1] >= 0]
@@ -192,26 +205,39 @@ class Claims:
                 hub.ledger.pause(member.id, paused)
         return [known[name] for name in snapshot.names]
 
+    def _fresh(
+        self, member: Member, topics: Int32Array, classes: npt.NDArray[Any], options: npt.NDArray[Any]
+    ) -> Returning:
+        """Those of these interests that it does not have."""
+        fresh = topics >= 0
+        fresh[fresh] = ~_columns.holds_many(self._hub.ledger, member.id, topics[fresh])
+        return Returning(member.id, topics[fresh], classes[fresh], options[fresh])
+
     def _hold(
         self,
         member: Member,
-        topics: Int32Array,
-        classes: npt.NDArray[Any],
-        options: npt.NDArray[Any],
+        part: Returning,
+        keep: npt.NDArray[np.bool_],
         added: list[tuple[Member, Int32Array]],
     ) -> None:
-        """Add those interests that it does not have; `added` says which, whatever comes of it."""
-        ledger = self._hub.ledger
-        fresh = topics >= 0
-        fresh[fresh] = ~_columns.holds_many(ledger, member.id, topics[fresh])
-        added.append((member, topics[fresh]))
-        for cls in np.unique(classes[fresh]).tolist():
-            ledger.add(member.id, topics[fresh & (classes == cls)], int(cls))
+        """Add those of these interests that it shall keep; `added` says which, whatever comes of it."""
+        topics, classes, options = part.topics[keep], part.classes[keep], part.options[keep]
+        added.append((member, topics))
+        for cls in np.unique(classes).tolist():
+            self._hub.ledger.add(member.id, topics[classes == cls], int(cls))
         granting = self._hub.granting
         for option, asked in ((STANDBY, granting.standby), (OWN_LINK, granting.own_link)):
-            chosen = topics[fresh & (options & option != 0)]
+            chosen = topics[options & option != 0]
             if len(chosen):  # what is dropped again is forgotten by who keeps it
                 asked.put(member.id, chosen, on=True)
+
+    def _tell(self, conflicts: Sequence[Conflict]) -> None:
+        """As conflicts of a call are told; nobody called, so what is rejected is no error."""
+        self._hub.granting.conflicts.keep(conflicts)
+        self.rejected = tuple(conflict for conflict in conflicts if conflict.outcome is Outcome.REJECT)
+        if self.rejected:
+            told = _some(map(str, self.rejected))
+            log.warning("%d restored interests are rejected: %s", len(self.rejected), told)
 
     def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
         until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace

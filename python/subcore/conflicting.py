@@ -79,7 +79,12 @@ class Conflicts:
 
     def report(self) -> None:
         """What was checked is done: keep and log what was resolved, once for each kind of it."""
-        for conflict in self._news:
+        news, self._news = self._news, []
+        self.keep(news)
+
+    def keep(self, news: Sequence[Conflict]) -> None:
+        """Note these, the latest of a kind."""
+        for conflict in news:
             key = _key(conflict)
             if key not in self._resolved:
                 log.info("%s", conflict)
@@ -87,7 +92,6 @@ class Conflicts:
             self._resolved[key] = conflict
             if len(self._resolved) > KEPT:
                 del self._resolved[next(iter(self._resolved))]
-        self._news = []
 
     def _depths_that_meet(self, changes: Sequence[Resolved]) -> set[tuple[object, ...]]:
         """For each depth asked for that its stream is not asked for with: what was not met before."""

@@ -305,7 +305,8 @@ class Hub:
 
     def report_of(self, restore: Restore) -> RestoreReport:
         """The account of a restore, over or under way."""
-        return make_report(restore, self.intent, self.clock.time_ns() - self.clock.monotonic_ns())
+        offset = self.clock.time_ns() - self.clock.monotonic_ns()
+        return make_report(restore, self.intent, offset, self.saving.rejected)
 
     def turn_begins(self) -> None:
         """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""

@@ -194,7 +194,9 @@ class Intent:
         if len(self._groupings) >= 1024:
             raise CapacityError("over 1,023 different groupings are in use: use fewer price steps")
         self._groupings.append(grouping)
-        self.on_grouping({value: index for index, value in enumerate(self._groupings)})
+        self.on_grouping(
+            {value: index for index, value in enumerate(self._groupings) if value != NO_GROUPING}
+        )
         return len(self._groupings) - 1
 
     def _held(self, wish: Wish) -> Int32Array:

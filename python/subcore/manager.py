@@ -216,7 +216,8 @@ class SubscriptionManager:
     def conflicts(self) -> tuple[Conflict, ...]:
         """Conflicts between components that were resolved, and how: the latest 256, one of a kind, oldest first.
 
-        Those that cannot be resolved raise ConflictError where they are made, with nothing changed.
+        Those that cannot be resolved raise ConflictError where they are made, with nothing changed. An interest of a
+        snapshot that cannot be served beside what is wanted is rejected alone, and stands here too.
         """
         self.check_thread()
         return self._hub.granting.conflicts.resolved
@@ -234,7 +235,8 @@ class SubscriptionManager:
         """Put a snapshot's intent beside what is wanted, as after a restart, and wait until its streams are proven.
 
         Components that live keep what they have and get what they lack; other names wait to be claimed. All of it is
-        provisional, for the claim grace; with `adopt` it stays. Returns when each stream is OPEN or REFUSED; a loss
+        provisional, for the claim grace; with `adopt` it stays. What cannot be served beside the rest is left out, the
+        highest class comes first: `report.rejected`. Returns when each stream is OPEN or REFUSED; a loss
         meanwhile belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
         then nothing has changed. ManagerClosed if the manager closes first. Its topics are checked 256 at a time, and
         the loop goes on between; cancelled meanwhile, it changes nothing, and later that only ends the waiting.

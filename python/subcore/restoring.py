@@ -14,6 +14,7 @@ from .engine.clock import SECOND
 from .types import Evidence, Int32Array, Int64Array, Priority, StreamColumns, StreamState, Topic
 
 if TYPE_CHECKING:
+    from .engine.conflicts import Conflict
     from .engine.restore import Restore
     from .intent import Intent
 
@@ -64,7 +65,8 @@ class RestoreReport:
     """One restore. Streams that nobody wanted any more before they were back are left out.
 
     `str(report)` is a table for people. `done`: every stream is OPEN or REFUSED. `streams` is made when first asked
-    for, in O(streams); what it says was true when the report was made.
+    for, in O(streams); what it says was true when the report was made. `rejected`: interests of a snapshot that the
+    venue cannot serve beside what is wanted by now, each with what is in its way; they were left out.
     """
 
     number: int
@@ -73,6 +75,7 @@ class RestoreReport:
     done: bool
     classes: tuple[RestoredClass, ...]
     _columns: _Columns = field(repr=False, compare=False)
+    rejected: tuple[Conflict, ...] = ()
 
     @property
     def seconds(self) -> float | None:
@@ -93,10 +96,13 @@ class RestoreReport:
             last = "-" if row.last_seconds is None else f"{row.last_seconds:.3f} s"
             name = row.priority.name.lower()
             lines.append(f"{name:<10}{row.lost:>7}{row.asked:>7}{row.proven:>8}{row.refused:>9}{last:>12}")
+        lines += [f"rejected: {conflict}" for conflict in self.rejected]
         return "\n".join(lines)
 
 
-def make_report(restore: Restore, intent: Intent, wall_offset: int) -> RestoreReport:
+def make_report(
+    restore: Restore, intent: Intent, wall_offset: int, rejected: tuple[Conflict, ...] = ()
+) -> RestoreReport:
     """The account in words and topics. `wall_offset`: from the engine's clock to 1970. O(streams), in columns."""
     wanted = np.flatnonzero((restore.ended == 0) | (restore.states != StreamState.CLOSED))
     offered, ended = intent.venue.channels, restore.ended[wanted]
@@ -119,6 +125,7 @@ def make_report(restore: Restore, intent: Intent, wall_offset: int) -> RestoreRe
         restore.pending == 0,
         tuple(_of_class(priority, columns) for priority in sorted(Priority, reverse=True)),
         columns,
+        rejected,
     )
 
 

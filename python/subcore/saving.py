@@ -22,6 +22,7 @@ from .errors import CapacityError, ManagerClosed
 from .types import Int32Array, Int64Array, StreamState
 
 if TYPE_CHECKING:
+    from .engine.conflicts import Conflict
     from .hub import Hub
     from .keeping import Keeper, SnapshotStats
     from .restoring import RestoreReport
@@ -69,6 +70,7 @@ class Saving:
         self._keeper: Keeper | None = None
         self._restored: Int32Array = NO_STREAMS  # at the start
         self._ended: asyncio.Future[None] | None = None
+        self.rejected: tuple[Conflict, ...] = ()  # of the snapshot that is being restored
         self._waiters: list[asyncio.Future[RestoreReport]] = []
         self._closed = False
         if path is not None:
@@ -82,6 +84,7 @@ class Saving:
             snapshot = file.read(lambda found: check_venue(found, self._hub.venue.name))
             if snapshot is not None:
                 self._restored = self._hub.claims.put(snapshot)
+                self.rejected = self._hub.claims.rejected
                 log.info("%r is restored from %s, provisionally", snapshot, path)
         except (CapacityError, MemoryError) as error:
             log.error("nothing is restored from %s: %s", path, error)
@@ -199,8 +202,11 @@ class Saving:
         except BaseException:
             hub.claims.let_go(checked)
             raise
+        self.rejected += hub.claims.rejected
         if not len(streams):
-            return hub.report_of(Restore(0, "a snapshot", hub.clock.monotonic_ns()))
+            report = hub.report_of(Restore(0, "a snapshot", hub.clock.monotonic_ns()))
+            self.rejected = ()
+            return report
         waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -215,6 +221,7 @@ class Saving:
 
     def restored(self, report: RestoreReport) -> None:
         """A restore is over: there is one at a time, and those asked for meanwhile belong to it."""
+        self.rejected = ()
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_result(report)

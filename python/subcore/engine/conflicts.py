@@ -12,7 +12,7 @@ its stream waits until the list is asked for anew, and is then refused, with nob
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -27,6 +27,7 @@ __all__ = [
     "Interest",
     "Need",
     "Outcome",
+    "admit",
     "can_conflict",
     "capacity",
     "connections",
@@ -100,9 +101,7 @@ def detect(
     `held` is what stays held: without what the same call or transaction gives up. Of a topic's conflicts, one of a kind
     is told. Nothing is changed. O(asked + held), and rivals of a market in pairs.
     """
-    markets: dict[str, dict[Interest, None]] = {}
-    for interest in held:
-        markets.setdefault(interest.topic.symbol, {})[interest] = None
+    markets = _by_market(held)
     found: list[Conflict] = []
     last = None
     for last in asked:
@@ -113,6 +112,39 @@ def detect(
     if last is not None and needs is not None:
         found += crowded(venue, last, needs)
     return found
+
+
+def admit(
+    venue: Venue,
+    asked: Iterable[Interest],
+    held: Iterable[Interest],
+    room: Callable[[int, Interest], list[Conflict]] | None = None,
+) -> tuple[list[bool], list[Conflict]]:
+    """Of what comes back together: whether each can be held beside `held` and those before it; and every conflict.
+
+    One that is rejected is in nobody's way. `room(place, interest)`: whether the connections can take it too.
+    """
+    markets = _by_market(held)
+    verdicts: list[bool] = []
+    found: list[Conflict] = []
+    for place, interest in enumerate(asked):
+        market = markets.setdefault(interest.topic.symbol, {})
+        conflicts = [] if interest in market else _of_one(venue, interest, market)
+        rejected = [conflict for conflict in conflicts if conflict.outcome is Outcome.REJECT]
+        if not rejected and room is not None:
+            rejected = room(place, interest)
+        if not rejected:
+            market[interest] = None
+        verdicts.append(not rejected)
+        found += rejected or conflicts
+    return verdicts, found
+
+
+def _by_market(interests: Iterable[Interest]) -> dict[str, dict[Interest, None]]:
+    markets: dict[str, dict[Interest, None]] = {}
+    for interest in interests:
+        markets.setdefault(interest.topic.symbol, {})[interest] = None
+    return markets
 
 
 def _of_one(venue: Venue, interest: Interest, market: Iterable[Interest]) -> list[Conflict]:
