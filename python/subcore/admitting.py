@@ -48,6 +48,7 @@ class Admission:
         self._venue = intent.venue
         self._bounded = connections(intent.venue) is not None
         self._possible = can_conflict(intent.venue) or self._bounded
+        self._has_depths = np.array([len(channel.depths) > 1 for channel in intent.venue.channels])
         self._books = (standby, own_link)
 
     def choose(self, asked: Sequence[Returning]) -> tuple[list[Flags], list[Conflict]]:
@@ -72,19 +73,19 @@ class Admission:
 
     def _meet(self, topics: Int32Array) -> Flags:
         """Those whose stream is wanted with another depth too, among these or by who holds it."""
-        if not any(len(channel.depths) > 1 for channel in self._venue.channels) or not len(topics):
-            return np.zeros(len(topics), np.bool_)
-        streams, _, _, _, cuts = _columns.topic_columns(self._ledger, topics)
+        meet = np.zeros(len(topics), np.bool_)
+        streams, channels, _, _, cuts = _columns.topic_columns(self._ledger, topics)
+        rows = np.flatnonzero(self._has_depths[channels])
+        if not len(rows):
+            return meet
+        streams, cuts = streams[rows], cuts[rows]
         _, classes, widths = self._ledger.columns(streams)
         ids, places = np.unique(streams, return_inverse=True)
         least, most = np.full(len(ids), np.iinfo(np.int32).max), np.full(len(ids), -1)
-        for of, depths in (
-            (places, cuts),
-            (places[classes >= 0], widths[classes >= 0]),
-        ):
+        for of, depths in ((places, cuts), (places[classes >= 0], widths[classes >= 0])):
             np.minimum.at(least, of, depths)
             np.maximum.at(most, of, depths)
-        meet: Flags = (least != most)[places]
+        meet[rows] = (least != most)[places]
         return meet
 
     def _beside(self, topics: Int32Array) -> list[Interest]:
