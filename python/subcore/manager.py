@@ -206,8 +206,8 @@ class SubscriptionManager:
         """Group the current task's `subscribe`, `replace` and `unsubscribe`: all apply as the outermost block ends.
 
         Or none: an exception that leaves the block undoes all of them, one that leaves a nested block only those made
-        inside it. `close`, `pause`, `resume`, `adopt` and `manager.component` act at once and are not undone. What other
-        tasks, handlers and timers ask for meanwhile is not part of the block.
+        inside it. `close`, `pause`, `resume`, `adopt` and `manager.component` act at once and are not undone. What
+        other tasks, handlers and timers ask for meanwhile is not part of the block.
         """
         self.check_thread()
         return self._hub.granting.transactions.begin()

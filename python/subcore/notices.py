@@ -50,7 +50,9 @@ class Notices:
                 if member is not None and member.listens:
                     topics.setdefault(component, []).append(topic)
         for component, held in topics.items():
-            self._status(self._members[component], kind, held, reason, len(held))
+            member = self._members.get(component)
+            if member is not None:  # one that was told before may have closed it
+                self._status(member, kind, held, reason, len(held))
 
     def loss(self, member: Member, count: int, topics: dict[int, int]) -> Status | None:
         """The Status that stands in the iteration where events were lost; None where the reader wants none."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 from .engine import actions, events
 from .engine.engine import Engine
 from .link import Connect, Link
+from .listening import raise_in_loop
 from .types import Control, Int32Array
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Runtime:
         self._evidence_scheduled = False
         self._links: dict[int, Link] = {}
         self._urgent = False
+        self._due: deque[actions.Action] = deque()
+        self._carrying = False
 
     @property
     def links(self) -> dict[int, Link]:
@@ -104,10 +108,17 @@ class Runtime:
             self._loop.call_soon(self._take_evidence, context=Context())
 
     def handle(self, event: events.Event) -> None:
-        """Give one event to the engine and carry out what it wants."""
-        for action in self._engine.handle(event, self._clock.monotonic_ns()):
-            self._carry_out(action)
-        self._rearm()
+        """Give one event to the engine and carry out what it wants.
+
+        All of it, in order: one action that fails (a user is told of things in some) is the loop's to report and keeps
+        no other from being done; what a user then calls for is done after those.
+        """
+        try:
+            self._due += self._engine.handle(event, self._clock.monotonic_ns())
+            if not self._carrying:
+                self._carry_out_all()
+        finally:
+            self._rearm()
 
     async def close(self, timeout: float) -> list[str]:
         """End every link within `timeout` seconds; names what did not end."""
@@ -220,9 +231,16 @@ class Runtime:
     def _wall_offset(self) -> int:
         return self._clock.time_ns() - self._clock.monotonic_ns()
 
-    def _carry_out(self, action: actions.Action) -> None:
-        carry: Callable[[actions.Action], None] = _CARRY[type(action)].__get__(self)
-        carry(action)
+    def _carry_out_all(self) -> None:
+        self._carrying = True
+        while self._due:
+            action = self._due.popleft()
+            carry: Callable[[actions.Action], None] = _CARRY[type(action)].__get__(self)
+            try:
+                carry(action)
+            except BaseException as error:  # KeyboardInterrupt too: it ends the loop, not half an event
+                raise_in_loop(error)
+        self._carrying = False
 
     def _do_connect(self, action: actions.Connect) -> None:
         link = self._links.get(action.link)
