@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from manager_rig import make
 from subcore.markets import MarketList, cache_file, fetch_over_rest
+from virtual_manager import World
 
 
 def parse(body: bytes) -> list[str]:
@@ -58,12 +63,138 @@ async def test_a_venue_that_answers_nonsense_is_one_warning(
     assert not cache_file("test-venue").exists()
 
 
-async def test_a_failed_refresh_keeps_what_is_known() -> None:
+async def test_a_failed_refresh_is_told_as_such_and_keeps_the_file() -> None:
     server, url = await serve(b'[{"market":"KRW-BTC"}]')
     markets = over_rest(url)
     async with server:
         await markets.refresh()
-    assert await markets.refresh() == {"KRW-BTC"}
+    assert await markets.refresh() is None
+    assert over_rest(url).load_cached() == {"KRW-BTC"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"garbage here\r\n\r\n",
+        b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\n[{"market":',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"[" * 100_000,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n[1,2,3]",
+    ],
+    ids=["no HTTP", "cut", "deep", "other JSON"],
+)
+async def test_nothing_that_a_server_says_is_raised(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    async def say(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(say, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await over_rest(url).refresh() is None
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "judged by spelling alone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "answer", [KeyError("data"), RecursionError(), [], "KRW-BTC", 7, None, [b""] * 65_537]
+)
+async def test_a_callable_that_gives_no_list_is_one_warning(
+    answer: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    def source() -> Any:
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    markets = MarketList("v", source=source, url=None, parse=None)
+    assert await markets.refresh() is None
+    assert await markets.refresh() is None
+    assert len(caplog.records) == 1
+    assert "markets=" in caplog.text
+
+
+async def test_symbols_that_can_be_read_once_are_read_once() -> None:
+    markets = MarketList("v", source=(symbol for symbol in "AB"), url=None, parse=None)
+    assert await markets.refresh() == await markets.refresh() == {"A", "B"}
+
+
+async def test_who_asks_meanwhile_gets_an_answer_of_its_own() -> None:
+    turns = iter((["A"], ["A", "B"]))
+
+    async def source() -> list[str]:
+        symbols = next(turns)
+        await asyncio.sleep(0)
+        return symbols
+
+    markets = MarketList("v", source=source, url=None, parse=None)
+    assert await asyncio.gather(markets.refresh(), markets.refresh()) == [{"A"}, {"A", "B"}]
+
+
+async def test_a_source_that_hangs_is_asked_no_more_until_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where it will not be cancelled; else each question would leave a task or a thread behind."""
+    monkeypatch.setattr("subcore.markets.FETCH_DEADLINE_S", -0.95)  # 50 ms
+    asked, end = [], asyncio.Event()
+
+    async def source() -> list[str]:
+        asked.append(1)
+        while not end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await end.wait()
+        return ["A"]
+
+    markets = MarketList("v", source=source, url=None, parse=None)
+    assert [await markets.refresh() for _ in range(3)] == [None] * 3
+    assert len(asked) == 1
+    end.set()
+    assert await markets.refresh() == {"A"}
+
+
+async def test_a_full_disk_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("subcore.markets.os.replace", full)
+    server, url = await serve(b'[{"market":"KRW-BTC"}]')
+    async with server:
+        assert await over_rest(url).refresh() == {"KRW-BTC"}
+    assert list(cache_file("test-venue").parent.iterdir()) == []
+
+
+def _explained(markets: Any, meanwhile: Callable[[], None]) -> str:
+    """Of a market that the first list does not name, half a minute after it was asked for."""
+
+    async def main(world: World) -> str:
+        async with world.manager(markets=markets) as manager:
+            component = make(manager, "a")
+            component.subscribe("ticker", "KRW-BTC")
+            await component.live(10)
+            meanwhile()
+            component.subscribe("ticker", "KRW-ETH")
+            await asyncio.sleep(30)
+            assert [task.get_name() for task in manager._hub._tasks].count("subcore-markets") == 1
+            return manager.explain("ticker", "KRW-ETH")
+
+    explained: str = World().run(main)
+    return explained
+
+
+@pytest.mark.parametrize("error", [OSError("REST is down"), KeyError("data")], ids=["down", "no list"])
+def test_a_market_that_is_new_goes_out_while_no_list_can_be_had(error: Exception) -> None:
+    down: list[Exception] = []
+
+    def markets() -> list[str]:
+        if down:
+            raise down[0]
+        return ["KRW-BTC"]
+
+    assert "proven by data" in _explained(markets, lambda: down.append(error))
+
+
+def test_a_market_that_the_newest_list_does_not_name_is_refused() -> None:
+    assert "not listed" in _explained(["KRW-BTC"], lambda: None)
 
 
 async def test_a_huge_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,7 +219,7 @@ async def test_nothing_to_ask() -> None:
     assert await markets.refresh() is None
 
 
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\x00\xff", b"[1,2]"])
+@pytest.mark.parametrize("damage", [b"", b"[]", b"{}", b"\x00\xff", b"[1,2]"])
 def test_a_damaged_cache_counts_as_none(damage: bytes) -> None:
     path = cache_file("test-venue")
     path.parent.mkdir(parents=True)

@@ -44,9 +44,10 @@ ROTATE_POLL_S = 0.05
 class SubscriptionManager:
     """Subscriptions of many components to one venue, over as few connections and messages as it allows.
 
-    `venue`: a name (`"upbit"`) or a `Venue`. `url`: another address of it. `markets`: known symbols, a (possibly
-    async) callable that gives them, or None for spelling rules only (the default where `url` is given); left out, the
-    venue's own list is fetched. `channel_priority`: class of a channel's interests where the call says none.
+    `venue`: a name (`"upbit"`) or a `Venue`. `url`: another address of it. `markets`: known symbols (read once), a
+    (possibly async) callable that gives them, or None for spelling rules only (the default where `url` is given); left
+    out, the venue's own list is fetched. While no list can be had, whatever raises, nothing is refused for not being in
+    one, and a warning says so. `channel_priority`: class of a channel's interests where the call says none.
     `snapshot_path`: a file that keeps what is wanted, so that a restart finds it: SnapshotError where another process
     has it. What it says is held at once, provisionally: `component(name)` claims a name with its topics, `subscribe`
     and `replace` confirm them, and the rest is dropped `claim_grace` seconds (of runnable time) after the start.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import itertools
 import logging
 import os
 import tempfile
@@ -15,9 +16,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
+from .errors import MarketListError, UsageError
 from .resolver import run_in_daemon
 
 log = logging.getLogger("subcore.markets")
@@ -31,7 +34,10 @@ Parse = Callable[[bytes], Iterable[str]]
 
 
 def fetch_over_rest(url: str, parse: Parse) -> Iterable[str]:
-    """GET `url` and parse it. Blocks at most about `FETCH_DEADLINE_S` a socket step; raises OSError or ValueError."""
+    """GET `url` and parse it. Blocks at most about `FETCH_DEADLINE_S` a socket step.
+
+    Raises OSError, ValueError, and what else `http.client` and `parse` have for an answer that makes no sense.
+    """
     request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "subcore"})
     try:
         with urllib.request.urlopen(request, timeout=FETCH_DEADLINE_S) as reply:
@@ -51,22 +57,22 @@ def cache_file(venue: str) -> Path:
 
 
 class MarketList:
-    """The known symbols of one manager: `known` is None as long as only spelling rules apply.
+    """Asks for the known symbols of one manager.
 
-    `source` is what the user gave: symbols, a (possibly async) callable, or None for the venue's own REST list at
-    `url`. Not thread-safe: belongs to the loop's thread.
+    `source` is what the user gave: symbols (read once, here), a (possibly async) callable, or None for the venue's own
+    REST list at `url`. Raises UsageError for what is no list of symbols. Not thread-safe: belongs to the loop's thread.
     """
 
     def __init__(
         self, venue: str, *, source: Markets | None, url: str | None, parse: Parse | None, cache: bool = True
     ) -> None:
         self._venue = venue
-        self._source = source
+        self._source = source if source is None or callable(source) else _given(source)
         self._url = url
         self._parse = parse
         self._cache = cache_file(venue) if cache and source is None and url is not None else None
+        self._under_way: asyncio.Future[Any] | None = None
         self._warned = False
-        self.known: frozenset[str] | None = None
 
     @property
     def available(self) -> bool:
@@ -78,56 +84,111 @@ class MarketList:
         if self._cache is None:
             return None
         try:
-            raw = self._cache.read_bytes()[: MAX_BODY_BYTES + 1]
+            with self._cache.open("rb") as file:
+                raw = file.read(MAX_BODY_BYTES + 1)
             symbols = msgspec.json.decode(raw, type=list[str])
         except (OSError, msgspec.MsgspecError, ValueError):
             return None
-        self.known = frozenset(symbols[:MAX_SYMBOLS])
-        return self.known
+        return frozenset(symbols[:MAX_SYMBOLS]) or None
 
     async def refresh(self) -> frozenset[str] | None:
-        """Ask anew; the set now in force. Never raises for a source that cannot be reached. Cancel-safe."""
+        """Ask anew. None where no list can be had now: then nobody may be refused by an older one.
+
+        Whatever a source raises is one warning until it works again. Ends within twice the deadline, also where the
+        source hangs. Cancel-safe.
+        """
         if not self.available:
-            return self.known
+            return None
         try:
-            symbols = await asyncio.wait_for(self._ask(), FETCH_DEADLINE_S + 1.0)
-        except (OSError, ValueError, TimeoutError, msgspec.MsgspecError) as error:
+            symbols = _read(await self._answer())
+            if not symbols:
+                raise MarketListError("it names no symbol")
+        except Exception as error:  # the source is the user's, and the answer whatever the network brings
             self._warn_once(error)
-            return self.known
-        self.known = frozenset(symbols)
+            return None
+        known = frozenset(symbols)
         self._warned = False
-        self._keep(sorted(self.known))
-        return self.known
+        self._keep(sorted(known))
+        return known
 
-    async def _ask(self) -> Iterable[str]:
-        if self._source is None:
-            url, parse = self._url, self._parse
-            if url is None or parse is None:
-                raise ValueError("the venue names no list of markets")
-            return await run_in_daemon("subcore-markets", lambda: fetch_over_rest(url, parse))
+    async def _answer(self) -> Iterable[str]:
+        """The answer to a question of our own, within the deadline. One question is under way at a time."""
+        await self._earlier_ends()
+        asked = self._under_way = self._ask()
+        asked.add_done_callback(self._done)
+        try:
+            await asyncio.wait({asked}, timeout=FETCH_DEADLINE_S + 1.0)
+        finally:
+            if isinstance(asked, asyncio.Task):  # a thread cannot be stopped: it counts until it ends
+                asked.cancel()
+        if not asked.done():
+            raise MarketListError(f"no answer within {FETCH_DEADLINE_S + 1.0:g} s")
+        answer: Iterable[str] = asked.result()
+        return answer
+
+    async def _earlier_ends(self) -> None:
+        """Whoever asks while another does waits; behind one that hangs there shall not be ever more of them."""
+        deadline = asyncio.get_running_loop().time() + FETCH_DEADLINE_S + 1.0
+        while self._under_way is not None:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise MarketListError("an earlier request for it hangs")
+            await asyncio.wait({self._under_way}, timeout=left)
+
+    def _done(self, asked: asyncio.Future[Any]) -> None:
+        if self._under_way is asked:
+            self._under_way = None
+        if not asked.cancelled():
+            asked.exception()  # nobody may wait any more: one that nobody looks at would be logged by asyncio
+
+    def _ask(self) -> asyncio.Future[Any]:
+        url, parse = self._url, self._parse
+        if self._source is None and url is not None and parse is not None:
+            return run_in_daemon("subcore-markets", lambda: _read(fetch_over_rest(url, parse)))
+        return asyncio.get_running_loop().create_task(self._ask_source(), name="subcore-markets-source")
+
+    async def _ask_source(self) -> Any:
         answer = self._source() if callable(self._source) else self._source
-        if inspect.isawaitable(answer):
-            answer = await answer
-        symbols = [str(symbol) for symbol in answer]
-        if len(symbols) > MAX_SYMBOLS:
-            raise ValueError(f"{len(symbols)} symbols given, at most {MAX_SYMBOLS} are supported")
-        return symbols
+        return await answer if inspect.isawaitable(answer) else answer
 
-    def _warn_once(self, error: BaseException) -> None:
+    def _warn_once(self, error: Exception) -> None:
         if not self._warned:
             self._warned = True
             log.warning(
-                "market list of %s unavailable (%s): unknown symbols are judged by spelling alone",
+                "the market list of %s cannot be had (%s): symbols are judged by spelling alone until it can; %s",
                 self._venue,
-                error,
+                f"{type(error).__name__}: {error}"[:200],
+                "check the network and the venue"
+                if self._source is None
+                else "check what was given as markets=",
             )
 
     def _keep(self, symbols: list[str]) -> None:
         if self._cache is None:
             return
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             self._cache.parent.mkdir(parents=True, exist_ok=True)
             handle, name = tempfile.mkstemp(dir=self._cache.parent, prefix=self._cache.name)
-            with os.fdopen(handle, "wb") as file:
-                file.write(msgspec.json.encode(symbols))
-            os.replace(name, self._cache)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(msgspec.json.encode(symbols))
+                os.replace(name, self._cache)
+            except (OSError, ValueError):
+                os.unlink(name)  # each refresh would leave one on a disk that is full
+
+
+def _given(symbols: Any) -> tuple[str, ...]:
+    try:
+        return _read(symbols)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"markets= takes symbols, a callable that gives some, or None: {error}") from error
+
+
+def _read(symbols: Any) -> tuple[str, ...]:
+    """What a source gave, once and for all. Raises TypeError or ValueError for what is no list of symbols."""
+    if isinstance(symbols, (str, bytes)):
+        raise TypeError(f"one text ({symbols[:20]!r}) where a list of symbols is meant")
+    read = tuple(str(symbol) for symbol in itertools.islice(symbols, MAX_SYMBOLS + 1))
+    if len(read) > MAX_SYMBOLS:
+        raise ValueError(f"over {MAX_SYMBOLS} symbols given, which is all that is supported")
+    return read
