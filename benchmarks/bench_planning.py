@@ -1,13 +1,14 @@
 """The planner: what a change of 20 topics costs beside few streams and beside very many, a tick, and a lost link.
 
-*Planning* is what the engine does between the edges of a turn in which 20 topics came and 20 went and the Send that says
-so: `Engine.handle(Changed(...))`, CPU time of the thread, less encoding. *Encoding* is what only grows with what the
-message has to say: listing what the link carries and reading its names where a message states all of it, and the venue's
-`encode`. What a change leaves to do later (habits, the efficiency score) is in the first tick after it, which is printed
-as the slowest. Taking the edges and carrying out the actions is not in it.
+*Planning* is what the engine does between the edges of a turn in which 20 topics came and 20 went and the Send that
+says so: `Engine.handle(Changed(...))`, CPU time of the thread, less encoding. *Encoding* is what only grows with what
+the message has to say: listing what the link carries and reading its names where a message states all of it, and the
+venue's `encode`. What a change leaves to do later (habits, the efficiency score) is in the first tick after it, which
+is printed as the slowest. Taking the edges and carrying out the actions is not in it.
 
-`python benchmarks/bench_planning.py` prints microseconds, and nanoseconds of encoding a topic of the link, from one run:
-the median and the fastest of many rounds, since other work on the machine leaves cold caches.
+`python benchmarks/bench_planning.py` prints microseconds, and nanoseconds of encoding a topic of the link, from one
+run: the median and the fastest of many rounds, since other work on the machine leaves cold caches. So does encoding:
+the names of 50,000 streams push the engine out of the caches, and planning takes longer after it.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ from subcore.venues import venue
 SIZES = (500, 50_000)
 CHANGE = 20
 ROUNDS = 60
+LOSSES = 9
+EVIDENCE_AT_ONCE = 4096  # frames that one turn of the loop may have read
 
 
 class TimedWire:
@@ -185,15 +188,68 @@ class ChangeOfTwenty:
         return statistics.median(self.planning.tick() for _ in range(100)) / 1000
 
 
+class LostLink:
+    """A link of that many streams goes, is opened again, asked for all in one message, and proven.
+
+    What one call of the engine costs, encoding apart. Evidence comes in parts, as frames do.
+    """
+
+    params = (5_000,)
+    param_names = ("streams",)
+
+    def setup(self, size: int) -> None:
+        planning = self.planning = Planning("upbit", size)
+        self.losses = [self._lose(planning, generation) for generation in range(1, LOSSES + 1)]
+
+    def _lose(self, planning: Planning, generation: int) -> list[int]:
+        engine, slices = planning.engine, []
+
+        def tell(event: events.Event) -> None:
+            planning.encoding, start = 0, time.thread_time_ns()
+            engine.handle(event, planning.now)
+            slices.append(time.thread_time_ns() - start - planning.encoding)
+
+        tell(events.LinkDown(0, generation, "cut"))
+        while not engine.links[0].generation > generation:
+            planning.now = max(planning.now, engine.deadline() or 0)
+            tell(events.Tick())
+        tell(events.LinkUp(0, generation + 1, 20_000_000))
+        carried = engine.links[0].wire.wire()
+        for first in range(0, len(carried), EVIDENCE_AT_ONCE):
+            part = carried[first : first + EVIDENCE_AT_ONCE]
+            tell(events.StreamEvidence(0, generation + 1, part, planning.now))
+        for _ in range(200):  # healthy for long, so that the next one is opened as soon
+            planning.now += SECOND // 4
+            engine.handle(events.LinkActivity(0, generation + 1, planning.now, planning.now), planning.now)
+            engine.handle(events.Tick(), planning.now)
+        return slices
+
+    def track_loss_ms(self, size: int) -> float:
+        """All calls of one loss together."""
+        return statistics.median(map(sum, self.losses)) / 1e6
+
+    def track_slice_ms(self, size: int) -> float:
+        """The longest call of a loss."""
+        return statistics.median(map(max, self.losses)) / 1e6
+
+
 def main() -> int:
+    lost = LostLink()
+    lost.setup(SIZES[-1])
+    print(
+        f"upbit    {SIZES[-1]:6} streams lost: {lost.track_loss_ms(0):.2f} ms of the engine, encoding apart, at most"
+        f" {lost.track_slice_ms(0):.2f} ms at once (fastest of {LOSSES}: {min(map(max, lost.losses)) / 1e6:.2f} ms)"
+    )
     for house in ("upbit", "binance"):
         for size in SIZES:
             bench = ChangeOfTwenty()
             bench.setup(house, size)
             plan, encode = bench.track_planning_us(house, size), bench.track_encoding_ns(house, size)
+            fastest = min(plan for plan, _ in bench.taken) / 1000
             ticks = sorted(bench.planning.tick() / 1000 for _ in range(200))
             print(
-                f"{house:8} {size:6} streams: planning {plan:7.1f} us, encoding {encode:6.1f} ns a topic,"
+                f"{house:8} {size:6} streams: planning {plan:6.1f} us (fastest {fastest:6.1f}),"
+                f" encoding {encode:6.1f} ns a topic,"
                 f" tick {ticks[100]:6.1f} us, slowest after a change {bench.planning.slowest_tick / 1000:6.1f} us"
             )
     return 0

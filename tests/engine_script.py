@@ -11,6 +11,7 @@ import numpy as np
 from subcore._sets import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
+from subcore.engine.context import Settings
 from subcore.engine.engine import Engine
 from subcore.engine.links import Phase
 from subcore.engine.pacing import LimitRegistry
@@ -34,12 +35,19 @@ class Script:
         symbols: frozenset[str] | None = None,
         seed: int = 1,
         registry: LimitRegistry | None = None,
+        settings: Settings | None = None,
     ) -> None:
         self.venue = made or venue("upbit")
         self.ledger = PlainLedger(self.venue)
         self.registry = registry or LimitRegistry()
         self.engine = Engine(
-            self.venue, self.ledger, WireSet, random.Random(seed), registry=self.registry, symbols=symbols
+            self.venue,
+            self.ledger,
+            WireSet,
+            random.Random(seed),
+            registry=self.registry,
+            symbols=symbols,
+            settings=settings,
         )
         self.now = 0
         self.generations: dict[int, int] = {}

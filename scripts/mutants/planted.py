@@ -97,9 +97,9 @@ MUTANTS = (
     ),
     Mutant(
         "watchdog drops intent",
-        "engine/engine.py",
-        "            ctx.out.append(Disconnect(link.id, link.generation, reason))\n",
-        "            ctx.out.append(Disconnect(link.id, link.generation, reason))\n"
+        "engine/losses.py",
+        "            self._ctx.out.append(Disconnect(link.id, link.generation, reason))\n",
+        "            self._ctx.out.append(Disconnect(link.id, link.generation, reason))\n"
         "            link.wire.set_target(link.wire.target(), False)\n",
         "soak",
     ),

@@ -41,6 +41,7 @@ from subcore.engine.events import (
 from subcore.engine.explain import Explainer
 from subcore.engine.health import Health
 from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.losses import Losses
 from subcore.engine.moves import Moves
 from subcore.engine.own_links import OwnLinks
 from subcore.engine.pacing import PROCESS_LIMITS, LimitRegistry
@@ -54,7 +55,7 @@ from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import GoingAway, Int32Array, ReasonClass, StatusKind, StreamColumns, StreamState
+from subcore.types import GoingAway, Int32Array, ReasonClass, StreamColumns, StreamState
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -109,7 +110,10 @@ class Engine:
         self._health = Health(self._ctx, self._lifecycle, self._planner, self._placement, self._moves)
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._effort = Effort(venue)
-        self._ticked = 0
+        self._losses = Losses(
+            self._ctx, self._lifecycle, self._proof, self._moves, self._placement, self._effort
+        )
+        self._ticked = self._now = 0
         self._unwatched: list[Changed] = []
         self._closed = False
         self.links = self._lifecycle.links
@@ -183,14 +187,26 @@ class Engine:
         if self._closed:
             return []
         self._ctx.clock.read(now)
-        handler(event, now)
-        if not self._closed:
-            self._run(now)
+        self._now = now
+        if not self._losses.under_way or self._ends_loss(event):
+            handler(event, now)
+            if not self._closed and not self._losses.under_way:
+                self._run(now)
         out, self._ctx.out = self._ctx.out, []
         return out
 
+    def _ends_loss(self, event: Event) -> bool:
+        """A Tick does one slice, what is told with a Tick is told again with the next, and all else ends the loss."""
+        if not isinstance(event, Tick | LinkActivity | StreamsHeard):
+            self._losses.finish()
+        elif isinstance(event, Tick):
+            self._losses.go_on()
+        return not self._losses.under_way
+
     def deadline(self) -> int | None:
         """When to send the next Tick, if nothing else comes before; None = nothing to wait for."""
+        if self._losses.under_way:
+            return self._now
         return None if self._closed else min(self._deadlines(), default=None)
 
     def _deadlines(self) -> Iterator[int]:
@@ -225,7 +241,7 @@ class Engine:
         again = self._placement.bisection.serve(link, now)
         service = self._planner.service if link.is_up else self._lifecycle.service
         if link.phase is Phase.CONNECTING and now >= link.connect_by:
-            self._drop(link, now, "no answer to the connection", tell_link=True)
+            self._losses.start(link, now, "no answer to the connection", tell_link=True)
         wake = service(link, now)
         link.wake = wake if again is None else again if wake is None else min(again, wake)
         return self._ctx.stats.messages > sent and link.is_up and wake is not None and wake <= now
@@ -308,42 +324,7 @@ class Engine:
         too_fast = self._ctx.venue.classify_close(event.code) is ReasonClass.RATE
         if too_fast:
             self._controls.slow_down(now)
-        self._drop(link, now, event.reason + code, blame=not too_fast)
-
-    def _drop(
-        self,
-        link: Link,
-        now: int,
-        reason: str,
-        *,
-        error: str | None = None,
-        blame: bool = True,
-        tell_link: bool = False,
-    ) -> None:
-        """The connection is over, or is to be. `blame`: its last request may be the cause."""
-        ctx = self._ctx
-        if tell_link:
-            ctx.out.append(Disconnect(link.id, link.generation, reason))
-        case = None
-        if link.is_up:
-            wire = link.wire.wire()
-            for _, carried, held in self._lifecycle.held_elsewhere(link, wire):
-                wire = np.setdiff1d(wire, np.concatenate([carried, held]), assume_unique=True).astype(
-                    np.int32
-                )
-            self._effort.down(link.route.name, link.id, wire, now)
-            case = self._placement.bisection.accuse(link, now, error) if blame else None
-            self._proof.lost(link, f"link lost: {reason}", now)
-            self._moves.lost(link, now)
-        elif link.attempts == 0:
-            ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
-        self._lifecycle.down(link, now, blamed=case is not None)
-        if case is not None:
-            self._moves.failed(link, now)
-            self._placement.bisection.split(link, case, now)
-        self._placement.lost(link, now)
-        wait_ms = max(0, link.connect_at - now) // 1_000_000
-        ctx.warn(f"link lost: {reason}", link=link.id, generation=link.generation, retry_in_ms=wait_ms)
+        self._losses.start(link, now, event.reason + code, blame=not too_fast)
 
     def _activity(self, event: LinkActivity, now: int) -> None:
         link = self._present(event.link, event.generation, Phase.UP)
@@ -369,7 +350,9 @@ class Engine:
         elif verdict is not None:
             self._ctx.stats.losses += 1
             error = verdict.error
-            self._drop(link, now, verdict.reason, error=error, blame=error is not None, tell_link=True)
+            self._losses.start(
+                link, now, verdict.reason, error=error, blame=error is not None, tell_link=True
+            )
 
     def _pong(self, event: Pong, now: int) -> None:
         link = self._present(event.link, event.generation, Phase.UP)
@@ -390,7 +373,7 @@ class Engine:
             dead = self._lifecycle.tick(link, now) or self._health.judge(link, now)
             if dead is not None:
                 self._ctx.stats.losses += 1
-                self._drop(link, now, dead, tell_link=True)
+                self._losses.start(link, now, dead, tell_link=True)
             else:
                 self._proof.tick(link, now)
 

@@ -9,6 +9,8 @@ older ones before they come here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import numpy.typing as npt
 
@@ -144,11 +146,33 @@ class Proof:
         link.wire.set_wire(streams, False)
         self._ctx.streams.legs.put_off(link.id, streams)
 
-    def lost(self, link: Link, reason: str, now: int) -> None:
-        """The link is gone, and with it all it carried; what another link holds as well is not lost."""
+    def lost(self, link: Link, reason: str, now: int) -> Iterator[None]:
+        """The link is gone, and with it all it carried; what another link holds as well is not lost.
+
+        A slice at each step; whoever holds some of it is told once, at the end.
+        """
+        gone, size = link.wire.wire(), self._ctx.settings.slice
+        waiting, recovering = [NO_STREAMS], [NO_STREAMS]
+        accounted = 0  # so many of the waiting parts: where nothing was proven, there is nothing to restore
+        for start in range(0, len(gone), size):
+            if start:
+                yield
+            never, ever, asked = self._lose(link, gone[start : start + size], reason, now)
+            waiting.append(never)
+            recovering.append(ever)
+            if len(ever) or accounted:
+                self._restores.begin(np.concatenate([ever, *waiting[accounted:]]), reason, now)
+                self._restores.asked(asked, now)
+                accounted = len(waiting)
+        self._ctx.notify(StatusKind.WAITING, np.concatenate(waiting), reason)
+        self._ctx.notify(StatusKind.SUSPECT, np.concatenate(recovering), reason)
+
+    def _lose(
+        self, link: Link, gone: Int32Array, reason: str, now: int
+    ) -> tuple[Int32Array, Int32Array, Int32Array]:
+        """Those of them that wait now, never proven; those that recover; and of both those asked for elsewhere."""
         columns = self._ctx.streams
-        gone = link.wire.wire()
-        link.wire.clear_wire()
+        link.wire.set_wire(gone, False)
         columns.legs.put_off(link.id, gone)
         wanted = columns.in_state(gone, StreamState.SENT, StreamState.OPEN)
         asked, held = self._elsewhere(link, wanted)
@@ -160,14 +184,7 @@ class Proof:
         for moved in (waiting, recovering):
             columns.explain(moved.state, reason)
         columns.apply(TopicEvent.ASKED, asked, now)
-        if len(recovering.state):
-            lost = recovering.state
-            if len(waiting.state):
-                lost = np.concatenate([lost, waiting.state])
-            self._restores.begin(lost, reason, now)
-            self._restores.asked(asked, now)
-        self._ctx.notify(StatusKind.WAITING, waiting.state, reason)
-        self._ctx.notify(StatusKind.SUSPECT, recovering.state, reason)
+        return waiting.state, recovering.state, asked
 
     def _elsewhere(self, link: Link, streams: Int32Array) -> tuple[Int32Array, Int32Array]:
         """Those that another link was asked for, and those that it holds; that link is their home from now on."""
