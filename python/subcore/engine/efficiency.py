@@ -28,6 +28,7 @@ __all__ = ["Efficiency", "Effort", "Optimum", "efficiency_score"]
 
 REMOVAL_WAITS = 2 * SECOND
 MOST = 1024  # notes kept until they are played
+PART = 1024  # streams of a queue that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +171,8 @@ class Optimum:
             self._last += 1
             self._state[streams] = state
             self._number[streams] = self._last
-            queue.append((self._last, due, streams))
+            for first in range(0, len(streams), PART):
+                queue.append((self._last, due, streams[first : first + PART]))
 
     def _due(self, queue: _Queue, state: int) -> int | None:
         """When the oldest that still waits is due."""
@@ -232,9 +234,7 @@ class Effort:
 
     def messages(self, now: int) -> int:
         """The least number of messages until now."""
-        self.play()
-        for optimum in self._routes.values():
-            optimum.run(now)
+        self.play(now)
         return sum(optimum.messages for optimum in self._routes.values())
 
     def _of(self, route: str) -> Optimum:
@@ -245,10 +245,15 @@ class Effort:
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.append(note)
         if len(self._notes) >= MOST:
-            self.play()
+            self._play()
 
-    def play(self) -> None:
-        """Play what was noted. Once a tick is often enough."""
+    def play(self, now: int) -> None:
+        """Play what was noted, and let time pass. Once a tick is often enough, and no less: it costs what went by."""
+        self._play()
+        for optimum in self._routes.values():
+            optimum.run(now)
+
+    def _play(self) -> None:
         notes, self._notes = self._notes, []
         for note in notes:
             note()

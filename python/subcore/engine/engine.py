@@ -363,7 +363,7 @@ class Engine:
         if now - self._ticked < self._ctx.settings.tick:
             return
         self._ticked = now
-        self._effort.play()
+        self._effort.play(now)
         self._moves.tick(now)
         self._placement.tick(now)
         self._own_links.tick(now)
