@@ -48,6 +48,7 @@ class Settings:
     snapshot_due: int = 3 * SECOND  # a rewrite's new snapshots are due within this
     listing_silence: int = 2 * SECOND  # only streams silent so long after their send are looked up
     listing_gap: int = 10 * SECOND
+    doubt_gap: int = 60 * SECOND  # where they are proven and all that is wrong is their silence
     markets_gap: int = 10 * SECOND
     retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # a stream that failed is asked for again, so often
     minute: int = 60 * SECOND

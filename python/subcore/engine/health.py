@@ -36,7 +36,7 @@ __all__ = ["Health"]
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
 
-BY_SIBLINGS, BY_WIRE, BY_VENUE = 1, 2, 3
+BY_SIBLINGS, BY_WIRE, BY_VENUE, BY_LIST = 1, 2, 3, 4
 
 LOOKS_TO_KNOW = 500  # at which a stream had spoken, before its habit is known
 ALONE_LOOKS_TO_KNOW = 1000  # the same, where no sibling can tell a frozen stream from a market that rests
@@ -62,6 +62,7 @@ BACK = 2.0  # for one that was right: many that freeze together are found ever f
 REASONS = {
     BY_SIBLINGS: "it is silent while other channels of its symbol go on",
     BY_WIRE: "it is silent as never before while its link goes on",
+    BY_LIST: "the venue's list of what its link carries leaves it out",
     BY_VENUE: "the venue has newer data of it than its link brought",
 }
 
@@ -83,6 +84,7 @@ class Health:
             BY_SIBLINGS: ALLOWANCE_FIRST,
             BY_WIRE: ALLOWANCE_FIRST,
             BY_VENUE: ALLOWANCE_BY_VENUE,
+            BY_LIST: ALLOWANCE_BY_VENUE,
         }
 
     def changed(self, event: Changed) -> None:
@@ -168,6 +170,8 @@ class Health:
         if not len(at):
             return
         ids = look.rows[at]
+        for link, _ in self._lifecycle.homes(look.heard.streams[at]):
+            link.doubted = True
         clock = self.habits.medians_silent(ids, silence) / np.maximum(self.habits.worst_gap[ids], 1.0)
         by_siblings = self._siblings_say(ids, clock)
         if by_siblings.any():
@@ -207,17 +211,26 @@ class Health:
 
     # Asking again
 
+    def left_out(self, streams: Int32Array, now: int) -> None:
+        """The venue's list of what their link carries leaves these out, though they were proven."""
+        streams = streams[streams < len(self.habits.watched)]
+        self.habits.exchange[streams] = self.habits.latest[streams]
+        self._suspect(streams, BY_LIST, now)
+
     def _accuse(self, look: Look, at: Places, kind: int, now: int) -> None:
+        streams = look.heard.streams[at]
+        self.habits.exchange[streams] = look.heard.exchange_ns[at]
+        self._suspect(streams, kind, now)
+
+    def _suspect(self, streams: Int32Array, kind: int, now: int) -> None:
         habits, columns = self.habits, self._ctx.streams
-        again = habits.accused[look.heard.streams[at]] > 0
+        again = habits.accused[streams] > 0
         new = np.flatnonzero(~again)[: int(self._allowance[kind])]
         self._ctx.stats.reasks_held += int(np.count_nonzero(~again)) - len(new)
         self._allowance[kind] -= len(new)
-        at = np.sort(np.concatenate([at[again], at[new]]))
-        streams = look.heard.streams[at]
+        streams = np.sort(np.concatenate([streams[again], streams[new]]))
         if not len(streams):
             return
-        habits.exchange[streams] = look.heard.exchange_ns[at]
         habits.accused[streams] = kind
         habits.tries[streams] = np.minimum(habits.tries[streams], TRIES_AT_MOST) + 1
         self._ctx.stats.reasks += len(streams)

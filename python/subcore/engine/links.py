@@ -166,6 +166,7 @@ class Link:
     linger_by: int | None = None
     snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
     unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    doubted: bool = False  # streams of it are silent for longer than usual, and nobody else can tell why
     listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
     role: Role = Role.SETTLED
     trial: Trial | None = None

@@ -9,7 +9,7 @@ older ones before they come here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,7 @@ class Proof:
         self._restores = restores
         self._lifecycle = lifecycle
         self._planner = planner
+        self.on_left_out: Callable[[Int32Array, int], None] = _nobody
 
     def data(self, link: Link, streams: Int32Array, now: int) -> None:
         """First data since it was awaited came for these."""
@@ -84,11 +85,29 @@ class Proof:
         pending = self._unproven(link)
         asked = np.maximum(legs.request[legs.rows(link.id, pending)], link.carries_all)
         pending = pending[asked <= asked_before]
-        there = np.isin(pending, self.find(listing.topics)) | self._within_whole(pending, listing.topics)
+        named = self.find(listing.topics)
+        there = np.isin(pending, named) | self._within_whole(pending, listing.topics)
+        left_out = self._left_out(link, named, listing.topics, asked_before)
         proven = pending[there]
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
         self.fail(link, pending[~there], "the venue does not list it", now)
+        if len(left_out):
+            self.on_left_out(left_out, now)
+
+    def _left_out(
+        self, link: Link, named: Int32Array, topics: tuple[Topic, ...], asked_before: int
+    ) -> Int32Array:
+        """Proven on this link, asked for before the list was, and not in it. A list that names none of what the link
+        holds is not understood, and says nothing."""
+        columns, legs = self._ctx.streams, self._ctx.streams.legs
+        streams, rows = legs.on(link.id, link.wire.wire())
+        held = (legs.width[rows] >= 0) & ((legs.evidence[rows] & PROVEN) != 0)
+        held &= np.maximum(legs.request[rows], link.carries_all) <= asked_before
+        held &= (columns.state[streams] == StreamState.OPEN) & ~legs.has_other(streams)
+        streams = streams[held]
+        there = np.isin(streams, named) | self._within_whole(streams, topics)
+        return streams[~there] if there.any() else NO_STREAMS
 
     def _unproven(self, link: Link) -> Int32Array:
         """Asked for on this link and not proven there."""
@@ -238,14 +257,16 @@ class Proof:
         """Ask what the link carries, for streams that stay silent; never ahead of waiting changes."""
         ctx, settings = self._ctx, self._ctx.settings
         link.unproven = self._unproven(link)
-        if ctx.venue.encode_listing is None or not len(link.unproven) or link.in_flight:
+        if ctx.venue.encode_listing is None or not (len(link.unproven) or link.doubted) or link.in_flight:
             return
-        silent = ctx.streams.since[link.unproven] <= now - settings.listing_silence
+        silent = np.any(ctx.streams.since[link.unproven] <= now - settings.listing_silence)
+        gap = settings.listing_gap if silent else settings.doubt_gap
         last = link.listing_sent[0] if link.listing_sent else None
-        if not np.any(silent) or (last is not None and now - last < settings.listing_gap):
+        if not (silent or link.doubted) or (last is not None and now - last < gap):
             return
         if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):
             return
+        link.doubted = False
         link.requests += 1
         out = ctx.venue.encode_listing(link.requests)
         link.listing_sent = (now, out.request_id, link.requests)
@@ -257,3 +278,7 @@ class Proof:
         """Those of these streams on a wire that some link carries on evidence."""
         held: Int32Array = streams[(self._ctx.streams.legs.in_force(streams) & PROVEN) != 0]
         return held
+
+
+def _nobody(streams: Int32Array, now: int) -> None:
+    """No one takes care of what a list leaves out."""
