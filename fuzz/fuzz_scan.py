@@ -24,11 +24,13 @@ from scan_oracle import check
 DECLARED = (upbit_fields.schema(), binance_fields.schema())
 INTERNER = Interner()
 INTERNER.intern("KRW-BTC")
-SCANNERS = [Scanner(Schema(one), INTERNER) for one in DECLARED]
+SCANNERS = [
+    (Scanner(Schema(one), INTERNER, portable=portable), one) for one in DECLARED for portable in (False, True)
+]
 
 
 def one_input(data: bytes) -> None:
-    for scanner, declared in zip(SCANNERS, DECLARED, strict=True):
+    for scanner, declared in SCANNERS:
         check(data, scanner.scan(data), declared)
 
 

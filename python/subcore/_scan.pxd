@@ -44,6 +44,7 @@ cdef class Scanner:
     cdef readonly Py_ssize_t error_position
     cdef readonly Py_ssize_t max_bytes
     cdef void* machine                    # scan_state
+    cdef const void* calls                # scan_calls
     cdef char* buffer                     # the frame between zero bytes, then the scratch
     cdef Py_ssize_t room                  # of frame and of scratch
     cdef int32_t small_frames             # since the buffer was last needed at its size

@@ -12,7 +12,12 @@ STATES: tuple[str, ...]
 @final
 class Scanner:
     def __new__(
-        cls, schema: Schema, interner: Interner | None = None, *, max_bytes: int = 16_777_216
+        cls,
+        schema: Schema,
+        interner: Interner | None = None,
+        *,
+        max_bytes: int = 16_777_216,
+        portable: bool = False,
     ) -> Self: ...
     @property
     def schema(self) -> Schema: ...
@@ -24,6 +29,8 @@ class Scanner:
     def error_position(self) -> int: ...
     @property
     def max_bytes(self) -> int: ...
+    @property
+    def portable(self) -> bool: ...
     @property
     def variant(self) -> int: ...
     @property

@@ -15,6 +15,7 @@ from libc.string cimport memchr, memcmp, memcpy, memset
 import sys
 
 from subcore._events cimport KIND_ASSET, KIND_ORDERBOOK, Balance, Level, make_event
+from subcore._scan_wide cimport wide_calls
 
 cdef extern from "scan_machine.h" nogil:
     ctypedef struct scan_field:
@@ -68,8 +69,10 @@ cdef extern from "scan_machine.h" nogil:
     const char* scan_any_key(scan_state* s, const char* p, const char** text, int64_t* size)
     const char* scan_after_value(scan_state* s, const char* p, char closing)
     const char* scan_skip(scan_state* s, const char* p, int depth)
-    const char* scan_object_into(scan_state* s, const scan_object* o, const char* p, int depth)
-    const char* scan_object_rest(scan_state* s, const scan_object* o, const char* p, uint16_t index)
+    ctypedef struct scan_calls:
+        const char* (*object_into)(scan_state* s, const scan_object* o, const char* p, int depth) noexcept nogil
+        const char* (*object_rest)(scan_state* s, const scan_object* o, const char* p, uint16_t index) noexcept nogil
+    const scan_calls SCAN_CALLS
     const scan_entry* scan_find_entry(const scan_discriminator* d, const char* text, int64_t size)
     void scan_look_from(scan_state* s, const char* p)
     int scan_upper_symbol(scan_state* s)
@@ -113,11 +116,15 @@ cdef class Scanner:
     """Scans the frames of one venue. Not thread-safe; reuses its buffers, so a record lives until the next frame.
 
     `interner`: where symbols are looked up (never added); without one, `record.head.symbol` stays -1.
-    `max_bytes`: a longer frame is refused with "overflow".
+    `max_bytes`: a longer frame is refused with "overflow". `portable`: do without what only newer processors have.
     """
 
-    def __cinit__(self, Schema schema not None, Interner interner=None, *, Py_ssize_t max_bytes=MAX_BYTES):
+    def __cinit__(self, Schema schema not None, Interner interner=None, *, Py_ssize_t max_bytes=MAX_BYTES,
+                  bint portable=False):
         cdef Py_ssize_t side
+        self.calls = &SCAN_CALLS
+        if not portable and wide_calls() != NULL:
+            self.calls = wide_calls()
         if max_bytes < 2:
             raise ValueError(f"max_bytes must be at least 2, not {max_bytes}")
         self.schema = schema
@@ -271,9 +278,9 @@ cdef class Scanner:
         s.row_size[2] = <int64_t>sizeof(Level)
         scan_look_from(s, s.p)        # the symbol may stand in the text that names the table
         if self.is_first_key and not entry.key_is_read:
-            p = scan_object_rest(s, entry.object, s.p, entry.key_field)
+            p = (<const scan_calls*>self.calls).object_rest(s, entry.object, s.p, entry.key_field)
         else:
-            p = scan_object_into(s, entry.object, start, 1)
+            p = (<const scan_calls*>self.calls).object_into(s, entry.object, start, 1)
         if p == NULL:
             return s.state
         s.p = p
@@ -445,6 +452,11 @@ cdef class Scanner:
             made.rows[<Py_ssize_t>i].index = index
         PyMem_RawFree(self.variants[at].rows)
         self.variants[at] = made
+
+    @property
+    def portable(self):
+        """bool: the machine in use is the one that runs on every processor."""
+        return self.calls == &SCAN_CALLS
 
     @property
     def variant(self):

@@ -36,20 +36,17 @@ SCAN_COLD const char *scan_take_null(scan_state *s, const scan_field *f, const c
     return scan_take_literal(s, p, "null", 4);
 }
 
-/* A value of the record or of a row. */
-SCAN_HOT const char *scan_plain_value(scan_state *s, const scan_field *f, const char *p, char *base, int depth) {
+/* A value of the record or of a row, spelled as it may be. */
+SCAN_COLD const char *scan_plain_value(scan_state *s, const scan_field *f, const char *p, char *base, int depth) {
     char *at = base + f->offset;
     uint8_t code;
-    if (f->type == SCAN_DOUBLE && *p != 'n')
-        return scan_take_double(s, f, p, (double *)at);
     if (*p == 'n' && f->flags & SCAN_NULLABLE)
         return scan_take_null(s, f, p);
     scan_look_on(s, p);
     switch (f->type) {
     case SCAN_DOUBLE:
-        return scan_mistyped(s, p);
     case SCAN_QUOTED_DOUBLE:
-        return scan_take_quoted_double(s, f, p, (double *)at);
+        return scan_take_double(s, f, p, (double *)at);
     case SCAN_INT:
         return scan_take_int(s, f, p, (int64_t *)at);
     case SCAN_ID:
@@ -80,6 +77,34 @@ SCAN_HOT const char *scan_plain_value(scan_state *s, const scan_field *f, const 
     }
 }
 
+/* A value other than a bare double, spelled as most are, or NULL with nothing said: scan_plain_value takes all others. A number goes on where
+ * nothing stands behind it that may. */
+SCAN_HOT const char *scan_usual_value(const scan_constants *k, scan_state *s, const scan_field *f, const char *p, char *at) {
+    scan_look_on(s, p);
+#if defined(__SSE2__)
+    if (f->type == SCAN_QUOTED_DOUBLE) {
+        p = *p == '"' ? scan_usual(k, p + 1, (double *)at) : 0;
+        return p != 0 && *p == '"' ? p + 1 : 0;
+    }
+    if (f->type == SCAN_TEXT && f->capacity == 15)
+        return *p == '"' ? scan_store_short(k, p + 1, at) : 0;
+    if (f->type <= SCAN_ID && f->flags & SCAN_BARE) {
+        uint64_t value;
+        p = scan_usual_int(k, p, &value);
+        return p != 0 && !__builtin_mul_overflow((int64_t)value, f->scale, (int64_t *)at) ? p : 0;
+    }
+#endif
+    if (f->type == SCAN_ENUM)
+        return scan_usual_word(f, p, (uint8_t *)at);
+    if (f->type == SCAN_FLAGS) {
+        uint8_t code = 0;
+        p = scan_usual_word(f, p, &code);
+        *s->flags |= code;
+        return p;
+    }
+    return 0;
+}
+
 /* A key at its opening quote, as text; then past its colon. */
 static const char *scan_any_key(scan_state *s, const char *p, const char **text, int64_t *size) {
     if (*p != '"')
@@ -91,49 +116,43 @@ static const char *scan_any_key(scan_state *s, const char *p, const char **text,
     return *p == ':' ? scan_blank(p + 1) : scan_refuse(s, p, STATE_BAD_JSON);
 }
 
-SCAN_COLD const char *scan_looked_up_key(scan_state *s, const scan_object *o, const char *p, scan_field **guess,
-                                         const scan_field **found) {
-    const char *text;
-    int64_t size;
-    uint16_t index;
-    s->keys_looked_up++;
-    *found = 0;
-    p = scan_any_key(s, p, &text, &size);
-    if (p == 0)
-        return 0;
-    index = scan_find_field(o, text, size);
-    if (index != NO_FIELD) {
-        *found = *guess = &o->fields[index];
-        s->keys_guessed--;        /* all known ones are counted as guessed where the object ends */
-    }
-    return p;
-}
-
-/* The value behind the next key, by the guess that it is the key that followed the one before it last time. */
-SCAN_HOT const char *scan_next_key(scan_state *s, const scan_object *o, const char *p, scan_field **guess,
-                                   const scan_field **found) {
-    const scan_field *f = *guess;
-    if (f != 0 && scan_is_key(f, p)) {
-        *found = f;
-        p += f->pattern_size;
-        return *p <= ' ' ? scan_blank(p) : p;
-    }
-    return scan_looked_up_key(s, o, p, guess, found);
-}
-
 /* Past the comma behind a value, or to the closing bracket; NULL where neither stands there. */
-SCAN_HOT const char *scan_after_value(scan_state *s, const char *p, char closing) {
-    uint16_t two;
-    memcpy(&two, p, 2);
-    if (two == (',' | '"' << 8))
-        return p + 1;
-    p = *p <= ' ' ? scan_blank(p) : p;
+SCAN_COLD const char *scan_behind_value(scan_state *s, const char *p, char closing) {
+    p = scan_blank(p);
     if (*p == closing)
         return p;
     if (*p != ',')
         return scan_refuse(s, p, STATE_BAD_JSON);
     p = scan_blank(p + 1);
     return *p == closing ? scan_refuse(s, p, STATE_BAD_JSON) : p;
+}
+
+SCAN_HOT const char *scan_after_value(scan_state *s, const char *p, char closing) {
+    if (*p == closing)
+        return p;
+    return scan_load2(p) == (',' | '"' << 8) ? p + 1 : scan_behind_value(s, p, closing);
+}
+
+/* A key that was not guessed: to the value behind it, s->found being its field; or, where there is none, past the value
+ * and its comma. */
+SCAN_COLD const char *scan_looked_up_key(scan_state *s, const scan_object *o, const char *p, scan_field **guess,
+                                         int depth) {
+    const char *text;
+    int64_t size;
+    uint16_t index;
+    s->keys_looked_up++;
+    s->found = 0;
+    p = scan_any_key(s, p, &text, &size);
+    if (p == 0)
+        return 0;
+    index = scan_find_field(o, text, size);
+    if (index != NO_FIELD) {
+        s->found = *guess = &o->fields[index];
+        s->keys_guessed--;        /* all known ones are counted as guessed where the object ends */
+        return p;
+    }
+    p = scan_skip(s, p, depth);
+    return p == 0 ? 0 : scan_after_value(s, p, '}');
 }
 
 /* At an object's end: its keys and numbers, all at once. */
@@ -147,33 +166,63 @@ SCAN_HOT void scan_count(scan_state *s, const scan_object *o, uint64_t seen) {
     }
 }
 
+/* The value behind a key that is known. */
+SCAN_COLD const char *scan_unusual_value(scan_state *s, const scan_field *f, const char *p, char *base, int depth) {
+    p = scan_blank(p);
+    if (f->type < SCAN_OBJECT)
+        return scan_plain_value(s, f, p, base, depth);
+    if (f->type == SCAN_ROWS)
+        return scan_rows(s, f, p, depth + 1);
+    return *p == '{' ? scan_object_into(s, f->child, p, depth + 1) : scan_mistyped(s, p);
+}
+
 /* The rest of an object from the key at p on, or from its closing brace. `seen`: fields taken already. `in_row`, known
- * where this is compiled into: its values go to rows of sides, and none holds an object or rows. */
+ * where this is compiled into: its values go to rows of sides, and none holds an object or rows.
+ *
+ * Each key is guessed to be the one that followed the one before it last time, and each value to be spelled as most
+ * are; what is not goes another way. */
 SCAN_HOT const char *scan_members(scan_state *s, const scan_object *o, const char *p, uint64_t seen, scan_field **guess,
                                   int depth, const int in_row) {
+    const scan_constants *k = scan_get_constants();
     while (*p != '}') {
         const scan_field *f;
-        const char *key = p;
-        p = scan_next_key(s, o, p, guess, &f);
-        if (p == 0)
-            return 0;
-        if (f == 0) {
-            p = scan_skip(s, p, depth);
-        } else {
-            if (seen & f->bit)
-                return scan_refuse(s, key, STATE_DUPLICATE_KEY);
-            seen |= f->bit;
-            guess = (scan_field **)&f->next;
-            if (in_row || f->type < SCAN_OBJECT)
-                p = scan_plain_value(s, f, p, in_row ? s->at[f->target] : s->rows[0], depth);
-            else if (f->type == SCAN_ROWS)
-                p = scan_rows(s, f, p, depth + 1);
-            else
-                p = *p == '{' ? scan_object_into(s, f->child, p, depth + 1) : scan_mistyped(s, p);
+        const char *key, *end;
+        char *base;
+    next:
+        f = *guess;
+        key = p;
+        if (scan_is_key(f, p))
+            p += f->pattern_size;
+        else {
+            p = scan_looked_up_key(s, o, p, guess, depth);
+            if (p == 0)
+                return 0;
+            f = s->found;
+            if (f == 0)
+                continue;
         }
-        if (p == 0)
-            return 0;
-        p = scan_after_value(s, p, '}');
+        if (seen & f->bit)
+            return scan_refuse(s, key, STATE_DUPLICATE_KEY);
+        seen |= f->bit;
+        guess = (scan_field **)&f->next;
+        base = in_row ? s->at[f->target] : s->rows[0];
+        if (f->type == SCAN_DOUBLE) {
+            double *at = (double *)(base + f->offset);
+            end = scan_usual(k, p, at);
+            if (end == 0 || (scan_load2(end) != (',' | '"' << 8) && *end != '}'))
+                end = scan_long_double(p, at);
+        } else
+            end = scan_usual_value(k, s, f, p, base + f->offset);
+        if (end != 0 && scan_load2(end) == (',' | '"' << 8)) {
+            p = end + 1;
+            goto next;
+        }
+        if (end == 0 || *end != '}') {
+            end = scan_unusual_value(s, f, p, base, depth);
+            if (end == 0)
+                return 0;
+        }
+        p = scan_after_value(s, end, '}');
         if (p == 0)
             return 0;
     }
@@ -206,13 +255,20 @@ SCAN_HOT const char *scan_row_object(scan_state *s, const scan_object *o, const 
     return scan_members(s, o, scan_blank(p + 1), 0, (scan_field **)&o->first, depth, 1);
 }
 
+SCAN_HOT const char *scan_row_value(const scan_constants *k, scan_state *s, const scan_field *f, const char *p, int depth) {
+    char *base = s->at[f->target], *at = base + f->offset;
+    const char *end = f->type == SCAN_DOUBLE ? scan_usual(k, p, (double *)at) : scan_usual_value(k, s, f, p, at);
+    return end != 0 && scan_ends_number(*end) ? end : scan_plain_value(s, f, p, base, depth);
+}
+
 /* One row given as an array: fields by position; what comes after the last is skipped. */
 static inline const char *scan_row_array(scan_state *s, const scan_object *o, const char *p, int depth) {
+    const scan_constants *k = scan_get_constants();
     int32_t index = 0;
     p = scan_blank(p + 1);
     for (; *p != ']'; index++) {
         const scan_field *f = &o->fields[index];
-        p = index < o->count ? scan_plain_value(s, f, p, s->at[f->target], depth) : scan_skip(s, p, depth);
+        p = index < o->count ? scan_row_value(k, s, f, p, depth) : scan_skip(s, p, depth);
         if (p == 0)
             return 0;
         p = scan_after_value(s, p, ']');
@@ -324,5 +380,13 @@ static const char *scan_skip(scan_state *s, const char *p, int depth) {
         return scan_skip_number(s, p);
     }
 }
+
+/* What a scanner calls of one machine: this file may be compiled for several kinds of processors. */
+typedef struct {
+    const char *(*object_into)(scan_state *s, const scan_object *o, const char *p, int depth);
+    const char *(*object_rest)(scan_state *s, const scan_object *o, const char *p, uint16_t index);
+} scan_calls;
+
+static const scan_calls SCAN_CALLS = {scan_object_into, scan_object_rest};
 
 #endif

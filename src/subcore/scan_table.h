@@ -33,6 +33,7 @@ typedef struct {
     int32_t value;
     uint64_t head;                /* its first 8 bytes, zeros behind a shorter one */
     uint64_t mask;                /* of those it has */
+    int is_short;                 /* these are all, and plain characters */
 } scan_word;
 
 typedef struct scan_object scan_object;
@@ -44,7 +45,7 @@ struct scan_field {
     uint32_t loose;               /* a bit for each byte behind it: those may differ */
     int32_t pattern_size;
     uint64_t bit;                 /* of this field among the object's */
-    scan_field *next;             /* the field whose key followed last time, or NULL */
+    scan_field *next;             /* the field whose key followed last time, or SCAN_NO_GUESS */
     const char *key;
     int32_t key_size;
     uint8_t type;
@@ -68,7 +69,7 @@ struct scan_object {
     int32_t count;
     int32_t number_count;
     uint32_t slot_mask;
-    scan_field *first;            /* the field whose key came first last time, or NULL */
+    scan_field *first;            /* the field whose key came first last time, or SCAN_NO_GUESS */
     uint8_t sides;                /* rows: bit 0 side 1, bit 1 side 2 */
     const char *blank;            /* a row with everything absent, or NULL where every field is required */
 };
@@ -96,6 +97,9 @@ typedef struct {
     uint8_t symbol_upper;
 } scan_discriminator;
 
+/* Stands for no guess: no key begins like this, and the scanner looks for none where an object ends. */
+static const scan_field SCAN_NO_GUESS = {.pattern = "}"};
+
 /* Texts of up to any size; all bytes of those up to 16 take part. */
 static inline uint32_t scan_hash(const char *text, int64_t size) {
     uint64_t head = 0, tail = 0;
@@ -115,7 +119,7 @@ static inline void scan_prepare_key(scan_field *f) {
     memcpy(f->pattern + 1, f->key, (size_t)f->key_size);
     memcpy(f->pattern + 1 + f->key_size, "\":", 2);
     f->loose = ~(~0u >> (KEY_BYTES - f->pattern_size));
-    f->next = 0;
+    f->next = (scan_field *)&SCAN_NO_GUESS;
 }
 
 static inline int scan_is_number(const scan_field *f) {
@@ -125,7 +129,7 @@ static inline int scan_is_number(const scan_field *f) {
 
 static inline void scan_prepare_object(scan_object *o) {
     int32_t i;
-    o->first = 0;
+    o->first = (scan_field *)&SCAN_NO_GUESS;
     o->all = ~0ull >> (64 - o->count);
     for (i = 0; i < o->count; i++) {
         o->fields[i].bit = 1ull << i;
@@ -137,15 +141,22 @@ static inline void scan_prepare_object(scan_object *o) {
 }
 
 static inline void scan_prepare_word(scan_word *w) {
-    int32_t known = w->size < 8 ? w->size : 8;
+    int32_t known = w->size < 8 ? w->size : 8, i;
     w->head = 0;
     memcpy(&w->head, w->text, (size_t)known);
     w->mask = known == 0 ? 0 : ~0ull >> (64 - 8 * known);
+    w->is_short = w->size <= 8;
+    for (i = 0; i < w->size; i++)
+        w->is_short &= w->text[i] >= 0x20 && w->text[i] < 0x7F && w->text[i] != '"' && w->text[i] != '\\';
 }
 
 /* Does this field's key, colon included, stand at p? */
-static inline __attribute__((always_inline)) int scan_is_key(const scan_field *f, const char *p) {
-#if defined(__SSE2__)
+SCAN_HOT int scan_is_key(const scan_field *f, const char *p) {
+#if defined(SCAN_WIDE)
+    const __m256i same = _mm256_cmpeq_epi8(_mm256_loadu_si256((const __m256i *)f->pattern),
+                                           _mm256_loadu_si256((const __m256i *)p));
+    return ((uint32_t)_mm256_movemask_epi8(same) | f->loose) == ~0u;
+#elif defined(__SSE2__)
     __m128i same = _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)f->pattern), _mm_loadu_si128((const __m128i *)p));
     if (((uint32_t)_mm_movemask_epi8(same) | (f->loose & 0xFFFF)) != 0xFFFF)
         return 0;

@@ -6,12 +6,7 @@
 #ifndef SUBCORE_SCAN_TEXT_H
 #define SUBCORE_SCAN_TEXT_H
 
-#include <stdint.h>
-#include <string.h>
-
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
+#include "scan_digits.h"
 
 enum { TEXT_OK = 0, TEXT_BAD_JSON = 1, TEXT_BAD_UTF8 = 2 };
 
@@ -36,24 +31,21 @@ static inline const char *scan_plain_run(const char *p) {
 }
 
 #if defined(__SSE2__)
-/* A text of at most 15 plain characters, from behind its opening quote, into 16 bytes: size, characters, zeros.
- * 0, with nothing written, where it is longer or not plain. */
-static inline int scan_store_short(const char *p, char *at) {
-    static const uint8_t kept[32] = {255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
-    const __m128i quote = _mm_set1_epi8('"'), slash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
-    __m128i v = _mm_loadu_si128((const __m128i *)p);
-    __m128i stop = _mm_or_si128(_mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, slash)),
-                                _mm_cmplt_epi8(v, space));
-    int mask = _mm_movemask_epi8(stop), size;
-    if (mask == 0)
+/* A text of at most 15 plain characters, from behind its opening quote, into 16 bytes: size, characters, zeros. The
+ * position behind its closing quote; NULL, with nothing written, where it is longer or not plain. */
+SCAN_HOT const char *scan_store_short(const scan_constants *k, const char *p, char *at) {
+    __m128i v = scan_get16(p);
+    /* signed: bytes over 0x7F are negative, so "at most the last control character" catches them too */
+    const __m128i low = _mm_cmplt_epi8(v, _mm_set1_epi8(0x20));
+    const __m128i marks = _mm_or_si128(_mm_cmpeq_epi8(v, scan_get16(k->quote)), _mm_cmpeq_epi8(v, scan_get16(k->slash)));
+    const uint32_t stop = (uint32_t)_mm_movemask_epi8(_mm_or_si128(marks, low)) | 0x10000;
+    const uint64_t size = (uint64_t)(unsigned)__builtin_ctz(stop);
+    if (p[size] != '"' || size > 15)
         return 0;
-    size = __builtin_ctz((unsigned)mask);
-    if (p[size] != '"')
-        return 0;
-    v = _mm_and_si128(v, _mm_loadu_si128((const __m128i *)(kept + 16 - size)));
-    v = _mm_or_si128(_mm_slli_si128(v, 1), _mm_cvtsi32_si128(size));
+    v = _mm_and_si128(v, scan_get16(k->first + 16 - size));
+    v = _mm_or_si128(_mm_slli_si128(v, 1), _mm_cvtsi32_si128((int)size));
     _mm_storeu_si128((__m128i *)at, v);
-    return 1;
+    return p + size + 1;
 }
 #endif
 

@@ -12,6 +12,7 @@
 
 #include "scan_table.h"
 #include "scan_text.h"
+#include "scan_usual.h"
 
 typedef struct {
     const char *p;                /* where the scan stopped, after a refusal */
@@ -36,6 +37,7 @@ typedef struct {
     void *who;
     const char *look_at;          /* where the next step is due */
     int look_step;                /* the last one taken */
+    const scan_field *found;      /* by a key that was not guessed */
 } scan_state;
 
 #define LOOK_BYTES 128
@@ -130,45 +132,18 @@ SCAN_COLD const char *scan_take_any_double(scan_state *s, const scan_field *f, c
     return isfinite(*out) ? end : scan_refuse(s, p, STATE_OVERFLOW);
 }
 
-/* A number at p, quoted or not, that is long, negative, has an exponent, or is none. */
-SCAN_COLD const char *scan_take_other_double(scan_state *s, const scan_field *f, const char *p, double *out) {
+/* A number that may be quoted. */
+SCAN_COLD const char *scan_take_double(scan_state *s, const scan_field *f, const char *p, double *out) {
 #if defined(__SSE2__)
-    const int quoted = *p == '"', negative = p[quoted] == '-';
-    const char *start = p + quoted + negative, *end = negative ? scan_usual(start, out) : 0;
-    if (end == 0)
-        end = scan_unusual(start, out);
-    if (end != 0 && f->flags & (quoted ? SCAN_QUOTED : SCAN_BARE) && (*end == '"') == quoted) {
-        if (negative)
-            *out = -*out;
+    const int quoted = *p == '"';
+    const char *end = f->flags & (quoted ? SCAN_QUOTED : SCAN_BARE) ? scan_long_double(p + quoted, out) : 0;
+    if (end != 0 && (*end == '"') == quoted)
         return end + quoted;
-    }
 #endif
     return scan_take_any_double(s, f, p, out);
 }
 
-/* A number that is never quoted. */
-SCAN_HOT const char *scan_take_double(scan_state *s, const scan_field *f, const char *p, double *out) {
-#if defined(__SSE2__)
-    const char *end = scan_usual(p, out);
-    if (end != 0)
-        return end;
-#endif
-    return scan_take_other_double(s, f, p, out);
-}
-
-/* A number that may be quoted. */
-SCAN_COLD const char *scan_take_quoted_double(scan_state *s, const scan_field *f, const char *p, double *out) {
-#if defined(__SSE2__)
-    if (*p == '"' && f->flags & SCAN_QUOTED) {
-        const char *end = scan_usual(p + 1, out);
-        if (end != 0 && *end == '"')
-            return end + 1;
-    }
-#endif
-    return scan_take_other_double(s, f, p, out);
-}
-
-SCAN_COLD const char *scan_take_any_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
+SCAN_COLD const char *scan_take_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
     scan_number n;
     const char *end = scan_take_number(s, f, p, &n);
     if (end == 0)
@@ -180,17 +155,8 @@ SCAN_COLD const char *scan_take_any_int(scan_state *s, const scan_field *f, cons
     return end;
 }
 
-SCAN_HOT const char *scan_take_int(scan_state *s, const scan_field *f, const char *p, int64_t *out) {
-#if defined(__SSE2__)
-    uint64_t value;
-    const char *end = f->flags & SCAN_BARE ? scan_usual_int(p, &value) : 0;
-    if (end != 0 && !__builtin_mul_overflow((int64_t)value, f->scale, out))
-        return end;
-#endif
-    return scan_take_any_int(s, f, p, out);
-}
-
-SCAN_COLD const char *scan_store_any_text(scan_state *s, const char *p, char *at, int capacity) {
+/* A text into the struct: its size, then its bytes. */
+SCAN_COLD const char *scan_store_text(scan_state *s, const char *p, char *at, int capacity) {
     const char *text, *end;
     int64_t size;
     end = scan_take_text(s, p, &text, &size);
@@ -201,15 +167,6 @@ SCAN_COLD const char *scan_store_any_text(scan_state *s, const char *p, char *at
     at[0] = (char)size;
     memcpy(at + 1, text, (size_t)size);
     return end;
-}
-
-/* A text into the struct: its size, then its bytes. */
-SCAN_HOT const char *scan_store_text(scan_state *s, const char *p, char *at, int capacity) {
-#if defined(__SSE2__)
-    if (capacity == 15 && *p == '"' && scan_store_short(p + 1, at))
-        return p + 2 + (uint8_t)at[0];
-#endif
-    return scan_store_any_text(s, p, at, capacity);
 }
 
 static inline int64_t scan_two(const char *t, int *bad) {
@@ -271,7 +228,7 @@ SCAN_COLD const char *scan_take_bare_word(scan_state *s, const scan_field *f, co
 }
 
 /* A text that stands for a code; 0 for one that nobody declared. */
-static inline const char *scan_take_word(scan_state *s, const scan_field *f, const char *p, uint8_t *code) {
+SCAN_COLD const char *scan_take_word(scan_state *s, const scan_field *f, const char *p, uint8_t *code) {
     const char *text, *end;
     int64_t size;
     int32_t i;
@@ -280,10 +237,21 @@ static inline const char *scan_take_word(scan_state *s, const scan_field *f, con
     end = scan_take_text(s, p, &text, &size);
     *code = 0;
     for (i = 0; end != 0 && i < f->map_size; i++)
-        if (f->map[i].size == size && ((scan_load8(text) ^ f->map[i].head) & f->map[i].mask) == 0 &&
-            (size <= 8 || memcmp(f->map[i].text, text, (size_t)size) == 0))
+        if (f->map[i].size == size && memcmp(f->map[i].text, text, (size_t)size) == 0)
             *code = (uint8_t)f->map[i].value;
     return end;
+}
+
+/* As scan_take_word, for a short one that was declared and is spelled without escapes; NULL for others. */
+SCAN_COLD const char *scan_usual_word(const scan_field *f, const char *p, uint8_t *code) {
+    const scan_word *word = f->map, *end = word + f->map_size;
+    const uint64_t head = scan_load8(p + 1);
+    for (; *p == '"' && word < end; word++)
+        if (((head ^ word->head) & word->mask) == 0 && word->is_short && p[1 + word->size] == '"') {
+            *code = (uint8_t)word->value;
+            return p + word->size + 2;
+        }
+    return 0;
 }
 
 static inline const char *scan_take_truth(scan_state *s, const char *p, uint8_t *out) {

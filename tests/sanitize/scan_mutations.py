@@ -57,13 +57,13 @@ def scan_exact(scanner: Scanner, frame: bytes) -> Scanned:
 def play(declared: Declared, frames: list[bytes], count: int, seed: int) -> Counter[str]:
     interner = Interner()
     interner.intern_many(["KRW-BTC", "FTMUSDT"])
-    scanner = Scanner(Schema(declared), interner)
+    scanners = [Scanner(Schema(declared), interner, portable=portable) for portable in (False, True)]
     found: Counter[str] = Counter()
-    for frame in mutations(frames, count, seed):
-        found[check(frame, scan_exact(scanner, frame), declared)] += 1
+    for number, frame in enumerate(mutations(frames, count, seed)):
+        found[check(frame, scan_exact(scanners[number % 2], frame), declared)] += 1
     for frame in frames[:5]:
         for size in range(len(frame) if count > 1000 else 40):
-            found[check(frame[:size], scan_exact(scanner, frame[:size]), declared)] += 1
+            found[check(frame[:size], scan_exact(scanners[size % 2], frame[:size]), declared)] += 1
     return found
 
 
