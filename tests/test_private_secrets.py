@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import gzip
+import itertools
 import logging
 import pickle
 import threading
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +226,83 @@ async def test_a_plain_callable_runs_in_a_thread_and_may_hang_there(monkeypatch:
             assert threading.get_ident() not in calls
         assert not server.violations
     KEPT.clear()
+
+
+def logged_in(credentials: Any) -> Callable[[], Coroutine[Any, Any, str]]:
+    """A connect of one `Login`, which gives what went into its handshake."""
+
+    async def connect(url: str, headers: Any, listener: Any) -> Any:
+        return headers["Authorization"]
+
+    login = Login(venue("upbit"), connect, credentials, VirtualClock())
+    return lambda: login("wss://api.upbit.com/websocket/v1/private", {}, None)  # type: ignore[arg-type,return-value]
+
+
+async def test_who_connects_while_another_waits_for_the_thread_waits_for_a_token_of_its_own() -> None:
+    came, going, numbers = threading.Event(), threading.Event(), itertools.count(1)
+
+    def credentials() -> str:
+        came.set()
+        going.wait(10.0)
+        return f"token{next(numbers)}"
+
+    connect = logged_in(credentials)
+    first = asyncio.ensure_future(connect())
+    await until(came.is_set)
+    others = [asyncio.ensure_future(connect()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert [t.name for t in threading.enumerate()].count("subcore-login") == 1
+    going.set()
+    assert sorted(await asyncio.gather(first, *others)) == [f"Bearer token{n}" for n in (1, 2, 3)]
+
+
+async def test_a_system_without_threads_fails_that_connect_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = logged_in(lambda: "token")
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        with pytest.raises(LinkError, match="the system gives no thread"):
+            await connect()
+    assert await connect() == "Bearer token"
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), StopIteration("token"), KeyboardInterrupt("token")])
+async def test_whatever_a_plain_callable_raises_fails_that_connect_alone(error: BaseException) -> None:
+    errors = [error]
+
+    def credentials() -> str:
+        if errors:
+            raise errors.pop()
+        return "token"
+
+    connect = logged_in(credentials)
+    with pytest.raises(LinkError, match="the credentials callable raised") as raised:
+        await connect()
+    assert "token" not in str(raised.value)
+    assert await connect() == "Bearer token"
+
+
+async def test_async_calls_that_will_not_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subcore.logins.DEADLINE_S", 0.02)
+    calls, end = [], asyncio.Event()
+
+    async def credentials() -> str:
+        calls.append(1)
+        while not end.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await end.wait()
+        return "token"
+
+    connect = logged_in(credentials)
+    for _ in range(7):
+        with pytest.raises(LinkError, match=r"no token within|hangs"):
+            await connect()
+    assert len(calls) == 4
+    end.set()
+    assert await connect() == "Bearer token"
 
 
 async def test_two_links_over_sockets_and_a_fresh_token_after_each_loss() -> None:

@@ -28,6 +28,7 @@ Credentials = Callable[[], str | Awaitable[str]]
 DEADLINE_S = 10.0
 SLOW_NS = SECOND // 10  # a token that took longer was not what the pacing of its connect reckoned with
 MAX_TOKEN = 8192
+MAX_HANGING = 4
 DENIED = (401, 403)
 HIDDEN = "(withheld)"
 
@@ -58,8 +59,8 @@ class Login:
         self._clock = clock
         self._routes = {venue.public_plan(route).url: route for route in venue.routes if route.grant}
         self._is_async = _is_async(credentials)
-        self._in_thread = False
-        self._given_up = False
+        self._thread: asyncio.Future[Any] | None = None  # not done as long as the callable runs in one
+        self._hanging: set[asyncio.Task[Any]] = set()  # those given up that go on all the same
 
     async def __call__(self, url: str, headers: Mapping[str, str], listener: WSListener) -> Transport:
         """Connect to `url`, with a login where its route needs one."""
@@ -88,17 +89,18 @@ class Login:
 
     async def _token(self) -> str:
         """A fresh token. Beyond the deadline nobody waits for the callable, even if it will not be cancelled."""
-        if self._in_thread:  # a thread cannot be stopped, and there shall not be ever more of them
-            raise LinkError("the credentials callable hangs: it has not returned since an earlier connect")
-        task = asyncio.get_running_loop().create_task(self._ask(), name="subcore-login")
-        task.add_done_callback(_look_at)
+        deadline = asyncio.get_running_loop().time() + DEADLINE_S
+        await self._turn(deadline)
+        task = asyncio.get_running_loop().create_task(self._ask(self._call()), name="subcore-login")
+        task.add_done_callback(self._ended)
         try:
-            await asyncio.wait({task}, timeout=DEADLINE_S)
+            await asyncio.wait({task}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
             if not task.done():
                 raise LinkError(f"the credentials callable gave no token within {DEADLINE_S:g} s")
         finally:
-            self._given_up = not task.done()
-            task.cancel()
+            if not task.done():
+                self._hanging.add(task)
+                task.cancel()
         if task.cancelled() or task.exception() is not None:
             kind = "CancelledError" if task.cancelled() else type(task.exception()).__name__
             raise LinkError(
@@ -111,22 +113,43 @@ class Login:
             )
         return str(token)
 
-    async def _ask(self) -> Any:
+    async def _turn(self, deadline: float) -> None:
+        """Wait until the callable may be called: neither a thread nor a task that will not end can be stopped, and
+        there shall not be ever more of them.
+        """
+        while (self._thread is not None and not self._thread.done()) or len(self._hanging) >= MAX_HANGING:
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise LinkError(
+                    "the credentials callable hangs: it has not returned since an earlier connect"
+                )
+            waited = {*self._hanging, *([] if self._thread is None else [self._thread])}
+            await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+
+    def _call(self) -> asyncio.Future[Any] | None:
+        """Begin to call it in a thread, unless it is async. No turn of the loop between this and `_turn`."""
         if self._is_async:
+            return None
+        self._thread = run_in_daemon("subcore-login", self._credentials)
+        self._thread.add_done_callback(_look_at)
+        if self._thread.done():  # no thread was to be had
+            self._thread.result()
+        return self._thread
+
+    async def _ask(self, thread: asyncio.Future[Any] | None) -> Any:
+        if thread is None:
             answer: Any = self._credentials()
         else:
-            self._in_thread, self._given_up = True, False
-            answer = await run_in_daemon("subcore-login", self._call)
+            try:
+                answer = await asyncio.shield(thread)
+            except asyncio.CancelledError:
+                thread.add_done_callback(_drop)  # nobody waits any more
+                raise
         return await answer if inspect.isawaitable(answer) else answer
 
-    def _call(self) -> Any:
-        try:
-            answer = self._credentials()
-            if self._given_up and inspect.iscoroutine(answer):
-                answer.close()  # nobody waits any more
-            return answer
-        finally:
-            self._in_thread = False
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._hanging.discard(task)
+        _look_at(task)
 
     async def _slot(self, route: Route) -> None:
         """The connect was paced for when the token was asked for; it goes out now, so it waits for room of its own."""
@@ -149,7 +172,13 @@ def _is_token(token: Any) -> bool:
     return isinstance(token, str) and 0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable()
 
 
-def _look_at(task: asyncio.Task[Any]) -> None:
+def _look_at(future: asyncio.Future[Any]) -> None:
     """Nobody else may: an exception that is not looked at is logged with its text."""
-    if not task.cancelled():
-        task.exception()
+    if not future.cancelled():
+        future.exception()
+
+
+def _drop(thread: asyncio.Future[Any]) -> None:
+    """The callable gave a coroutine after all: Python warns of one that is neither awaited nor closed."""
+    if not thread.cancelled() and thread.exception() is None and inspect.iscoroutine(thread.result()):
+        thread.result().close()

@@ -72,7 +72,10 @@ class Resolver:
 
 
 def run_in_daemon(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
-    """Run blocking `work` in a daemon thread of its own; the result arrives in the running loop, if it still lives."""
+    """Run blocking `work` in a daemon thread of its own; the result arrives in the running loop, if it still lives.
+
+    So does whatever it raises, and LinkError where there is no thread to be had.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -80,7 +83,7 @@ def run_in_daemon(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
         if future.done():
             return
         if error is not None:
-            future.set_exception(error)
+            future.set_exception(_for_a_future(error))
         else:
             future.set_result(result)  # type: ignore[arg-type]
 
@@ -89,7 +92,9 @@ def run_in_daemon(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
         error: BaseException | None = None
         try:
             result = work()
-        except Exception as caught:
+        except (
+            BaseException
+        ) as caught:  # SystemExit ends this thread at most, and somebody waits for the answer
             error = caught
         if not loop.is_closed():
             try:
@@ -97,8 +102,22 @@ def run_in_daemon(name: str, work: Callable[[], T]) -> asyncio.Future[T]:
             except RuntimeError:
                 return  # the loop closed between the question and the call: nobody waits any more
 
-    threading.Thread(target=body, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=body, name=name, daemon=True).start()
+    except (RuntimeError, MemoryError) as error:
+        future.set_exception(
+            LinkError(f"the system gives no thread ({error}): raise its limit on threads or memory")
+        )
     return future
+
+
+def _for_a_future(error: BaseException) -> BaseException:
+    """A future takes no StopIteration, and with SystemExit whoever awaits it would end the loop."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    wrapped = RuntimeError(f"{type(error).__name__} was raised in a thread")
+    wrapped.__cause__ = error
+    return wrapped
 
 
 def _literal_address(host: str, port: int) -> Address | None:
