@@ -124,6 +124,8 @@ async def test_closed_inside_101() -> None:
         (429, "Retry-After: 7", {"http_status": 429, "retry_after_s": 7.0}),
         (418, "X: y", {"http_status": 418}),
         (401, "Retry-After: soon", {"http_status": 401}),
+        (429, "Retry-After: 1e9", {"http_status": 429, "retry_after_s": 86_400.0}),
+        *((429, f"Retry-After: {said}", {"http_status": 429}) for said in ("nan", "inf", "-7", "9" * 400)),
     ],
 )
 async def test_refusals_carry_status_and_retry_after(

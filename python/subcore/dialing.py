@@ -22,7 +22,6 @@ HANDSHAKE_DEADLINE_S = 5.0
 GIVE_UP_S = 1.0
 RECEIVE_BUFFER_BYTES = 512 * 1024  # bounds what one read can bring, hence how long other tasks can wait
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
-MAX_RETRY_AFTER_S = 24 * 3600.0
 _OPCODES = {1: picows.WSMsgType.TEXT, 2: picows.WSMsgType.BINARY}
 _quiet = logging.getLogger("subcore.picows")
 _quiet.setLevel(logging.CRITICAL)  # what picows would say is said by the link, once and with its reason
@@ -164,5 +163,5 @@ def _refusal(error: picows.WSInvalidStatusError) -> HandshakeRefused:
     told = response.headers.get("Retry-After") if response is not None else None
     retry_after: float | None = None
     with contextlib.suppress(TypeError, ValueError):
-        retry_after = min(max(float(told), 0.0), MAX_RETRY_AFTER_S)  # type: ignore[arg-type]
+        retry_after = float(told)  # type: ignore[arg-type]
     return HandshakeRefused(int(response.status) if response is not None else 0, retry_after)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.link")
 
 MAX_WRITE_QUEUE_BYTES = 1024 * 1024
+MAX_RETRY_AFTER_S = 24 * 3600.0
 GOODBYE_S = 1.0  # how long a peer may take over our close before the socket is dropped
 
 
 class HandshakeRefused(Exception):
-    """The venue answered the handshake with an HTTP status; `retry_after_s` is what it told, if anything."""
+    """The venue answered the handshake with an HTTP status; `retry_after_s` is what it told, if it makes sense."""
 
     def __init__(self, status: int, retry_after_s: float | None = None) -> None:
+        if retry_after_s is not None:
+            makes_sense = 0.0 <= retry_after_s < math.inf  # the venue's word, and nan is a float, too
+            retry_after_s = min(retry_after_s, MAX_RETRY_AFTER_S) if makes_sense else None
         told = "" if retry_after_s is None else f", to be tried again after {retry_after_s:g} s"
         super().__init__(f"the venue refused the connection with HTTP status {status}{told}")
         self.status = status
