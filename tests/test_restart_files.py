@@ -14,6 +14,7 @@ from subcore.engine.snapshot import Snapshot
 from subcore.errors import CapacityError, SnapshotError
 from subcore.keeping import read_snapshot
 from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
 from subcore.sim.server import SimServer
 from subcore.types import Priority, StreamState
 
@@ -149,3 +150,22 @@ async def test_nothing_of_use_is_an_empty_start_and_an_error_in_the_log(
 
 def full(*arguments: object) -> None:
     raise CapacityError("the ledger is full")
+
+
+@pytest.mark.parametrize("early", [True, False])
+async def test_what_is_given_up_at_once_does_not_keep_the_account_of_the_restart_open(
+    server: SimServer, path: Path, early: bool
+) -> None:
+    async with at(server, path) as manager:
+        make(manager, "f").subscribe("ticker", SYMBOLS)
+    manager = at(server, path)
+    if early:
+        make(manager, "f").replace("ticker", SYMBOLS[:1])
+    async with manager:
+        if not early:
+            make(manager, "f").replace("ticker", SYMBOLS[:1])
+        await until(lambda: manager.restores and manager.restores[0].done)
+        (report,) = manager.restores
+        assert [stream.topic.symbol for stream in report.streams] == SYMBOLS[:1]
+        server.exchange.inject(Fault("drop_rst"), server.clock())
+        await until(lambda: [(one.number, one.done) for one in manager.restores] == [(1, True), (2, True)])

@@ -101,6 +101,11 @@ class Runtime:
             self._turn_scheduled = True
             self._loop.call_soon(self._turn, context=Context())
 
+    def flush(self) -> None:
+        """Give the engine what changed now, and not at the end of this turn."""
+        if self._turn_scheduled:
+            self._turn()
+
     def evidence_waits(self) -> None:
         """The meter saw awaited data: take it at the end of this turn, however many frames bring some."""
         if self._loop is not None and not self._evidence_scheduled:
@@ -174,9 +179,9 @@ class Runtime:
     # -- inside --
 
     def _turn(self) -> None:
-        self._turn_scheduled = False
-        if self._loop is None:
+        if self._loop is None or not self._turn_scheduled:
             return
+        self._turn_scheduled = False
         urgent, self._urgent = self._urgent, False
         self._owner.turn_begins()
         edges = self._ledger.take_edges()

@@ -96,6 +96,7 @@ class Saving:
     def start(self) -> None:
         """The wire is asked for what was restored, and the file is kept from now on."""
         if len(self._restored):
+            self._hub.runtime.flush()  # so that each of them begins, and ends if somebody gives it up
             self._hub.runtime.handle(events.Restoring(self._restored, "a restart"))
             self._restored = NO_STREAMS
         if self._keeper is not None:
@@ -210,6 +211,7 @@ class Saving:
         waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
+            hub.runtime.flush()
             hub.runtime.handle(events.Restoring(streams, "a snapshot"))
             columns = hub.engine.streams
             refused = columns.in_state(streams, StreamState.REFUSED)

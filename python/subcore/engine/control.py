@@ -9,6 +9,7 @@ import numpy as np
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.engine.topics import TopicEvent
 from subcore.types import (
@@ -50,9 +51,10 @@ class Accused(NamedTuple):
 class Controls:
     """Reads control frames into consequences."""
 
-    def __init__(self, ctx: Context, lifecycle: Lifecycle, proof: Proof) -> None:
+    def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner, proof: Proof) -> None:
         self._ctx = ctx
         self._lifecycle = lifecycle
+        self._planner = planner
         self._proof = proof
 
     def handle(self, link: Link, control: Control, now: int) -> Verdict | Accused | None:
@@ -101,11 +103,15 @@ class Controls:
             if request in link.in_flight:
                 link.in_flight.remove(request)
                 link.pacer.settle(now)
+            if refused.reason in (ReasonClass.RATE, ReasonClass.TRANSIENT):
+                self._planner.kept(link, request.removes, now)
             if refused.reason is not ReasonClass.DUPLICATE:
                 self._unask(link, request)
         if refused.reason is ReasonClass.DUPLICATE and request is not None:
             self._proof.accepted(link, request, streams, now)
         elif refused.reason is not ReasonClass.PERMANENT:
+            if refused.reason is ReasonClass.CAPACITY:  # another link may carry them
+                link.takes = len(np.setdiff1d(link.wire.wire(), streams))
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
             return Accused(self._on_wire(streams), refused.name)

@@ -27,6 +27,7 @@ from subcore.venue import Counted, GroupBy, Model, Scope, Venue
 __all__ = ["Efficiency", "Effort", "Optimum", "efficiency_score"]
 
 REMOVAL_WAITS = 2 * SECOND
+QUEUED = 256  # changes, before those undone since are looked for
 MOST = 1024  # notes kept until they are played
 PART = 1024  # streams of a queue that are looked at together
 
@@ -112,6 +113,7 @@ class Optimum:
         self._last = 0
         self._adds: _Queue = deque()
         self._removes: _Queue = deque()
+        self._most_queued = QUEUED
         self._links_up: set[int] = set()
         self._up_since = 0
 
@@ -173,12 +175,26 @@ class Optimum:
             self._number[streams] = self._last
             for first in range(0, len(streams), PART):
                 queue.append((self._last, due, streams[first : first + PART]))
+            if len(queue) > self._most_queued:
+                self._sweep(queue, state)
+
+    def _sweep(self, queue: _Queue, state: int) -> None:
+        """Without a link nothing is taken from it, and most may be undone."""
+        live = [(number, due, self._waiting(number, part, state)) for number, due, part in queue]
+        queue.clear()
+        queue.extend(one for one in live if len(one[2]))
+        self._most_queued = max(QUEUED, 2 * len(queue))
+
+    def _waiting(self, number: int, streams: Int32Array, state: int) -> Int32Array:
+        """Those of one queued change that were not changed since."""
+        left: Int32Array = streams[(self._state[streams] == state) & (self._number[streams] == number)]
+        return left
 
     def _due(self, queue: _Queue, state: int) -> int | None:
         """When the oldest that still waits is due."""
         while queue:
             number, due, streams = queue[0]
-            left = streams[(self._state[streams] == state) & (self._number[streams] == number)]
+            left = self._waiting(number, streams, state)
             if len(left):
                 queue[0] = number, due, left
                 return due

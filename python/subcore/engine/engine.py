@@ -92,7 +92,7 @@ class Engine:
         self._restores = Restores(self._ctx)
         self._planner = Planner(self._ctx, self._lifecycle, self._restores)
         self._proof = Proof(self._ctx, self._lifecycle, self._planner, self._restores)
-        self._controls = Controls(self._ctx, self._lifecycle, self._proof)
+        self._controls = Controls(self._ctx, self._lifecycle, self._planner, self._proof)
         self._departures = Departures(self._ctx)
         self._moves = Moves(self._ctx, self._lifecycle, self._planner)
         self._placement = Placement(self._ctx, self._lifecycle, self._planner, self._proof, self._moves)
@@ -233,6 +233,7 @@ class Engine:
         ):  # a message at a time, so that links which share a limit take turns by what waits for them
             more = [link for link in self._in_order(more, now) if self._serve(link, now)]
         for gone in self._departures.run(now):
+            self._planner.forget(gone)
             for link in self.links.values():
                 link.suspects = np.setdiff1d(link.suspects, gone)
 
@@ -383,8 +384,9 @@ class Engine:
             self._placement.retire(link, now)
 
     def _restoring(self, event: Restoring, now: int) -> None:
-        streams, columns = event.streams, self._ctx.streams
-        columns.ensure(streams)
+        columns = self._ctx.streams
+        columns.ensure(event.streams)
+        streams = event.streams[columns.state[event.streams] != StreamState.CLOSED]
         self._restores.begin(streams, event.reason, now)
         self._restores.asked(columns.in_state(streams, StreamState.SENT), now)
         self._restores.ended(columns.in_state(streams, StreamState.OPEN), now)

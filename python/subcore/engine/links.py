@@ -73,6 +73,7 @@ class Request:
     whole: Int32Array
     sent_ns: int
     window_ends: int
+    removes: Int32Array = field(default_factory=lambda: NO_STREAMS)
 
 
 @dataclass(slots=True, eq=False)
@@ -175,6 +176,7 @@ class Link:
     rewrites: deque[int] = field(
         default_factory=deque
     )  # when it was asked anew for what it carried, latest last
+    takes: int | None = None  # streams, at most: it was refused more than these
     spared_until: int = 0  # what is new goes to the nursery
     doubled_from: int = 0  # second carriers beside this link are asked for not before; the last ones failed
     sent_at: int = 0  # the last request
@@ -225,6 +227,12 @@ class Lifecycle:
         """The home links of these, with those that live there."""
         for ident, part in self._ctx.streams.legs.by_link(streams, True):
             yield self.links[ident], part
+
+    def untargeted(self, streams: Int32Array) -> Int32Array:
+        """Those of these that no link is to carry."""
+        for carrier, part in self.carriers(streams):
+            streams = np.setdiff1d(streams, np.intersect1d(part, carrier.wire.target())).astype(np.int32)
+        return streams
 
     def held_elsewhere(
         self, link: Link, streams: Int32Array

@@ -81,7 +81,10 @@ class Moves:
         self._drop(move.to, gone, now)
         still = streams[wanted & ~there]
         if len(still) and self._ctx.clock.runnable >= move.until:
-            self._drop(move.to, still, now)
+            here = np.isin(
+                still, move.source.wire.target()
+            )  # else the source was lost, and nobody else has them
+            self._drop(move.to, still[here], now)
             still = still[:0]
         move.streams = still
 

@@ -167,14 +167,19 @@ class Placement:
     def spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """Links of that role with room for these, new ones where there is none left, and what each is to take."""
         for link in self.links_of(route, role):
-            room = len(streams) if self._capacity is None else max(self._capacity - self._load(link), 0)
-            if len(streams[:room]):
+            room = self._room(link, len(streams))
+            if room:
                 yield link, streams[:room]
                 streams = streams[room:]
         while len(streams):
             room = self._capacity or len(streams)
             yield self.open_link(route, role), streams[:room]
             streams = streams[room:]
+
+    def _room(self, link: Link, count: int) -> int:
+        """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link."""
+        bounds = [most for most in (self._capacity, link.takes) if most is not None]
+        return max(min([count, *(most - self._load(link) for most in bounds)]), 0)
 
     def _load(self, link: Link) -> int:
         """Streams on its wire until removed, and those to come."""
@@ -183,8 +188,11 @@ class Placement:
     def reask(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
         if not self._replaces:
-            self._planner.want(link, streams, now)
-            link.repairs = True
+            room = self._room(link, len(streams)) if self._lifecycle.may_open() else len(streams)
+            self._planner.want(link, streams[:room], now)
+            link.repairs = room > 0
+            if len(streams) > room:
+                self.put(link.route.name, link.role, streams[room:], now)
             return
         if link.role is not Role.NURSERY and np.any(self._ctx.streams.proven[link.wire.target()]):
             link = self.nursery_beside(link)
@@ -277,14 +285,16 @@ class Placement:
     def _successor(self, link: Link, role: Role, count: int) -> Link:
         """A link of its route for what belongs on such, with room for so many."""
         for other in self.links_of(link.route.name, role):
-            if self._capacity is None or self._load(other) + count <= self._capacity:
+            if self._room(other, count) == count:
                 return other
         return self.open_link(link.route.name, role)
 
     def _hand_over(self, link: Link, streams: Int32Array, now: int) -> None:
         """What no wire carries need not be moved: another link asks for it."""
         link.wire.set_target(streams, False)
-        for role, part in self.by_role(streams):
+        for role, part in self.by_role(
+            self._lifecycle.untargeted(streams)
+        ):  # a successor may have been asked already
             self._planner.want(self._successor(link, role, len(part)), part, now)
 
     def leave_held(self, link: Link, streams: Int32Array, now: int) -> None:

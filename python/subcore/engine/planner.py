@@ -83,6 +83,14 @@ class Planner:
         retries[again] += 1
         return streams[spent]
 
+    def forget(self, streams: Int32Array) -> None:
+        """These ids are given back: what is postponed under them is nobody's."""
+        if any(np.isin(part, streams).any() for _, _, _, part in self._postponed):
+            self._postponed = [
+                (due, order, link, np.setdiff1d(part, streams).astype(np.int32))
+                for due, order, link, part in self._postponed
+            ]
+
     def why_postponed(self, stream: int, now: int) -> str | None:
         """When it is asked for again, if it failed and waits for that. O(what is postponed)."""
         for due, _, _, streams in self._postponed:
@@ -100,10 +108,13 @@ class Planner:
         while self._postponed and self._postponed[0][0] <= now:
             _, _, link, streams = heapq.heappop(self._postponed)
             still = self._ctx.streams.in_state(streams, StreamState.WAITING, StreamState.RECOVERING)
-            for carrier, part in self._lifecycle.carriers(still):  # a wish may have put them there meanwhile
-                still = np.setdiff1d(still, np.intersect1d(part, carrier.wire.target())).astype(np.int32)
-            if len(still):
-                yield link, still
+            still = self._lifecycle.untargeted(still)  # a wish may have put them there meanwhile
+            carried = np.isin(still, link.wire.wire())  # their removal waits for a message
+            if carried.any():
+                due = now + nanoseconds(self._ctx.settings.retry_seconds[0])
+                heapq.heappush(self._postponed, (due, next(self._order), link, still[carried]))
+            if not carried.all():
+                yield link, still[~carried]
 
     def resize(self, link: Link, columns: StreamColumns, now: int) -> None:
         """Widths of wanted streams may have changed."""
@@ -120,6 +131,16 @@ class Planner:
     @staticmethod
     def _remove_by(link: Link, when: int) -> None:
         link.remove_by = when if link.remove_by is None else min(link.remove_by, when)
+
+    def kept(self, link: Link, streams: Int32Array, now: int) -> None:
+        """The venue would not take these off the wire now: they are to go again, later."""
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, streams)
+        gone = legs.width[rows] < 0  # else asked for again meanwhile
+        legs.width[rows[gone]] = 0
+        link.wire.set_wire(streams[gone])
+        if link.wire.len_removed:
+            self._remove_by(link, now + self._ctx.settings.remove_wait)
 
     def is_waiting(self, link: Link) -> bool:
         """Whether additions wait for this link."""
@@ -261,7 +282,7 @@ class Planner:
         ctx, streams = self._ctx, self._ctx.streams
         link.requests += 1
         window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
-        request = Request(link.requests, out.request_id, out.adds, whole, now, now + window)
+        request = Request(link.requests, out.request_id, out.adds, whole, now, now + window, out.removes)
         link.in_flight.append(request)
         link.sent_at = now
         link.habit = Habit()  # it is a habit of what the link carries: with another set it says nothing

@@ -92,13 +92,16 @@ class Restores:
         restore = self.present
         if restore is None or not len(streams) or not len(rows := _states.places(self._row, streams)):
             return
+        columns = self._ctx.streams
+        gone = rows[columns.state[restore.streams[rows]] == StreamState.CLOSED]
+        restore.states[gone] = StreamState.CLOSED  # of some that were back already
+        self._row[restore.streams[gone]] = -1  # the id may be another stream's soon
         rows = _states.unset(restore.ended, rows)
-        ids, columns = restore.streams[rows], self._ctx.streams
+        ids = restore.streams[rows]
         restore.ended[rows] = now
         restore.states[rows] = columns.state[ids]
         legs = 2 * ids.astype(np.int64)
         restore.evidence[rows] = columns.legs.evidence[legs] | columns.legs.evidence[legs + 1]
-        self._row[ids[restore.states[rows] == StreamState.CLOSED]] = -1  # the id may be another stream's soon
         if not restore.pending:
             self._finish(restore, now)
 

@@ -134,12 +134,16 @@ class Wants:
         passed, refused = self._gate.learn(event.symbols)
         proven = self._ctx.streams.proven[refused]  # data outweighs any list
         passed, refused = np.concatenate([passed, refused[proven]]), refused[~proven]
-        if event.symbols is not None:
-            self._watch_unlisted(now)
         if len(refused):
             self._proof.refuse(refused, "not listed by the venue", now)
+        if event.symbols is not None:
+            self._watch_unlisted(now)
+        passed = passed[
+            self._ctx.streams.state[passed] != StreamState.REFUSED
+        ]  # for another reason meanwhile
         self._ctx.streams.explain(passed, "")
         waiting = self._ctx.streams.in_state(passed, StreamState.WAITING)
+        waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched
         if len(waiting):
             self._placement.place(self._ctx.table.columns(waiting), now)
 

@@ -1,0 +1,177 @@
+"""Streams that change hands while something fails, with the engine played by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engine_script import BTC, ETH, Script
+from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
+from subcore.engine.links import Phase
+from subcore.engine.pacing import Pacer
+from subcore.types import GoingAway, Listing, ReasonClass, Refused, StreamState, Topic
+from subcore.venue import Capacity
+from subcore.venues import venue
+
+BINANCE = venue("binance")
+
+
+def up_all(s: Script) -> None:
+    for link in list(s.generations):
+        if s.engine.links[link].phase is Phase.CONNECTING:
+            s.up(link=link)
+
+
+def prove(s: Script) -> None:
+    """First data of all that links carry."""
+    for link in list(s.engine.links.values()):
+        if link.is_up and len(link.wire.wire()):
+            s.data(link.wire.wire(), link=link.id)
+
+
+def settle(s: Script, seconds: float) -> None:
+    for _ in range(round(seconds / 2)):
+        up_all(s)
+        s.wait(2, frames=1)
+        prove(s)
+
+
+def test_what_a_successor_was_asked_for_is_not_handed_to_a_third_link() -> None:
+    s = Script(replace(BINANCE, capacities=(Capacity("streams", 8),)))
+    ids = s.want("trade", *(f"S{i}USDT" for i in range(14)))
+    settle(s, 6)
+    s.say(GoingAway(), link=1)
+    s.up(link=2)
+    s.wait(1, frames=1)
+    s.down("reset", link=1)  # while its streams are asked for, and not proven
+    settle(s, 60)
+    carried = np.concatenate([link.wire.wire() for link in s.engine.links.values()])
+    assert sorted(carried.tolist()) == sorted(ids.tolist()), "each once"
+    assert s.states(ids) == {StreamState.OPEN}
+
+
+def test_a_move_whose_source_is_lost_is_not_given_up() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    s.wait(3, frames=1)
+    s.say(GoingAway())
+    s.up(link=1)
+    until = s.engine._moves._under_way[0].until
+    while s.engine._ctx.clock.runnable < until - SECOND // 4:
+        s.wait(0.25, frames=1)
+    s.down("reset", link=0)
+    s.wait(5, frames=1)
+    assert sorted(s.engine.links[1].wire.target().tolist()) == sorted(ids.tolist()), "somebody carries them"
+    s.data(ids, link=1)
+    assert s.states(ids) == {StreamState.OPEN}
+
+
+def test_a_stream_whose_removal_waits_is_put_back_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    s = Script(BINANCE)
+    ids = s.want("trade", *(f"S{i}USDT" for i in range(4)))
+    settle(s, 4)
+    link, real = s.engine.links[0], Pacer.next_allowed
+    free = s.now + 5 * SECOND
+    monkeypatch.setattr(
+        Pacer, "next_allowed", lambda self, *a, **k: max(free if s.now < free else 0, real(self, *a, **k))
+    )
+    s.engine._health._ask_again(link, ids[:1], s.now)
+    settle(s, 4)
+    assert s.state(ids[0]) is StreamState.RECOVERING
+    settle(s, 20)
+    assert s.states(ids) == {StreamState.OPEN}
+    assert sorted(link.wire.wire().tolist()) == sorted(ids.tolist())
+
+
+def test_a_link_that_is_full_gets_no_more_and_another_carries_the_rest() -> None:
+    s = Script(BINANCE)
+    ids = s.want("trade", *(f"S{i}USDT" for i in range(4)))
+    settle(s, 4)
+    (extra,) = s.want("trade", "N0USDT").tolist()
+    (send,) = s.of(actions.Send)
+    s.say(Refused("error 4", "Too many subscriptions", ReasonClass.CAPACITY, str(send.request)))
+    settle(s, 20)
+    assert s.state(extra) is StreamState.OPEN
+    assert s.engine.row(extra).link == 1
+    assert sorted(s.engine.links[0].wire.target().tolist()) == sorted(ids.tolist())
+
+
+def test_an_id_that_is_given_back_is_not_asked_for_in_anothers_name() -> None:
+    s = Script(symbols=frozenset({BTC, ETH}))
+    s.open_with("ticker", BTC)
+    (old,) = s.want("ticker", ETH).tolist()
+    for _ in range(40):
+        if any(
+            send.request == 0 for send in (a for a in s.wait(0.25, frames=1) if isinstance(a, actions.Send))
+        ):
+            break
+    s.say(Listing((Topic("ticker", BTC),), None))
+    assert "asked for again in" in s.engine.explain(old, s.now)
+    s.unwant("ticker", ETH)
+    assert [a.streams.tolist() for a in s.of(actions.ReleaseStreams)] == [[old]]
+    (new,) = s.want("ticker", "KRW-NEW").tolist()
+    assert new == old
+    s.wait(3, frames=1)
+    assert not [link.id for link in s.engine.links.values() if new in link.wire.target()], "no list has it"
+    assert s.state(new) is StreamState.WAITING
+
+
+def test_a_stream_given_up_after_it_was_back_leaves_the_account() -> None:
+    s = Script()
+    back, pending = s.open_with("ticker", BTC, ETH).tolist()
+    s.down("reset")
+    s.reconnect()
+    s.data([back])
+    s.unwant("ticker", BTC)
+    s.wait(6, frames=1)
+    released = s.engine.row(back).state
+    assert released is StreamState.CLOSED
+    s.data([pending])
+    (account,) = s.of(actions.Restored)
+    states = dict(zip(account.restore.streams.tolist(), account.restore.states.tolist(), strict=True))
+    assert states == {back: StreamState.CLOSED, pending: StreamState.OPEN}
+
+
+def test_what_nobody_wants_by_then_is_in_no_restore() -> None:
+    s = Script()
+    (kept,) = s.want("ticker", BTC).tolist()
+    s.wait(1)
+    s.tell(events.Restoring(np.array([kept, 7], np.int32), "a restart"))
+    s.up()
+    s.data([kept])
+    (account,) = s.of(actions.Restored)
+    assert account.restore.streams.tolist() == [kept]
+
+
+@pytest.mark.parametrize("wanted_again", [False, True])
+def test_a_removal_that_the_venue_puts_off_goes_again(wanted_again: bool) -> None:
+    s = Script(BINANCE)
+    ids = s.want("trade", *(f"S{i}USDT" for i in range(3)))
+    settle(s, 4)
+    s.unwant("trade", "S0USDT")
+    sends = [a for _ in range(12) for a in s.wait(0.25, frames=1) if isinstance(a, actions.Send)]
+    (send,) = sends
+    assert b"UNSUBSCRIBE" in send.payload
+    if wanted_again:
+        s.want("trade", "S0USDT")
+    s.say(Refused("error -1", "too fast", ReasonClass.RATE, str(send.request)))
+    out = [a for _ in range(40) for a in s.wait(0.25, frames=1) if isinstance(a, actions.Send) and a.request]
+    assert [b"UNSUBSCRIBE" in a.payload for a in out] == ([] if wanted_again else [True])
+    wire = s.engine.links[0].wire.wire().tolist()
+    assert sorted(wire) == sorted(ids.tolist() if wanted_again else ids[1:].tolist())
+
+
+def test_the_ideal_does_not_grow_while_no_link_is_up() -> None:
+    s = Script()
+    s.want("trade", ETH)
+    for _ in range(2_000):
+        s.want("ticker", BTC)
+        s.now += SECOND
+        s.unwant("ticker", BTC)
+        s.now += SECOND
+    s.engine.efficiency(s.now)
+    (ideal,) = s.engine._effort._routes.values()
+    assert len(ideal._adds) + len(ideal._removes) < 600

@@ -1,0 +1,63 @@
+"""Lists of markets that come while streams are under way, with the engine played by hand."""
+
+from __future__ import annotations
+
+from engine_script import BTC, ETH, Script
+from subcore.engine import events
+from subcore.engine.links import Phase
+from subcore.types import StatusKind, StreamState
+
+
+def lists(s: Script, *symbols: str) -> None:
+    """The venue's list, asked for now."""
+    s.tell(events.SymbolsKnown(frozenset(symbols)))
+    s.wait(11, frames=1)
+
+
+def test_a_stream_that_a_list_refused_can_be_asked_for_again_once_another_has_it() -> None:
+    s = Script()
+    s.want("ticker", BTC, ETH)
+    s.up()
+    s.data([0])
+    lists(s, BTC)  # it was sent before there was a list
+    lists(s, BTC)
+    assert s.state(1) is StreamState.REFUSED
+    assert s.engine.streams.reasons, "what was refused keeps its reason"
+    lists(s, BTC, ETH)
+    assert s.state(1) is StreamState.REFUSED, "until somebody asks anew"
+    assert "not listed" in s.engine.row(1).reason
+    s.tell(events.AskedAgain(s.want("ticker", ETH, who="another")))
+    s.wait(3, frames=1)
+    for link in s.generations:
+        if s.engine.links[link].phase is Phase.CONNECTING:
+            s.up(link=link)
+    s.data([1], link=s.engine.row(1).link)
+    assert s.state(1) is StreamState.OPEN
+
+
+def test_a_stream_on_its_way_to_a_link_is_only_watched() -> None:
+    s = Script()
+    good = s.open_with("ticker", BTC)
+    (late,) = s.want("ticker", ETH).tolist()
+    s.wait(1, frames=1)
+    s.down("reset")
+    s.wait(0.6)
+    s.up()
+    s.data(good)
+    s.tell(events.SymbolsKnown(frozenset({BTC})))  # it waits for the nursery
+    s.wait(0.1, frames=1)
+    s.tell(events.SymbolsKnown(frozenset({BTC, ETH})))
+    s.wait(1, frames=1)
+    for _ in range(20):
+        for link in s.generations:
+            if s.engine.links[link].phase is Phase.CONNECTING:
+                s.up(link=link)
+        s.wait(0.5, frames=1)
+    targets = [link.id for link in s.engine.links.values() if late in link.wire.target()]
+    assert len(targets) == 1
+    s.data([late], link=targets[0])
+    assert s.state(late) is StreamState.OPEN
+    s.unwant("ticker", ETH)
+    s.wait(20, frames=1)
+    assert not [link.id for link in s.engine.links.values() if late in link.wire.target()]
+    assert s.told(StatusKind.REFUSED) == []
