@@ -6,10 +6,10 @@ import asyncio
 import logging
 import random
 import secrets
-import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
+from contextvars import Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from ._schema import Schema
 from ._sets import WireSet
 from .claims import Claims
 from .clock import Clock
+from .closing import Closing
 from .engine import events
 from .engine.engine import Engine
 from .granting import Granting
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     from .component import Component, OnStatus
     from .engine.actions import AskLatest, Notify
     from .engine.restore import Restore
-    from .recording import Recorder
+    from .recording import Recording
 
 log = logging.getLogger("subcore.manager")
 
@@ -83,8 +84,8 @@ class Hub:
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._left: deque[int] = deque()  # components whose last reference or owner went
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._recorder: Recorder | None = None
+        self.tasks: set[asyncio.Task[Any]] = set()
+        self.recordings: list[Recording] = []  # the last is under way
         self._replay = replay
         # a recording needs no login
         self.grants = venue.grants if credentials is not None or replay is not None else frozenset()
@@ -133,6 +134,7 @@ class Hub:
         self.reports = Reports(self)
         self.granting = Granting(self, channel_priority, gone)
         self.claims = Claims(self, claim_grace)
+        self.closing = Closing(self)
         self.saving = Saving(self, snapshot_path)
 
     def _newest(self, latest: bool | LatestCall) -> Newest | None:
@@ -165,35 +167,18 @@ class Hub:
         if self.markets.available:
             self._spawn(self._refresh_markets(), "markets")
 
-    async def close(self, timeout: float) -> tuple[int, list[str]]:
-        """End links, tasks and the recorder; the number of links closed, and what did not end in time."""
-        deadline = time.monotonic() + timeout
-        links = sum(link.is_up for link in self.runtime.links.values())
-        try:
-            unfinished = await self.runtime.close(timeout)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            if self.newest is not None:
-                self.newest.close()
-            recorder, self._recorder = self._recorder, None
-            if recorder is not None:
-                recorder.close(timeout)
-        if self._tasks:
-            _, pending = await asyncio.wait(self._tasks, timeout=timeout)
-            unfinished += [task.get_name() for task in pending]
-        unfinished += await self.saving.close(max(0.0, deadline - time.monotonic()))
-        return links, unfinished
-
     def record(self, path: str | Path) -> None:
         """See SubscriptionManager.record."""
-        from .recording import Recorder
+        from .recording import Recording
 
-        recorder = Recorder(path)
-        earlier, self._recorder = self._recorder, recorder
-        self.feed.recorder = recorder.write
-        if earlier is not None:
-            earlier.close()
+        self.recordings = [one for one in self.recordings if one.is_of_interest]
+        for one in self.recordings:
+            one.check_apart(path)
+        recording = Recording(path)  # OSError: then the earlier one goes on
+        for one in self.recordings:
+            one.finish()
+        self.recordings.append(recording)
+        self.feed.recorder = recording.recorder.write
 
     # -- members --
 
@@ -360,9 +345,9 @@ class Hub:
     # -- tasks --
 
     def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"subcore-{name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task = asyncio.get_running_loop().create_task(work, name=f"subcore-{name}", context=Context())
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
 
     async def _ask_markets(self) -> None:
         self.runtime.handle(events.SymbolsKnown(await self.markets.refresh()))

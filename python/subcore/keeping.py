@@ -162,20 +162,20 @@ class Keeper:
         if not self._dirty.is_set():
             self._dirty.set()
 
-    def finish(self, final: Snapshot, ended: Callable[[], object]) -> None:
-        """Write this and nothing after it, then call `ended` in the thread. Once, from any thread."""
+    def finish(self, final: Snapshot | None, ended: Callable[[], object]) -> None:
+        """Write this (None: nothing more), let the file go, and call `ended` in the thread. Once, from any thread."""
         self._ended = ended
         self._final = final
         self._closing.set()
         self._dirty.set()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end of the thread, then let the file go; whether it ended in time."""
+        """Wait for the end of the thread, which lets the file go; whether it ended in time."""
         if self.is_running:
             self._thread.join(timeout)
         if self.is_running:
             return False
-        self._file.close()
+        self._file.close()  # where it never ran
         return True
 
     @property
@@ -188,12 +188,15 @@ class Keeper:
         return SnapshotStats(str(self._file.path), self._writes, self._failures, self._error, self._bytes)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._dirty.wait()
-            self._closing.wait(self.step())
-        if self._final is not self._saved:
-            self.step()
-        self._ended()
+        try:
+            while not self._closing.is_set():
+                self._dirty.wait()
+                self._closing.wait(self.step())
+            if self._final is not None and self._final is not self._saved:
+                self.step()
+        finally:
+            self._file.close()
+            self._ended()
 
     def step(self) -> float:
         """Write once, if there is anything new; the seconds until it may be done again."""
@@ -212,9 +215,11 @@ class Keeper:
         return self._every
 
     def _save(self) -> None:
-        snapshot = self._capture() if self._final is None else self._final
-        if self._final is not None:  # a close may have begun meanwhile: what it takes away is wanted after it
+        snapshot = self._final if self._closing.is_set() else self._capture()
+        if self._closing.is_set():  # a close may have begun meanwhile: what it takes away is wanted after it
             snapshot = self._final
+        if snapshot is None:
+            return
         if not snapshot.same_as(self._saved):
             data = bytes(snapshot)
             self._file.write(data)

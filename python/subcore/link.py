@@ -128,17 +128,25 @@ class Link:
             self._say_goodbye(self._transport, code)
         self._end(generation, reason)
 
-    async def close(self, timeout: float) -> str:
-        """End whatever runs and wait at most `timeout` seconds; "" or what did not end. link_down does not follow."""
+    def end(self) -> None:
+        """End whatever runs; link_down does not follow."""
         if self._transport is not None:
             self._say_goodbye(self._transport, 1000)
         self.generation += 1
         self._ended.set()
         self._drop_current()
+
+    async def ended(self, timeout: float) -> str:
+        """After `end`: wait at most `timeout` seconds; "" or what did not end. Cancelling ends only the waiting."""
         running = {one for one in self._goodbyes if not one.done()}
         if running:
             _, running = await asyncio.wait(running, timeout=timeout)
         return f"link {self.number}" if running else ""
+
+    async def close(self, timeout: float) -> str:
+        """`end`, and wait as `ended` does."""
+        self.end()
+        return await self.ended(timeout)
 
     # -- what the listener tells --
 

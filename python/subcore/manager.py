@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -128,20 +127,17 @@ class SubscriptionManager:
         self._hub.start()
 
     async def close(self, *, timeout: float = 5.0) -> CloseReport:
-        """End every link, task, thread and component, within `timeout` seconds. Idempotent.
+        """End every link, task, thread and component, within `timeout` seconds altogether. Idempotent.
 
-        Undelivered events stay readable in their components. Cancelling it leaves the manager closed all the same.
+        Undelivered events stay readable in their components. What ended badly (a recording or the snapshot's file that
+        could not be written) is told in the report's `unfinished`, not raised. Cancelling it leaves the manager closed
+        all the same: everything is told to end before it waits; another call waits for what is left.
         """
         self.check_thread()
-        if self._state == "closed":
-            return CloseReport(0.0, 0)
-        began = time.monotonic()
-        self._state = "closed"
-        self._hub.saving.finish()
-        for member in list(self._hub.members.values()):
-            self._hub.close_member(member)
-        links, unfinished = await self._hub.close(timeout)
-        return CloseReport(time.monotonic() - began, links, unfinished=tuple(unfinished))
+        if self._state != "closed":
+            self._state = "closed"
+            self._hub.closing.begin()
+        return await self._hub.closing.ended(timeout)
 
     async def __aenter__(self) -> SubscriptionManager:
         await self.start()
@@ -330,7 +326,8 @@ class SubscriptionManager:
     def record(self, path: str | Path) -> None:
         """Write every frame received from now on to `path` (.jsonl or .jsonl.gz); ends with the manager.
 
-        Calling it again ends the earlier recording. Raises OSError where the file cannot be made.
+        Calling it again ends the earlier recording, once what is queued is written; a name still being written to is a
+        UsageError. Raises OSError where the file cannot be made. A disk that fails is logged, and told by `close`.
         """
         self.check_thread()
         self._hub.record(path)

@@ -13,10 +13,11 @@ import logging
 import queue
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
+from .closing import END_S, ThreadEnd
 from .errors import RecordingError, UsageError
 
 log = logging.getLogger("subcore.recording")
@@ -35,7 +36,7 @@ def times_path(frames: Path) -> Path:
 class Recorder:
     """Writes frames in a thread of its own, so that a slow disk delays nobody; what does not fit the queue is counted.
 
-    `write` costs one queue append. `close` flushes and joins the thread.
+    `write` costs one queue append. `close` flushes and joins the thread; `finish` does not wait for it.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -45,12 +46,14 @@ class Recorder:
         self.frames = 0
         self.bytes = 0
         self.dropped = 0
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
         self._queued = 0
         self._lock = threading.Lock()
         self._items: queue.SimpleQueue[tuple[int, bytes] | None] = queue.SimpleQueue()
         self._frames_file = _open(self.path, "wb")
         self._times_file = times_path(self.path).open("w", encoding="ascii")
+        self._told_end: Callable[[], object] | None = None
+        self._has_ended = False
         self._thread = threading.Thread(target=self._run, name="subcore-recorder", daemon=True)
         self._thread.start()
 
@@ -63,22 +66,44 @@ class Recorder:
             self._queued += len(payload)
         self._items.put((receive_time_ns, payload))
 
-    def close(self, timeout: float = 5.0) -> None:
-        """Write what is queued and close the files; idempotent. Raises the OSError that ended the writing, if any."""
+    def finish(self, ended: Callable[[], object]) -> None:
+        """Write what is queued and close the files, then call `ended`, in the thread or here. Never waits; once."""
         self._items.put(None)
-        self._thread.join(timeout)
+        with self._lock:
+            self._told_end = ended
+            is_late = self._has_ended
+        if is_late:
+            ended()
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Write what is queued and close the files; idempotent. Raises what ended the writing, an OSError, if any.
+
+        Waits for the thread, at most `timeout` seconds.
+        """
+        self._items.put(None)
+        self.join(timeout)
         if self.failure is not None:
             failure, self.failure = self.failure, None
             raise failure
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the end of the thread; whether it ended in time."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         try:
             with self._frames_file as frames, self._times_file as times:
                 while (item := self._items.get()) is not None:
                     self._write_one(frames, times, *item)
-        except OSError as error:
+        except Exception as error:  # whatever it is, nothing may be queued for nobody
             self.failure = error
             log.error("recording to %s stopped: %s", self.path, error)
+        with self._lock:
+            self._has_ended = True
+            ended = self._told_end
+        if ended is not None:
+            ended()
 
     def _write_one(self, frames: IO[bytes], times: IO[str], receive_time_ns: int, payload: bytes) -> None:
         frames.write(payload.translate(_NO_BREAKS) + b"\n")
@@ -87,6 +112,40 @@ class Recorder:
             self._queued -= len(payload)
         self.frames += 1
         self.bytes += len(payload)
+
+
+class Recording:
+    """A recorder of a manager, as the loop sees it: nothing here waits for the disk but `ended`."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.recorder = Recorder(path)
+        self._end: ThreadEnd | None = None
+
+    def finish(self) -> None:
+        """No frame is added from now on. Idempotent."""
+        if self._end is None:
+            self._end = ThreadEnd()
+            self.recorder.finish(self._end.tell)
+
+    async def ended(self, timeout: float) -> list[str]:
+        """After `finish`: wait for the disk; names what did not end in time, or could not be written."""
+        in_time = self._end is not None and await self._end.wait(timeout)
+        name = f"the recording {self.recorder.path}"
+        if not self.recorder.join(END_S if in_time else 0.0):
+            return [name]
+        failure = self.recorder.failure
+        return [] if failure is None else [f"{name}: {type(failure).__name__}: {failure}"]
+
+    @property
+    def is_of_interest(self) -> bool:
+        """Until it has ended well."""
+        return self._end is None or self.recorder.failure is not None or not self.recorder.join(0.0)
+
+    def check_apart(self, path: str | Path) -> None:
+        """UsageError where this one still writes to that file."""
+        recorder = self.recorder
+        if recorder.failure is None and recorder.path.absolute() == Path(path).absolute():
+            raise UsageError(f"{path} is still being recorded to: give another name")
 
 
 class FrameReader:

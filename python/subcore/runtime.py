@@ -50,7 +50,7 @@ HOUSEKEEPING_S = 0.1
 
 
 class Runtime:
-    """Belongs to the loop's thread. `start` arms it, `close` leaves no task or timer behind."""
+    """Belongs to the loop's thread. `start` arms it, `end` leaves no timer behind, nor a task that does not end."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class Runtime:
 
     @property
     def is_running(self) -> bool:
-        """True between start and close."""
+        """True between start and end."""
         return self._loop is not None
 
     def start(self) -> None:
@@ -125,16 +125,23 @@ class Runtime:
         finally:
             self._rearm()
 
-    async def close(self, timeout: float) -> list[str]:
-        """End every link within `timeout` seconds; names what did not end."""
+    def end(self) -> None:
+        """Tell every link to end. No timer runs, and nothing is told any more."""
         if self._loop is None:
-            return []
-        self.handle(events.CloseAll())
-        for timer in (self._timer, self._housekeeper):
-            if timer is not None:
-                timer.cancel()
-        self._loop = None
-        unfinished = await asyncio.gather(*(link.close(timeout) for link in self._links.values()))
+            return
+        try:
+            self.handle(events.CloseAll())
+        finally:
+            self._loop = None
+            for timer in (self._timer, self._housekeeper):
+                if timer is not None:
+                    timer.cancel()
+            for link in self._links.values():
+                link.end()
+
+    async def ended(self, timeout: float) -> list[str]:
+        """After `end`: wait for the links; names those that did not end in time."""
+        unfinished = await asyncio.gather(*(link.ended(timeout) for link in self._links.values()))
         return [name for name in unfinished if name]
 
     # -- what links tell --

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from ._holdings import holdings
 from .claims import Checked, check_venue
+from .closing import END_S, ThreadEnd
 from .engine import events
 from .engine.context import NO_STREAMS
 from .engine.restore import Restore
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.snapshot")
 
 CLOSED_MEANWHILE = "the manager was closed while it restored a snapshot"
-END_S = 1.0  # for a thread that has said its last to be gone
 
 
 def _numbered(ids: Int32Array) -> tuple[Int64Array, Int64Array]:
@@ -69,7 +68,7 @@ class Saving:
         self._hub = hub
         self._keeper: Keeper | None = None
         self._restored: Int32Array = NO_STREAMS  # at the start
-        self._ended: asyncio.Future[None] | None = None
+        self._end: ThreadEnd | None = None
         self.rejected: tuple[Conflict, ...] = ()  # of the snapshot that is being restored
         self._waiters: list[asyncio.Future[RestoreReport]] = []
         self._closed = False
@@ -112,35 +111,38 @@ class Saving:
         return None if self._keeper is None else self._keeper.stats()
 
     def finish(self) -> None:
-        """The manager closes: what is wanted now is what stays on disk. Call it before components are closed."""
-        if self._keeper is None or not self._keeper.is_running:
-            return
-        loop = asyncio.get_running_loop()
-        ended = self._ended = loop.create_future()
+        """The manager closes: what is wanted now is what stays on disk. Call it before components are closed.
 
-        def settle() -> None:
-            if not ended.done():
-                ended.set_result(None)
-
-        def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop did not wait
-                loop.call_soon_threadsafe(settle)
-
-        self._keeper.finish(self.take(), tell)
-
-    async def close(self, timeout: float) -> list[str]:
-        """After `finish`: wait for the disk; names what did not end in time."""
+        The file is let go without anybody waiting for that. Who waits for a restore gets ManagerClosed.
+        """
         self._closed = True
         for waiter in self._waiters:
             if not waiter.done():
                 waiter.set_exception(ManagerClosed(CLOSED_MEANWHILE))
-        keeper, self._keeper = self._keeper, None
+        keeper = self._keeper
+        if keeper is None:
+            return
+        if not keeper.is_running:
+            keeper.join(0.0)
+            return
+        self._end = ThreadEnd()
+        final = None
+        try:
+            final = self.take()
+        finally:  # without one the file stays as it is
+            keeper.finish(final, self._end.tell)
+
+    async def ended(self, timeout: float) -> list[str]:
+        """After `finish`: wait for the disk; names what did not end in time, or could not be written."""
+        keeper = self._keeper
         if keeper is None:
             return []
-        if self._ended is not None:
-            await asyncio.wait([self._ended], timeout=timeout)
-        in_time = self._ended is None or self._ended.done()
-        return [] if keeper.join(END_S if in_time else 0.0) else ["the snapshot's file"]
+        in_time = self._end is None or await self._end.wait(timeout)
+        self._keeper = None
+        if not keeper.join(END_S if in_time else 0.0):
+            return ["the snapshot's file"]
+        error = keeper.stats().last_error
+        return [] if error is None else [f"the snapshot's file: {error}"]
 
     # -- out --
 

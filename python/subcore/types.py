@@ -187,8 +187,9 @@ class Status:
 class CloseReport:
     """What `SubscriptionManager.close()` did. Times are seconds.
 
-    `dropped` maps a component's name to events it was due and did not take; `unfinished` names what did
-    not end within the deadline and was left to die on its own.
+    `dropped` maps a component's name to the events that stood unread in its queue at the end: they can still be read
+    there, and go with the component. Of components that were closed before, nothing is told. `unfinished` names what
+    did not end within the deadline and was left to die on its own, and with its error what ended badly.
     """
 
     seconds: float
@@ -198,7 +199,7 @@ class CloseReport:
 
     @property
     def clean(self) -> bool:
-        """Nothing was dropped and everything ended in time."""
+        """Nothing was dropped and everything ended well and in time."""
         return not self.dropped and not self.unfinished
 
 
