@@ -25,6 +25,7 @@ from ._sets import WireSet
 from .claims import Claims
 from .clock import Clock
 from .closing import Closing
+from .controls import ControlReader
 from .engine import events
 from .engine.engine import Engine
 from .granting import Granting
@@ -106,6 +107,7 @@ class Hub:
             parse=venue.parse_markets,
         )
         self.newest = self._newest(latest)
+        self.controls = ControlReader(venue)
         self.engine = Engine(
             venue,
             self.intent,
@@ -331,7 +333,7 @@ class Hub:
     def _control(self, link: int, frame: bytes) -> None:
         """A frame that is no data: read it now, tell the engine outside the transport's callback."""
         generation = self.runtime.links[link].generation
-        for control in self.venue.decode_control(frame):
+        for control in self.controls.read(frame):
             asyncio.get_running_loop().call_soon(self.runtime.control, link, generation, control)
 
     def _gap(self, stream: int) -> None:

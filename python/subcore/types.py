@@ -312,9 +312,13 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """A control frame this venue description does not know: counted and kept, never fatal."""
+    """A control frame this venue description does not know: counted, never fatal.
+
+    `count`: for how many things of the frame this one stands.
+    """
 
     raw: bytes
+    count: int = 1
 
 
 Control = (

@@ -44,6 +44,9 @@ __all__ = [
     "check_options",
 ]
 
+MAX_CONTROLS = 64  # that one frame may bring; what is beyond is counted
+MAX_LISTED = 16_384  # topics that one list may name; beyond, it is not understood
+MAX_NAME = 200  # characters of a venue's word for something
 TEXT = 1
 BINARY = 2
 ALL = "*"  # asks for all symbols, where a channel has one stream for them; in a Topic it is ""
@@ -211,7 +214,7 @@ class Venue:
     encode(add, remove, target, next_id) -> messages in order. A replace venue writes one of `target`, and `add` tells
     what is new in it. A delta venue writes `add` in the order given, the most important first, or `remove` (one of them
     is empty); its first message is sent, and what that left out is asked for again: it may group them, not reorder.
-    decode_control(frame) -> what a frame that is not data says; never raises.
+    decode_control(frame) -> what a frame that is not data says; never raises, and takes no long time for any frame.
     """
 
     name: str

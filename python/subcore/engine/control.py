@@ -79,7 +79,7 @@ class Controls:
             case GoingAway():
                 self._ctx.info("the venue will close the link", link=link.id, seconds=control.seconds)
             case Unknown():
-                self._ctx.stats.unknown_control += 1
+                self._ctx.stats.unknown_control += control.count
         return None
 
     def slow_down(self, now: int) -> None:

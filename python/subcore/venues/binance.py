@@ -34,6 +34,8 @@ from subcore.types import (
     Unknown,
 )
 from subcore.venue import (
+    MAX_LISTED,
+    MAX_NAME,
     TEXT,
     Blast,
     Capacity,
@@ -164,9 +166,15 @@ def decode_control(frame: bytes) -> list[Control]:
     result = said.get("result", Unknown)
     if "id" in said and result is None:
         return [Accepted(_request_id(said))]
-    if "id" in said and isinstance(result, list) and all(isinstance(name, str) for name in result):
+    if "id" in said and _are_names(result):
         return [Listing(tuple(map(_topic, result)), _request_id(said))]
     return [Unknown(frame)]
+
+
+def _are_names(result: Any) -> bool:
+    if not isinstance(result, list) or len(result) > MAX_LISTED:
+        return False
+    return all(isinstance(name, str) for name in result)
 
 
 def _request_id(said: dict[str, Any]) -> str:
@@ -176,7 +184,9 @@ def _request_id(said: dict[str, Any]) -> str:
 
 
 def _refusal(code: int, message: str, request_id: str) -> Refused:
-    return Refused(f"error {code}", message, ERROR_REASONS.get(code, ReasonClass.PERMANENT), request_id)
+    return Refused(
+        f"error {code}"[:MAX_NAME], message, ERROR_REASONS.get(code, ReasonClass.PERMANENT), request_id
+    )
 
 
 def _topic(name: str) -> Topic:

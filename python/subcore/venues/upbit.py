@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,9 @@ from subcore.types import (
     Unknown,
 )
 from subcore.venue import (
+    MAX_CONTROLS,
+    MAX_LISTED,
+    MAX_NAME,
     TEXT,
     Blast,
     Channel,
@@ -153,7 +157,9 @@ def decode_control(frame: bytes) -> list[Control]:
     except (ValueError, RecursionError):
         return [Unknown(frame)]
     objects = parsed if isinstance(parsed, list) and parsed else [parsed]
-    return [_one_control(o, frame) for o in objects]
+    said = [_one_control(o, frame) for o in objects[:MAX_CONTROLS]]
+    beyond = len(objects) - len(said)
+    return [*said, Unknown(frame, beyond)] if beyond else said
 
 
 def _one_control(said: Any, frame: bytes) -> Control:
@@ -161,7 +167,7 @@ def _one_control(said: Any, frame: bytes) -> Control:
         return Unknown(frame)
     error = said.get("error")
     if isinstance(error, dict) and isinstance(error.get("name"), str):
-        name = error["name"]
+        name = error["name"][:MAX_NAME]
         return Refused(name, str(error.get("message", "")), REASONS.get(name, ReasonClass.PERMANENT))
     if said.get("method", said.get("mthd")) == "LIST_SUBSCRIPTIONS":
         return _listing(said, frame)
@@ -183,7 +189,9 @@ def _listing(said: dict[str, Any], frame: bytes) -> Control:
         # "codes optional": an entry without any is about all
         codes = entry.get("codes", entry.get("cds")) or [""]
         level = entry.get("level", entry.get("lv", 0)) or 0
-        if not isinstance(codes, list) or not isinstance(level, (int, float)):
+        if not isinstance(codes, list) or len(topics) + len(codes) > MAX_LISTED:
+            return Unknown(frame)
+        if not isinstance(level, (int, float)) or not 0 <= level < sys.float_info.max:
             return Unknown(frame)
         grouping = float(level) or None
         # "Whether the order-book unit suffix shows in the listed codes: unknown": both are understood, and
