@@ -174,7 +174,7 @@ def _explained(markets: Any, meanwhile: Callable[[], None]) -> str:
             meanwhile()
             component.subscribe("ticker", "KRW-ETH")
             await asyncio.sleep(30)
-            assert [task.get_name() for task in manager._hub._tasks].count("subcore-markets") == 1
+            assert [task.get_name() for task in asyncio.all_tasks()].count("subcore-markets") == 1
             return manager.explain("ticker", "KRW-ETH")
 
     explained: str = World().run(main)
