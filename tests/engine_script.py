@@ -13,7 +13,7 @@ from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Settings
 from subcore.engine.engine import Engine
-from subcore.engine.links import Phase
+from subcore.engine.link import Phase
 from subcore.engine.pacing import LimitRegistry
 from subcore.testing import PlainLedger
 from subcore.types import Control, Int32Array, Priority, StatusKind, StreamState, Topic

@@ -9,7 +9,7 @@ import pytest
 
 from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
-from subcore.engine.links import Phase
+from subcore.engine.link import Phase
 from subcore.engine.pacing import Pacer
 from subcore.errors import InternalError
 from subcore.types import (

@@ -10,7 +10,7 @@ import pytest
 from engine_script import BTC, ETH, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
-from subcore.engine.links import Phase
+from subcore.engine.link import Phase
 from subcore.engine.pacing import Pacer
 from subcore.types import GoingAway, Listing, ReasonClass, Refused, StreamState, Topic
 from subcore.venue import Capacity

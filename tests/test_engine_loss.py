@@ -10,7 +10,7 @@ import pytest
 from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
-from subcore.engine.links import Phase, Role
+from subcore.engine.link import Phase, Role
 from subcore.engine.pacing import LimitRegistry
 from subcore.types import (
     DataState,

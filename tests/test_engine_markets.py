@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine_script import BTC, ETH, Script
 from subcore.engine import events
-from subcore.engine.links import Phase
+from subcore.engine.link import Phase
 from subcore.types import StatusKind, StreamState
 
 

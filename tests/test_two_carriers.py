@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from subcore.engine import events
-from subcore.engine.links import Role
+from subcore.engine.link import Role
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver

@@ -21,7 +21,8 @@ from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LatestKnown
 from subcore.engine.habits import MEDIANS, Habits, Look, Places
-from subcore.engine.links import Lifecycle, Link, Role
+from subcore.engine.link import Link, Role
+from subcore.engine.links import Lifecycle
 from subcore.types import Int32Array, StreamState
 
 __all__ = ["Asking"]

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Group, Link, Request, Role, Trial
+from subcore.engine.link import Group, Link, Request, Role, Trial
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.types import Evidence, Int32Array, StreamState

@@ -8,7 +8,8 @@ import numpy as np
 
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.link import Link, Request
+from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.engine.topics import TopicEvent

@@ -40,7 +40,8 @@ from subcore.engine.events import (
 )
 from subcore.engine.explain import Explainer
 from subcore.engine.health import Health
-from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.link import Link, Phase, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.losses import Losses
 from subcore.engine.moves import Moves
 from subcore.engine.own_links import OwnLinks

@@ -7,7 +7,8 @@ import numpy as np
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.legs import NO_LINK
-from subcore.engine.links import Lifecycle, Link, Phase, Role
+from subcore.engine.link import Link, Phase, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.engine.topics import TopicRow
 from subcore.engine.wants import Wants

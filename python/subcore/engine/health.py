@@ -23,7 +23,8 @@ from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.events import Changed, StreamsHeard
 from subcore.engine.habits import MEDIANS, Habits, Look, Places
-from subcore.engine.links import HOMES, Lifecycle, Link, Role
+from subcore.engine.link import HOMES, Link, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner

@@ -1,201 +1,26 @@
-"""One link: what is known of its connection, when it is opened, kept, judged dead and opened again.
-
-The record keeps everything that belongs to one link, so that any number of links can stand side by side.
-"""
+"""When links are opened, kept, judged dead and opened again."""
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from enum import IntEnum
 
 import numpy as np
-import numpy.typing as npt
 
 from subcore.engine.actions import Connect, Disconnect, Ping, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
-from subcore.engine.pacing import Pacer
-from subcore.engine.ports import WireSet
+from subcore.engine.link import Life, Link, Phase
 from subcore.types import Int32Array, StatusKind
-from subcore.venue import Counted, KeepaliveRole, Route
+from subcore.venue import Counted, KeepaliveRole
 
-__all__ = ["HOMES", "Group", "Habit", "Lifecycle", "Link", "Phase", "Request", "Role", "Trial"]
+__all__ = ["Lifecycle"]
 
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
-REMEMBERED = 32  # requests whose window is over
-GAPS_TO_KNOW = 30  # before that a link's habit is not known
-MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
-WORST_MARGIN = 3.0  # and of its longest gap of the last day
-YOUNG_MARGIN = 20.0  # over the logarithm of its gaps: the longest of a few says little
 SYMBOLS_AT_LEAST = 3  # on a link that is judged by its silence: a market may be halted for an hour
-GAP_STEP = 0.05  # of the running median, a gap
-WORST_MEMORY = 24 * 3600.0 * SECOND
 ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
 DENIED = (401, 403)  # HTTP statuses that mean: not with this login
-
-
-class Role(IntEnum):
-    """What a link is for."""
-
-    OWN = 0  # carries what asked for a link of its own
-    SETTLED = 1  # carries what has come to stay
-    NURSERY = 2  # carries what is not yet proven or settled, so that its changes disturb nobody
-    STANDBY = 3  # carries streams a second time, for those who asked for it
-    RETIRED = 4  # its streams move to a successor; it takes no new ones
-
-
-HOMES = (Role.OWN, Role.SETTLED)  # where streams come to stay
-
-
-class Phase(IntEnum):
-    """Where a link is in its life."""
-
-    IDLE = 0  # nothing to carry
-    BACKOFF = 1  # to be opened at `connect_at`
-    CONNECTING = 2
-    UP = 3
-
-
-@dataclass(slots=True, eq=False)
-class Request:
-    """A message on its way: what it added, all that it stated (empty where a message says what changes), and until when
-    its error window lasts.
-    """
-
-    number: int
-    id: str | None
-    adds: Int32Array
-    whole: Int32Array
-    sent_ns: int
-    window_ends: int
-    removes: Int32Array = field(default_factory=lambda: NO_STREAMS)
-
-
-@dataclass(slots=True, eq=False)
-class Trial:
-    """Streams asked for a group at a time, so that one which kills its connection is found."""
-
-    waiting: deque[Group] = field(default_factory=deque)
-    current: Group | None = None
-    passed: int = 0  # streams found innocent
-
-    def holds(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
-        """Which of these are on trial, or wait for it."""
-        groups = (*self.waiting, *(() if self.current is None else (self.current,)))
-        return np.isin(streams, np.concatenate([NO_STREAMS, *(group.streams for group in groups)]))
-
-
-@dataclass(slots=True, eq=False)
-class Group:
-    """Streams on trial together; `deaths`: connections that ended, without a word, right after the request."""
-
-    streams: Int32Array
-    deaths: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Life:
-    """What is known of the present connection's health. Idle and ping times are loop-runnable."""
-
-    last_receive: int = 0
-    frames: int = 0
-    idle_since: int = 0
-    pinged: int | None = None
-    rate: float = 0.0  # frames a second
-    busy: bool = False
-    counted_at: int = 0
-    spoke_at: int = 0  # runnable time of its last frame, or of its opening
-
-
-@dataclass(slots=True, eq=False)
-class Habit:
-    """What is usual on a link since its last request. Gaps in nanoseconds; what comes within a tick ends one."""
-
-    gaps: int = 0
-    median: float = 0.0
-    worst: float = 0.0  # longest of the last day
-
-    def learn(self, gap: float) -> None:
-        """Frames came after so long."""
-        if self.gaps:
-            self.median *= math.exp(math.copysign(GAP_STEP, gap - self.median))
-        else:
-            self.median = gap
-        self.gaps += 1
-        self.worst = max(gap, self.worst * math.exp(-gap / WORST_MEMORY))
-
-    def limit(self, least: float) -> float:
-        """A silence longer than this is none of its habits; infinite while they are not known."""
-        if self.gaps < GAPS_TO_KNOW:
-            return math.inf
-        margin = max(WORST_MARGIN, YOUNG_MARGIN / math.log(self.gaps))
-        return max(least, MEDIANS * self.median, margin * self.worst)
-
-
-@dataclass(slots=True, eq=False)
-class Link:
-    """One link. Times are monotonic nanoseconds unless said otherwise."""
-
-    id: int
-    route: Route
-    wire: WireSet
-    pacer: Pacer
-    phase: Phase = Phase.IDLE
-    generation: int = 0
-    attempts: int = 0  # failed ones since the link was last healthy
-    denied: int = 0  # of them, logins refused in a row
-    connect_at: int = 0
-    connect_by: int = 0
-    up_since: int = 0
-    rtt_ns: int = 0
-    requests: int = 0  # numbers every request of this link, over all its generations
-    carries_all: int = 0  # number of the last request that stated the whole set, 0 = none
-    first_request: int = 0  # number of the present generation's first request
-    in_flight: list[Request] = field(default_factory=list)
-    answered: deque[Request] = field(
-        default_factory=lambda: deque(maxlen=REMEMBERED)
-    )  # a late answer may name one
-    last_request: Request | None = None  # of this generation, whether answered or not
-    resized: set[int] = field(default_factory=set)  # on the wire with another width than wanted, perhaps
-    repairs: bool = False  # what waits is a restore or a re-ask
-    remove_by: int | None = None
-    linger_by: int | None = None
-    snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
-    unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
-    doubted: bool = False  # streams of it are silent for longer than usual, and nobody else can tell why
-    listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
-    role: Role = Role.SETTLED
-    trial: Trial | None = None
-    suspects: Int32Array = field(default_factory=lambda: NO_STREAMS)
-    deaths: int = 0
-    rewrites: deque[int] = field(
-        default_factory=deque
-    )  # when it was asked anew for what it carried, latest last
-    takes: int | None = None  # streams, at most: it was refused more than these
-    spared_until: int = 0  # what is new goes to the nursery
-    doubled_from: int = 0  # second carriers beside this link are asked for not before; the last ones failed
-    sent_at: int = 0  # the last request
-    life: Life = field(default_factory=Life)
-    habit: Habit = field(default_factory=Habit)
-    asked: int | None = None  # runnable time when what is newest was asked for because all of it is silent
-    sample: Int32Array = field(default_factory=lambda: NO_STREAMS)  # about these
-    rests_until: int = 0  # runnable time: the venue has nothing newer, so its silence accuses it not before
-    wake: int | None = None
-
-    @property
-    def is_up(self) -> bool:
-        """Whether it can carry messages."""
-        return self.phase is Phase.UP
-
-    def expect(self, streams: Int32Array) -> None:
-        """These were asked for, and are not proven yet."""
-        some = len(self.unproven)
-        self.unproven = np.unique(np.concatenate([self.unproven, streams])) if some else streams
 
 
 class Lifecycle:

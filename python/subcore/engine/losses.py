@@ -14,7 +14,8 @@ import numpy as np
 from subcore.engine.actions import Disconnect
 from subcore.engine.context import Context
 from subcore.engine.efficiency import Effort
-from subcore.engine.links import Lifecycle, Link
+from subcore.engine.link import Link
+from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
 from subcore.engine.proof import Proof

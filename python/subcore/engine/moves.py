@@ -14,7 +14,8 @@ import numpy as np
 from subcore.engine.actions import Arbitrate
 from subcore.engine.context import Context
 from subcore.engine.legs import NO_LINK, PROVEN
-from subcore.engine.links import Lifecycle, Link
+from subcore.engine.link import Link
+from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.types import Int32Array, StreamState
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import OwnLink
-from subcore.engine.links import HOMES, Lifecycle, Link, Role
+from subcore.engine.link import HOMES, Link, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
 from subcore.types import Int32Array, StatusKind, StreamState

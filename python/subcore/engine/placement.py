@@ -26,7 +26,8 @@ from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import StandBy
-from subcore.engine.links import HOMES, Lifecycle, Link, Phase, Role
+from subcore.engine.link import HOMES, Link, Phase, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
 from subcore.engine.planner import Planner

@@ -17,7 +17,8 @@ import numpy as np
 from subcore.engine.actions import Arbitrate, AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.links import Habit, Lifecycle, Link, Request, Role
+from subcore.engine.link import Habit, Link, Request, Role
+from subcore.engine.links import Lifecycle
 from subcore.engine.queueing import Queueing
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent

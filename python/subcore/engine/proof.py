@@ -18,7 +18,8 @@ from subcore import _states
 from subcore.engine.actions import Send
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.legs import PROVEN
-from subcore.engine.links import Lifecycle, Link, Request
+from subcore.engine.link import Link, Request
+from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent

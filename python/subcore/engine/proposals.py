@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Settings
-from subcore.engine.links import Link, Role
+from subcore.engine.link import Link, Role
 
 __all__ = ["Proposal", "optimize"]
 

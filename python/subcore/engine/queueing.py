@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore.engine.context import Context
-from subcore.engine.links import Link
+from subcore.engine.link import Link
 from subcore.types import Int32Array, Int64Array, Priority, StreamState
 
 __all__ = ["Place", "Queueing"]
