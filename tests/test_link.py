@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import gc
 import socket
 import threading
 from typing import Any
@@ -146,6 +147,25 @@ async def test_nonsense_instead_of_http() -> None:
     assert (await down_after(script))[0] == "down"
 
 
+@pytest.mark.parametrize(
+    "frame", [b"\x81\x7f" + b"\xff" * 8, b"\x81\x7f" + b"\x00" * 3 + b"\x01" * 5, b"\x83\x01a", b"\x09\x01a"]
+)
+async def test_what_the_transport_has_against_the_peer_is_told_once(frame: bytes) -> None:
+    """picows raises it where the end is waited for as well; nobody does, and asyncio would log a traceback each time."""
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        peer.raw(frame)
+        await peer.reader.read()
+
+    assert (await down_after(script))[0] == "down"
+    gc.collect()
+    await asyncio.sleep(0)
+    assert faults == []
+
+
 async def test_fin_without_close_is_a_fault() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()
@@ -205,6 +225,36 @@ async def test_refused_port() -> None:
     link = make_link(owner)
     link.connect(1, f"ws://127.0.0.1:{port}/x", {})
     assert "cannot connect" in (await owner.next())[2]
+
+
+@pytest.mark.parametrize(
+    "url", ["ws://h:99999", "ws://h:x", "ws://[::1", "ws://", "ws://" + "a" * 70 + ".com"]
+)
+async def test_a_url_that_is_none(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    owner = Owner()
+    make_link(owner).connect(1, url, {})
+    assert "cannot connect" in (await owner.next())[2]
+    assert caplog.records == []
+
+
+async def test_an_address_of_a_kind_that_the_machine_has_not_leaves_the_next_one() -> None:
+    """The resolver names addresses of IPv6 also where the system makes no such sockets."""
+    unknown = (9999, socket.SOCK_STREAM, 0, ("::1", 1, 0, 0))
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        await peer.reader.read()
+
+    async with raw_server(script) as url:
+
+        def lookup(host: str, port: int) -> list[Address]:
+            return [unknown, (socket.AF_INET, socket.SOCK_STREAM, 0, ("127.0.0.1", port))]
+
+        owner = Owner()
+        link = make_link(owner, Resolver(lookup))
+        link.connect(1, url.replace("127.0.0.1", "both.example"), {})
+        assert (await owner.next())[0] == "up"
+        assert await link.close(1.0) == ""
 
 
 @pytest.mark.parametrize("where", ["dns", "handshake"])

@@ -54,10 +54,10 @@ async def test_a_hung_name_server_costs_one_thread_and_its_deadline() -> None:
     assert await resolver.resolve("hung.example", 80) == [HERE]
 
 
-@pytest.mark.parametrize("answer", [OSError("no such host"), []])
+@pytest.mark.parametrize("answer", [OSError("no such host"), UnicodeError("label empty or too long"), []])
 async def test_failures_are_link_errors(answer: object) -> None:
     def lookup(host: str, port: int) -> list[Address]:
-        if isinstance(answer, OSError):
+        if isinstance(answer, Exception):
             raise answer
         return []
 

@@ -234,6 +234,14 @@ def test_any_json_is_something(said: object) -> None:
     assert UPBIT.decode_control(json.dumps(said).encode())
 
 
+@pytest.mark.parametrize(
+    "url", ["", "h", "http://h", "ws://", "ws://h:99999", "ws://h:x", "ws://h:0", "ws://[::1", "wss://:443"]
+)
+def test_what_is_no_address_is_a_usage_error(url: str) -> None:
+    with pytest.raises(UsageError, match="is not a WebSocket address"):
+        UPBIT.at(url)
+
+
 @pytest.mark.parametrize("symbol", ["KRW-BTC", "BTC-1INCH", "USDT-BTC", "SGD-XRP"])
 def test_well_spelt(symbol: str) -> None:
     UPBIT.check_symbol(symbol)

@@ -36,11 +36,8 @@ class Dialer:
 
     async def __call__(self, url: str, headers: Mapping[str, str], listener: picows.WSListener) -> Transport:
         """Open `url`; raises HandshakeRefused, LinkError or OSError. Cancel-safe: nothing stays open."""
-        parts = urlsplit(url)
-        secure = parts.scheme == "wss"
-        if parts.hostname is None:
-            raise LinkError(f"the url {url!r} names no host")
-        addresses = await self._resolver.resolve(parts.hostname, parts.port or (443 if secure else 80))
+        host, port, secure = _parts(url)
+        addresses = await self._resolver.resolve(host, port)
         connection = await _first_that_answers(addresses)
         lent = _Lent(connection)
         try:
@@ -135,12 +132,29 @@ class _PicowsTransport:
         return int(self._transport.underlying_transport.get_write_buffer_size())
 
 
+def _parts(url: str) -> tuple[str, int, bool]:
+    """Host, port, and whether by TLS."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise LinkError(f"the url {url!r} is none: {error}") from None
+    if host is None:
+        raise LinkError(f"the url {url!r} names no host")
+    secure = parts.scheme == "wss"
+    return host, port or (443 if secure else 80), secure
+
+
 async def _first_that_answers(addresses: list[Address]) -> socket.socket:
     """Connect to the addresses in turn, the deadline shared among them; raises the last failure."""
     loop = asyncio.get_running_loop()
     failure: Exception = LinkError("no address to connect to")
     for family, kind, protocol, address in addresses[:8]:
-        connection = socket.socket(family, kind, protocol)
+        try:
+            connection = socket.socket(family, kind, protocol)
+        except OSError as error:  # a machine without IPv6 is told addresses of it all the same
+            failure = LinkError(f"{address[0]} port {address[1]}: {error}")
+            continue
         try:
             connection.setblocking(False)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

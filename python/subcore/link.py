@@ -7,6 +7,7 @@ carries the generation that asked for it; nothing of an older one reaches the ow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import math
 import time
@@ -257,12 +258,15 @@ def _answer_to(code: int | None) -> int:
 
 
 async def _until_closed(transport: Transport) -> None:
-    try:
-        await asyncio.wait_for(transport.wait_closed(), GOODBYE_S)
-    except TimeoutError:
-        transport.abort()
-        await transport.wait_closed()
+    with contextlib.suppress(Exception):  # it raises why the connection ended, which was told already
+        try:
+            await asyncio.wait_for(transport.wait_closed(), GOODBYE_S)
+        except TimeoutError:
+            transport.abort()
+            await transport.wait_closed()
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
+    with contextlib.suppress(ValueError):
+        return urlsplit(url).hostname or url
+    return url

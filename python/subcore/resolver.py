@@ -48,7 +48,10 @@ class Resolver:
             raise LinkError(
                 f"no answer for the name {host!r} within {timeout:g} s: check the name server of this machine"
             ) from None
-        except OSError as error:
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # ValueError: what no name can be, as a part of over 63 characters
             raise LinkError(
                 f"the name {host!r} does not resolve ({error}): check the url and the network"
             ) from error

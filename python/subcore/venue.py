@@ -341,10 +341,14 @@ class Venue:
 
     def at(self, url: str) -> Venue:
         """The same venue at another address (`ws://127.0.0.1:9000`). Its list of markets, and what is
-        newest of streams, is not asked for there.
+        newest of streams, is not asked for there. Raises UsageError for what is no address.
         """
-        parts = urlsplit(url)
-        if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port beyond 65535, a bracket that is not closed
+            good = False
+        if not good:
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port or wss://host")
         return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None, latest=None)
 
