@@ -1,12 +1,13 @@
 # cython: language_level=3
 """C face of the scanner: one frame's bytes in, records out, a named state for everything else."""
 
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from subcore._events cimport Record
 from subcore._intern cimport Interner
 from subcore._lookout cimport Lookout
 from subcore._schema cimport Schema
+from subcore._variants cimport Variants
 
 cdef enum ScanState:
     SCAN_OK = 0               # `record` is filled
@@ -25,14 +26,6 @@ cdef enum ScanState:
     SCAN_UNKNOWN_CHANNEL = 13
     SCAN_STATE_COUNT = 14
 
-cdef struct Variant:
-    double value
-    uint16_t index
-
-cdef struct VariantTable:     # of one channel, by value ascending
-    Variant* rows
-    int32_t count
-
 cdef class Scanner:
     cdef Record record            # its pointers and `symbol_text` are valid until the next begin()
     cdef const char* symbol_text  # UTF-8 of the record's symbol; NULL where it has none
@@ -45,28 +38,20 @@ cdef class Scanner:
     cdef readonly Py_ssize_t max_bytes
     cdef void* machine                    # scan_state
     cdef const void* calls                # scan_calls
-    cdef char* buffer                     # the frame between zero bytes, then the scratch
-    cdef Py_ssize_t room                  # of frame and of scratch
-    cdef int32_t small_frames             # since the buffer was last needed at its size
+    cdef void* frame                      # scan_frame: its copy
     cdef char* rows
     cdef Py_ssize_t rows_bytes
     cdef bint in_list
     cdef bint done
-    cdef bint is_first_key                # the discriminator's key came first
-    cdef VariantTable* variants           # one a channel
+    cdef Variants variants
     cdef uint64_t counts[14]
 
     # begin() takes a frame (copies it): SCAN_OK, or a refusal of its size. Then next() until SCAN_END or a refusal.
     cdef int begin(self, const char* data, Py_ssize_t size) noexcept nogil
     cdef int next(self) noexcept nogil
 
-    cdef int fit(self, Py_ssize_t size) noexcept nogil
-    cdef int resize(self, Py_ssize_t room) noexcept nogil
     cdef int refuse(self, int state) noexcept nogil
     cdef int element(self) noexcept nogil
-    cdef const char* find_discriminator(self, const void** found) noexcept nogil
-    cdef int find_table(self, const void** entry) noexcept nogil
-    cdef bint split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil
     cdef int after_element(self) noexcept nogil
     cdef int finish(self, const void* entry) noexcept nogil
     cdef bint look_ahead(self, const char* symbol, int64_t size, int step) noexcept nogil

@@ -1,16 +1,16 @@
 # cython: language_level=3
 """The scanner: one pass over a frame, from a venue's JSON to filled structs.
 
-The frame is copied once between zero bytes, so that the machine (scan_machine.h) needs no bounds check: a zero byte
-ends every run it makes, and a zero byte inside a frame is no JSON. Nothing here raises on what a frame holds.
+The frame is copied once (scan_frame.h), the table for each of its objects found (scan_which.h), and the object read by
+it (scan_machine.h). Nothing here raises on what a frame holds.
 """
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree, PyMem_RawMalloc
-from libc.math cimport NAN, isfinite
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memchr, memcmp, memcpy, memset
+from libc.string cimport memcpy
 
 import sys
 
@@ -18,10 +18,6 @@ from subcore._events cimport KIND_ASSET, KIND_ORDERBOOK, Balance, Level, make_ev
 from subcore._scan_wide cimport wide_calls
 
 cdef extern from "scan_machine.h" nogil:
-    ctypedef struct scan_field:
-        int32_t pattern_size
-        int32_t key_size
-        const char* key
     ctypedef struct scan_object:
         pass
     ctypedef struct scan_entry:
@@ -34,9 +30,7 @@ cdef extern from "scan_machine.h" nogil:
         uint8_t kind
         uint8_t key_is_read
     ctypedef struct scan_discriminator:
-        scan_field key
-        char split
-        uint8_t symbol_upper
+        pass
     ctypedef struct scan_state:
         const char* p
         int state
@@ -59,23 +53,29 @@ cdef extern from "scan_machine.h" nogil:
         int (*look_ahead)(void* who, const char* symbol, int64_t size, int step) noexcept
         void* who
         int look_step
-    void scan_shut(const char* start, const char* end)
-    void scan_open(const char* start, const char* end)
     const char* scan_blank(const char* p)
     const char* scan_refuse(scan_state* s, const char* p, int state)
-    const char* scan_mistyped(scan_state* s, const char* p)
-    int scan_is_key(const scan_field* f, const char* p)
-    const char* scan_take_text(scan_state* s, const char* p, const char** text, int64_t* size)
-    const char* scan_any_key(scan_state* s, const char* p, const char** text, int64_t* size)
-    const char* scan_after_value(scan_state* s, const char* p, char closing)
     const char* scan_skip(scan_state* s, const char* p, int depth)
     ctypedef struct scan_calls:
         const char* (*object_into)(scan_state* s, const scan_object* o, const char* p, int depth) noexcept nogil
         const char* (*object_rest)(scan_state* s, const scan_object* o, const char* p, uint16_t index) noexcept nogil
     const scan_calls SCAN_CALLS
-    const scan_entry* scan_find_entry(const scan_discriminator* d, const char* text, int64_t size)
     void scan_look_from(scan_state* s, const char* p)
     int scan_upper_symbol(scan_state* s)
+
+cdef extern from "scan_frame.h" nogil:
+    enum: FRAME_SMALLEST
+    ctypedef struct scan_frame:
+        int64_t room
+    char* scan_frame_scratch(const scan_frame* frame)
+    int64_t scan_frame_bytes(int64_t room)
+    void scan_frame_free(scan_frame* frame)
+    int scan_frame_resize(scan_frame* frame, scan_state* s, int64_t room)
+    int scan_frame_take(scan_frame* frame, scan_state* s, const char* data, int64_t size)
+
+cdef extern from "scan_which.h" nogil:
+    int scan_find_table(scan_state* s, const scan_discriminator* known, int32_t count, const scan_entry** entry,
+                        int* is_first_key)
 
 cdef extern from "Python.h":
     double PyOS_string_to_double(const char* text, char** end, void* overflow) except? -1.0
@@ -85,14 +85,7 @@ STATES = (
     "missing_field", "trailing_bytes", "number_syntax", "unknown_channel",
 )
 cdef enum:
-    FRONT = 16                    # zero bytes before the frame
-    BACK = 40                     # and behind it: more than the longest read past the end
-    SMALLEST_ROOM = 8192
-    KEPT_ROOM = 262144            # a buffer grown beyond this by a great frame is given back ...
-    KEPT_FRAMES = 256             # ... after so many small ones
     MAX_BYTES = 16777216
-    UNKNOWN_VARIANT = 0xFFFF
-    MAX_VARIANTS = 65534
     MANY_SYMBOLS = 1024           # of fewer, the processor's caches hold what belongs to them
 
 
@@ -134,8 +127,12 @@ cdef class Scanner:
         self.rows_bytes = 2 * side
         self.machine = PyMem_RawCalloc(1, sizeof(scan_state))
         self.rows = <char*>PyMem_RawCalloc(1, <size_t>self.rows_bytes)
-        self.variants = <VariantTable*>PyMem_RawCalloc(<size_t>len(schema.channels), sizeof(VariantTable))
-        if self.machine == NULL or self.rows == NULL or self.variants == NULL or not self.resize(SMALLEST_ROOM):
+        self.frame = PyMem_RawCalloc(1, sizeof(scan_frame))
+        self.variants = Variants(len(schema.channels))
+        if (
+            self.machine == NULL or self.rows == NULL or self.frame == NULL
+            or not scan_frame_resize(<scan_frame*>self.frame, <scan_state*>self.machine, FRAME_SMALLEST)
+        ):
             raise MemoryError("no memory for a scanner")
         cdef scan_state* s = <scan_state*>self.machine
         s.rows[0] = s.at[0] = <char*>&self.record
@@ -150,46 +147,11 @@ cdef class Scanner:
         self.done = True
 
     def __dealloc__(self):
-        cdef Py_ssize_t i
-        if self.variants != NULL:
-            for i in range(len(self.schema.channels)):
-                PyMem_RawFree(self.variants[i].rows)
-        PyMem_RawFree(self.variants)
+        if self.frame != NULL:
+            scan_frame_free(<scan_frame*>self.frame)
+        PyMem_RawFree(self.frame)
         PyMem_RawFree(self.machine)
         PyMem_RawFree(self.rows)
-        if self.buffer != NULL:
-            scan_open(self.buffer, self.buffer + FRONT + self.room + BACK)
-        PyMem_RawFree(self.buffer)
-
-    @cython.nonecheck(False)          # the check needs the GIL
-    cdef int fit(self, Py_ssize_t size) noexcept nogil:
-        """Make the buffer fit a frame; false where there is no memory for it."""
-        cdef Py_ssize_t room = SMALLEST_ROOM
-        if size <= self.room:
-            if self.room <= KEPT_ROOM or size > KEPT_ROOM:
-                self.small_frames = 0
-                return True
-            self.small_frames += 1
-            return self.small_frames < KEPT_FRAMES or self.resize(KEPT_ROOM)
-        while room < size:
-            room *= 2
-        return self.resize(room)
-
-    cdef int resize(self, Py_ssize_t room) noexcept nogil:
-        cdef char* made = <char*>PyMem_RawMalloc(<size_t>(FRONT + 2 * (room + BACK)))
-        cdef scan_state* s = <scan_state*>self.machine
-        if made == NULL:
-            return False
-        memset(made, 0, FRONT)
-        if self.buffer != NULL:
-            scan_open(self.buffer, self.buffer + FRONT + self.room + BACK)
-        PyMem_RawFree(self.buffer)
-        self.buffer = made
-        self.room = room
-        self.small_frames = 0
-        s.start = s.end = s.p = made + FRONT
-        s.scratch_end = made + FRONT + 2 * (room + BACK)
-        return True
 
     @cython.nonecheck(False)          # the check needs the GIL
     cdef int refuse(self, int state) noexcept nogil:
@@ -203,16 +165,10 @@ cdef class Scanner:
         cdef scan_state* s = <scan_state*>self.machine
         self.symbol_text = NULL
         self.symbol_size = 0
-        if size > self.max_bytes or not self.fit(size):
+        if size > self.max_bytes or not scan_frame_take(<scan_frame*>self.frame, s, data, size):
             s.p = s.start
             return self.refuse(SCAN_OVERFLOW)
-        s.start = self.buffer + FRONT
-        s.end = s.start + size
-        scan_open(s.start, self.buffer + FRONT + self.room + BACK)
-        memcpy(<char*>s.start, data, <size_t>size)
-        memset(<char*>s.end, 0, BACK)
-        scan_shut(s.end + BACK, self.buffer + FRONT + self.room + BACK)
-        s.p = scan_blank(s.start)
+        s.p = scan_blank(s.p)
         self.done = False
         self.in_list = s.p[0] == b"["
         if self.in_list:
@@ -250,16 +206,17 @@ cdef class Scanner:
         self.done = True
         return SCAN_OK if s.p == s.end else SCAN_TRAILING_BYTES
 
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int element(self) noexcept nogil:
         """One object at s.p."""
         cdef scan_state* s = <scan_state*>self.machine
         cdef const scan_entry* entry = NULL
         cdef const char* start = s.p
         cdef const char* p
-        cdef int state
+        cdef int state, is_first_key = False
         self.symbol_text = NULL
         self.symbol_size = 0
-        s.scratch = self.buffer + FRONT + self.room + BACK
+        s.scratch = scan_frame_scratch(<const scan_frame*>self.frame)
         if start[0] != b"{":
             if scan_skip(s, start, 0) != NULL:
                 scan_refuse(s, start, SCAN_WRONG_TYPE)
@@ -267,7 +224,8 @@ cdef class Scanner:
         s.symbol = NULL
         s.symbol_upper = False
         s.variant = 0
-        state = self.find_table(<const void**>&entry)
+        state = scan_find_table(s, <const scan_discriminator*>self.schema.discriminators,
+                                self.schema.discriminator_count, &entry, &is_first_key)
         if state != SCAN_OK:
             return state
         memcpy(&self.record, entry.blank, <size_t>entry.record_size)
@@ -277,7 +235,7 @@ cdef class Scanner:
         s.row_size[1] = <int64_t>(sizeof(Balance) if entry.kind == KIND_ASSET else sizeof(Level))
         s.row_size[2] = <int64_t>sizeof(Level)
         scan_look_from(s, s.p)        # the symbol may stand in the text that names the table
-        if self.is_first_key and not entry.key_is_read:
+        if is_first_key and not entry.key_is_read:
             p = (<const scan_calls*>self.calls).object_rest(s, entry.object, s.p, entry.key_field)
         else:
             p = (<const scan_calls*>self.calls).object_into(s, entry.object, start, 1)
@@ -286,77 +244,7 @@ cdef class Scanner:
         s.p = p
         return self.finish(entry)
 
-    cdef const char* find_discriminator(self, const void** found) noexcept nogil:
-        """The value of the first discriminator. NULL and CONTROL, with s.p behind the object, where it has none."""
-        cdef scan_state* s = <scan_state*>self.machine
-        cdef const scan_discriminator* known = <const scan_discriminator*>self.schema.discriminators
-        cdef int32_t i, count = self.schema.discriminator_count
-        cdef const char* p = scan_blank(s.p + 1)
-        cdef const char* text = NULL
-        cdef int64_t size = 0
-        self.is_first_key = True
-        while p[0] != b"}":
-            for i in range(count):
-                if scan_is_key(&known[i].key, p):
-                    found[0] = &known[i]
-                    return scan_blank(p + known[i].key.pattern_size)
-            p = scan_any_key(s, p, &text, &size)
-            if p == NULL:
-                return NULL
-            for i in range(count):
-                if known[i].key.key_size == size and memcmp(known[i].key.key, text, <size_t>size) == 0:
-                    found[0] = &known[i]
-                    return p
-            self.is_first_key = False
-            p = scan_skip(s, p, 1)
-            if p != NULL:
-                p = scan_after_value(s, p, b"}")
-            if p == NULL:
-                return NULL
-        return scan_refuse(s, p + 1, SCAN_CONTROL)
-
-    cdef int find_table(self, const void** entry) noexcept nogil:
-        """The table for the object at s.p, which goes behind the text that names it; or CONTROL, or a refusal."""
-        cdef scan_state* s = <scan_state*>self.machine
-        cdef const scan_discriminator* d = NULL
-        cdef const char* text = NULL
-        cdef int64_t size = 0
-        cdef const char* whole = s.p
-        cdef const char* start = self.find_discriminator(<const void**>&d)
-        cdef const char* p
-        if start == NULL:
-            return s.state
-        p = scan_take_text(s, start, &text, &size)
-        if p == NULL:
-            return s.state
-        s.p = start
-        if d.split and not self.split_symbol(d, &text, &size):
-            p = scan_skip(s, whole, 0)          # it names no market: something beside data is said
-            if p != NULL:
-                scan_refuse(s, p, SCAN_CONTROL)
-            return s.state
-        entry[0] = scan_find_entry(d, text, size)
-        if entry[0] == NULL:
-            return SCAN_UNKNOWN_CHANNEL
-        s.p = p
-        return SCAN_OK
-
-    cdef bint split_symbol(self, const void* found, const char** text, int64_t* size) noexcept nogil:
-        """Take the symbol off a text that is symbol and table's name; keep it where it may stand in the scratch."""
-        cdef scan_state* s = <scan_state*>self.machine
-        cdef const scan_discriminator* d = <const scan_discriminator*>found
-        cdef const char* part = <const char*>memchr(text[0], d.split, <size_t>size[0])
-        if part == NULL:
-            return False
-        s.symbol = text[0]
-        s.symbol_size = part - text[0]
-        s.symbol_upper = d.symbol_upper
-        if text[0] == s.scratch:
-            s.scratch += size[0]
-        size[0] -= s.symbol_size + 1
-        text[0] = part + 1
-        return True
-
+    @cython.nonecheck(False)          # the check needs the GIL
     cdef int finish(self, const void* found) noexcept nogil:
         """What is known only when the object is through: symbol, variant, rows."""
         cdef scan_state* s = <scan_state*>self.machine
@@ -371,7 +259,7 @@ cdef class Scanner:
             self.record.asset.balances = <const Balance*>s.rows[1]
             self.record.asset.balance_count = <int32_t>s.row_count[1]
         if s.variant != 0:
-            self.record.head.variant = find_variant(&self.variants[entry.channel], s.variant)
+            self.record.head.variant = self.variants.find(entry.channel, s.variant)
         return self.finish_symbol() if s.symbol != NULL else SCAN_OK
 
     @cython.nonecheck(False)          # the check needs the GIL
@@ -434,24 +322,7 @@ cdef class Scanner:
         `channel`: its index or name. `values`: mapping number -> index; replaces what was set. Other numbers have
         index 65,535. IndexError or ValueError, with nothing changed.
         """
-        cdef Py_ssize_t at = self.schema.channels.index(channel) if isinstance(channel, str) else channel
-        cdef list pairs = sorted((float(value), int(index)) for value, index in values.items())
-        cdef VariantTable made
-        if not 0 <= at < len(self.schema.channels):
-            raise IndexError(f"no channel has index {at}; there are {len(self.schema.channels)}")
-        for value, index in pairs:
-            if not isfinite(value) or value == 0 or not 1 <= index <= MAX_VARIANTS:
-                raise ValueError(f"a variant is a finite number that is not 0, with an index 1 to {MAX_VARIANTS}; "
-                                 f"not {value!r}: {index}")
-        made.count = <int32_t>len(pairs)
-        made.rows = <Variant*>PyMem_RawMalloc(max(1, len(pairs)) * sizeof(Variant))
-        if made.rows == NULL:
-            raise MemoryError(f"no memory for {len(pairs)} variants")
-        for i, (value, index) in enumerate(pairs):
-            made.rows[<Py_ssize_t>i].value = value
-            made.rows[<Py_ssize_t>i].index = index
-        PyMem_RawFree(self.variants[at].rows)
-        self.variants[at] = made
+        self.variants.put(self.schema.channels.index(channel) if isinstance(channel, str) else channel, values)
 
     @property
     def portable(self):
@@ -476,19 +347,6 @@ cdef class Scanner:
     @property
     def nbytes(self):
         """Bytes of this object and its buffers; the schema and the interner count their own."""
-        cdef Py_ssize_t size = sys.getsizeof(self) + sizeof(scan_state) + self.rows_bytes
-        cdef Py_ssize_t i
-        for i in range(len(self.schema.channels)):
-            size += <Py_ssize_t>sizeof(VariantTable) + max(0, self.variants[i].count) * <Py_ssize_t>sizeof(Variant)
-        return size + FRONT + 2 * (self.room + BACK)
-
-
-cdef uint16_t find_variant(const VariantTable* table, double value) noexcept nogil:
-    cdef int32_t low = 0, high = table.count, middle
-    while low < high:
-        middle = (low + high) // 2
-        if table.rows[middle].value < value:
-            low = middle + 1
-        else:
-            high = middle
-    return table.rows[low].index if low < table.count and table.rows[low].value == value else UNKNOWN_VARIANT
+        cdef const scan_frame* frame = <const scan_frame*>self.frame
+        return (sys.getsizeof(self) + sizeof(scan_state) + sizeof(scan_frame) + self.rows_bytes
+                + scan_frame_bytes(frame.room) + sys.getsizeof(self.variants) + self.variants.size())

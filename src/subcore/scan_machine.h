@@ -4,27 +4,8 @@
 
 #include "scan_value.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/asan_interface.h>
-#endif
-
 #define MAX_DEPTH 32
 #define MAX_DIGITS 4300 /* of a skipped integer: what Python's int() converts by default */
-
-/* Part of the buffer that nothing may touch until it is opened again; known to the address sanitizer alone. */
-static inline void scan_shut(const char *start, const char *end) {
-#if defined(__SANITIZE_ADDRESS__)
-    ASAN_POISON_MEMORY_REGION(start, end - start);
-#endif
-    (void)start, (void)end;
-}
-
-static inline void scan_open(const char *start, const char *end) {
-#if defined(__SANITIZE_ADDRESS__)
-    ASAN_UNPOISON_MEMORY_REGION(start, end - start);
-#endif
-    (void)start, (void)end;
-}
 
 static const char *scan_object_into(scan_state *s, const scan_object *o, const char *p, int depth);
 static const char *scan_rows(scan_state *s, const scan_field *f, const char *p, int depth);
