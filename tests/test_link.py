@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import gc
 import socket
 import threading
 from typing import Any
@@ -151,7 +150,7 @@ async def test_nonsense_instead_of_http() -> None:
     "frame", [b"\x81\x7f" + b"\xff" * 8, b"\x81\x7f" + b"\x00" * 3 + b"\x01" * 5, b"\x83\x01a", b"\x09\x01a"]
 )
 async def test_what_the_transport_has_against_the_peer_is_told_once(frame: bytes) -> None:
-    """picows raises it where the end is waited for as well; nobody does, and asyncio would log a traceback each time."""
+    """picows raises it where the end is waited for as well; asyncio would log a traceback each time."""
     faults: list[Any] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
 
