@@ -30,13 +30,13 @@ class Plain:
     content: str | None = None
     last_time: int | None = None
     on: bool = False
-    known: deque[Any] = field(default_factory=lambda: deque(maxlen=1024))
+    known: deque[Any] = field(default_factory=lambda: deque(maxlen=4096))
     states: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     forwarded_time: int | None = None
 
     def switch(self, on: bool) -> None:
         if on and not self.on:
-            self.known = deque(self.ids, maxlen=1024)
+            self.known = deque(self.ids, maxlen=4096)
             self.states = deque([] if self.content is None else [self.content], maxlen=16)
             self.forwarded_time = self.last_time
         elif self.on and not on and self.forwarded_time is not None:
@@ -208,25 +208,25 @@ TestArbiterMachine = ArbiterMachine.TestCase
 TestArbiterMachine.settings = examples(150, stateful_step_count=40)
 
 
-@examples(20)
-@given(st.integers(0, 2**32), st.integers(1, 2200), st.booleans())
-def test_the_last_1024_ids_are_a_deque(seed: int, spread: int, texts: bool) -> None:
+@examples(10)
+@given(st.integers(0, 2**32), st.integers(1, 8800), st.booleans())
+def test_the_last_4096_ids_are_a_deque(seed: int, spread: int, texts: bool) -> None:
     rng = random.Random(seed)
     meter, plain = Meter(1), Plain()
     meter.arbitrate([0], True)
     plain.switch(True)
-    for _ in range(6000):
+    for _ in range(12_000):
         number = rng.randrange(spread)
         event = trade(f"t{number}" if texts else number)
         assert offer(meter, event) == (False, *plain.take(event))
 
 
-def test_the_1025th_trade_is_forgotten_and_no_other() -> None:
+def test_the_4097th_trade_is_forgotten_and_no_other() -> None:
     meter = Meter(1)
     meter.arbitrate([0], True)
-    for id in range(1025):
+    for id in range(4097):
         assert offer(meter, trade(id)) == (False, False, False, False)
-    for id in range(1, 1025):
+    for id in range(1, 4097):
         assert offer(meter, trade(id, snapshot=id % 2 == 0)) == (False, True, True, False)
     assert offer(meter, trade(0, snapshot=True)) == (False, False, False, False)
 

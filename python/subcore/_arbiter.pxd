@@ -8,7 +8,7 @@ from subcore._repeats cimport LastSeen
 
 cdef enum:
     CONTENTS_KEPT = 16
-    KEYS_KEPT = 1024
+    KEYS_KEPT = 4096
 
 cdef struct Carried:               # one stream with two carriers
     int32_t stream
@@ -16,7 +16,7 @@ cdef struct Carried:               # one stream with two carriers
     int64_t not_before_ns          # a live frame is that proof from then on
     int64_t last_exchange_ns       # of what was forwarded; ABSENT = none yet
     uint64_t* keys                 # ring of what was forwarded, then the set over it: one block, owned
-    uint16_t key_room              # 0 or a power of two up to 1,024
+    uint16_t key_room              # 0 or a power of two up to 4,096
     uint16_t key_count
     uint16_t key_next              # where the next one goes
     uint8_t content_count

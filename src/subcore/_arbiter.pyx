@@ -2,7 +2,7 @@
 """Which frames are copies while two links carry a stream.
 
 Each link keeps its own order, but one may lag behind the other or lose what the other brings. What happened (trades by
-id, orders and balances by all they say) is the union of both, less what is among the stream's last 1,024: all of it is
+id, orders and balances by all they say) is the union of both, less what is among the stream's last 4,096: all of it is
 due, even where it comes late. A state (ticker, book, candle) is forwarded only if its exchange time lies after that of
 the last, or is the same and its content is not among the last 16; without a time the content alone decides. Orders and
 balances are no states here: a late one may be of another order or currency than the one that came before it.
@@ -96,7 +96,7 @@ cdef inline uint16_t* slots_of(const Carried* carried) noexcept nogil:
 @cython.final
 @cython.no_gc_clear
 cdef class Arbiter:
-    """What is known of each stream that two links carry: 168 bytes, and up to 12 KiB for what happened
+    """What is known of each stream that two links carry: 168 bytes, and up to 48 KiB for what happened
     (12 bytes each).
 
     The owner of the streams' rows keeps the place of each (they move). `seed` perturbs the hashes.
