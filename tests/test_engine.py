@@ -17,6 +17,7 @@ from subcore.types import (
     Evidence,
     Listing,
     Priority,
+    Ready,
     ReasonClass,
     Refused,
     StatusKind,
@@ -272,6 +273,14 @@ def test_unknown_control_frames_are_counted_only() -> None:
     s.say(Unknown(b"?"))
     assert s.out == []
     assert s.engine.stats.unknown_control == 1
+
+
+def test_a_welcome_changes_nothing() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.say(Ready())
+    assert s.out == []
+    assert s.engine.stats.unknown_control == 0
 
 
 def test_close_all_ends_links_and_the_engine_says_no_more() -> None:

@@ -14,11 +14,9 @@ SubcoreError
 ├── SubscribeError            some of what was wanted is not proven
 │   └── SubscribeTimeout      ... within the time given; also a TimeoutError
 ├── VenueError                the venue answered, and the answer is no, or makes no sense
-│   ├── RefusedError          it refused a request, a login or a connection
 │   └── DecodeError           a frame that could not be read; also a ValueError
 ├── NetworkError              no usable answer from the venue; also a ConnectionError
-│   ├── LinkError             a link could not be opened or was lost
-│   └── MarketListError       the venue's list of markets could not be fetched
+│   └── LinkError             a link could not be opened or was lost
 ├── FileError                 a file is torn, foreign, too new, or in use
 │   ├── SnapshotError         ... a snapshot of intent
 │   └── RecordingError        ... a recording
@@ -45,11 +43,9 @@ __all__ = [
     "InternalError",
     "LinkError",
     "ManagerClosed",
-    "MarketListError",
     "NameTakenError",
     "NetworkError",
     "RecordingError",
-    "RefusedError",
     "SnapshotError",
     "SubcoreError",
     "SubscribeError",
@@ -136,18 +132,6 @@ class VenueError(SubcoreError):
     """The venue answered, but not with what was asked for."""
 
 
-class RefusedError(VenueError):
-    """The venue refused a request, a login or a connection.
-
-    `name` is the venue's own word for it, `status` the HTTP status where there was one.
-    """
-
-    def __init__(self, message: str, *, name: str = "", status: int | None = None) -> None:
-        super().__init__(message)
-        self.name = name
-        self.status = status
-
-
 class DecodeError(VenueError, ValueError):
     """A frame could not be read.
 
@@ -170,10 +154,6 @@ class LinkError(NetworkError):
     def __init__(self, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
         self.code = code
-
-
-class MarketListError(NetworkError):
-    """The venue's list of markets could not be fetched; spelling rules are used until it can."""
 
 
 class FileError(SubcoreError):

@@ -19,7 +19,7 @@ class Scope(Enum):
 
 
 class Counted(Enum):
-    """What a limit counts."""
+    """What a limit counts. LOGIN is declared and not counted yet: the engine sends no message to log in."""
 
     CONNECT = "connect"
     MESSAGE = "message"
@@ -29,7 +29,7 @@ class Counted(Enum):
 
 
 class OnBreach(Enum):
-    """What the venue does to one who passes a limit."""
+    """What the venue does to one who passes a limit. For readers: the engine passes none, and does not read it."""
 
     UNKNOWN = "unknown"
     ERROR = "error"

@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from .errors import MarketListError, UsageError
+from .errors import UsageError
 from .resolver import run_in_daemon
 
 log = logging.getLogger("subcore.markets")
@@ -102,7 +102,7 @@ class MarketList:
         try:
             symbols = _read(await self._answer())
             if not symbols:
-                raise MarketListError("it names no symbol")
+                raise ValueError("it names no symbol")
         except Exception as error:  # the source is the user's, and the answer whatever the network brings
             self._warn_once(error)
             return None
@@ -122,7 +122,7 @@ class MarketList:
             if isinstance(asked, asyncio.Task):  # a thread cannot be stopped: it counts until it ends
                 asked.cancel()
         if not asked.done():
-            raise MarketListError(f"no answer within {FETCH_DEADLINE_S + 1.0:g} s")
+            raise TimeoutError(f"no answer within {FETCH_DEADLINE_S + 1.0:g} s")
         answer: Iterable[str] = asked.result()
         return answer
 
@@ -132,7 +132,7 @@ class MarketList:
         while self._under_way is not None:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
-                raise MarketListError("an earlier request for it hangs")
+                raise TimeoutError("an earlier request for it hangs")
             await asyncio.wait({self._under_way}, timeout=left)
 
     def _done(self, asked: asyncio.Future[Any]) -> None:

@@ -292,7 +292,7 @@ class MustAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """Welcome or login accepted: requests may start."""
+    """Welcome or login accepted. The engine does not wait for it yet: it asks once a link is up."""
 
 
 @dataclass(frozen=True, slots=True)

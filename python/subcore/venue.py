@@ -159,7 +159,7 @@ class Keepalive:
 @dataclass(frozen=True, slots=True)
 class Life:
     """How long a connection may live. None = not known. `max_age`: it dies then; `first_subscribe`: it
-    dies without a request by then; `connect_floor`: least gap after a close.
+    dies without a request by then (declared, not read yet); `connect_floor`: least gap after a close.
     """
 
     max_age: float | None = None
@@ -239,9 +239,7 @@ class Venue:
     packing: Packing = Packing()
     empty_target: EmptyTarget = EmptyTarget.IDLE
     blast: Blast = Blast.REQUEST
-    acknowledges: bool = True  # good requests are answered
-    ack_is_proof: bool = False
-    dedupe: bool = True  # never ask for what is asked for or held
+    ack_is_proof: bool = False  # the answer to a good request, where there is one, proves its streams
     error_window: float = 0.4  # seconds; at least 3 round trips
     resnapshots: bool = True  # (replace) a rewrite gives a new snapshot of what the link carried before
     keepalive: Keepalive = Keepalive()

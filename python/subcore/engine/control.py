@@ -23,6 +23,7 @@ from subcore.types import (
     Int32Array,
     Listing,
     MustAnswer,
+    Ready,
     ReasonClass,
     Refused,
     StatusKind,
@@ -75,6 +76,8 @@ class Controls:
                 self._fault(link, control, now)
             case Alive():
                 self._lifecycle.alive(link)
+            case Ready():
+                pass  # no built-in venue has a welcome to wait for
             case MustAnswer():
                 self._answer(link, control)
             case GoingAway():

@@ -295,7 +295,6 @@ def make_venue(
         # An idle connection is of no use, and its end costs no UNSUBSCRIBE.
         empty_target=EmptyTarget.CLOSE,
         blast=Blast.REQUEST,
-        acknowledges=True,
         ack_is_proof=False,  # "unknown, misspelt or upper-case names are acknowledged and then silent" [C]
         resnapshots=False,
         # "The server sends a protocol ping every 20 s; answer with a pong carrying the same payload within 1 min" [B]:

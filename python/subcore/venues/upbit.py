@@ -321,7 +321,6 @@ def make_venue(
         packing=Packing(max_in_flight=1),  # "a newer request makes every older unanswered one meaningless"
         empty_target=EmptyTarget.CLOSE,  # "the last subscriber leaving means closing the connection"
         blast=Blast.CONNECTION,  # "any error frame is followed by a server close (code 1000)"
-        acknowledges=False,  # "there is no acknowledgement of a good request"
         resnapshots=not grammar.carried_realtime_only,
         options={
             "format": grammar.format,
