@@ -4,9 +4,10 @@
 The class carries the ABI number in its name, so that a module compiled against another number cannot import it.
 """
 
-from subcore._events cimport AssetData, CandleData, EventHead, OrderbookData, OrderData, Record, TickerData, TradeData
+from subcore._events cimport AssetData, CandleData, EventHead, OrderbookData, OrderData, TickerData, TradeData
 
 cdef class StrategyAbi1:
+    # In the order of EventKind: the fan-out calls a method by its place (_call.h).
     # The struct, and what its pointers point to, is valid only during the call.
     cdef int on_ticker(self, const TickerData* ticker) except -1
     cdef int on_trade(self, const TradeData* trade) except -1
@@ -19,5 +20,3 @@ cdef class StrategyAbi1:
     cdef int reserved_2(self, const EventHead* event) except -1
     cdef int reserved_3(self, const EventHead* event) except -1
     cdef int reserved_4(self, const EventHead* event) except -1
-
-cdef int call_strategy(StrategyAbi1 strategy, const Record* record) except -1

@@ -48,6 +48,14 @@ static inline int subcore_call_two(PyObject *callable, PyObject *self, PyObject 
     return 0;
 }
 
+/* Call a strategy's method for records of a kind, 1 to 6: an extension object holds its table of methods behind its
+ * head, and the methods stand in it in the order of the kinds. -1 with an exception set on failure. */
+static inline int subcore_call_strategy(PyObject *strategy, const void *record, unsigned kind) {
+    typedef int (*method)(PyObject *, const void *);
+    const method *methods = *(const method *const *)(strategy + 1);
+    return kind - 1 < 6 ? methods[kind - 1](strategy, record) : 0;
+}
+
 /* -1: the exception that a call above left set. */
 static inline int subcore_left_error(void) { return -1; }
 

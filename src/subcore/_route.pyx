@@ -12,21 +12,20 @@ from subcore._delivery cimport EventQueue
 from subcore._events cimport KIND_ORDERBOOK, Event, Record, make_event, record_of
 from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, sink_in, topic_in
 from subcore._sinks cimport SINK_METHOD, SINK_QUEUE, SINK_STRATEGY, Sink
-from subcore._strategy cimport StrategyAbi1, call_strategy
 
 cdef extern from "_call.h":
     PyObject* subcore_weak_get(PyObject* reference) noexcept
     # -1 leaves an exception set, for handler_failed to take: so no call pays for a try block.
     int subcore_call_one(PyObject* callable, PyObject* argument) noexcept
     int subcore_call_two(PyObject* callable, PyObject* self, PyObject* argument) noexcept
+    int subcore_call_strategy(PyObject* strategy, const void* record, unsigned int kind) noexcept
     void subcore_release "Py_DECREF"(PyObject* object) noexcept
 
 cdef enum:
     RAW_SHIFT = 16
     NO_KEY = 0x2_0000          # beyond every cut | raw << 16
 
-# The same functions seen as ones that leave their exception set.
-ctypedef int (*StrategyCall)(StrategyAbi1, const Record*) noexcept
+# The same function seen as one that leaves its exception set.
 ctypedef int (*UseCall)(Frame, uint32_t) noexcept
 
 
@@ -132,6 +131,7 @@ cdef class Router(RouteChanges):
         cdef int32_t index
         cdef int status
         cdef Sink* sink
+        cdef const Record* record
         for i in range(count):
             index = sink_in(entries[i])
             sink = &self.sinks[index]
@@ -142,7 +142,8 @@ cdef class Router(RouteChanges):
                 cut = 0
             if sink.kind == SINK_STRATEGY:
                 sink.delivered += 1
-                status = (<StrategyCall>call_strategy)(<StrategyAbi1>sink.target, frame.cut_to(cut))
+                record = frame.cut_to(cut) if cut else frame.record
+                status = subcore_call_strategy(sink.target, record, record.head.kind)
             else:
                 cut |= <uint32_t>sink.raw << RAW_SHIFT
                 status = 0 if cut == frame.event_key else (<UseCall>use_key)(frame, cut)

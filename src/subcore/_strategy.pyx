@@ -2,18 +2,11 @@
 
 from subcore._events cimport (
     ABI_VERSION,
-    KIND_ASSET,
-    KIND_CANDLE,
-    KIND_ORDER,
-    KIND_ORDERBOOK,
-    KIND_TICKER,
-    KIND_TRADE,
     AssetData,
     CandleData,
     EventHead,
     OrderbookData,
     OrderData,
-    Record,
     TickerData,
     TradeData,
 )
@@ -61,23 +54,6 @@ cdef class StrategyAbi1:
 
 
 Strategy = StrategyAbi1
-
-
-cdef int call_strategy(StrategyAbi1 strategy, const Record* record) except -1:
-    cdef int kind = record.head.kind
-    if kind == KIND_TICKER:
-        return strategy.on_ticker(&record.ticker)
-    if kind == KIND_TRADE:
-        return strategy.on_trade(&record.trade)
-    if kind == KIND_ORDERBOOK:
-        return strategy.on_orderbook(&record.orderbook)
-    if kind == KIND_CANDLE:
-        return strategy.on_candle(&record.candle)
-    if kind == KIND_ORDER:
-        return strategy.on_order(&record.order)
-    if kind == KIND_ASSET:
-        return strategy.on_asset(&record.asset)
-    return 0
 
 
 def __getattr__(str name):
