@@ -11,6 +11,7 @@ import logging
 import pickle
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,21 @@ async def test_exceptions_out_of_a_connect_hold_no_token() -> None:
         assert type(seen) is kind
         assert token not in str(seen) + repr(seen)
         assert seen.__cause__ is None
+
+
+async def test_a_venue_that_cannot_write_its_headers_shows_no_token() -> None:
+    def headers(route: Any, grant: Any) -> Any:
+        if grant:
+            raise ValueError(f"no header can hold {grant}")
+        return {}
+
+    async def connect(url: str, headers: Any, listener: Any) -> Any:
+        raise AssertionError("there is nothing to connect with")
+
+    login = Login(replace(venue("upbit"), headers=headers), connect, lambda: "eyJhbGciOi", VirtualClock())
+    with pytest.raises(LinkError, match="ValueError") as raised:
+        await login("wss://api.upbit.com/websocket/v1/private", {}, None)  # type: ignore[arg-type]
+    assert "eyJhbGciOi" not in str(raised.value)
 
 
 async def test_the_public_route_gets_no_token_and_asks_for_none() -> None:

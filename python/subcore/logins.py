@@ -71,8 +71,8 @@ class Login:
         token = await self._token()
         if self._clock.monotonic_ns() - began > SLOW_NS:
             await self._slot(route)
-        plan = self._venue.connect_plan(route, {route.grant: token})
         try:
+            plan = self._venue.connect_plan(route, {route.grant: token})
             return await self._connect(plan.url, {**headers, **plan.headers}, listener)
         except HandshakeRefused as refused:
             if refused.status in DENIED:
@@ -82,7 +82,7 @@ class Login:
             if token in str(error):
                 raise LinkError(str(error).replace(token, HIDDEN)) from None
             raise
-        except Exception as error:  # whatever it is, it may quote the headers
+        except Exception as error:  # whatever it is, from the venue or the socket, it may quote the headers
             raise LinkError(
                 f"{type(error).__name__} while connecting with a login; its text is {HIDDEN}"
             ) from None
