@@ -6,6 +6,7 @@ whose REST answers from its own state.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -145,7 +146,8 @@ def test_where_nothing_is_answered_the_siblings_judge(monkeypatch: pytest.Monkey
 
 
 def test_questions_are_few_however_many_streams_rest() -> None:
-    made, steady = make(11, 300, 1.0, 2.0, seconds=30)
+    made, steady = make(11, 100, 1.0, 2.0, seconds=30)
+    made.engine._ctx.settings = replace(made.engine._ctx.settings, ask_most=40)
     asked: list[tuple[int, int]] = []
     streams: set[int] = set()
     carry_out = made._asked
@@ -158,10 +160,48 @@ def test_questions_are_few_however_many_streams_rest() -> None:
     made._asked = note  # type: ignore[method-assign]
     steady.rests[:] = True
     wait(made, 80)
-    assert streams == set(range(900)), "nobody starves"
-    assert max(count for _, count in asked) <= 200
+    assert streams == set(range(300)), (
+        "nobody starves, though not all can be asked about as often as they are due"
+    )
+    assert max(count for _, count in asked) <= 40
     assert min(b[0] - a[0] for a, b in pairwise(asked)) >= SECOND
     assert made.engine.stats.reasks == 0
+
+
+@pytest.mark.parametrize("can_ask", [True, False])
+def test_what_the_venue_says_outweighs_what_siblings_do(can_ask: bool) -> None:
+    """A book that rests while its market trades, as it never did."""
+    made = Fleet(list(markets_for(CODES)), 20, can_ask=can_ask)
+    made.markets = steady = Steady(6, 3.0, 5.0, made.rng)
+    wait(made, 400)
+    steady.books[2] = 0.0
+    wait(made, 60)
+    assert made.engine.stats.reasks == (0 if can_ask else 1)
+
+
+def test_a_link_that_brings_nothing_at_all_for_a_while_accuses_no_stream(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three seconds in which neither frames nor pongs arrive, while the venue's pages tell of what is under way."""
+    made, steady = make(21, 6, 3.0, 5.0, "trade", seconds=60)
+    for _ in range(4):
+        steady.rests[2] = True
+        questions = made.engine.stats.questions
+        while made.engine.stats.questions == questions:
+            made.step()
+        told = made.now + SECOND
+        monkeypatch.setattr(made, "_newest", lambda streams, told=told: np.full(len(streams), told))
+        steady.rests[:] = True
+        for _ in range(6):
+            made.step()
+            made.due = [due for due in made.due if not isinstance(due[1], events.Pong)]
+        monkeypatch.undo()
+        steady.rests[:], steady.orders[2] = False, 1000.0  # what was under way comes first
+        made.step()
+        steady.orders[2] = 3.0
+        wait(made, 20)
+    assert made.engine.stats.reasks == 0
+    assert made.engine.stats.losses == 0
 
 
 def test_an_answer_about_another_stream_of_the_same_id_says_nothing() -> None:

@@ -80,22 +80,29 @@ class Asking:
         """Note who is due; places in the look of those that are frozen for certain."""
         if not self.is_on:
             return np.empty(0, np.intp)
-        habits, rows = self._habits, look.rows
-        limit, silence = self._limits(rows), habits.silence(rows, now)
-        lead = LEAD + (habits.turns + 1) * self._ctx.settings.tick
-        between = np.clip(SELDOM * silence, limit - lead, max(SELDOM_MOST, int(limit.max(initial=0))))
-        mute = habits.asked[rows] > habits.answered[rows]  # what was not answered is asked again sooner
-        between = np.where(mute, np.minimum(between, ANSWER + SELDOM * silence), between)
-        due = (silence >= limit - lead) & (self._ctx.clock.runnable - habits.asked[rows] >= between)
-        due &= ~habits.mute[rows] & (habits.latest[rows] > 0)
+        habits, rows, runnable = self._habits, look.rows, self._ctx.clock.runnable
         habits.due[rows] &= ~look.news  # those of a silent link
-        if due.any():
-            habits.due[rows[due]] |= self._in_force(rows[due].astype(np.int32))
+        lead = LEAD + (habits.turns + 1) * self._ctx.settings.tick
+        silence = habits.silence(rows, now)
+        late = np.flatnonzero(
+            silence >= self._ctx.settings.frozen - lead
+        )  # most are not: only those cost more
+        rows, silence = rows[late], silence[late]
+        limit, asked = self._limits(rows), habits.asked[rows]
+        between = np.maximum(limit - lead, np.minimum(SELDOM * silence, SELDOM_MOST))
+        mute = asked > habits.answered[rows]  # what was not answered is asked again sooner
+        between = np.where(mute, np.minimum(between, ANSWER + SELDOM * silence), between)
+        due = (silence >= limit - lead) & (runnable - asked >= between)
+        rows = rows[due & ~habits.mute[rows] & (habits.latest[rows] > 0)]
+        if len(rows):
+            habits.due[rows] |= self._in_force(rows.astype(np.int32))
         return self._frozen(look)
 
     def _limits(self, rows: Places) -> Reals:
         habits = self._habits
-        limit = np.clip(EARLY * MEDIANS * habits.median[rows], self._ctx.settings.frozen, LATEST)
+        limit = np.minimum(
+            np.maximum(EARLY * MEDIANS * habits.median[rows], self._ctx.settings.frozen), LATEST
+        )
         limit = np.where(habits.learned[rows] >= LOOKS_TO_KNOW, limit, UNKNOWN)
         patience: Reals = limit * np.exp2(np.minimum(habits.tries[rows], PATIENCE_MOST))
         return patience
