@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -222,6 +223,40 @@ async def test_what_a_users_function_does_wrong_is_a_failure(
     assert await rig.ask(*ticker("KRW-BTC")) == {}
     assert "cannot be asked" in caplog.text
     assert await rig.ask(*ticker("KRW-BTC")) == {}
+
+
+@pytest.mark.parametrize("kind", ["plain", "stubborn"])
+async def test_a_users_function_that_hangs_is_not_called_again_before_it_ends(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing waits for it beyond its deadline, no thread or task is added to the one that hangs."""
+    monkeypatch.setattr(newest, "DEADLINE_S", 0.05)
+    asked: list[int] = []
+    going, loop_going = threading.Event(), asyncio.Event()
+
+    def plain(topics: Sequence[Topic]) -> Mapping[Topic, int]:
+        asked.append(1)
+        assert going.wait(10.0)
+        return {BTC: 12}
+
+    async def stubborn(topics: Sequence[Topic]) -> Mapping[Topic, int]:
+        asked.append(1)
+        while not loop_going.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await loop_going.wait()
+        return {BTC: 12}
+
+    clock = VirtualClock()
+    source = UserCall(plain if kind == "plain" else stubborn, UPBIT)
+    rig = Rig(source, clock)
+    for _ in range(3):
+        assert await rig.ask(BTC) == {}
+        clock.advance_to(clock.now + 100 * SECOND)
+    assert len(asked) == 1
+    going.set()
+    loop_going.set()
+    await until(lambda: not source._under_way)
+    assert await rig.ask(BTC) == {0: 12}
 
 
 # Over real sockets

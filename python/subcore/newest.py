@@ -67,27 +67,60 @@ class UserCall:
         self._call = call
         self._venue = venue
         self._in_thread = not inspect.iscoroutinefunction(call)
+        self._under_way: list[asyncio.Future[Any]] = []
 
     def can_ask(self, columns: StreamColumns) -> npt.NDArray[np.bool_]:
         """Of every stream."""
         return np.ones(len(columns.streams), np.bool_)
 
     async def answers(self, columns: StreamColumns) -> AsyncIterator[Told]:
-        """What it says. Raises ValueError where that is no mapping of topics to whole numbers."""
+        """What it says. Raises what the function raises, TimeoutError where nothing comes within `DEADLINE_S`, and
+        ValueError where it says no mapping of topics to whole numbers.
+        """
         topics = [self._topic(columns, row) for row in range(len(columns.streams))]
-        said: Any = (
-            await run_in_daemon("subcore-newest", lambda: self._call(topics))
-            if self._in_thread
-            else self._call(topics)
-        )
-        if inspect.isawaitable(said):
-            said = await asyncio.wait_for(said, DEADLINE_S)
+        said = await self._said(topics)
         if not isinstance(said, Mapping):
             raise ValueError(f"latest= gave {type(said).__name__}, not a mapping of topics to times")
         times = [said.get(topic, 0) for topic in topics]
         if not all(isinstance(time, int) and 0 <= time < 1 << 63 for time in times):
             raise ValueError("latest= gave a time that is not a whole number of nanoseconds since the epoch")
         yield columns.streams, np.array(times, np.int64)
+
+    async def _said(self, topics: Sequence[Topic]) -> Any:
+        """A thread cannot be stopped, nor a task that will not be cancelled: beside one that hangs, no other begins."""
+        if self._under_way:
+            raise TimeoutError("the function has not returned since an earlier question")
+        task = self._watch(
+            asyncio.get_running_loop().create_task(self._ask(topics), name="subcore-newest-call")
+        )
+        try:
+            await asyncio.wait({task}, timeout=DEADLINE_S)
+            if not task.done():
+                raise TimeoutError(f"the function has not answered within {DEADLINE_S:g} s")
+        finally:
+            task.cancel()
+        if task.cancelled():
+            raise TimeoutError("the function was cancelled from inside")
+        return task.result()
+
+    async def _ask(self, topics: Sequence[Topic]) -> Any:
+        said: Any
+        if self._in_thread:
+            thread = run_in_daemon("subcore-newest", lambda: self._call(topics))
+            said = await asyncio.shield(self._watch(thread))
+        else:
+            said = self._call(topics)
+        return await said if inspect.isawaitable(said) else said
+
+    def _watch(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        self._under_way.append(future)
+        future.add_done_callback(self._ended)
+        return future
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._under_way.remove(future)
+        if not future.cancelled():
+            future.exception()  # nobody may wait any more, and asyncio would log it
 
     def _topic(self, columns: StreamColumns, row: int) -> Topic:
         channel = self._venue.channels[int(columns.channels[row])]
