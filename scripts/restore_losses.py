@@ -1,6 +1,6 @@
 """Losses of every kind over real sockets: after each, every stream is proven again, and no limit is broken.
 
-    python scripts/restore_losses.py --ci       72 losses (under a minute)
+    python scripts/restore_losses.py --ci       70 losses (under a minute)
     python scripts/restore_losses.py --full     1,000 losses
     python scripts/restore_losses.py --full --json --seed 7
 
@@ -293,7 +293,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--ci", action="store_true", help="72 losses")
+    size.add_argument("--ci", action="store_true", help="70 losses")
     size.add_argument("--full", action="store_true", help="1,000 losses")
     parser.add_argument("--losses", type=int, default=None)
     parser.add_argument("--managers", type=int, default=MANAGERS)
@@ -301,7 +301,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the figures alone, for machines")
     parser.add_argument("--verbose", action="store_true", help="show what the managers log")
     chosen = parser.parse_args()
-    losses = chosen.losses or (1000 if chosen.full else 72)
+    losses = chosen.losses or (1000 if chosen.full else 70)
     print(f"seed {chosen.seed}, {losses} losses, {chosen.managers} managers", file=sys.stderr, flush=True)
     # The engine has no settings a user could give: this is for tests alone.
     subcore.hub.Engine = make_engine  # type: ignore[misc, assignment]
