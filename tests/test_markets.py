@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,6 +163,21 @@ async def test_a_full_disk_leaves_no_file_behind(monkeypatch: pytest.MonkeyPatch
     async with server:
         assert await over_rest(url).refresh() == {"KRW-BTC"}
     assert list(cache_file("test-venue").parent.iterdir()) == []
+
+
+async def test_the_file_is_written_beside_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[str] = []
+    replace = os.replace
+
+    def noted(*paths: Any) -> None:
+        threads.append(threading.current_thread().name)
+        replace(*paths)
+
+    monkeypatch.setattr("subcore.markets.os.replace", noted)
+    server, url = await serve(b'[{"market":"KRW-BTC"}]')
+    async with server:
+        assert await over_rest(url).refresh() == {"KRW-BTC"}
+    assert threads == ["subcore-markets"]
 
 
 def _explained(markets: Any, meanwhile: Callable[[], None]) -> str:

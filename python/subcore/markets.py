@@ -1,4 +1,4 @@
-"""Which symbols a venue lists: over REST in a thread of our own, kept on disk between runs.
+"""Which symbols a venue lists: over REST in a thread of our own, which keeps them on disk between runs.
 
 The list is a help, never a condition: while it cannot be had, spelling rules alone decide and one warning says so.
 """
@@ -106,10 +106,8 @@ class MarketList:
         except Exception as error:  # the source is the user's, and the answer whatever the network brings
             self._warn_once(error)
             return None
-        known = frozenset(symbols)
         self._warned = False
-        self._keep(sorted(known))
-        return known
+        return frozenset(symbols)
 
     async def _answer(self) -> Iterable[str]:
         """The answer to a question of our own, within the deadline. One question is under way at a time."""
@@ -144,8 +142,15 @@ class MarketList:
     def _ask(self) -> asyncio.Future[Any]:
         url, parse = self._url, self._parse
         if self._source is None and url is not None and parse is not None:
-            return run_in_daemon("subcore-markets", lambda: _read(fetch_over_rest(url, parse)))
+            return run_in_daemon("subcore-markets", lambda: self._fetch(url, parse))
         return asyncio.get_running_loop().create_task(self._ask_source(), name="subcore-markets-source")
+
+    def _fetch(self, url: str, parse: Parse) -> tuple[str, ...]:
+        """In a thread, the file as well: a disk that hangs costs the list, and holds up no loop."""
+        symbols = _read(fetch_over_rest(url, parse))
+        if symbols:
+            self._keep(sorted(set(symbols)))
+        return symbols
 
     async def _ask_source(self) -> Any:
         answer = self._source() if callable(self._source) else self._source
