@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from manager_rig import SOON, make, until
-from subcore.errors import SubscribeError, UsageError
+from subcore.errors import ManagerClosed, SubscribeError, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
 from subcore.sim.server import SimServer
@@ -127,3 +127,52 @@ async def test_only_a_running_manager_rotates(server: SimServer) -> None:
         await idle.rotate()
     async with SubscriptionManager("upbit", url=server.url) as running:
         await asyncio.wait_for(running.rotate(), SOON)
+
+
+def test_rotate_waits_for_a_link_that_cannot_be_replaced_yet() -> None:
+    """One that has a trial under way: it is replaced once that is over, and `rotate` returns only then."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "c")
+            component.subscribe("ticker", "KRW-BTC")
+            await component.live(10.0)
+            placement = manager._hub.engine._placement
+            retire, busy, asked = placement.retire, [True], []
+
+            def not_yet(link: Any, now: int) -> None:
+                asked.append(link.id)
+                if not busy[0]:
+                    retire(link, now)
+
+            placement.retire = not_yet  # type: ignore[method-assign]
+            rotating = asyncio.create_task(manager.rotate())
+            await asyncio.sleep(5.0)
+            assert not rotating.done()
+            busy[0] = False
+            await asyncio.wait_for(rotating, 30.0)
+            assert set(asked) == {0}, "no successor is replaced in its turn"
+            assert manager.topic("ticker", "KRW-BTC").link == 1
+
+    World().run(main)
+
+
+def test_rotate_ends_with_the_manager() -> None:
+    async def main(world: World) -> None:
+        manager = world.manager()
+        await manager.start()
+        component = make(manager, "c")
+        component.subscribe("ticker", "KRW-BTC")
+        await component.live(10.0)
+
+        async def hang(*_: Any) -> Any:
+            await asyncio.sleep(1e6)
+
+        manager._hub.runtime._connect = hang
+        rotating = asyncio.create_task(manager.rotate())
+        await asyncio.sleep(1.0)
+        await manager.close()
+        with pytest.raises(ManagerClosed, match="while it replaced"):
+            await asyncio.wait_for(rotating, 1.0)
+
+    World().run(main)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections import deque
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from manager_rig import SOON, make, until
 from subcore.component import Component
 from subcore.manager import SubscriptionManager
+from subcore.members import Member
 
 
 async def test_a_handler_keeps_its_component_alive_while_the_transaction_is_open(
@@ -102,3 +104,25 @@ async def test_an_owner_that_is_collected_takes_its_component_along(
     assert manager.components == {}
     assert manager.topics() == []
     assert "owned" in caplog.text
+
+
+async def test_an_owner_that_lives_on_keeps_nothing_of_closed_components(
+    manager: SubscriptionManager,
+) -> None:
+    class Thing:
+        pass
+
+    task, thing = asyncio.current_task(), Thing()
+    assert task is not None
+    before = len(task._callbacks or [])  # type: ignore[attr-defined]
+    for number in range(50):
+        for owner in (task, thing):
+            component = manager.component(f"{number}", owner=owner)
+            component.subscribe("ticker", "KRW-BTC")
+            component.close()
+    del component
+    await asyncio.sleep(0)  # readers of a queue that was closed are woken
+    gc.collect()
+    assert len(task._callbacks or []) == before  # type: ignore[attr-defined]
+    assert [one for one in gc.get_objects() if isinstance(one, Member) and one.name.isdigit()] == []
+    assert manager._hub._left == deque()

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
-from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Callback, Delivery, EventQueue, Queue
+from .checking import check_delivery, check_seconds, is_async
 from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
 from .types import Priority, Status, Topic
@@ -140,7 +139,10 @@ class Component:
         return self._hub.claims.adopt(member, handler, raw)
 
     def pause(self) -> None:
-        """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent."""
+        """Get nothing from now on; the interests stay, but no longer hold their streams on the wire. Idempotent.
+
+        A `live()` under way ends with UsageError.
+        """
         self._hub.set_paused(self._live(), True)
 
     def resume(self) -> None:
@@ -159,11 +161,14 @@ class Component:
         """Wait until everything wanted now is proven; with `evidence="data"` by data, and not by the venue's listing.
 
         A market that does not trade has no data for hours: give a `timeout` then. Raises SubscribeError at once when a
-        stream is refused, SubscribeTimeout after `timeout` seconds; both name what is missing and why. Cancelling it
-        changes nothing.
+        stream is refused (one asked for again in this turn is not, until the venue has answered), SubscribeTimeout
+        after `timeout` seconds; both name what is missing and why. What is wanted no longer is not waited for.
+        UsageError while it is paused, also when `pause()` comes meanwhile. Cancelling it changes nothing.
         """
         if evidence not in ("any", "data"):
             raise UsageError(f'evidence is "any" or "data", not {evidence!r}')
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         await self._hub.waits.wait(self._live(), timeout, needs_data=evidence == "data")
 
     def __aiter__(self) -> AsyncIterator[Any]:
@@ -184,6 +189,8 @@ class Component:
         Much cheaper an event than `async for`. Cancel-safe.
         """
         queue = self._reading()
+        if timeout is not None:
+            check_seconds("timeout", timeout)
         if not len(queue) and timeout is not None:
             try:
                 async with asyncio.timeout(timeout):
@@ -336,8 +343,9 @@ class Component:
 
 
 def _check_handler(handler: Handler | None, delivery: Delivery | None, member: Member) -> None:
+    check_delivery(delivery, of_component=False)
     if handler is not None:
-        if _is_async(handler):
+        if is_async(handler):
             raise TypeError(
                 f"{handler!r} is async, and handlers are called, not awaited: "
                 "pass a plain function, or iterate the component with async for"
@@ -352,18 +360,6 @@ def _check_handler(handler: Handler | None, delivery: Delivery | None, member: M
         raise UsageError(
             f"component {member.name!r} has one queue, {member.delivery!r}: give {delivery!r} to manager.component()"
         )
-
-
-def _is_async(handler: Handler) -> bool:
-    if (
-        type(handler) is FunctionType
-    ):  # what inspect finds out too, at 15 times the cost; functions are the common case
-        return bool(handler.__code__.co_flags & inspect.CO_COROUTINE) or hasattr(
-            handler, "_is_coroutine_mark"
-        )
-    if inspect.iscoroutinefunction(handler):
-        return True
-    return not isinstance(handler, MethodType) and inspect.iscoroutinefunction(type(handler).__call__)
 
 
 __all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeOptions", "SubscribeTimeout"]

@@ -6,16 +6,16 @@ delivered to objects that are gone is given up. Belongs to the loop's thread.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _columns
+from .checking import as_priority, check_grouping
 from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
@@ -54,8 +54,9 @@ class Granting:
         self._has_whole = False
         self._gone = gone
         self._priorities = {
-            index: Priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
+            index: as_priority(p) for c, p in channel_priority.items() for index in venue.channel_indexes(c)
         }
+        self.anew: set[int] = set()  # REFUSED streams asked for again since the last turn
         self._pinned: dict[int, Component] = {}
         self._good_asks: dict[tuple[str, int | None], int] = {}  # (channel, depth) the venue has: its index
         self._good_channels: dict[str, int] = {}  # ... without depth
@@ -72,6 +73,8 @@ class Granting:
                 return self._good_asks[channel, depth]
             except (KeyError, TypeError):
                 pass  # not asked before, or no number: the venue says what is wrong with it
+        else:
+            check_grouping(grouping)
         index = self.venue.channel_index(channel, depth)
         if not symbols:
             return index
@@ -133,7 +136,7 @@ class Granting:
     def class_of(self, channel: int, priority: Priority | None, member: Member) -> int:
         """Class of an interest: the call's, else the channel's, else the component's."""
         if priority is not None:
-            return int(Priority(priority))
+            return int(as_priority(priority))
         return int(self._priorities.get(channel, member.priority))
 
     def add_known(
@@ -202,9 +205,14 @@ class Granting:
 
     def _ask_again(self, streams: Int32Array) -> None:
         """A REFUSED stream gets another chance when somebody asks for it anew."""
-        refused = self.engine.streams.in_state(self._seen(streams), StreamState.REFUSED)
-        if len(refused) and self.runtime.is_running:
-            asyncio.get_running_loop().call_soon(self.runtime.handle, events.AskedAgain(refused))
+        self.anew.update(self.engine.streams.in_state(self._seen(streams), StreamState.REFUSED).tolist())
+
+    def tell_asked_again(self, handle: Callable[[events.Event], object]) -> None:
+        """Tell the engine what was asked for anew in this turn."""
+        if self.anew:
+            streams = np.array(sorted(self.anew), np.int32)
+            self.anew.clear()
+            handle(events.AskedAgain(streams))
 
     def _seen(self, streams: Int32Array) -> Int32Array:
         """Those the engine's columns have room for."""

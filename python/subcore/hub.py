@@ -131,10 +131,10 @@ class Hub:
         )
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
-        self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss)
-        self.waits = Waits(self.engine, self.intent, self.ledger)
+        self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss, self.intent.whole)
         self.reports = Reports(self)
         self.granting = Granting(self, channel_priority, gone)
+        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew)
         self.claims = Claims(self, claim_grace)
         self.closing = Closing(self)
         self.saving = Saving(self, snapshot_path)
@@ -212,17 +212,16 @@ class Hub:
     def attach(self, member: Member, component: Component, owner: object | None) -> None:
         """Tie a member to what the user holds."""
         member.handle = weakref.ref(component)
-        if owner is None:
-            return
-        member.set_owner(owner)
-        if isinstance(owner, asyncio.Future):
-            owner.add_done_callback(lambda _: member.left_behind())
+        if owner is not None:
+            member.set_owner(owner)
 
     def close_member(self, member: Member) -> None:
         """Remove a component: nothing is delivered to it after this returns."""
-        member.closed = True
-        member.release_all()
-        self.intent.close(member.id)
+        member.release_owner()
+        with self.intent.whole:
+            member.closed = True
+            member.release_all()
+            self.intent.close(member.id)
         self.waits.forget(member)
         del self.members[member.id]
         if member.handle is not None:  # a name that waits to be claimed is nobody's
@@ -241,6 +240,8 @@ class Hub:
             self.ledger.pause(member.id, flag)
             for sink in member.sinks:
                 self.router.mute_sink(sink, flag)
+            if flag:
+                self.waits.paused(member)
             self.runtime.changed()
 
     def topics_of(self, member: Member) -> tuple[Topic, ...]:
@@ -297,11 +298,13 @@ class Hub:
 
     def turn_begins(self) -> None:
         """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""
+        self.granting.tell_asked_again(self.runtime.handle)
         self.granting.own_link.tell(self.runtime.handle)
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""
         self.granting.standby.tell(self.runtime.handle)
+        self.waits.look()
         self.intent.tidy(self.engine.knows)
         self.saving.changed()
 

@@ -238,9 +238,10 @@ class Intent:
 
     def release(self, streams: Int32Array) -> None:
         """Give these ids back, but for those somebody holds (a paused component's interests count)."""
-        for stream in streams.tolist():
-            with contextlib.suppress(ValueError):
-                self.ledger.release_stream(stream)
+        with self.whole:
+            for stream in streams.tolist():
+                with contextlib.suppress(ValueError):
+                    self.ledger.release_stream(stream)
 
     def tidy(self, is_known: Callable[[Int32Array], npt.NDArray[np.bool_]]) -> None:
         """After the edges were taken: ids the engine never heard of, or has let go, are given back."""

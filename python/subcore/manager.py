@@ -13,10 +13,10 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
+from .checking import as_priority, check_delivery, check_on_status, check_seconds
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .component import Component, OnStatus
-from .engine.events import Rotate
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
 from .types import CloseReport, Priority, Topic, TopicInfo
@@ -134,6 +134,7 @@ class SubscriptionManager:
         all the same: everything is told to end before it waits; another call waits for what is left.
         """
         self.check_thread()
+        check_seconds("timeout", timeout)
         if self._state != "closed":
             self._state = "closed"
             self._hub.closing.begin()
@@ -171,7 +172,9 @@ class SubscriptionManager:
             raise ManagerClosed("the manager is closed: make a new one")
         if not isinstance(name, str) or not name:
             raise UsageError(f"a component's name is a text that is not empty, not {name!r}")
-        priority = Priority(priority)
+        priority = as_priority(priority)
+        check_delivery(delivery, of_component=True)
+        check_on_status(on_status)
         if owner is not None:
             weakref.ref(owner)  # TypeError before anything has changed
         self._hub.housekeeping()
@@ -287,16 +290,22 @@ class SubscriptionManager:
     async def rotate(self, *, timeout: float = 60.0) -> None:
         """Replace every open link by a new one, make before break: each stream is carried all the time.
 
-        Returns when nothing is left on the old links. TimeoutError: a successor is not proven within `timeout` seconds;
-        the old link carries on what the new one does not, and it is tried again. Cancelling it only ends the waiting.
+        Returns when nothing is left on the old links; one that is just finding out who spoils its requests is replaced
+        after that. TimeoutError: a successor is not proven within `timeout` seconds; the old link carries on what the
+        new one does not, and it is tried again. ManagerClosed: the manager was closed meanwhile. Cancelling it only
+        ends the waiting.
         """
         self.check_thread()
+        check_seconds("timeout", timeout)
         if self._state != "running":
             raise UsageError(f"the manager is {self._state}: only a running one has links to replace")
-        self._hub.runtime.handle(Rotate())
+        waiting = self._hub.runtime.rotate(None)
         async with asyncio.timeout(timeout):
-            while self._hub.engine.is_rotating:
+            while waiting or self._hub.engine.is_rotating:
                 await asyncio.sleep(ROTATE_POLL_S)
+                if self._state == "closed":
+                    raise ManagerClosed("the manager was closed while it replaced its links: make a new one")
+                waiting = self._hub.runtime.rotate(waiting) if waiting else waiting
 
     def stats(self) -> Any:
         """Figures of the whole manager. May be called from any thread."""

@@ -7,6 +7,7 @@ import logging
 import weakref
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from types import MethodType
@@ -28,12 +29,13 @@ _OWN, _OWN_RAW = (None, None, False), (None, None, True)
 
 @dataclass(frozen=True, slots=True)
 class Ties:
-    """What all members of one manager share."""
+    """What all members of one manager share. `whole`: see Intent; another thread reads figures of sinks under it."""
 
     router: Router
     wakes: WakeBatch
     left: deque[int]
     on_loss: Callable[[Member, int, dict[int, int]], Status | None]
+    whole: AbstractContextManager[object]
 
 
 class Member:
@@ -144,9 +146,10 @@ class Member:
             self._release(key)
 
     def _release(self, key: tuple[Any, ...]) -> None:
-        sink = self._sinks.pop(key)
-        self.delivered_before += self._router.delivered(sink)
-        self._router.release_sink(sink)
+        with self._ties.whole:
+            sink = self._sinks.pop(key)
+            self.delivered_before += self._router.delivered(sink)
+            self._router.release_sink(sink)
 
     def close_queue(self) -> None:
         """What is queued can still be read, then reading ends."""
@@ -155,11 +158,24 @@ class Member:
 
     def left_behind(self) -> None:
         """The user's last reference went. Called by the garbage collector: only notes the id."""
-        self._ties.left.append(self.id)
+        if not self.closed:  # the id may be another's by now
+            self._ties.left.append(self.id)
 
     def set_owner(self, owner: object) -> None:
         """Whoever is responsible for the component. TypeError where it knows no weak references."""
-        self._owner = weakref.ref(owner, lambda _: self.left_behind())
+        self._owner = weakref.ref(owner, self._owner_went)
+        if isinstance(owner, asyncio.Future):
+            owner.add_done_callback(self._owner_went)
+
+    def release_owner(self) -> None:
+        """The component was closed: an owner that lives on keeps nothing of it."""
+        owner = None if self._owner is None else self._owner()
+        self._owner = None
+        if isinstance(owner, asyncio.Future):
+            owner.remove_done_callback(self._owner_went)
+
+    def _owner_went(self, _: object) -> None:
+        self.left_behind()
 
     def owner_done(self) -> bool:
         """True once the owner is collected, or a task that ended."""

@@ -146,24 +146,25 @@ class Reports:
     # -- figures --
 
     def component(self, member: Member) -> ComponentStats:
-        """Figures of one component."""
+        """Figures of one component. From any thread: what they are about is not given back meanwhile."""
         hub = self._hub
-        infos = [hub.router.sink_info(sink) for sink in member.sinks]
-        queue = member.queue_in_use
-        lost = {} if queue is None else queue.losses
-        losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
-        return ComponentStats(
-            name=member.name,
-            priority=member.priority,
-            paused=member.paused,
-            interests=0 if member.closed else len(hub.ledger.interests(member.id)),
-            delivered=sum(info.delivered for info in infos) + member.delivered_before,
-            queued=0 if queue is None else len(queue),
-            lost=0 if queue is None else queue.lost,
-            losses=losses,
-            handler_errors=member.handler_errors,
-            last_error=member.last_error,
-        )
+        with hub.intent.whole:
+            infos = [hub.router.sink_info(sink) for sink in member.sinks]
+            queue = member.queue_in_use
+            lost = {} if queue is None else queue.losses
+            losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
+            return ComponentStats(
+                name=member.name,
+                priority=member.priority,
+                paused=member.paused,
+                interests=0 if member.closed else len(hub.ledger.interests(member.id)),
+                delivered=sum(info.delivered for info in infos) + member.delivered_before,
+                queued=0 if queue is None else len(queue),
+                lost=0 if queue is None else queue.lost,
+                losses=losses,
+                handler_errors=member.handler_errors,
+                last_error=member.last_error,
+            )
 
     def stats(self) -> Stats:
         """Figures of the whole."""

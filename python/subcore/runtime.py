@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 
 from .engine import actions, events
 from .engine.engine import Engine
+from .engine.link import Role
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .types import Control, Int32Array
@@ -124,6 +125,23 @@ class Runtime:
                 self._carry_out_all()
         finally:
             self._rearm()
+
+    def rotate(self, links: Mapping[int, int] | None) -> dict[int, int]:
+        """Have links replaced: all, or those of these numbers and generations that still stand.
+
+        Those that cannot be replaced yet, in the same way.
+        """
+        known = self._engine.links
+        if links is not None:
+            links = {n: g for n, g in links.items() if n in known and known[n].generation == g}
+            if not links:
+                return {}
+        self.handle(events.Rotate(None if links is None else tuple(links)))
+        return {
+            link.id: link.generation
+            for link in known.values()
+            if link.is_up and link.role is not Role.RETIRED and (links is None or link.id in links)
+        }
 
     def end(self) -> None:
         """Tell every link to end. No timer runs, and nothing is told any more."""

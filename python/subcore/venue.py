@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum, IntEnum
+from numbers import Real
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -293,7 +294,7 @@ class Venue:
         if topic.grouping is not None:
             if not channel.grouping:
                 raise UnsupportedError(f"{self.name} {topic.channel} has no grouping; leave it out")
-            if not 0 <= topic.grouping < math.inf:
+            if not isinstance(topic.grouping, Real) or not 0 <= topic.grouping < math.inf:
                 raise UnsupportedError(f"grouping is a price step of the book, not {topic.grouping!r}")
             if topic.grouping == 0:
                 topic = replace(topic, grouping=None)
@@ -344,10 +345,16 @@ class Venue:
         try:
             parts = urlsplit(url)
             good = parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
-        except ValueError:  # a port beyond 65535, a bracket that is not closed
+        except (ValueError, TypeError, AttributeError):  # a port beyond 65535, a bracket not closed, no text
             good = False
         if not good:
             raise UsageError(f"{url!r} is not a WebSocket address; write ws://host:port or wss://host")
+        paths = {route.path for route in self.routes}
+        if parts.path not in {"", "/", *paths} or parts.query or parts.fragment:
+            raise UsageError(
+                f"{url!r}: {self.name} has paths of its own ({', '.join(sorted(paths))}); "
+                "leave out what follows the host and port"
+            )
         return replace(self, url=f"{parts.scheme}://{parts.netloc}", markets_url=None, latest=None)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
-from .errors import ComponentClosed, SubscribeError, SubscribeTimeout
+from .errors import ComponentClosed, SubscribeError, SubscribeTimeout, UsageError
 from .types import Evidence, Int32Array, StreamState, Topic
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ NAMED_AT_MOST = 5
 
 
 class _Wait:
-    def __init__(self, member: Member, topics: Int32Array, streams: Int32Array, needs_data: bool) -> None:
+    def __init__(self, member: Member, topics: Int32Array, needs_data: bool) -> None:
         self.member = member
         self.needs_data = needs_data
-        self.topics = topics
-        self.streams = set(streams.tolist())
+        self.topics = topics  # those of them that are still held; fewer each time somebody looks
+        self.streams: set[int] = set()
         self.future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def is_met_by(self, row: TopicRow) -> bool:
@@ -35,24 +35,29 @@ class _Wait:
 
 
 class Waits:
-    """All `live()` calls under way. A notice about streams costs O(streams) a wait they concern."""
+    """All `live()` calls under way. A notice about streams costs O(streams) a wait they concern.
 
-    def __init__(self, engine: Engine, intent: Intent, ledger: Ledger) -> None:
+    `anew`: REFUSED streams that somebody asked for again in this turn; what became of that is not known yet.
+    """
+
+    def __init__(self, engine: Engine, intent: Intent, ledger: Ledger, anew: set[int]) -> None:
         self._engine = engine
         self._intent = intent
         self._ledger = ledger
+        self._anew = anew
         self._waits: set[_Wait] = set()
 
     async def wait(self, member: Member, timeout: float | None, *, needs_data: bool = False) -> None:
         """Until every topic held now is OPEN, and had data where that is needed.
 
-        Raises SubscribeError, SubscribeTimeout, ComponentClosed. Cancel-safe.
+        Raises SubscribeError, SubscribeTimeout, ComponentClosed, UsageError where it is paused. Cancel-safe.
         """
+        if member.paused:
+            raise self._paused(member)
         topics = self._ledger.interests(member.id)
         if not len(topics):
             return
-        streams = np.unique(_columns.topic_columns(self._ledger, topics)[0])
-        wait = _Wait(member, topics, streams, needs_data)
+        wait = _Wait(member, topics, needs_data)
         self._judge(wait)
         self._waits.add(wait)
         try:
@@ -71,24 +76,43 @@ class Waits:
                 if touched & wait.streams:
                     self._judge(wait)
 
+    def look(self) -> None:
+        """At the end of a turn, before ids are given back: what is wanted no longer is not waited for."""
+        for wait in list(self._waits):
+            self._judge(wait)
+
     def forget(self, member: Member) -> None:
         """The component was closed: its waits end with ComponentClosed."""
+        self._fail(member, ComponentClosed(f"component {member.name!r} was closed while it waited"))
+
+    def paused(self, member: Member) -> None:
+        """The component was paused: what it wants may never be asked for, so its waits end with UsageError."""
+        self._fail(member, self._paused(member))
+
+    def _fail(self, member: Member, error: UsageError) -> None:
         for wait in self._waits:
             if wait.member is member and not wait.future.done():
-                wait.future.set_exception(
-                    ComponentClosed(f"component {member.name!r} was closed while it waited")
-                )
+                wait.future.set_exception(error)
+
+    def _paused(self, member: Member) -> UsageError:
+        return UsageError(
+            f"component {member.name!r} is paused, so nothing is asked for on its account: resume() it before live()"
+        )
 
     def _judge(self, wait: _Wait) -> None:
         if wait.future.done():
             return
-        held = wait.topics[_columns.holds_many(self._ledger, wait.member.id, wait.topics)]
-        streams = set(_columns.topic_columns(self._ledger, held)[0].tolist())
-        wait.streams &= streams
-        rows = [self._engine.row(stream) for stream in wait.streams]
-        if any(row.state is StreamState.REFUSED for row in rows):
+        wait.topics = wait.topics[_columns.holds_many(self._ledger, wait.member.id, wait.topics)]
+        wanted = np.unique(_columns.topic_columns(self._ledger, wait.topics)[0])
+        wait.streams = set(wanted.tolist())
+        columns = self._engine.streams
+        seen = wanted[wanted < len(columns.state)]
+        refused = columns.in_state(seen, StreamState.REFUSED)
+        if not self._anew.issuperset(refused.tolist()):
             wait.future.set_exception(self._error(wait, SubscribeError, "refused"))
-        elif all(wait.is_met_by(row) for row in rows):
+        elif len(columns.in_state(seen, StreamState.OPEN)) == len(wanted) and (
+            not wait.needs_data or all(wait.is_met_by(self._engine.row(stream)) for stream in wait.streams)
+        ):
             wait.future.set_result(None)
 
     def _error(self, wait: _Wait, kind: type[SubscribeError], what: str) -> SubscribeError:
@@ -98,6 +122,9 @@ class Waits:
         for topic, stream in zip(self._intent.topics_of(held), streams, strict=True):
             row = self._engine.row(stream)
             if wait.is_met_by(row) or (kind is SubscribeError and row.state is not StreamState.REFUSED):
+                continue
+            if stream in self._anew:
+                reasons[topic] = "asked for again"
                 continue
             silent = "open, no data yet" if row.state is StreamState.OPEN else row.state.name.lower()
             reasons[topic] = row.reason or silent

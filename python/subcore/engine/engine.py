@@ -382,7 +382,8 @@ class Engine:
 
     def _rotate(self, event: Rotate, now: int) -> None:
         for link in list(self.links.values()):
-            self._placement.retire(link, now)
+            if event.links is None or link.id in event.links:
+                self._placement.retire(link, now)
 
     def _restoring(self, event: Restoring, now: int) -> None:
         columns = self._ctx.streams

@@ -79,7 +79,9 @@ class OwnLink:
 
 @dataclass(frozen=True, slots=True)
 class Rotate:
-    """Replace every open link by a new one, make before break."""
+    """Replace every open link by a new one, make before break; or those of these numbers."""
+
+    links: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
