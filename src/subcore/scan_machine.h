@@ -83,6 +83,12 @@ SCAN_HOT const char *scan_usual_value(const scan_constants *k, scan_state *s, co
         *s->flags |= code;
         return p;
     }
+    if (f->type == SCAN_TIME_TEXT)
+        return *p == '"' && p[20] == '"' && scan_parse_time(p + 1, 19, (int64_t *)at) ? p + 21 : 0;
+    if (f->type == SCAN_SKIP && *p == '"') {
+        p = scan_plain_run(p + 1);
+        return *p == '"' ? p + 1 : 0;
+    }
     return 0;
 }
 

@@ -176,7 +176,7 @@ static inline int64_t scan_two(const char *t, int *bad) {
 }
 
 /* yyyy-mm-ddThh:mm:ss, UTC, as nanoseconds since 1970. */
-static inline int scan_parse_time(const char *t, int64_t size, int64_t *out) {
+SCAN_COLD int scan_parse_time(const char *t, int64_t size, int64_t *out) {
     static const uint8_t lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int64_t year, month, day, hour, minute, second, y, days;
     int leap, bad = 0;
