@@ -216,6 +216,27 @@ async def test_a_peer_that_stops_reading_is_dropped() -> None:
         assert "stopped reading" in seen[2]
 
 
+async def test_a_peer_that_pings_and_reads_no_answer_is_dropped() -> None:
+    """The transport answers by itself: without a look now and then its answers would pile up for ever."""
+
+    async def script(peer: Peer) -> None:
+        await peer.accept()
+        while True:
+            peer.raw((b"\x89\x7d" + b"x" * 125) * 1000)
+            await peer.writer.drain()
+
+    owner = Owner()
+    link = make_link(owner)
+    async with raw_server(script) as url, asyncio.timeout(30.0):
+        link.connect(1, url, {})
+        await owner.next()
+        while link.is_up:
+            link.look_at_queue()
+            await asyncio.sleep(0)
+        assert "stopped reading" in (await owner.next())[2]
+        assert await link.close(2.0) == ""
+
+
 async def test_refused_port() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

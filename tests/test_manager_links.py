@@ -91,6 +91,21 @@ def test_what_the_venue_does_not_list_is_asked_for_beside_the_others_and_given_u
     World().run(main)
 
 
+def test_answers_that_nobody_reads_cost_the_link_also_where_nothing_is_sent() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk = make(manager, "desk")
+            desk.subscribe("ticker", "KRW-BTC")
+            await desk.live(10.0)
+            (transport,) = world._links.values()
+            transport.write_queue_bytes = 2 << 20
+            await asyncio.sleep(5.0)
+            assert manager.stats().losses_of_link == 1
+            assert manager.topic("ticker", "KRW-BTC").state is StreamState.OPEN
+
+    World().run(main)
+
+
 async def test_a_rotation_delivers_every_trade_once(server: SimServer, manager: SubscriptionManager) -> None:
     got: list[tuple[str, int]] = []
     component = make(manager, "a")

@@ -109,12 +109,18 @@ class Link:
         if transport is None or generation != self.generation:
             return False
         transport.send(opcode, payload)
-        if transport.write_queue_bytes > MAX_WRITE_QUEUE_BYTES:
+        self.look_at_queue()
+        return True
+
+    def look_at_queue(self) -> None:
+        """Drop a connection whose peer stopped reading. The transport writes, too: a pong for each ping that comes."""
+        transport = self._transport
+        if transport is not None and transport.write_queue_bytes > MAX_WRITE_QUEUE_BYTES:
             self._say_goodbye(transport, None)
             self._end(
-                generation, f"the venue stopped reading: over {MAX_WRITE_QUEUE_BYTES} bytes wait to be sent"
+                self.generation,
+                f"the venue stopped reading: over {MAX_WRITE_QUEUE_BYTES} bytes wait to be sent",
             )
-        return True
 
     def ping(self, generation: int) -> None:
         """Send a protocol ping."""

@@ -230,6 +230,7 @@ class Runtime:
         self._take_evidence()
         offset = self._wall_offset()
         for link in list(self._links.values()):  # the engine may open another meanwhile
+            link.look_at_queue()
             if link.is_up:
                 last_receive_ns, frames = self._meter.link_activity(link.number)
                 last = last_receive_ns - offset if last_receive_ns else 0
