@@ -69,6 +69,19 @@ def test_critical_streams_still_stand_first_in_what_is_asked_again() -> None:
     assert classes == sorted(classes, reverse=True)
 
 
+def test_a_link_that_lives_is_heard_while_another_is_seen_to() -> None:
+    s = loaded(SLICE)
+    s.tell(events.Rotate())
+    s.up(link=1)
+    s.down("cut")
+    before = s.engine.streams.state.copy()
+    s.now += 1_000_000
+    s.tell(events.LinkActivity(1, 1, s.now, 7))
+    assert s.engine.links[1].life.frames == 7
+    assert np.array_equal(s.engine.streams.state, before), "that is no reason to go on"
+    assert s.engine.deadline() == s.now
+
+
 @pytest.mark.parametrize("event", ["wanted", "unwanted", "evidence", "rotate", "restoring"])
 def test_what_happens_meanwhile_finds_the_loss_done(event: str) -> None:
     found = []

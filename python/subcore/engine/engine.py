@@ -190,20 +190,21 @@ class Engine:
             return []
         self._ctx.clock.read(now)
         self._now = now
-        if not self._losses.under_way or self._ends_loss(event):
+        if not self._losses.under_way or self._may_handle(event):
             handler(event, now)
             if not self._closed and not self._losses.under_way:
                 self._run(now)
         out, self._ctx.out = self._ctx.out, []
         return out
 
-    def _ends_loss(self, event: Event) -> bool:
-        """A Tick does one slice, what is told with a Tick is told again with the next, and all else ends the loss."""
-        if not isinstance(event, Tick | LinkActivity | StreamsHeard):
-            self._losses.finish()
-        elif isinstance(event, Tick):
+    def _may_handle(self, event: Event) -> bool:
+        """Whether the event may be handled. A Tick does one slice; who spoke is told again with the next Tick; which
+        links are alive is noted meanwhile; and all else finishes the loss."""
+        if isinstance(event, Tick):
             self._losses.go_on()
-        return not self._losses.under_way
+        elif not isinstance(event, LinkActivity | StreamsHeard):
+            self._losses.finish()
+        return isinstance(event, LinkActivity) or not self._losses.under_way
 
     def deadline(self) -> int | None:
         """When to send the next Tick, if nothing else comes before; None = nothing to wait for."""
