@@ -1,8 +1,7 @@
 """The control plane: events in, actions out. No I/O, no clock, no randomness of its own.
 
-`handle(event, now)` takes what happened and returns what to do, in order; `deadline()` says when to call it
-next with
-a Tick if nothing happens before. The same events at the same times with the same seed give the same actions.
+`handle(event, now)` takes what happened and returns what to do, in order; `deadline()` says when to call it next with a
+Tick if nothing happens before. The same events at the same times with the same seed give the same actions.
 """
 
 from __future__ import annotations
