@@ -136,7 +136,7 @@ async def test_a_disk_that_hangs_holds_the_loop_up_no_longer_than_it_was_given(
     report = await manager.close(timeout=0.2)
     counting.cancel()
     assert report.unfinished == (f"the recording {tmp_path / 'frames.jsonl'}", "the snapshot's file")
-    assert turns > 1
+    assert turns, "the loop went on"
     release.set()
     await until(nothing_runs)
     SnapshotFile(tmp_path / "intent").close()
