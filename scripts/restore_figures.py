@@ -41,6 +41,12 @@ def figures(outcomes: list[Outcome]) -> dict[str, float]:
     return found
 
 
+def faults_of(played: set[str]) -> set[str]:
+    """Kinds of fault that these kinds of loss are made of."""
+    mine = [kind for kind in KINDS if kind.name in played]
+    return {fault.kind for kind in mine for fault in (*kind.now, *kind.then, kind.door) if fault is not None}
+
+
 def summary(
     clients: Sequence[Any], exchange: TroubledExchange, losses: int, seconds: float
 ) -> dict[str, Any]:
@@ -69,6 +75,7 @@ def summary(
         },
         "exchange_behind_ms": max(client.behind_ns for client in clients) // 1_000_000,
         "bites": dict(exchange.fault_counts),
+        "never_bit": sorted(faults_of({outcome.kind for outcome in outcomes}) - set(exchange.fault_counts)),
     }
 
 
@@ -94,5 +101,7 @@ def show(told: dict[str, Any]) -> None:
     print(
         f"the exchange was up to {told['exchange_behind_ms']} ms behind its clock; faults that bit: {told['bites']}"
     )
+    for kind in told["never_bit"]:
+        print(f"BROKEN: no connection ever met the fault {kind}: nothing was shown of it")
     for text in (*told["broken"], *told["violations"]):
         print(f"BROKEN: {text}")

@@ -315,6 +315,7 @@ def main() -> int:
         0
         if told["losses"] + told["silences_missed"] == losses
         and not told["broken"]
+        and not told["never_bit"]
         and not told["violations"]
         else 1
     )

@@ -97,6 +97,7 @@ class Client:
             due = self.account.made[first:]
             assert len(due) == len(set(due)), "the exchange gave two trades one id"
             await asyncio.sleep(CALM_S)
+            self.due = len(due)
             self.rate = len(due) / self.seconds
             self.lost = sum(key not in self.got for key in due)
             self.twice = sum(count > 1 for count in self.got.values())
@@ -151,6 +152,9 @@ async def run(managers: int, losses: int, seed: int) -> bool:
     for number, client in enumerate(clients):
         violations = len(client.server.violations)
         kept &= client.lost == client.twice == violations == 0
+        kept &= (
+            client.losses == losses // managers and client.due > 0 and client.duplicates > 0
+        )  # else nothing was shown
         print(
             f"manager {number}: {client.losses} losses in {client.seconds:.0f} s at {client.rate:,.0f} events/s; "
             f"lost {client.lost}, twice {client.twice}, held back {client.duplicates:,}, violations {violations}, "

@@ -106,6 +106,7 @@ def test_answers_that_nobody_reads_cost_the_link_also_where_nothing_is_sent() ->
     World().run(main)
 
 
+@pytest.mark.simulation  # a quarter of a minute, most of it waiting
 async def test_a_rotation_delivers_every_trade_once(server: SimServer, manager: SubscriptionManager) -> None:
     got: list[tuple[str, int]] = []
     component = make(manager, "a")

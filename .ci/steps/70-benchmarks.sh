@@ -1,6 +1,6 @@
 # The asv benchmarks load and run, once each: their figures are not judged here.
 . .ci/lib.sh
-scripts/setup_venv.sh .venv dev,bench
+[ -x "$BIN/asv" ] || scripts/setup_venv.sh .venv dev,bench
 export HOME="$PWD/build/asv-home" # asv keeps the machine's description in the home folder
 mkdir -p "$HOME"
 "$BIN/asv" machine --yes >/dev/null
