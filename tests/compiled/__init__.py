@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.util
 import os
 import subprocess
@@ -36,6 +37,20 @@ setup(
 """
 
 
+def _compile(name: str, source: Path, target: Path, package: Path) -> None:
+    work = [sys.executable, "-c", BUILD, str(source), str(target), str(package.parent)]
+    done = subprocess.run(
+        [*work, numpy.get_include(), name],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=target,
+        env={**os.environ, "CFLAGS": "-O2"},
+    )
+    if done.returncode:
+        raise RuntimeError(f"could not compile {source}:\n{done.stdout}\n{done.stderr}")
+
+
 def compiled(name: str, *, source: Path | None = None, package: Path | None = None) -> ModuleType:
     """Import tests/compiled/<name>.pyx, compiled outside the source tree if it is not up to date.
 
@@ -46,19 +61,11 @@ def compiled(name: str, *, source: Path | None = None, package: Path | None = No
     package = package or Path(subcore.__file__).resolve().parent
     library = target / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
     made_of = [source, *package.glob("*.pxd")]
-    if not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in made_of):
-        target.mkdir(parents=True, exist_ok=True)
-        work = [sys.executable, "-c", BUILD, str(source), str(target), str(package.parent)]
-        done = subprocess.run(
-            [*work, numpy.get_include(), name],
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=target,
-            env={**os.environ, "CFLAGS": "-O2"},
-        )
-        if done.returncode or not library.exists():
-            raise RuntimeError(f"could not compile {source}:\n{done.stdout}\n{done.stderr}")
+    target.mkdir(parents=True, exist_ok=True)
+    with (target / f"{name}.lock").open("w") as lock:  # workers ask for the same module at once
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not library.exists() or library.stat().st_mtime < max(path.stat().st_mtime for path in made_of):
+            _compile(name, source, target, package)
     spec = importlib.util.spec_from_file_location(name, library)
     assert spec is not None
     assert spec.loader is not None
