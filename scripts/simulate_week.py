@@ -82,7 +82,7 @@ def describe(world: World, report: Report, *, shows_late: bool) -> bool:
             print(f"    late: {freeze}")
     soon = sum(freeze.in_time_once_told for freeze in told)
     is_soon = not world.can_ask or soon >= IN_TIME_AT_LEAST * len(told)
-    is_soon &= bool(told) or not world.can_ask or world.freeze_every_s >= NEVER  # else nothing was shown
+    is_soon &= bool(told) or not world.can_ask or world.freeze_every_s > NEVER / 10  # else nothing was shown
     return is_soon and report.restarts == 0 and len(report.needless) <= NEEDLESS_AT_MOST * report.hours
 
 
