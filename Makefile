@@ -42,7 +42,7 @@ bench: build     ## one table of ratios against other libraries and the plain ma
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check $$library || true; done
 	@$(BIN)/python benchmarks/compare.py $(BENCH_ARGS)
 
-soak: build      ## engine and ledger against both exchanges in virtual time: 10 million events (up to 40 minutes)
+soak: build      ## engine and ledger against both exchanges in virtual time: 20 million events (half an hour)
 	@$(BIN)/python scripts/soak --full
 
 mutants: build   ## plant known bugs one by one, and see that the tests or the soak find each (some 20 minutes)

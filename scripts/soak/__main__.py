@@ -1,7 +1,7 @@
 """Scenario after scenario in virtual time, on all cores, until so many events were judged; then what was seen.
 
-    python scripts/soak --ci                       250,000 events: some 50 s of two cores
-    python scripts/soak --full                     10 million events, up to 40 minutes
+    python scripts/soak --ci                       2 million events: about three minutes of two quiet cores
+    python scripts/soak --full                     20 million events, up to 40 minutes
     python scripts/soak --venue upbit --seed 17    one scenario alone, with its history if a promise is broken
 
 Exit status 1: a promise was broken, or too little was seen of a fault or of what can happen to a stream.
@@ -32,8 +32,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ci", action="store_true", help="250,000 events (the default)")
-    parser.add_argument("--full", action="store_true", help="10 million events")
+    parser.add_argument("--ci", action="store_true", help="2 million events (the default)")
+    parser.add_argument("--full", action="store_true", help="20 million events")
     parser.add_argument(
         "--events", type=int, help="another number of events; says nothing of what was seen too rarely"
     )
@@ -46,7 +46,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.seed is not None:
         return alone(given.venue or "upbit", given.seed)
-    events = given.events or (10_000_000 if given.full else 250_000)
+    events = given.events or (20_000_000 if given.full else 2_000_000)
     seconds = 2400 if given.full else 300
     return many(
         events,
