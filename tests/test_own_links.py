@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from manager_rig import make
-from subcore.component import Component
 from subcore.engine.events import OwnLink
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import UsageError
@@ -22,6 +21,7 @@ from subcore.types import Int32Array, Priority, StatusKind, Topic
 from subcore.venue import Capacity, Scope
 from subcore.venues import venue
 from virtual_manager import World
+from wishes import RandomWishes
 
 SETTLED_S = 130.0  # twice the calm after which a nursery's streams come home
 CODES = [f"KRW-S{number}" for number in range(6)]
@@ -150,40 +150,15 @@ def test_any_order_of_wishes_against_a_dict() -> None:
 
     async def main(world: World, manager: SubscriptionManager) -> None:
         rng = random.Random(5)
-        held: dict[str, dict[str, bool]] = {}
-        paused: set[str] = set()
-        components: dict[str, Component] = {}
+        wishes = RandomWishes(rng, "abc", CODES, lambda name: make(manager, name))
         for step in range(160):
-            name = rng.choice("abc")
-            if name not in components:
-                components[name], held[name] = make(manager, name), {}
-            component, act = components[name], rng.random()
-            some = rng.sample(CODES, rng.randint(1, 3))
-            on = rng.random() < 0.5
-            options = HIGHEST if on else {}
-            if act < 0.5:
-                component.subscribe("trade", some, **options)
-                held[name].update(dict.fromkeys(some, on))
-            elif act < 0.6:
-                component.replace("trade", some, **options)
-                held[name] = dict.fromkeys(some, on)
-            elif act < 0.75:
-                component.unsubscribe("trade", some)
-                held[name] = {code: with_it for code, with_it in held[name].items() if code not in some}
-            elif act < 0.9:
-                (component.resume if name in paused else component.pause)()
-                paused ^= {name}
-            else:
-                component.close()
-                paused.discard(name)
-                del components[name], held[name]
+            wishes.step(lambda on: HIGHEST if on else {})
             if step % 16 < 15:
                 await asyncio.sleep(rng.choice((0.0, 0.0, 0.3, 3.0)))
                 continue
             await asyncio.sleep(SETTLED_S)
-            topics = [held[name].items() for name in held if name not in paused]
-            wanted = {code for items in topics for code, _ in items}
-            own = {code for items in topics for code, with_it in items if with_it}
+            wanted = {code for code, _ in wishes.counted()}
+            own = {code for code, with_it in wishes.counted() if with_it}
             assert wires(world) == sorted(filter(None, [own, wanted - own]), key=sorted), step
 
     play(main)

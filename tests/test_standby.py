@@ -18,6 +18,7 @@ from subcore.types import Topic
 from subcore.venue import Capacity
 from subcore.venues import venue
 from virtual_manager import World
+from wishes import RandomWishes
 
 SETTLED_S = 30.0
 CODES = [f"KRW-S{number}" for number in range(6)]
@@ -190,43 +191,17 @@ def test_any_order_of_wishes_against_a_dict() -> None:
 
     async def main(world: World, manager: SubscriptionManager) -> None:
         rng = random.Random(11)
-        held: dict[str, dict[str, bool]] = {}
-        paused: set[str] = set()
-        components: dict[str, Component] = {}
+        wishes = RandomWishes(rng, "abcd", CODES, lambda name: make(manager, name))
         for step in range(400):
-            name = rng.choice("abcd")
-            if name not in components:
-                components[name], held[name] = make(manager, name), {}
-            component, act = components[name], rng.random()
-            some = rng.sample(CODES, rng.randint(1, 3))
-            on = rng.random() < 0.5
-            options = {"standby": on} if on or rng.random() < 0.5 else {}
-            if act < 0.4:
-                component.subscribe("trade", some, **options)
-                held[name].update(dict.fromkeys(some, on))
-            elif act < 0.55:
-                component.replace("trade", some, **options)
-                held[name] = dict.fromkeys(some, on)
-            elif act < 0.75:
-                component.unsubscribe("trade", some)
-                held[name] = {code: with_it for code, with_it in held[name].items() if code not in some}
-            elif act < 0.9:
-                (component.resume if name in paused else component.pause)()
-                paused ^= {name}
-            else:
-                component.close()
-                paused.discard(name)
-                del components[name], held[name]
+            wishes.step(lambda on: {"standby": on} if on or rng.random() < 0.5 else {})
             if step % 20 < 19:
                 if rng.random() < 0.3:
                     await asyncio.sleep(0)
                 continue
             await asyncio.sleep(SETTLED_S)
             expected: dict[str, int] = {}
-            for holder, topics in held.items():
-                if holder not in paused:
-                    for code, with_it in topics.items():
-                        expected[code] = max(expected.get(code, 0), 1 + with_it)
+            for code, with_it in wishes.counted():
+                expected[code] = max(expected.get(code, 0), 1 + with_it)
             assert carriers(world) == expected, step
 
     play(main)

@@ -14,23 +14,11 @@ from libc.string cimport memcpy
 
 import sys
 
+from _scan_table cimport scan_discriminator, scan_entry, scan_object
 from subcore._events cimport KIND_ASSET, KIND_ORDERBOOK, Balance, Level, make_event
 from subcore._scan_wide cimport wide_calls
 
 cdef extern from "scan_machine.h" nogil:
-    ctypedef struct scan_object:
-        pass
-    ctypedef struct scan_entry:
-        uint16_t channel
-        uint16_t format
-        uint16_t key_field
-        const scan_object* object
-        const char* blank
-        int32_t record_size
-        uint8_t kind
-        uint8_t key_is_read
-    ctypedef struct scan_discriminator:
-        pass
     ctypedef struct scan_state:
         const char* p
         int state

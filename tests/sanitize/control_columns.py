@@ -16,7 +16,8 @@ from subcore._encode import Names, in_parts, join_quoted
 from subcore._holdings import holdings
 from subcore._intern import Interner
 from subcore._ledger import Ledger
-from subcore._legs import KINDS, LegColumns
+from subcore._leg_table import KINDS
+from subcore._legs import LegColumns
 
 ROOM = 37  # streams
 NOBODY = -1
