@@ -225,3 +225,27 @@ def test_a_destructor_may_close_another_component(three) -> None:
     world.send(topic)
     assert seen(scripts) == [2, 1, 2]
     assert len(seen_by_new) == 1
+
+
+def test_confirming_in_a_handler_what_is_held_without_a_route_gives_it_one() -> None:
+    """What a snapshot brought back is held, and delivered nowhere until `subscribe` confirms it."""
+    world = World()
+    running, waiting = world.topic(0), world.topic(1)
+    component = world.ledger.open_component()
+    first: list[Event] = []
+    second: list[Event] = []
+    again = world.router.new_sink(component, second.append)
+
+    def confirm(event: Event) -> None:
+        world.router.add(sink, [waiting], keep=True)
+        world.router.add(again, [waiting], keep=True)  # it has a place by now, and keeps it
+        first.append(event)
+
+    sink = world.router.new_sink(component, confirm)
+    world.router.add(sink, [running])
+    world.ledger.add(component, [waiting])
+    world.send(running)
+    world.router.set_handler(sink, first.append)
+    world.send(waiting)
+    assert (len(first), len(second)) == (2, 0)
+    assert world.router.is_idle(again)

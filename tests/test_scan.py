@@ -358,3 +358,13 @@ def test_any_buffer_of_bytes_is_a_frame(scanner: Scanner) -> None:
     for wrong in ("text", 5, None):
         with pytest.raises(TypeError):
             scanner.scan(wrong)  # type: ignore[arg-type]
+
+
+def test_a_refused_frame_leaves_counters_that_only_grow(scanner: Scanner) -> None:
+    strange = TRADE.replace(b"100500000.00000000", b"123456789012345678901234567890e-300")
+    last = scanner.counters()
+    for frame in (strange[:-1], TRADE[:-3], TRADE, strange, b'{"code":"A","type":"trade"', TRADE[:-40]):
+        scanner.scan(frame)
+        now = scanner.counters()
+        assert all(last[name] <= now[name] < 10_000 for name in now), (frame, now)
+        last = now

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import shlex
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +65,57 @@ def test_they_agree_on_spoilt_frames(venue: object) -> None:
     for frame in [*frames, *mutations(frames, 20_000, 11)]:
         agree(wide, portable, frame)
     assert wide.counters() == portable.counters()
+
+
+FRAMES = (
+    '{"price":1.5}',
+    '{"price":100500000.00000000,"note":7}',
+    '{"note":"x","price":15541320239.3462863200000000}',
+    '{"price":-1e-7,"note":[1,{"a":2}]}',
+    '{"note":0,"other":12345,"price":0}',
+    '{"price":123456789012345678901234567890}',
+    '{"price":01}',
+    '{"price":1.}',
+    '{"price":1,"price":2}',
+    '{"price":"1"}',
+    '{"price":1',
+    "{}",
+    '{"note":-}',
+)
+
+
+def test_without_the_instructions_of_any_machine_it_reads_the_same(tmp_path: Path) -> None:
+    """Wheels are built for other processors, too."""
+    root = Path(__file__).resolve().parent
+    outputs = []
+    for name, options in (("plain", ["-U__SSE2__", "-U__SSE4_1__", "-U__AVX2__"]), ("usual", [])):
+        program = tmp_path / name
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+        source = root / "compiled" / "scan_plainly.c"
+        command = [
+            *compiler,
+            "-O1",
+            "-w",
+            *options,
+            f"-I{root.parent / 'src' / 'subcore'}",
+            str(source),
+            "-o",
+        ]
+        subprocess.run([*command, str(program), "-lm"], check=True, timeout=120)
+        outputs.append(subprocess.run([program, *FRAMES], check=True, text=True, capture_output=True).stdout)
+    assert outputs[0] == outputs[1]
+    for frame, line in zip(FRAMES, outputs[0].splitlines(), strict=True):
+        try:
+            read = dict(json.loads(frame, object_pairs_hook=_distinct))
+        except ValueError:
+            read = None
+        if read is not None and not isinstance(read.get("price", 0), str):
+            assert line == f"read 0 {float(read.get('price', 0)):.17g}", frame
+        else:
+            assert line.startswith("refused"), frame
+
+
+def _distinct(pairs: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key stands twice")
+    return pairs

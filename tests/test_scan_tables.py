@@ -127,3 +127,26 @@ def test_the_key_that_names_the_table_need_not_be_among_its_fields() -> None:
     assert states(scanner, b'{"k":"t",}') == ["bad_json"]
     assert states(scanner, b'{"k":"t"') == ["bad_json"]
     assert states(scanner, b'{"k":"t" "p":1}') == ["bad_json"]
+
+
+def test_a_number_of_no_use_goes_nowhere() -> None:
+    """Its field has no place in the record or in a row: not the first one either."""
+    fields = (Field("p", "price", required=True), Field("n"), Field("c", "symbol"))
+    book = (
+        Rows(
+            "b", (Field("bp", "bid_price", required=True), Field("bs", "bid_size", required=True), Field("n"))
+        ),
+        Field("c", "symbol"),
+    )
+    tables = (Table("trade", {"t": "t"}, fields), Table("orderbook", {"o": "o"}, book))
+    for portable in (False, True):
+        scanner = Scanner(
+            Schema(Declared(channels=("t", "o"), discriminators=(Discriminator("type", tables),))),
+            portable=portable,
+        )
+        event = only(scanner, b'{"type":"t","c":"A","p":1.5,"n":12345}')
+        assert (event.receive_time_ns, event.price, event.symbol) == (0, 1.5, "A")
+        event = only(
+            scanner, b'{"type":"o","c":"A","b":[{"bp":1.5,"n":12345,"bs":1},{"n":7,"bp":2.5,"bs":2}]}'
+        )
+        assert (event.receive_time_ns, event.bids) == (0, ((1.5, 1), (2.5, 2)))

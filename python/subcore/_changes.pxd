@@ -24,6 +24,7 @@ cdef class RouteChanges(RouteTable):
     cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count)
     cdef Py_ssize_t add_later(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int cls,
                               bint keep) except -1
+    cdef bint is_aimed(self, int32_t component, int32_t topic) noexcept
     cdef int forget_unrouted(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1
     cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1
     cdef int reserve_changes(self, Py_ssize_t extra) except -1

@@ -5,6 +5,9 @@ from libc.stdint cimport int32_t, uint32_t
 
 from subcore._edges cimport StreamCounts
 
+cdef enum:
+    FRESH_PAYLOAD = -2        # of an interest just added for a route it has not got yet
+
 cdef struct Interest:         # 8 bytes: a cell of a component's open-addressing table
     uint32_t key              # topic + 1 << 2 | class; 0 = empty
     int32_t payload
@@ -27,7 +30,8 @@ cdef class Ledger(StreamCounts):
     cdef Py_ssize_t interest_count
     cdef size_t cell_bytes
 
-    # `payloads` and `places` may be NULL; a place is where the payload of an interest is, as in payload_of.
+    # `payloads` and `places` may be NULL; a place is where the payload of an interest is, as in payload_of. Whoever
+    # asks for places sets them: new ones are FRESH_PAYLOAD, and else would be -1.
     # Topics are checked, room is made, then everything is committed: an exception means that nothing changed.
     cdef Py_ssize_t add_ids(self, Py_ssize_t component, const int32_t* topics, Py_ssize_t count, int cls,
                             const int32_t* payloads, int32_t** places) except -1

@@ -27,7 +27,7 @@ cdef enum ScanState:
     SCAN_STATE_COUNT = 14
 
 cdef class Scanner:
-    cdef Record record            # its pointers and `symbol_text` are valid until the next begin()
+    cdef Record record            # its pointers and `symbol_text` are valid until the next next() or begin()
     cdef const char* symbol_text  # UTF-8 of the record's symbol; NULL where it has none
     cdef Py_ssize_t symbol_size
     cdef readonly Schema schema

@@ -15,7 +15,7 @@ cdef class Variants:
     cdef VariantTable* tables
     cdef Py_ssize_t count
 
-    # IndexError or ValueError, with nothing changed; MemoryError.
+    # IndexError, ValueError, or what float() and int() raise, with nothing changed; MemoryError.
     cdef int put(self, Py_ssize_t channel, object values) except -1
 
     # 65,535 for a number that nobody put.

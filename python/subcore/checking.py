@@ -11,7 +11,7 @@ from ._delivery import Callback, Delivery, Queue
 from .errors import UsageError
 from .types import Priority
 
-__all__ = ["as_priority", "check_delivery", "check_grouping", "check_on_status", "check_seconds", "is_async"]
+__all__ = ["as_priority", "as_step", "check_delivery", "check_on_status", "check_seconds", "is_async"]
 
 
 def as_priority(given: Any) -> Priority:
@@ -29,10 +29,14 @@ def check_seconds(name: str, given: Any) -> None:
         raise UsageError(f"{name} is a number of seconds, not {given!r}")
 
 
-def check_grouping(given: Any) -> None:
-    """A number; which ones there are is the venue's matter."""
+def as_step(given: Any) -> float:
+    """A grouping as frames hold it, a double; which ones there are is the venue's matter. UsageError."""
     if not isinstance(given, Real):
         raise UsageError(f"grouping is a price step of the book, a number, not {given!r}")
+    try:
+        return float(given)
+    except (OverflowError, ValueError) as error:
+        raise UsageError(f"grouping is a price step of the book: {error}") from None
 
 
 def check_delivery(given: Any, *, of_component: bool) -> None:

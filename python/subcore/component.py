@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Callback, Delivery, EventQueue, Queue
-from .checking import check_delivery, check_seconds, is_async
+from .checking import as_step, check_delivery, check_seconds, is_async
 from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
 from .types import Priority, Status, Topic
@@ -124,10 +124,11 @@ class Component:
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
         member = self._live()
         index = self._granting.channel_index(channel)
+        step = None if grouping is None else as_step(grouping)
         given = None
         if symbols is not None:
             given = self._granting.as_keyed(index, as_symbols(symbols, "unsubscribe"))
-        self._granting.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, grouping))
+        self._granting.transactions.submit(Wish(Act.REMOVE, member.id, index, given, depth, step))
 
     def adopt(self, handler: Handler | None = None, *, raw: bool = False) -> int:
         """Confirm all its provisional topics, as `subscribe` would, in their restored classes; how many they were.
@@ -305,7 +306,7 @@ class Component:
                     index,
                     given,
                     depth,
-                    grouping or None,
+                    as_step(grouping) if grouping else None,
                     cls,
                     sink,
                     keeps,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
-from .checking import as_priority, check_grouping
+from .checking import as_priority, as_step
 from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
@@ -74,7 +74,7 @@ class Granting:
             except (KeyError, TypeError):
                 pass  # not asked before, or no number: the venue says what is wrong with it
         else:
-            check_grouping(grouping)
+            as_step(grouping)
         index = self.venue.channel_index(channel, depth)
         if not symbols:
             return index

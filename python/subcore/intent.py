@@ -27,6 +27,7 @@ from .venue import Venue
 
 NO_TOPICS: Int32Array = np.empty(0, np.int32)
 NO_GROUPING = 0.0
+MAX_GROUPINGS = 1024  # with that of none
 NO_SINK = -1
 
 
@@ -189,15 +190,23 @@ class Intent:
             self.venue.check_symbol(symbol)
 
     def _variant(self, grouping: float) -> int:
+        grouping = float(grouping)  # frames hold doubles: what equals one is one
         if grouping in self._groupings:
             return self._groupings.index(grouping)
-        if len(self._groupings) >= 1024:
-            raise CapacityError("over 1,023 different groupings are in use: use fewer price steps")
-        self._groupings.append(grouping)
-        self.on_grouping(
-            {value: index for index, value in enumerate(self._groupings) if value != NO_GROUPING}
-        )
-        return len(self._groupings) - 1
+        index = len(self._groupings)
+        if index >= MAX_GROUPINGS and (index := self._unused_variant()) < 0:
+            raise CapacityError(
+                f"over {MAX_GROUPINGS - 1:,} different groupings are in use: use fewer price steps"
+            )
+        groupings = [*self._groupings[:index], grouping, *self._groupings[index + 1 :]]
+        self.on_grouping({value: place for place, value in enumerate(groupings) if value != NO_GROUPING})
+        self._groupings = groupings
+        return index
+
+    def _unused_variant(self) -> int:
+        """One that no stream is told apart by, -1 = none. O(streams); asked only when all are taken."""
+        used = set(_columns.stream_columns(self.ledger, _columns.live_streams(self.ledger))[2].tolist())
+        return next((index for index in range(1, len(self._groupings)) if index not in used), -1)
 
     def _held(self, wish: Wish) -> Int32Array:
         """Topics the component holds that a REMOVE means: O(symbols named), or O(its interests) where none are."""
@@ -232,6 +241,7 @@ class Intent:
         )
 
     def _variant_if_known(self, grouping: float) -> int:
+        grouping = float(grouping)
         return self._groupings.index(grouping) if grouping in self._groupings else -1
 
     # -- ids given back --
@@ -293,7 +303,7 @@ class Intent:
 
     @property
     def groupings(self) -> list[float]:
-        """Price steps by variant; grows at its end only."""
+        """Price steps by variant; an index is given to another one when no stream has it any more."""
         return self._groupings
 
     def topic_of(self, topic: int) -> Topic:

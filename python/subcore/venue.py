@@ -294,10 +294,7 @@ class Venue:
         if topic.grouping is not None:
             if not channel.grouping:
                 raise UnsupportedError(f"{self.name} {topic.channel} has no grouping; leave it out")
-            if not isinstance(topic.grouping, Real) or not 0 <= topic.grouping < math.inf:
-                raise UnsupportedError(f"grouping is a price step of the book, not {topic.grouping!r}")
-            if topic.grouping == 0:
-                topic = replace(topic, grouping=None)
+            topic = replace(topic, grouping=_price_step(topic.grouping) or None)
         if self.check_parameters is not None:
             self.check_parameters(topic)
         return topic
@@ -363,3 +360,14 @@ def check_options(venue_name: str, given: Mapping[str, Any], allowed: Sequence[s
     for option in given:
         if option not in allowed:
             raise UsageError(f"{venue_name} has no option {option!r}; it has {', '.join(allowed) or 'none'}")
+
+
+def _price_step(given: Any) -> float:
+    """As frames hold it, a double; UnsupportedError for what is none."""
+    try:
+        step = float(given) if isinstance(given, Real) else math.nan
+    except (OverflowError, ValueError):
+        step = math.inf
+    if not 0 <= step < math.inf:
+        raise UnsupportedError(f"grouping is a price step of the book, not {str(given)[:40]}")
+    return step

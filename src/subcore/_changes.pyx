@@ -7,6 +7,7 @@ from libc.stdint cimport int32_t, uint32_t
 cimport numpy as cnp
 
 from subcore._arrays cimport int32_vector, new_block, new_ids
+from subcore._ledger cimport FRESH_PAYLOAD
 
 cnp.import_array()
 
@@ -57,7 +58,7 @@ cdef class RouteChanges(RouteTable):
         moved = <int32_t*>new_block(count * sizeof(int32_t), "the interests to add")
         try:
             for i in range(count):
-                if not keep or self.ledger.payload_of(component, topics[i]) == NULL:
+                if not keep or not self.is_aimed(component, topics[i]):
                     moved[aimed] = topics[i]
                     aimed += 1
             fresh = self.ledger.add_ids(component, topics, count, cls, NULL, NULL)
@@ -68,13 +69,25 @@ cdef class RouteChanges(RouteTable):
             PyMem_Free(moved)
         return fresh
 
+    cdef bint is_aimed(self, int32_t component, int32_t topic) noexcept:
+        """During a fan-out: whether an interest has a route, or gets one after it. What came back from a snapshot is
+        held without one, until it is confirmed."""
+        cdef const int32_t* place = self.ledger.payload_of(component, topic)
+        cdef Py_ssize_t i
+        if place == NULL or place[0] >= 0:
+            return place != NULL
+        for i in range(self.change_count - 1, -1, -1):
+            if self.changes[i].topic == topic and self.changes[i].component == component:
+                return self.changes[i].sink >= 0
+        return False
+
     cdef int forget_unrouted(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1:
-        """Take out of the ledger what was added to it and got no route."""
+        """Take out of the ledger what was added to it just now and got no route."""
         cdef Py_ssize_t i
         cdef int32_t* place
         for i in range(count):
             place = self.ledger.payload_of(component, topics[i])
-            if place != NULL and place[0] < 0:
+            if place != NULL and place[0] == FRESH_PAYLOAD:
                 self.ledger.remove_ids(component, &topics[i], 1)
         return 0
 
@@ -170,12 +183,13 @@ cdef class RouteChanges(RouteTable):
 
     cdef int make_changes(self) except -1:
         """What was asked for during the fan-out, in order."""
-        cdef Py_ssize_t i
+        cdef Py_ssize_t i = 0
         cdef Change change
         cdef int32_t stream
         cdef int32_t* place
-        for i in range(self.change_count):
+        while i < self.change_count:       # whoever is told of an error may ask for more
             change = self.changes[i]
+            i += 1
             if change.sink < 0:
                 self.disconnect_one(change.stream, change.component, change.topic, change.position)
                 continue

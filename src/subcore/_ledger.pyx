@@ -222,7 +222,7 @@ cdef class Ledger(StreamCounts):
             key = key_for(topics[i], cls)
             cell = cell_of(row, topics[i])
             if cell.key == 0:
-                cell.payload = NO_PAYLOAD
+                cell.payload = NO_PAYLOAD if places == NULL else FRESH_PAYLOAD
                 row.count += 1
                 count_in(self, topics[i], cls, paused)
             elif cell.key != key:

@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Legs of many streams at once, in one pass each: what links carry them and what is known of them there.
 
-Every call costs O(streams given) and checks their ids first (IndexError, nothing changed). A stream without a leg on
+Every call costs O(streams given), `by_link` as often as there are links in them, and checks their ids first (IndexError, nothing changed). A stream without a leg on
 the link in question is passed over.
 """
 

@@ -11,13 +11,14 @@ from libc.string cimport memcpy, memset
 
 from _slots cimport subcore_prefetch
 from subcore._arrays cimport int32_vector, new_block
-from subcore._ledger cimport Ledger
+from subcore._ledger cimport FRESH_PAYLOAD, Ledger
 from subcore._sinks cimport Sink
 from subcore._streams cimport STREAM_HAS_CUTS
 from subcore._topics cimport TopicRow
 
 cdef Entry NO_ENTRY = UINT64_MAX           # replaces nothing
-cdef Entry KEPT = UINT64_MAX - 1           # was not touched
+cdef Entry NEW_ENTRY = UINT64_MAX - 1      # ... of an interest that was added to the ledger for it
+cdef Entry KEPT = UINT64_MAX - 2           # was not touched
 
 cdef enum:
     AHEAD = 24                             # topics between a prefetch and its use
@@ -52,6 +53,7 @@ cdef class RouteTable(SinkTable):
         cdef const TopicRow* rows = self.ledger.topic_rows
         cdef Py_ssize_t i, done = 0
         cdef int32_t stream
+        cdef bint is_new
         self.reserve_routes(topics, count)
         cdef Entry* replaced = <Entry*>new_block(<size_t>count * sizeof(Entry), "the routes to change")
         try:
@@ -63,10 +65,14 @@ cdef class RouteTable(SinkTable):
                 stream = rows[topics[done]].stream
                 if places[done][0] >= 0 and keep:
                     replaced[done] = KEPT
-                elif places[done][0] < 0 and self.append(sink, stream, topics[done], places[done]):
+                    continue
+                is_new = places[done][0] == FRESH_PAYLOAD
+                if places[done][0] < 0 and self.append(sink, stream, topics[done], places[done]):
                     replaced[done] = NO_ENTRY
                 else:
                     replaced[done] = self.connect_one(sink, stream, topics[done], places[done])
+                if is_new:
+                    replaced[done] = NEW_ENTRY
             for i in range(count):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
@@ -98,9 +104,9 @@ cdef class RouteTable(SinkTable):
             return
         cdef Route* route = &self.routes[self.ledger.stream_of(topic)]
         cdef int32_t place = self.ledger.payload_of(self.sinks[sink].component, topic)[0]
-        if replaced == NO_ENTRY:
+        if replaced == NO_ENTRY or replaced == NEW_ENTRY:
             self.remove_at(route, route.count - 1)
-            self.note_position(entry_for(sink, topic, 0), -1)
+            self.note_position(entry_for(sink, topic, 0), FRESH_PAYLOAD if replaced == NEW_ENTRY else -1)
             self.drop_use(sink, 1)
             return
         entries_of(route)[place] = replaced

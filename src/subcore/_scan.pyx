@@ -168,11 +168,16 @@ cdef class Scanner:
     @cython.nonecheck(False)          # the check needs the GIL
     cdef int next(self) noexcept nogil:
         """The next element: OK with `record` filled, CONTROL, END, or a refusal after which the frame is over."""
+        cdef scan_state* s = <scan_state*>self.machine
+        cdef uint64_t guessed, fast
         cdef int state, after
         if self.done:
             return SCAN_END
+        guessed, fast = s.keys_guessed, s.numbers_fast
         state = self.element()
         if state > SCAN_END:
+            # They are counted where an object ends, and what was not so taken back before.
+            s.keys_guessed, s.numbers_fast = guessed, fast
             return self.refuse(state)
         after = self.after_element()
         if after != SCAN_OK:

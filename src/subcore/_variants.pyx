@@ -34,6 +34,8 @@ cdef class Variants:
         cdef VariantTable made
         if not 0 <= channel < self.count:
             raise IndexError(f"no channel has index {channel}; there are {self.count}")
+        if len({value for value, _ in pairs}) < len(pairs):
+            raise ValueError("two variants are the same number: a frame could not tell them apart")
         for value, index in pairs:
             if not isfinite(value) or value == 0 or not 1 <= index <= MOST:
                 raise ValueError(f"a variant is a finite number that is not 0, with an index 1 to {MOST}; "

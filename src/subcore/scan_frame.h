@@ -87,7 +87,9 @@ static inline int scan_frame_fit(scan_frame *f, scan_state *s, int64_t size) {
             return 1;
         }
         f->small_frames++;
-        return f->small_frames < FRAME_PATIENCE || scan_frame_resize(f, s, FRAME_KEPT);
+        if (f->small_frames >= FRAME_PATIENCE && !scan_frame_resize(f, s, FRAME_KEPT))
+            f->small_frames = 0;  /* no memory for a smaller room: this one will do */
+        return 1;
     }
     while (room < size)
         room *= 2;

@@ -71,8 +71,9 @@ SCAN_HOT const char *scan_usual_value(const scan_constants *k, scan_state *s, co
         return *p == '"' ? scan_store_short(k, p + 1, at) : 0;
     if (f->type <= SCAN_ID && f->flags & SCAN_BARE) {
         uint64_t value;
+        int64_t dropped, *out = f->type == SCAN_SKIP ? &dropped : (int64_t *)at;
         p = scan_usual_int(k, p, &value);
-        return p != 0 && !__builtin_mul_overflow((int64_t)value, f->scale, (int64_t *)at) ? p : 0;
+        return p != 0 && !__builtin_mul_overflow((int64_t)value, f->scale, out) ? p : 0;
     }
 #endif
     if (f->type == SCAN_ENUM)

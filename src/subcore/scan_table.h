@@ -98,7 +98,7 @@ typedef struct {
 } scan_discriminator;
 
 /* Stands for no guess: no key begins like this, and the scanner looks for none where an object ends. */
-static const scan_field SCAN_NO_GUESS = {.pattern = "}"};
+static const scan_field SCAN_NO_GUESS = {.pattern = "}", .pattern_size = 1};
 
 /* Texts of up to any size; all bytes of those up to 16 take part. */
 static inline uint32_t scan_hash(const char *text, int64_t size) {

@@ -110,6 +110,17 @@ SCAN_COLD const char *scan_long_double(const char *p, double *out) {
         *out = -*out;
     return p + end;
 }
+#else
+/* Without these instructions every number goes the general way. */
+static inline const char *scan_usual(const scan_constants *k, const char *p, double *out) {
+    (void)k, (void)p, (void)out;
+    return 0;
+}
+
+static inline const char *scan_long_double(const char *p, double *out) {
+    (void)p, (void)out;
+    return 0;
+}
 #endif
 
 #endif

@@ -196,16 +196,21 @@ class Planner:
     def _widened(self, link: Link) -> bool:
         if not link.resized:
             return False
-        streams = np.array(sorted(link.resized), np.int32)
-        wanted_still = self._ctx.streams.state[streams] != StreamState.CLOSED  # nobody's width is the widest
-        columns = self._ctx.table.columns(streams[wanted_still])
-        streams = columns.streams
-        legs = self._ctx.streams.legs
+        columns = self._ctx.table.columns(self._resized(link))
+        streams, legs = columns.streams, self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, streams)]
         wanted, present = self._levels(columns, columns.widths), self._levels(columns, in_force)
         differ = (in_force >= 0) & (present != wanted)
         link.resized = set(streams[differ].tolist())
         return bool(np.any(differ & (wanted > present)))
+
+    def _resized(self, link: Link) -> Int32Array:
+        """Those of `link.resized` that are wanted and that its wire carries: others were given up since, and the id of
+        one may be given back by now."""
+        streams = np.array(sorted(link.resized), np.int32)
+        streams = streams[self._ctx.streams.state[streams] != StreamState.CLOSED]
+        streams, rows = self._ctx.streams.legs.on(link.id, streams)
+        return streams[self._ctx.streams.legs.width[rows] >= 0]
 
     def _levels(self, columns: StreamColumns, widths: Int32Array) -> Int32Array:
         """Widths so that wider is greater: 0 stands for the channel's widest, which may also be asked for by name."""
@@ -231,7 +236,7 @@ class Planner:
             link.carries_all = link.requests + 1
             self._in_force(link, add)  # before what leaves is taken out again
             if link.resized:
-                self._in_force(link, read(np.fromiter(link.resized, np.int32)))
+                self._in_force(link, read(self._resized(link)))
             self._write(link, out, whole, now)
         self._rest(link)
         return None
