@@ -85,7 +85,8 @@ async def test_a_group_that_fails_half_way_changes_nothing_and_leaves_nothing(
     before = set(component.topics)
     monkeypatch.setattr(
         manager._hub.intent, "_groupings", list(np.arange(1024.0))
-    )  # there is room for no more
+    )  # there is room for no more,
+    monkeypatch.setattr(manager._hub.intent, "_unused_variant", lambda: -1)  # and all are in use
     with pytest.raises(CapacityError), manager.transaction():  # noqa: PT012
         component.unsubscribe("ticker", "KRW-BTC")
         component.subscribe("trade", "KRW-XRP")

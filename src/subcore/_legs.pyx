@@ -1,8 +1,8 @@
 # cython: language_level=3
 """Legs of many streams at once, in one pass each: what links carry them and what is known of them there.
 
-Every call costs O(streams given), `by_link` as often as there are links in them, and checks their ids first (IndexError, nothing changed). A stream without a leg on
-the link in question is passed over.
+Every call costs O(streams given), `by_link` as often as there are links in them, and checks their ids first
+(IndexError, nothing changed). A stream without a leg on the link in question is passed over.
 """
 
 from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
