@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from manager_rig import make, until
-from subcore import newest
+from subcore import newest, pages
 from subcore.clock import SystemClock
 from subcore.engine import asking
 from subcore.engine.actions import AskLatest
@@ -255,7 +255,7 @@ async def test_a_users_function_that_hangs_is_not_called_again_before_it_ends(
     assert len(asked) == 1
     going.set()
     loop_going.set()
-    await until(lambda: not source._under_way)
+    await until(lambda: not source.under_way)
     assert await rig.ask(BTC) == {0: 12}
 
 
@@ -328,12 +328,20 @@ async def test_a_server_that_breaks_off_is_a_failure(answer: bytes, caplog: pyte
     server.close()
 
 
-async def test_a_hanging_page_ends_with_its_manager(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(newest, "STEP_S", 60.0)
+STEP_S = 40.0
+# What http.client makes of a reply that ends the connection: it lets go of the socket before it is read
+ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n["
+
+
+@pytest.mark.parametrize("begun", [b"", ENDLESS], ids=["silent", "endless"])
+async def test_a_hanging_page_ends_with_its_manager(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    monkeypatch.setattr(pages, "STEP_S", STEP_S)
     hangs = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
+        writer.write(begun)
+        await writer.drain()
         hangs.set()
         await reader.read()
         writer.close()
@@ -349,7 +357,8 @@ async def test_a_hanging_page_ends_with_its_manager(monkeypatch: pytest.MonkeyPa
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await over.wait()
+    async with asyncio.timeout(STEP_S / 2):
+        await over.wait()
     server.close()
 
 
@@ -368,3 +377,60 @@ def test_where_it_is_asked() -> None:
     assert source("binance") is None
     assert source("binance", latest=call) is UserCall
     assert source("upbit", url="ws://127.0.0.1:9", latest=call) is UserCall
+
+
+async def test_where_everything_is_refused_asking_is_given_up_for_longer_each_time() -> None:
+    """One market that the venue does not know is looked for; but not for ever."""
+    clock = VirtualClock()
+    pages = Pages(lambda path: newest.Refused(404, None), clock)
+    rig = Rig(pages, clock)
+    for _ in range(50):
+        await rig.ask(*ticker(*(f"KRW-N{i}" for i in range(40))))
+        clock.advance_to(clock.now + SECOND // 10)
+    assert rig.newest._failures > 0
+    assert len(pages.asked) <= newest.REFUSED_AT_MOST + 5
+
+
+async def test_what_the_engine_raises_is_not_blamed_on_the_source() -> None:
+    def tell(event: LatestKnown) -> None:
+        raise RuntimeError("a bug of ours")
+
+    rig = Rig(Pages(lambda path: [{"market": "KRW-BTC", "trade_timestamp": 5}]))
+    rig.newest._tell = tell
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        await rig.ask(*ticker("KRW-BTC"))
+    assert rig.newest._failures == 0
+
+
+async def test_a_ban_holds_for_links_and_pages_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """418: the address is banned. 429 is about the pages alone."""
+    for status, of_links in ((418, True), (429, False)):
+        registry = LimitRegistry()
+        monkeypatch.setattr(newest, "PROCESS_LIMITS", registry)
+        rig = Rig(Pages(lambda path, status=status: newest.Refused(status, 30.0)))
+        await rig.ask(*ticker("KRW-BTC"))
+        blocked = registry.blocked_until(UPBIT.host)
+        assert (blocked is not None and blocked > SystemClock().monotonic_ns()) is of_links
+        assert of_links or registry.blocked_until(LATEST.url) is not None
+
+
+async def test_a_manager_that_closes_ends_its_connection_to_the_pages() -> None:
+    over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
+        await reader.read()
+        writer.close()
+        over.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    manager = SubscriptionManager("upbit", markets=["KRW-BTC"])
+    source = RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock())
+    manager._hub.newest.source = source  # type: ignore[union-attr]
+    await source._get("/")
+    await manager.close()
+    async with asyncio.timeout(5.0):
+        await over.wait()
+    server.close()

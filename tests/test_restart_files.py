@@ -141,10 +141,14 @@ async def test_nothing_of_use_is_an_empty_start_and_an_error_in_the_log(
         assert manager.snapshot().names == ()
     assert [r.levelno for r in caplog.records if r.name == "subcore.snapshot"] == [logging.ERROR]
     assert path.with_name("intent.bad").read_text() == "[settings]\n"
-    await first_run(server, path)
+    path.with_name("intent.bad").unlink()
+    wanted = await first_run(server, path)
     monkeypatch.setattr("subcore.claims.Claims.put", full)
-    async with at(server, path) as manager:
-        assert manager.snapshot().names == ()
+    for number in range(3):  # however often it writes
+        async with at(server, path) as manager:
+            make(manager, f"other {number}").subscribe("ticker", "KRW-XRP")
+        assert read_snapshot(path.with_name("intent.bad")) == wanted, "it may be of use elsewhere"
+        path.write_bytes(path.with_name("intent.bad").read_bytes())
     assert "nothing is restored" in caplog.text
 
 

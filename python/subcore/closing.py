@@ -64,6 +64,8 @@ class Closing:
         self._told("the links", hub.runtime.end)
         for task in hub.tasks:
             task.cancel()
+        if hub.newest is not None:
+            self._told("the questions about what is newest", hub.newest.close)
         hub.feed.recorder = None
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)
@@ -85,9 +87,10 @@ class Closing:
             return max(0.0, began + timeout - time.monotonic())
 
         unfinished = await hub.runtime.ended(left())
-        if hub.tasks:
-            _, pending = await asyncio.wait(hub.tasks, timeout=left())
-            unfinished += [task.get_name() for task in pending]
+        running = {*hub.tasks, *(() if hub.newest is None else hub.newest.under_way)}
+        if running:
+            _, pending = await asyncio.wait(running, timeout=left())
+            unfinished += [_name_of(future) for future in pending]
         for recording in hub.recordings:
             unfinished += await recording.ended(left())
         unfinished += await hub.saving.ended(left())
@@ -101,3 +104,7 @@ class Closing:
         self._members.clear()
         hub.recordings.clear()
         return report
+
+
+def _name_of(future: asyncio.Future[object]) -> str:
+    return future.get_name() if isinstance(future, asyncio.Task) else "a call in a thread"

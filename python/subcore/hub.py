@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ._listener import FeedListener
     from .component import Component, OnStatus
     from .engine.actions import AskLatest, Notify
+    from .engine.conflicts import Conflict
     from .engine.restore import Restore
     from .recording import Recording
 
@@ -291,10 +292,12 @@ class Hub:
         self.restores.append(self.report_of(restore))
         self.saving.restored(self.restores[-1])
 
-    def report_of(self, restore: Restore) -> RestoreReport:
-        """The account of a restore, over or under way."""
+    def report_of(self, restore: Restore, rejected: tuple[Conflict, ...] | None = None) -> RestoreReport:
+        """The account of a restore, over or under way; `rejected` is another's than of the one under way."""
         offset = self.clock.time_ns() - self.clock.monotonic_ns()
-        return make_report(restore, self.intent, offset, self.saving.rejected)
+        return make_report(
+            restore, self.intent, offset, self.saving.rejected if rejected is None else rejected
+        )
 
     def turn_begins(self) -> None:
         """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""

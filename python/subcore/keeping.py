@@ -84,6 +84,11 @@ class SnapshotFile:
             log.error("no snapshot can be used, nothing is restored: %s", "; ".join(faults))
         return None
 
+    def set_aside(self) -> Path:
+        """What was read is of no use here, but may be elsewhere: the next write keeps it, under the name returned."""
+        self._is_good = False
+        return self._beside("bad")
+
     def write(self, data: bytes) -> None:
         """Put `data` in the place of the file, which becomes the previous one; at every moment one of them is whole.
 

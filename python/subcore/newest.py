@@ -7,13 +7,8 @@ the whole process, one at a time; a failure makes the next ones wait, longer eac
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import http.client
 import inspect
 import logging
-import socket
-import ssl
-import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +22,7 @@ from .engine.clock import SECOND
 from .engine.events import LatestKnown
 from .engine.pacing import PROCESS_LIMITS, Pacer
 from .latest import Latest, Question, take
+from .pages import Pages
 from .resolver import run_in_daemon
 from .types import Int32Array, StreamColumns, Topic
 from .venue import Counted, Venue
@@ -38,9 +34,7 @@ log = logging.getLogger("subcore.newest")
 LatestCall = Callable[[Sequence[Topic]], Mapping[Topic, int] | Awaitable[Mapping[Topic, int]]]
 Told = tuple[Int32Array, npt.NDArray[np.int64]]
 
-STEP_S = 2.0  # each step of a request on the socket
 DEADLINE_S = 3.0  # a whole request, or a call of the user's function
-MAX_BODY_BYTES = 4 * 1024 * 1024
 STALE_NS = 4 * SECOND  # a question that waited so long is dropped
 WAIT_FIRST_S = 1.0  # after a failure, doubled each time
 WAIT_MOST_S = 60.0
@@ -49,6 +43,7 @@ WAIT_418_S = 120.0
 WAIT_TOLD_MOST_S = 24 * 3600.0
 UNKNOWN_NS = 3600 * SECOND  # a symbol that the venue does not know is left out for so long
 UNKNOWN_KEPT = 4096
+REFUSED_AT_MOST = 16  # more in a row than it takes to find one symbol among many
 
 
 class Refused(OSError):
@@ -67,7 +62,7 @@ class UserCall:
         self._call = call
         self._venue = venue
         self._in_thread = not inspect.iscoroutinefunction(call)
-        self._under_way: list[asyncio.Future[Any]] = []
+        self.under_way: list[asyncio.Future[Any]] = []
 
     def can_ask(self, columns: StreamColumns) -> npt.NDArray[np.bool_]:
         """Of every stream."""
@@ -88,7 +83,7 @@ class UserCall:
 
     async def _said(self, topics: Sequence[Topic]) -> Any:
         """A thread cannot be stopped, nor a task that will not be cancelled: beside one that hangs, no other begins."""
-        if self._under_way:
+        if self.under_way:
             raise TimeoutError("the function has not returned since an earlier question")
         task = self._watch(
             asyncio.get_running_loop().create_task(self._ask(topics), name="subcore-newest-call")
@@ -113,12 +108,12 @@ class UserCall:
         return await said if inspect.isawaitable(said) else said
 
     def _watch(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
-        self._under_way.append(future)
+        self.under_way.append(future)
         future.add_done_callback(self._ended)
         return future
 
     def _ended(self, future: asyncio.Future[Any]) -> None:
-        self._under_way.remove(future)
+        self.under_way.remove(future)
         if not future.cancelled():
             future.exception()  # nobody may wait any more, and asyncio would log it
 
@@ -129,7 +124,9 @@ class UserCall:
         return Topic(channel.name, columns.symbols[row], depth, float(columns.groupings[row]) or None)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """End what can be ended."""
+        for future in list(self.under_way):
+            future.cancel()
 
 
 class RestPages:
@@ -140,8 +137,11 @@ class RestPages:
         self._clock = clock
         self._most = latest.symbols_at_most
         self._unknown: dict[str, int] = {}
-        self._pacer = Pacer(latest.limits, latest.url)
-        self._pages = _Pages(latest.url)
+        self._host = _host_of(latest.url)
+        self._pacer = Pacer(latest.limits, self._host)
+        self._pages = Pages(latest.url)
+        self._refused = 0  # requests in a row
+        self.under_way: tuple[asyncio.Future[Any], ...] = ()
         self.can_ask = latest.can_ask
 
     async def answers(self, columns: StreamColumns) -> AsyncIterator[Told]:
@@ -153,18 +153,24 @@ class RestPages:
             try:
                 body = await self._get(question.path)
             except Refused as refused:
-                if refused.status not in (400, 404):
+                self._refused += 1
+                if refused.status not in (400, 404) or self._refused > REFUSED_AT_MOST:
                     raise
                 self._one_is_unknown(question)
                 return
+            self._refused = 0
             times = question.read(body)
             if len(set(question.symbols)) == self._most:
                 self._most = min(2 * self._most, self._latest.symbols_at_most)
             yield question.streams, np.array([times.get(symbol, 0) for symbol in question.symbols], np.int64)
 
     async def _slot(self) -> None:
-        while not self._pacer.try_spend(Counted.CONNECT, now := self._clock.monotonic_ns()):
-            wait = self._pacer.next_allowed(Counted.CONNECT, now) - now
+        while True:
+            now = self._clock.monotonic_ns()
+            told = (PROCESS_LIMITS.blocked_until(self._latest.url) or now) - now
+            if told <= 0 and self._pacer.try_spend(Counted.CONNECT, now):
+                return
+            wait = max(told, self._pacer.next_allowed(Counted.CONNECT, now) - now)
             if wait > STALE_NS:
                 raise OSError("the venue told this process to wait")
             await asyncio.sleep(max(0.001, wait / SECOND))
@@ -177,7 +183,7 @@ class RestPages:
             )
         except BaseException:
             pages.close()  # its thread may still be in it
-            self._pages = _Pages(self._latest.url)
+            self._pages = Pages(self._latest.url)
             raise
         if status != 200:
             raise Refused(status, told)
@@ -194,9 +200,10 @@ class RestPages:
         self._unknown[symbols.pop()] = self._clock.monotonic_ns() + UNKNOWN_NS
         self._most = self._latest.symbols_at_most
 
-    def block(self, seconds: float) -> None:
-        """No request of the process to this host for so long."""
-        PROCESS_LIMITS.block(self._latest.url, self._clock.monotonic_ns() + round(seconds * SECOND))
+    def block(self, seconds: float, status: int) -> None:
+        """No request of the process for so long. After a 418 the whole address is banned: no connect either."""
+        key = self._host if status == 418 else self._latest.url
+        PROCESS_LIMITS.block(key, self._clock.monotonic_ns() + round(seconds * SECOND))
 
     def close(self) -> None:
         """End the connection, and with it a request under way."""
@@ -238,13 +245,17 @@ class Newest:
 
     async def _ask(self, columns: StreamColumns, serials: npt.NDArray[np.int64]) -> None:
         order = np.argsort(columns.streams)
-        try:
-            async for streams, times in self.source.answers(columns):
-                places = order[np.searchsorted(columns.streams, streams, sorter=order)]
-                self._tell(LatestKnown(streams, serials[places], times))
-        except Exception as error:  # a user's function may raise anything, and so may hostile bytes
-            self._failed(error)
-            return
+        answers = aiter(self.source.answers(columns))
+        while True:
+            try:
+                streams, times = await anext(answers)
+            except StopAsyncIteration:
+                break
+            except Exception as error:  # a user's function may raise anything, and so may hostile bytes
+                self._failed(error)
+                return
+            places = order[np.searchsorted(columns.streams, streams, sorter=order)]
+            self._tell(LatestKnown(streams, serials[places], times))
         if self._failures:
             log.info("what is newest can be asked for again")
         self._failures = 0
@@ -255,7 +266,7 @@ class Newest:
             least = WAIT_418_S if error.status == 418 else WAIT_429_S
             wait = max(wait, min(error.retry_after_s or least, WAIT_TOLD_MOST_S))
             if isinstance(self.source, RestPages):
-                self.source.block(wait)
+                self.source.block(wait, error.status)
         if not self._failures:
             log.warning(
                 "what is newest cannot be asked for (%s: %s): silent streams are judged by what others bring",
@@ -266,91 +277,18 @@ class Newest:
         self._waiting.clear()
         self._not_before = self._clock.monotonic_ns() + round(wait * SECOND)
 
+    @property
+    def under_way(self) -> list[asyncio.Future[Any]]:
+        """Calls of the user's function that have not ended."""
+        return list(self.source.under_way)
+
     def close(self) -> None:
-        """Ask no more."""
+        """Ask no more. A user's function that runs is cancelled where it can be."""
         self._waiting.clear()
         self.source.close()
 
 
-class _Pages:
-    """GETs over one connection, in one thread at a time. No `Origin` is sent: "1 request per 10 s" with it."""
-
-    def __init__(self, url: str) -> None:
-        self._url = urlsplit(url)
-        self._connection: http.client.HTTPConnection | None = None
-        self._lock = threading.Lock()
-        self._busy = self._closed = False
-
-    def get(self, path: str) -> tuple[int, float | None, bytes]:
-        """(status, seconds that it says to wait, body). Blocks; raises OSError or ValueError."""
-        with self._lock:
-            if self._closed:
-                raise OSError("closed")
-            self._busy = True
-        try:
-            return self._get(path)
-        finally:
-            with self._lock:
-                self._busy = False
-                if self._closed:
-                    self._drop()
-
-    def _get(self, path: str) -> tuple[int, float | None, bytes]:
-        kept = self._connection is not None
-        try:
-            return self._once(path)
-        except (http.client.HTTPException, OSError) as error:
-            self._drop()
-            if not kept or isinstance(error, TimeoutError) or self._closed:
-                raise OSError(str(error) or type(error).__name__) from error
-        try:
-            return self._once(path)  # what was kept was closed by the other side
-        except http.client.HTTPException as error:
-            self._drop()
-            raise OSError(str(error) or type(error).__name__) from error
-
-    def _once(self, path: str) -> tuple[int, float | None, bytes]:
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = self._connect()
-        connection.request("GET", path, headers={"Accept": "application/json", "User-Agent": "subcore"})
-        with contextlib.closing(connection.getresponse()) as reply:
-            body, missing = reply.read(MAX_BODY_BYTES + 1), reply.length
-        if len(body) > MAX_BODY_BYTES:
-            self._drop()
-            raise ValueError(f"the answer is over {MAX_BODY_BYTES} bytes")
-        if missing:
-            self._drop()
-            raise OSError("the answer broke off")
-        if reply.will_close:
-            self._drop()
-        return reply.status, _seconds(reply.headers.get("Retry-After")), body
-
-    def _connect(self) -> http.client.HTTPConnection:
-        host, port = self._url.hostname or "", self._url.port
-        if self._url.scheme == "http":
-            return http.client.HTTPConnection(host, port, timeout=STEP_S)
-        return http.client.HTTPSConnection(host, port, timeout=STEP_S, context=ssl.create_default_context())
-
-    def _drop(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.close()
-
-    def close(self) -> None:
-        """From another thread: what is under way fails, and its thread drops the connection."""
-        with self._lock:
-            self._closed = True
-            connection = self._connection
-            if not self._busy:
-                self._drop()
-            elif connection is not None and connection.sock is not None:
-                with contextlib.suppress(OSError):
-                    connection.sock.shutdown(socket.SHUT_RDWR)
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return max(0.0, float(text)) if text is not None else None
-    except ValueError:
-        return None
+def _host_of(url: str) -> str:
+    """As links name it, so that what one of them is told holds for the other."""
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or (443 if parts.scheme == 'https' else 80)}"

@@ -86,7 +86,9 @@ class Saving:
                 self.rejected = self._hub.claims.rejected
                 log.info("%r is restored from %s, provisionally", snapshot, path)
         except (CapacityError, MemoryError) as error:
-            log.error("nothing is restored from %s: %s", path, error)
+            log.error(
+                "nothing is restored from %s, which is kept as %s: %s", path, file.set_aside().name, error
+            )
         except BaseException:
             file.close()
             raise
@@ -205,11 +207,10 @@ class Saving:
         except BaseException:
             hub.claims.let_go(checked)
             raise
-        self.rejected += hub.claims.rejected
         if not len(streams):
-            report = hub.report_of(Restore(0, "a snapshot", hub.clock.monotonic_ns()))
-            self.rejected = ()
-            return report
+            nothing = Restore(0, "a snapshot", hub.clock.monotonic_ns())
+            return hub.report_of(nothing, hub.claims.rejected)
+        self.rejected += hub.claims.rejected
         waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
