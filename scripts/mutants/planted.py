@@ -69,7 +69,7 @@ MUTANTS = (
     Mutant(
         "a refusal to tell what is newest not heeded by the rest of the process",
         "newest.py",
-        "                self.source.block(wait)",
+        "                self.source.block(wait, error.status)",
         "                pass",
         "tests/test_newest.py",
     ),
