@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from subcore._delivery import EventQueue, WakeBatch
+from subcore._delivery import WakeBatch
 from subcore._events import Ticker
 from subcore._ledger import Ledger
+from subcore._queue import EventQueue
 from subcore._route import Router
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # asv imports this file by itself

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from subcore._delivery import EventQueue, WakeBatch
+from subcore._delivery import WakeBatch
+from subcore._queue import EventQueue
 
 
 class Turns:

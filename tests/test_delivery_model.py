@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from examples import examples
 from queues import gap, make_queue
-from subcore._delivery import EventQueue
+from subcore._queue import EventQueue
 
 
 class QueueModel(RuleBasedStateMachine):

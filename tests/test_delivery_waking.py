@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from queues import Turns, make_queue
-from subcore._delivery import EventQueue, WakeBatch
+from subcore._delivery import WakeBatch
+from subcore._queue import EventQueue
 
 
 def test_one_wake_for_all_queues_of_a_turn() -> None:

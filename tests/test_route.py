@@ -9,8 +9,9 @@ from collections.abc import Callable
 import pytest
 
 from routing import World, orderbook, ticker
-from subcore._delivery import EventQueue, WakeBatch
+from subcore._delivery import WakeBatch
 from subcore._events import Event, Orderbook
+from subcore._queue import EventQueue
 
 
 @pytest.fixture

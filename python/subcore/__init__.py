@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from subcore._delivery import Callback, Delivery, Queue
+from subcore._delivery import Callback, Delivery, Latest, Queue, Ring
 from subcore._events import Asset, Candle, Event, Order, Orderbook, Ticker, Trade
 from subcore._strategy import Strategy
 from subcore.errors import SubcoreError, SubscribeError
@@ -33,11 +33,13 @@ __all__ = [
     "Component",
     "Delivery",
     "Event",
+    "Latest",
     "Level",
     "Order",
     "Orderbook",
     "Priority",
     "Queue",
+    "Ring",
     "Side",
     "Snapshot",
     "Status",

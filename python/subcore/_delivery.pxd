@@ -1,8 +1,10 @@
 # cython: language_level=3
-"""C face of delivery policies and of a component's bounded queue."""
+"""C face of delivery policies and of the boxes in which events wait."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t, uint64_t
+
+from subcore._duties cimport Duty, DutyTable
 
 cdef enum Overflow:
     DROP_OLDEST = 0
@@ -10,9 +12,9 @@ cdef enum Overflow:
     CLOSE = 2
 
 cdef enum PutResult:
-    PUT_KEPT = 0          # queued, nothing lost
+    PUT_KEPT = 0          # it waits, nothing lost
     PUT_LOST = 1          # this event, or the oldest one in its place, is lost and counted
-    PUT_REFUSED = 2       # the queue was closed by its owner: nobody is due this event
+    PUT_REFUSED = 2       # the box was closed by its owner: nobody is due this event
 
 cdef class Delivery:
     pass
@@ -24,10 +26,11 @@ cdef class Queue(Delivery):
     cdef readonly uint32_t maxsize
     cdef readonly str overflow
 
-cdef class Mark:          # what stands between two events: a status, or a gap where events were lost
-    cdef uint64_t sequence        # it comes before the event of this number
-    cdef uint64_t lost            # 0 = a status
-    cdef object content           # the status; of a gap {topic: count}
+cdef class Latest(Delivery):
+    pass
+
+cdef class Ring(Delivery):
+    cdef readonly uint32_t size
 
 cdef class WakeBatch:
     cdef object schedule
@@ -35,47 +38,39 @@ cdef class WakeBatch:
     cdef bint scheduled
     cdef readonly uint64_t failures
 
-    cdef void add(self, EventQueue queue) noexcept
+    cdef void add(self, Box box) noexcept
 
-cdef class EventQueue:
-    cdef PyObject** items         # one block: `room` items, then `room` topics; positions are sequence & (room - 1)
-    cdef int32_t* topics
-    cdef uint64_t head            # sequence number of the oldest event
-    cdef uint64_t tail            # ... and of the next one to come
-    cdef uint64_t next_mark       # sequence of the first mark; all ones where there is none
-    cdef uint32_t room
-    cdef uint32_t high
-    cdef uint32_t low
-    cdef Overflow overflow
-    cdef readonly uint32_t maxsize
-    cdef readonly uint64_t lost
-    cdef readonly uint64_t statuses_lost
-    cdef readonly bint closed
-    cdef readonly bint overflowed
-    cdef readonly bint is_high
-    cdef bint told_high
-    cdef bint told_overflow
-    cdef bint scheduled
-    cdef Py_ssize_t marks_ahead   # marks known to stand before the oldest event
-    cdef Py_ssize_t status_count
-    cdef list marks
-    cdef dict lost_topics
-    cdef object waiter
-    cdef object on_loss
-    cdef object on_change
+cdef class Arrivals:
+    cdef uint64_t count           # numbers given so far
+
+cdef class Box:
     cdef WakeBatch wakes
+    cdef Arrivals arrivals        # None where nothing need be numbered: the box is alone in its inbox
+    cdef object waiter
+    cdef object on_change
+    cdef readonly bint closed
+    cdef bint scheduled
+    cdef readonly bint calls_done         # taking an event is not doing it: `returned` says when
+    cdef DutyTable table          # keeps alive what `duty` points to
+    cdef Duty duty
+    cdef uint64_t unwatched       # what `duty` points to where nobody counts
+    cdef uint64_t in_hand         # taken and not yet returned; 0 where taking is doing
 
+    # What waits takes its own reference. `topic` is who is told if it is lost.
     cdef PutResult push(self, PyObject* event, int32_t topic) noexcept
-    cdef PutResult push_full(self, PyObject* event, int32_t topic) noexcept
-    cdef void store(self, PyObject* event, int32_t topic) noexcept
-    cdef bint grow(self) noexcept
-    cdef bint resize(self, uint32_t room) noexcept
-    cdef void count_loss(self, int32_t topic, bint oldest) noexcept
-    cdef int mark_loss(self, int32_t topic, bint oldest) except -1
-    cdef void notify(self) noexcept
+    # The next event or status, None where there is none.
+    cdef object take_one(self)
+    # Up to `max` of what arrived before that number, in order; the number is not looked at if it is UINT64_MAX.
+    cdef list take_list(self, Py_ssize_t max, uint64_t before)
+    # Number of what comes next, UINT64_MAX where nothing does; only of a box with `arrivals`.
+    cdef uint64_t first_arrival(self) noexcept
+    # From now on what comes is numbered; what waits already is numbered now, in its order.
+    cdef int number_from(self, Arrivals arrivals) except -1
+    cdef bint has_something(self) noexcept
+    cdef uint64_t waiting(self) noexcept
+    # From a flush: wake the reader if there is something for it.
     cdef int settle(self) except -1
-    cdef int drop_status(self) except -1
-    cdef bint has_something(self) noexcept nogil
-    cdef list take_run(self, Py_ssize_t max)
-    cdef object take_mark(self)
-    cdef void after_take(self) noexcept
+
+    cdef void notify(self) noexcept
+    cdef void count_taken(self, uint64_t events) noexcept
+    cdef void leave_duty(self) noexcept

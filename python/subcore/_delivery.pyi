@@ -1,9 +1,11 @@
-"""Delivery policies and the bounded queue of a component."""
+"""Delivery policies, and what the boxes in which events wait have in common."""
 
 from collections.abc import Callable
 from typing import Any, Literal, Self
 
 from typing_extensions import disjoint_base
+
+from subcore._duties import DutyTable
 
 OVERFLOWS: tuple[str, str, str]
 
@@ -18,8 +20,12 @@ class Queue(Delivery):
     overflow: Literal["drop_oldest", "drop_newest", "close"]
     def __init__(self, maxsize: int = 8192, overflow: str = "drop_oldest") -> None: ...
 
+class Latest(Delivery): ...
+
 @disjoint_base
-class Mark: ...
+class Ring(Delivery):
+    size: int
+    def __init__(self, size: int) -> None: ...
 
 @disjoint_base
 class WakeBatch:
@@ -28,25 +34,25 @@ class WakeBatch:
     def flush(self) -> None: ...
 
 @disjoint_base
-class EventQueue:
-    maxsize: int
-    lost: int
-    statuses_lost: int
+class Arrivals: ...
+
+@disjoint_base
+class Box:
     closed: bool
-    overflowed: bool
-    is_high: bool
+    calls_done: bool
     def __new__(
         cls,
-        maxsize: int = 8192,
-        overflow: str = "drop_oldest",
-        *,
+        *args: object,
         wakes: WakeBatch,
-        on_loss: Callable[[int, dict[int, int]], object | None] | None = None,
-        on_change: Callable[[EventQueue], object] | None = None,
+        on_change: Callable[[Any], object] | None = None,
+        duties: DutyTable | None = None,
+        component: int = -1,
+        calls_done: bool = False,
+        **kwargs: object,
     ) -> Self: ...
     def put(self, event: object, topic: int = -1) -> bool: ...
-    def put_status(self, status: object) -> None: ...
     def close(self) -> None: ...
+    def returned(self, events: int = 1) -> None: ...
     def begin_wait(self, wake: Callable[[], object]) -> bool: ...
     def end_wait(self) -> None: ...
     def get_nowait(self) -> Any: ...
@@ -54,8 +60,4 @@ class EventQueue:
     def drain(self) -> list[Any]: ...
     def __len__(self) -> int: ...
     @property
-    def losses(self) -> dict[int, int]: ...
-    @property
     def reader_waits(self) -> bool: ...
-    @property
-    def nbytes(self) -> int: ...

@@ -12,8 +12,9 @@ cdef enum SinkKind:
     SINK_FREE = 0
     SINK_CALL = 1             # target(event)
     SINK_METHOD = 2           # target(object behind `weak`, event)
-    SINK_QUEUE = 3
-    SINK_STRATEGY = 4
+    SINK_QUEUE = 3            # target is a Box
+    SINK_STRATEGY = 4         # this and the next take the record; no event object is made for them
+    SINK_RING = 5             # target is a RecordRing
 
 cdef struct Sink:
     PyObject* target          # both borrowed from `owners`, where the garbage collector sees them

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple, final
 
 from typing_extensions import disjoint_base
 
-from subcore._delivery import EventQueue
+from subcore._delivery import Box
+from subcore._ring import RecordRing
 from subcore._strategy import Strategy
 
 class HandlerError(NamedTuple):
@@ -36,9 +37,15 @@ class SinkTable:
     @property
     def running(self) -> bool: ...
     def new_sink(
-        self, component: int, target: Callable[[Any], object] | EventQueue | Strategy, *, raw: bool = False
+        self,
+        component: int,
+        target: Callable[[Any], object] | Box | RecordRing | Strategy,
+        *,
+        raw: bool = False,
     ) -> int: ...
-    def set_handler(self, sink_id: int, target: Callable[[Any], object] | EventQueue | Strategy) -> None: ...
+    def set_handler(
+        self, sink_id: int, target: Callable[[Any], object] | Box | RecordRing | Strategy
+    ) -> None: ...
     def mute_sink(self, sink_id: int, flag: bool = True) -> None: ...
     def release_sink(self, sink_id: int) -> None: ...
     def is_idle(self, sink_id: int) -> bool: ...

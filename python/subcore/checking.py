@@ -7,7 +7,7 @@ from numbers import Real
 from types import FunctionType, MethodType
 from typing import Any
 
-from ._delivery import Callback, Delivery, Queue
+from ._delivery import Callback, Queue
 from .errors import UsageError
 from .types import Priority
 
@@ -41,7 +41,7 @@ def as_step(given: Any) -> float:
 
 def check_delivery(given: Any, *, of_component: bool) -> None:
     """A policy, and for a component the one that its queue can have."""
-    if given is None or isinstance(given, Queue) or (isinstance(given, Delivery) and not of_component):
+    if given is None or isinstance(given, Queue) or (isinstance(given, Callback) and not of_component):
         return
     if isinstance(given, Callback):
         raise UsageError("a component has a Queue(): give Callback(), where you want it named, to subscribe")

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from ._delivery import Callback, Delivery, EventQueue, Queue
+from ._delivery import Callback, Delivery, Queue
+from ._queue import EventQueue
 from .checking import as_step, check_delivery, check_seconds, is_async
 from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols

@@ -13,7 +13,8 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from ._delivery import Delivery, EventQueue, Queue, WakeBatch
+from ._delivery import Delivery, Queue, WakeBatch
+from ._queue import EventQueue
 from ._route import Router
 from .types import Priority, Status
 

@@ -266,14 +266,14 @@ MUTANTS = (
     ),
     Mutant(
         "an overflow ends the reading",
-        "_delivery.pyx",
-        "            self.count_loss(self.topics[slot], True)\n",
-        "            self.count_loss(self.topics[slot], True)\n            self.closed = True\n",
+        "_queue.pyx",
+        "            oldest = self.items[slot]\n",
+        "            oldest = self.items[slot]\n            self.closed = True\n",
         "tests/test_delivery.py tests/test_delivery_model.py",
     ),
     Mutant(
         "the oldest kept where the newest should be",
-        "_delivery.pyx",
+        "_queue.pyx",
         "        if self.overflow == DROP_OLDEST and self.tail > self.head:\n",
         "        if self.overflow == CLOSE and self.tail > self.head:\n",
         "tests/test_delivery.py tests/test_delivery_model.py",

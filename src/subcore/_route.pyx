@@ -8,8 +8,9 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint16_t, uint32_t
 
-from subcore._delivery cimport EventQueue
+from subcore._delivery cimport Box
 from subcore._events cimport KIND_ORDERBOOK, Event, Record, make_event, record_of
+from subcore._ring cimport RecordRing
 from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, sink_in, topic_in
 from subcore._sinks cimport SINK_METHOD, SINK_QUEUE, SINK_STRATEGY, Sink
 
@@ -29,8 +30,17 @@ cdef enum:
 ctypedef int (*UseCall)(Frame, uint32_t) noexcept
 
 
+cdef inline int hand_record(Sink* sink, const Record* record, int32_t topic) noexcept:
+    """Give the record to a strategy or a ring."""
+    sink.delivered += 1
+    if sink.kind == SINK_STRATEGY:
+        return subcore_call_strategy(sink.target, record, record.head.kind)
+    (<RecordRing>sink.target).put(record, topic)
+    return 0
+
+
 cdef inline int hand(Sink* sink, PyObject* event, int32_t topic) noexcept:
-    """Give the event to one sink that is no strategy. The row may move while a handler runs."""
+    """Give the event to one sink that takes events. The row may move while a handler runs."""
     cdef PyObject* target
     cdef int status
     if sink.kind == SINK_METHOD:
@@ -43,7 +53,7 @@ cdef inline int hand(Sink* sink, PyObject* event, int32_t topic) noexcept:
         return status
     sink.delivered += 1
     if sink.kind == SINK_QUEUE:
-        (<EventQueue>sink.target).push(event, topic)
+        (<Box>sink.target).push(event, topic)
         return 0
     return subcore_call_one(sink.target, event)
 
@@ -86,7 +96,7 @@ cdef class Frame:
         return 0
 
     cdef const Record* cut_to(self, uint32_t cut) noexcept:
-        """The record as a strategy sees it: a book has at most `cut` levels a side, 0 = all."""
+        """The record as a strategy or ring sees it: a book has at most `cut` levels a side, 0 = all."""
         if cut == 0:
             return self.record
         self.book = self.record.orderbook
@@ -131,7 +141,6 @@ cdef class Router(RouteChanges):
         cdef int32_t index
         cdef int status
         cdef Sink* sink
-        cdef const Record* record
         for i in range(count):
             index = sink_in(entries[i])
             sink = &self.sinks[index]
@@ -140,10 +149,8 @@ cdef class Router(RouteChanges):
             cut = <uint32_t>(entries[i] & CUT_MASK)
             if <int32_t>cut >= frame.deepest:
                 cut = 0
-            if sink.kind == SINK_STRATEGY:
-                sink.delivered += 1
-                record = frame.cut_to(cut) if cut else frame.record
-                status = subcore_call_strategy(sink.target, record, record.head.kind)
+            if sink.kind >= SINK_STRATEGY:
+                status = hand_record(sink, frame.cut_to(cut) if cut else frame.record, topic_in(entries[i]))
             else:
                 cut |= <uint32_t>sink.raw << RAW_SHIFT
                 status = 0 if cut == frame.event_key else (<UseCall>use_key)(frame, cut)

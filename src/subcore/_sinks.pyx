@@ -1,7 +1,7 @@
 """Sinks: the places that events are delivered to, and what happens when one of them fails.
 
-A sink is a callable, a bound method, a component's queue or a Cython strategy. Its id carries a generation, so that
-an id kept too long is refused. An exception of a handler ends here: counted, told, and nobody else's matter.
+A sink is a callable, a bound method, a component's box or ring, or a Cython strategy. Its id carries a generation, so
+that an id kept too long is refused. An exception of a handler ends here: counted, told, and nobody else's matter.
 """
 
 cimport cython
@@ -14,7 +14,8 @@ from types import MethodType
 from typing import NamedTuple
 from weakref import ref
 
-from subcore._delivery cimport EventQueue
+from subcore._delivery cimport Box
+from subcore._ring cimport RecordRing
 from subcore._strategy cimport StrategyAbi1
 
 from subcore.errors import CapacityError
@@ -96,7 +97,7 @@ cdef class SinkTable:
     def new_sink(self, int32_t component, target not None, *, bint raw=False):
         """Make a place to deliver to; returns its id. TypeError if `target` is nothing that events can go to.
 
-        `target`: a Cython strategy, an `EventQueue`, or a callable of one event. A bound method is held through its
+        `target`: a Cython strategy, a box, a ring, or a callable of one event. A bound method is held through its
         object, weakly; everything else strongly. A `raw` sink gets events that carry the frame's bytes.
         """
         cdef int32_t sink = self.take_sink()
@@ -229,8 +230,10 @@ cdef class SinkTable:
         function, weak = target, None
         if isinstance(target, StrategyAbi1):
             kind = SINK_STRATEGY
-        elif isinstance(target, EventQueue):
+        elif isinstance(target, Box):
             kind = SINK_QUEUE
+        elif isinstance(target, RecordRing):
+            kind = SINK_RING
         elif not callable(target):
             raise TypeError(f"a handler must be callable with one event; {type(target).__name__} is not")
         elif type(target) is MethodType:

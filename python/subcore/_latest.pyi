@@ -1,0 +1,27 @@
+"""The box that keeps the newest event of each topic."""
+
+from collections.abc import Callable
+from typing import Self, final
+
+from subcore._delivery import Box, WakeBatch
+from subcore._duties import DutyTable
+
+@final
+class LatestBox(Box):
+    conflated: int
+    lost: int
+    def __new__(
+        cls,
+        *,
+        wakes: WakeBatch,
+        on_change: Callable[[Box], object] | None = None,
+        duties: DutyTable | None = None,
+        component: int = -1,
+        calls_done: bool = False,
+    ) -> Self: ...
+    @property
+    def conflations(self) -> dict[int, int]: ...
+    @property
+    def losses(self) -> dict[int, int]: ...
+    @property
+    def nbytes(self) -> int: ...
