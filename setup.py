@@ -1,6 +1,7 @@
 """Build the Cython core. Metadata lives in pyproject.toml; this file only knows how to compile.
 
-Modes, each with generated C, objects and output in a folder of its own, `build/MODE-TAG/`:
+Modes, each with objects and output in a folder of its own, `build/MODE-TAG/`; C is generated once for all modes with
+the same checks, into `build/c/` or `build/c-debug/`:
 
 * release (default): what is shipped; `make build` also copies the extensions beside the Python files.
 * SUBCORE_DEBUG=1: every Cython check and every C assert on.
@@ -31,6 +32,7 @@ DEBUG = os.environ.get("SUBCORE_DEBUG") == "1"
 SANITIZE = os.environ.get("SUBCORE_SANITIZE", "")
 MODE = "debug" if DEBUG else SANITIZE.replace(",", "-") or "release"
 BUILD = Path("build") / f"{MODE}-{sys.implementation.cache_tag}"
+GENERATED = Path("build") / ("c-debug" if DEBUG else "c")  # the same C for every Python and sanitizer
 JOBS = min(os.cpu_count() or 1, 8)
 
 DIRECTIVES = {
@@ -88,7 +90,7 @@ def everything_outdated() -> bool:
 
     It tracks a module's own .pxd only beside its .pyx, and neither the directives above nor its own version.
     """
-    generated = [path.stat().st_mtime for path in (ROOT / BUILD).rglob("*.c")]
+    generated = [path.stat().st_mtime for path in (ROOT / GENERATED).rglob("*.c")]
     declared = [path for folder in ("python", "src") for path in (ROOT / folder).rglob("*.pxd")]
     watched = [*declared, Path(__file__), Path(Cython.__file__), picows_pxd()]
     return bool(generated) and max(path.stat().st_mtime for path in watched) > min(generated)
@@ -143,7 +145,7 @@ def modules() -> list[Extension]:
     leave_constants_unchecked()
     return cythonize(
         extensions(),
-        build_dir=str(BUILD),
+        build_dir=str(GENERATED),
         include_path=["python", "src/subcore"],
         compiler_directives=DIRECTIVES,
         force=everything_outdated(),
