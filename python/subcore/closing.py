@@ -1,4 +1,7 @@
-"""The end of a manager: all is told to end in one go, so that a cancelled wait leaves nothing behind that holds on."""
+"""The end of a manager: all is told to end in one go, so that a cancelled wait leaves nothing behind that holds on.
+
+Only consumers at work may be given time before: async handlers to work off what waits, tasks that read to take it.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from .pumping import running_task
 from .types import CloseReport
 
 if TYPE_CHECKING:
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("subcore.manager")
 
+DRAIN_S = 1.0
+LOOK_S = 0.005  # between two looks at who still works
 END_S = 1.0  # for a thread that has said its last to be gone
 
 
@@ -49,18 +55,26 @@ class Closing:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._members: list[Member] = []
+        self._at_work: list[Member] = []  # still open: their async handlers work off what waits
         self._links = 0
         self._faults: list[str] = []
         self._done = False
 
-    def begin(self) -> None:
-        """Tell everything to end. Never waits or raises: what fails is reported, the rest is told all the same."""
+    def begin(self, drain: float) -> None:
+        """Tell everything to end, but for consumers at work where there is time to `drain`.
+
+        Never waits or raises: what fails is reported, the rest is told all the same.
+        """
         hub = self._hub
         self._members = list(hub.members.values())
         self._links = sum(link.is_up for link in hub.runtime.links.values())
         self._told("the snapshot's file", hub.saving.finish)
         for member in self._members:
-            self._told(f"component {member.name!r}", partial(hub.close_member, member))
+            hub.waits.forget(member)  # nothing more is proven
+            if drain > 0 and member.pumps.are_working:
+                self._at_work.append(member)
+            else:
+                self._close(member)
         self._told("the links", hub.runtime.end)
         for task in hub.tasks:
             task.cancel()
@@ -70,6 +84,10 @@ class Closing:
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)
 
+    def _close(self, member: Member) -> None:
+        if not member.closed:
+            self._told(f"component {member.name!r}", partial(self._hub.close_member, member))
+
     def _told(self, what: str, tell: Callable[[], object]) -> None:
         try:
             tell()
@@ -77,7 +95,7 @@ class Closing:
             log.exception("closing: %s failed", what)
             self._faults.append(f"{what}: {type(error).__name__}: {error}")
 
-    async def ended(self, timeout: float) -> CloseReport:
+    async def ended(self, timeout: float, drain: float) -> CloseReport:
         """Wait, for `timeout` seconds altogether, until nothing is left; a second time there is nothing to report."""
         if self._done:
             return CloseReport(0.0, 0)
@@ -86,24 +104,58 @@ class Closing:
         def left() -> float:
             return max(0.0, began + timeout - time.monotonic())
 
+        await self._drained(min(timeout, drain))
         unfinished = await hub.runtime.ended(left())
-        running = {*hub.tasks, *(() if hub.newest is None else hub.newest.under_way)}
+        running = {*hub.tasks, *hub.pumping.tasks, *(() if hub.newest is None else hub.newest.under_way)}
+        running.discard(running_task())
         if running:
             _, pending = await asyncio.wait(running, timeout=left())
             unfinished += [_name_of(future) for future in pending]
         for recording in hub.recordings:
             unfinished += await recording.ended(left())
         unfinished += await hub.saving.ended(left())
-        dropped = {
-            member.name: len(queue)
-            for member in self._members
-            if (queue := member.queue_in_use) is not None and len(queue)
-        }
-        report = CloseReport(time.monotonic() - began, self._links, dropped, (*self._faults, *unfinished))
+        if self._done:  # another caller waited too, and has the report
+            return CloseReport(0.0, 0)
+        report = CloseReport(
+            time.monotonic() - began, self._links, self._dropped(), (*self._faults, *unfinished)
+        )
         self._done = True
         self._members.clear()
         hub.recordings.clear()
         return report
+
+    async def _drained(self, seconds: float) -> None:
+        """Until no consumer works on what waits, or the time is over; then, or if cancelled, the last are closed."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + seconds
+        try:
+            while loop.time() < until and any(map(self._works, self._members)):
+                await asyncio.sleep(LOOK_S)
+        finally:
+            for member in self._at_work:
+                self._close(member)
+            self._at_work.clear()
+
+    def _works(self, member: Member) -> bool:
+        if member in self._at_work and member.pumps.are_working:
+            return True
+        queue, reader = member.queue_in_use, member.reader
+        if queue is None or not len(queue) or reader is None or reader is running_task():
+            return False
+        return not reader.done()
+
+    def _dropped(self) -> dict[str, int]:
+        """Events that nobody took, by component; those of async handlers are gone, which is told once."""
+        dropped = {}
+        for member in self._members:
+            queue, waited = member.queue_in_use, member.pumps.dropped
+            if waited:
+                log.warning(
+                    "closing: %d events of component %r were not handled in time", waited, member.name
+                )
+            if count := waited + (0 if queue is None else len(queue)):
+                dropped[member.name] = count
+        return dropped
 
 
 def _name_of(future: asyncio.Future[object]) -> str:

@@ -29,7 +29,8 @@ class SubscribeOptions(TypedDict, total=False):
 
     `depth`: book levels a side (all). `grouping`: price step of the book (the venue's own). `raw`: events carry the
     frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`: a
-    `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed.
+    `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed. A
+    `Queue` beside an async handler is what its events wait in (else `Queue(8192)`); the last one given counts.
     `standby`: two links carry these streams, and the first copy of each event wins (no): the loss of one link loses no
     event then. `own_link`: these streams share no link but with others that ask for the same (no), so nobody else's
     change or bad request touches them; for class CRITICAL only, since connections are few. Both are asked for anew each
@@ -87,6 +88,9 @@ class Component:
         """Say that these topics are wanted. Never waits; the wire follows at the end of the loop turn.
 
         Subscribing again replaces the handler and options and sends nothing (`handler=None` keeps the handler).
+        An async handler is awaited, one call at a time and in order, in a task of its own; what comes meanwhile waits
+        in a queue. One that no topic uses any more is given what waits. `close()` drops that, and cancels its call
+        under way (but not one that closes the component itself).
         "*" asks for all symbols, where the channel has that (an account's orders and balances).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
         bytes; `priority`: class of these interests; `standby`: two links carry them; `own_link`: they share none with
@@ -134,7 +138,7 @@ class Component:
     def adopt(self, handler: Handler | None = None, *, raw: bool = False) -> int:
         """Confirm all its provisional topics, as `subscribe` would, in their restored classes; how many they were.
 
-        They go to `handler`, or to its own queue. Sends nothing. TypeError for an async handler.
+        They go to `handler` (plain or async), or to its own queue. Sends nothing.
         """
         member = self._live()
         _check_handler(handler, None, member)
@@ -299,7 +303,7 @@ class Component:
                     "own_link= is for what is CRITICAL: give priority=Priority.CRITICAL too, or leave it out"
                 )
             keeps = handler is None and member.has_handlers
-            sink = member.sink_maker(handler, raw)
+            sink = member.sink_maker(handler, raw, delivery)
             granting.transactions.submit(
                 Wish(
                     act,
@@ -338,6 +342,7 @@ class Component:
         except RuntimeError as error:
             raise UsageError(f"component {self.name!r}: {error}") from None
         if waits:
+            self._member.reads(asyncio.current_task())
             try:
                 await future
             finally:
@@ -347,14 +352,10 @@ class Component:
 def _check_handler(handler: Handler | None, delivery: Delivery | None, member: Member) -> None:
     check_delivery(delivery, of_component=False)
     if handler is not None:
-        if is_async(handler):
-            raise TypeError(
-                f"{handler!r} is async, and handlers are called, not awaited: "
-                "pass a plain function, or iterate the component with async for"
-            )
-        if isinstance(delivery, Queue):
+        if isinstance(delivery, Queue) and not is_async(handler):
             raise UsageError(
-                "a subscription has a handler or a queue, not both: leave delivery= or the handler out"
+                "a plain handler is called at once, not both called and queued: "
+                "leave delivery= or the handler out, or make the handler async"
             )
     elif isinstance(delivery, Callback):
         raise UsageError("Callback() delivery needs a handler: give one")

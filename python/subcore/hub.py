@@ -37,6 +37,7 @@ from .markets import MarketList, Markets
 from .members import Member, Ties
 from .newest import LatestCall, Newest, RestPages, UserCall
 from .notices import Notices
+from .pumping import PumpTies
 from .reports import Reports
 from .restoring import RestoreReport, make_report
 from .runtime import Runtime
@@ -132,7 +133,10 @@ class Hub:
         )
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
-        self._ties = Ties(self.router, self.wakes, self._left, self.notices.loss, self.intent.whole)
+        self.pumping = PumpTies(self.router, self.wakes, gone, self.notices.loss, self.notices.handler_failed)
+        self._ties = Ties(
+            self.router, self.wakes, self._left, self.notices.loss, self.intent.whole, self.pumping
+        )
         self.reports = Reports(self)
         self.granting = Granting(self, channel_priority, gone)
         self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew)
@@ -222,6 +226,7 @@ class Hub:
         with self.intent.whole:
             member.closed = True
             member.release_all()
+            member.pumps.end()
             self.intent.close(member.id)
         self.waits.forget(member)
         del self.members[member.id]
@@ -241,6 +246,7 @@ class Hub:
             self.ledger.pause(member.id, flag)
             for sink in member.sinks:
                 self.router.mute_sink(sink, flag)
+            member.pumps.hold(flag)
             if flag:
                 self.waits.paused(member)
             self.runtime.changed()

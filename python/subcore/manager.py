@@ -16,6 +16,7 @@ from ._delivery import Delivery
 from .checking import as_priority, check_delivery, check_on_status, check_seconds
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
+from .closing import DRAIN_S
 from .component import Component, OnStatus
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
@@ -126,26 +127,32 @@ class SubscriptionManager:
         self._state = "running"
         self._hub.start()
 
-    async def close(self, *, timeout: float = 5.0) -> CloseReport:
+    async def close(self, *, timeout: float = 5.0, drain: float = DRAIN_S) -> CloseReport:
         """End every link, task, thread and component, within `timeout` seconds altogether. Idempotent.
 
-        Undelivered events stay readable in their components. What ended badly (a recording or the snapshot's file that
-        could not be written) is told in the report's `unfinished`, not raised. Cancelling it leaves the manager closed
-        all the same: everything is told to end before it waits; another call waits for what is left.
+        No more events come at once. Consumers at work have `drain` of these seconds: async handlers to work off what
+        waits for them, and tasks that read to take what waits; it ends sooner when they have. 0 drops what waits.
+        After that calls of async handlers are cancelled (but for one that closes the manager itself), and what waited
+        for them is dropped; what is unread stays readable in its component. The report says how much, of whom.
+        `async with` drains after a block that ended well, and drops after an exception or a cancellation.
+        What ended badly (a recording or the snapshot's file that could not be written, a handler that does not let
+        itself be cancelled) is told in the report's `unfinished`, not raised. Cancelling it drops, and leaves the
+        manager closed all the same: another call waits for what is left.
         """
         self.check_thread()
         check_seconds("timeout", timeout)
+        check_seconds("drain", drain)
         if self._state != "closed":
             self._state = "closed"
-            self._hub.closing.begin()
-        return await self._hub.closing.ended(timeout)
+            self._hub.closing.begin(min(drain, timeout))
+        return await self._hub.closing.ended(timeout, drain)
 
     async def __aenter__(self) -> SubscriptionManager:
         await self.start()
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
-        await self.close()
+    async def __aexit__(self, kind: type[BaseException] | None, *exc: object) -> None:
+        await self.close(drain=DRAIN_S if kind is None else 0.0)
 
     # -- components --
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ._delivery import Delivery, Queue, WakeBatch
 from ._queue import EventQueue
 from ._route import Router
+from .pumping import Pumps, PumpTies, needs_pump
 from .types import Priority, Status
 
 if TYPE_CHECKING:
@@ -37,14 +38,16 @@ class Ties:
     left: deque[int]
     on_loss: Callable[[Member, int, dict[int, int]], Status | None]
     whole: AbstractContextManager[object]
+    pumps: PumpTies
 
 
 class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_made_queue", "_owner", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery", "handle",
-        "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "paused_ns", "priority",
+        "_made_queue", "_owner", "_reader", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery",
+        "handle", "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "paused_ns",
+        "priority", "pumps",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +78,8 @@ class Member:
         self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
         self._made_queue: EventQueue | None = None
+        self._reader: weakref.ref[asyncio.Task[Any]] | None = None
+        self.pumps = Pumps(self, ties.pumps)
 
     # -- its queue --
 
@@ -97,6 +102,16 @@ class Member:
         """None where there never was one. May be asked from any thread."""
         return self._made_queue
 
+    @property
+    def reader(self) -> asyncio.Task[Any] | None:
+        """The task that last waited for its events, while it lives."""
+        return None if self._reader is None else self._reader()
+
+    def reads(self, task: asyncio.Task[Any] | None) -> None:
+        """This task waits for its events."""
+        if task is not None:
+            self._reader = weakref.ref(task)
+
     # -- sinks --
 
     @property
@@ -114,19 +129,34 @@ class Member:
         """Ids of its sinks."""
         return list(self._sinks.values())
 
-    def sink_maker(self, handler: Handler | None, raw: bool) -> Callable[[], int]:
+    def sink_maker(
+        self, handler: Handler | None, raw: bool, delivery: Delivery | None = None
+    ) -> Callable[[], int]:
         """The sink of this handler, made only when it is needed; None is the component's own queue."""
-        return partial(self.sink, handler, raw)
+        return partial(self.sink, handler, raw, delivery)
 
-    def sink(self, handler: Handler | None, raw: bool = False) -> int:
-        """The sink of this handler, made if there is none; None is the component's own queue. Errors as `new_sink`."""
+    def sink(self, handler: Handler | None, raw: bool = False, delivery: Delivery | None = None) -> int:
+        """The sink of this handler, made if there is none; None is the component's own queue. Errors as `new_sink`.
+
+        `delivery`: the queue of an async handler.
+        """
         key = _key_of(handler, raw)
         sink = self._sinks.get(key)
         if sink is None:
-            target = self.queue if handler is None else handler
-            sink = self._sinks[key] = self._router.new_sink(self.id, target, raw=raw)
+            sink = self._sinks[key] = self._new_sink(handler, raw, delivery)
             if self.paused:
                 self._router.mute_sink(sink)
+        elif delivery is not None:
+            self.pumps.change_policy(handler, delivery)
+        return sink
+
+    def _new_sink(self, handler: Handler | None, raw: bool, delivery: Delivery | None) -> int:
+        if handler is None or not needs_pump(handler):
+            target = self.queue if handler is None else handler
+            return self._router.new_sink(self.id, target, raw=raw)
+        pump = self.pumps.pump(handler, delivery)
+        sink = self._router.new_sink(self.id, pump.queue, raw=raw)
+        pump.sinks.add(sink)
         return sink
 
     def release_idle_sinks(self) -> None:
@@ -151,6 +181,7 @@ class Member:
             sink = self._sinks.pop(key)
             self.delivered_before += self._router.delivered(sink)
             self._router.release_sink(sink)
+        self.pumps.released(sink)
 
     def close_queue(self) -> None:
         """What is queued can still be read, then reading ends."""

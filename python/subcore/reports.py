@@ -11,6 +11,7 @@ import numpy as np
 from . import _columns
 from .component import ComponentStats
 from .errors import UsageError
+from .pumping import add_up
 from .types import Cap, Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
@@ -150,8 +151,8 @@ class Reports:
         hub = self._hub
         with hub.intent.whole:
             infos = [hub.router.sink_info(sink) for sink in member.sinks]
-            queue = member.queue_in_use
-            lost = {} if queue is None else queue.losses
+            queue, pumps = member.queue_in_use, member.pumps
+            lost = pumps.losses if queue is None else add_up(queue.losses, pumps.losses)
             losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
             return ComponentStats(
                 name=member.name,
@@ -159,8 +160,8 @@ class Reports:
                 paused=member.paused,
                 interests=0 if member.closed else len(hub.ledger.interests(member.id)),
                 delivered=sum(info.delivered for info in infos) + member.delivered_before,
-                queued=0 if queue is None else len(queue),
-                lost=0 if queue is None else queue.lost,
+                queued=pumps.waiting + (0 if queue is None else len(queue)),
+                lost=pumps.lost + (0 if queue is None else queue.lost),
                 losses=losses,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,

@@ -187,8 +187,9 @@ class Status:
 class CloseReport:
     """What `SubscriptionManager.close()` did. Times are seconds.
 
-    `dropped` maps a component's name to the events that stood unread in its queue at the end: they can still be read
-    there, and go with the component. Of components that were closed before, nothing is told. `unfinished` names what
+    `dropped` maps a component's name to the events that nobody took: those unread in its queue can still be read there,
+    and go with the component; those that waited for an async handler are gone. Of components that were closed before,
+    nothing is told. `unfinished` names what
     did not end within the deadline and was left to die on its own, and with its error what ended badly.
     """
 

@@ -369,4 +369,26 @@ MUTANTS = (
         "        if False:\n",
         "tests/test_snapshot.py",
     ),
+    Mutant(
+        "an async handler called while its component is paused",
+        "pumping.py",
+        "        while not (self._held or self._ended):",
+        "        while not self._ended:",
+        "tests/test_pumping.py tests/test_pumping_model.py",
+    ),
+    Mutant(
+        "another queue of an async handler read before the present one",
+        "pumping.py",
+        "            event = self._queues[0].get_nowait()\n",
+        "            event = self._queues[-1].get_nowait() or self._queues[0].get_nowait()\n",
+        "tests/test_pumping.py tests/test_pumping_model.py",
+    ),
+    Mutant(
+        "a cancelled close leaves the handlers at work",
+        "closing.py",
+        "        finally:\n            for member in self._at_work:",
+        "        except asyncio.CancelledError:\n            raise\n        else:\n"
+        "            for member in self._at_work:",
+        "tests/test_closing_walk.py tests/test_closing_drain.py",
+    ),
 )

@@ -142,6 +142,18 @@ cdef class SinkTable:
         cdef Sink* row = &self.sinks[sink]
         return SinkInfo(row.component, row.uses, row.delivered, row.errors, self.errors.get(sink))
 
+    def call_failed(self, sink_id, error not None):
+        """Count an exception of a call made elsewhere (an async handler's), as of one made by the fan-out.
+
+        Raises KeyboardInterrupt or SystemExit where that was one, unless a fan-out is under way, which tells it at its
+        end. KeyError for an id that was released.
+        """
+        self.report(self.sink_at(sink_id), error)
+        if not self.running:
+            fatal = self.take_fatal()
+            if fatal is not None:
+                raise fatal
+
     cdef object take_fatal(self):
         fatal, self.fatal = self.fatal, None
         return fatal

@@ -1,0 +1,379 @@
+"""Async handlers: each event once, in order, one call at a time; what ends them, and what does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import gc
+import itertools
+import logging
+import weakref
+from typing import Any
+
+import pytest
+
+import subcore
+from manager_rig import KEPT, make
+from subcore.component import Component
+from subcore.errors import UsageError
+from subcore.manager import SubscriptionManager
+from subcore.types import Status, StatusKind
+from trades import BTC, ETH, handler_tasks, offline, send, turns
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> Any:
+    yield
+    KEPT.clear()
+
+
+class Handler:
+    """Takes ids; each call waits until the test lets it go."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.ended: list[int] = []
+        self.cancelled: list[int] = []
+        self.most = 0
+        self._calls: list[asyncio.Future[None]] = []
+
+    async def __call__(self, event: Any) -> None:
+        await self.take(event)
+
+    async def take(self, event: Any) -> None:
+        self.begun.append(event.id)
+        call: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._calls.append(call)
+        self.most = max(self.most, len(self._calls))
+        try:
+            await call
+        except asyncio.CancelledError:
+            self.cancelled.append(event.id)
+            raise
+        else:
+            self.ended.append(event.id)
+        finally:
+            self._calls.remove(call)
+
+    async def go(self, calls: int = 1, error: BaseException | None = None) -> None:
+        """Let the present call end, and the next ones."""
+        for _ in range(calls):
+            if error is None:
+                self._calls[0].set_result(None)
+            else:
+                self._calls[0].set_exception(error)
+            await turns()
+
+
+def subscribed(
+    manager: SubscriptionManager, handler: Any, symbols: Any = BTC, **options: Any
+) -> tuple[Component, list[Status]]:
+    told: list[Status] = []
+    component = make(manager, "c", on_status=told.append)
+    component.subscribe("trade", symbols, handler, **options)
+    return component, told
+
+
+async def test_one_call_at_a_time_in_order() -> None:
+    """A function, a partial, an object with an async __call__, and a bound method; from before the start on."""
+    plain = Handler()
+
+    async def function(event: Any) -> None:
+        await plain.take(event)
+
+    for handler, seen in (
+        (function, plain),
+        (functools.partial(function), plain),
+        ((one := Handler()), one),
+        ((bound := Handler()).take, bound),
+    ):
+        seen.begun.clear()
+        manager = offline()
+        component, _ = subscribed(manager, handler, [BTC, ETH])
+        for number in range(6):
+            send(manager, (BTC, ETH)[number % 2], number)
+        assert seen.begun == [], "nothing is called inside the call that brings an event"
+        assert component.stats().queued == 6
+        await turns()
+        assert seen.begun == [0], "one call in flight"
+        assert component.stats().queued == 5
+        await seen.go(6)
+        assert seen.begun == seen.ended[-6:] == list(range(6))
+        assert seen.most == 1
+        assert handler_tasks() == ["subcore-handler-c"]
+        await manager.close()
+        assert handler_tasks() == []
+
+
+async def test_no_task_before_the_first_event() -> None:
+    manager = offline()
+    component, _ = subscribed(manager, Handler())
+    await turns()
+    assert handler_tasks() == []
+    component.close()
+    await manager.close()
+
+
+async def test_losses_are_counted_and_told_where_they_happened() -> None:
+    handler, manager = Handler(), offline()
+    component, told = subscribed(manager, handler, delivery=subcore.Queue(3))
+    order: list[Any] = []
+    for number in range(8):
+        send(manager, BTC, number)
+        await turns()  # 0 is in flight; then 3 fit
+    assert told == [], "the gap has not been reached"
+    for _ in range(4):
+        await handler.go()
+        order.append((handler.begun[-1], [status.count for status in told]))
+    assert handler.begun == [0, 5, 6, 7]
+    assert [status.kind for status in told] == [StatusKind.LOSS]
+    assert order[0] == (5, [4]), "told before what came after it"
+    stats = component.stats()
+    assert (stats.lost, sum(stats.losses.values()), stats.queued) == (4, 4, 0)
+    await manager.close()
+
+
+async def test_a_queue_that_overflows_for_good_ends_its_handler_and_says_so() -> None:
+    handler, manager = Handler(), offline()
+    component, told = subscribed(manager, handler, delivery=subcore.Queue(2, overflow="close"))
+    for number in range(5):
+        send(manager, BTC, number)
+    await turns()
+    await handler.go(2)
+    assert handler.ended == [0, 1]
+    assert [(s.kind, s.count) for s in told] == [(StatusKind.LOSS, 3), (StatusKind.ERROR, 1)]
+    assert "was full" in told[-1].reason
+    assert handler_tasks() == []
+    assert component.stats().lost == 3
+    await manager.close()
+
+
+async def test_errors_are_the_handlers_own_matter(caplog: pytest.LogCaptureFixture) -> None:
+    """Counted, told, logged once a minute; a cancellation of what the handler waits for is one of them."""
+    handler, manager = Handler(), offline()
+    component, told = subscribed(manager, handler)
+    for number in range(5):
+        send(manager, BTC, number)
+    await turns()
+    with caplog.at_level(logging.ERROR, "subcore"):
+        await handler.go(2, ValueError("mine"))
+        handler._calls[0].cancel()
+        await turns()
+    await handler.go(2)
+    assert handler.ended == [3, 4]
+    assert [(s.kind, s.count) for s in told] == [(StatusKind.ERROR, n) for n in (1, 2, 3)]
+    assert "mine" in told[0].reason
+    assert len(caplog.records) == 1
+    assert (component.stats().handler_errors, manager.stats().handler_errors) == (3, 3)
+    await manager.close()
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_what_ends_a_program_ends_it(kind: type[BaseException]) -> None:
+    """As from a plain handler: the loop ends, and the manager of the block is closed."""
+    managers: list[SubscriptionManager] = []
+
+    async def handler(event: Any) -> None:
+        await asyncio.sleep(0)
+        raise kind("enough")
+
+    async def main() -> None:
+        async with offline() as manager:
+            managers.append(manager)
+            subscribed(manager, handler)
+            send(manager, BTC, 1)
+            await asyncio.sleep(60)
+
+    with pytest.raises(kind, match="enough"):
+        asyncio.run(main())
+    assert "closed" in repr(managers[0])
+    assert managers[0].stats().handler_errors == 1
+
+
+async def test_close_cancels_the_call_and_drops_what_waits() -> None:
+    handler, manager = Handler(), offline()
+    component, told = subscribed(manager, handler)
+    for number in range(3):
+        send(manager, BTC, number)
+    await turns()
+    component.close()
+    await turns()
+    assert (handler.begun, handler.cancelled) == ([0], [0])
+    assert handler_tasks() == []
+    assert (component.stats().queued, told) == (0, [])
+    await manager.close()
+
+
+async def test_a_call_that_closes_its_own_component_may_finish() -> None:
+    manager, steps = offline(), []
+    component: list[Component] = []
+
+    async def handler(event: Any) -> None:
+        steps.append(event.id)
+        component[0].close()
+        await asyncio.sleep(0)
+        steps.append("finished")
+
+    component.append(subscribed(manager, handler)[0])
+    send(manager, BTC, 1)
+    send(manager, BTC, 2)
+    await turns()
+    assert steps == [1, "finished"]
+    assert handler_tasks() == []
+    await manager.close()
+
+
+async def test_what_waits_is_handed_over_after_an_unsubscribe_and_the_task_ends() -> None:
+    """Also where the topic goes to another handler; asked for again meanwhile, there is still one call at a time."""
+    handler, manager = Handler(), offline()
+    component, _ = subscribed(manager, handler)
+    for number in range(3):
+        send(manager, BTC, number)
+    await turns()
+    component.unsubscribe("trade")
+    send(manager, BTC, 3)
+    await handler.go()
+    component.subscribe("trade", BTC, handler)
+    send(manager, BTC, 4)
+    await turns()
+    assert handler.begun == [0, 1]
+    await handler.go(2)
+    assert (handler.begun, handler.most) == ([0, 1, 2, 4], 1)
+    plain: list[int] = []
+    send(manager, BTC, 5)
+    component.replace("trade", BTC, lambda event: plain.append(event.id))
+    send(manager, BTC, 6)
+    await handler.go(2)
+    assert (handler.begun, plain) == ([0, 1, 2, 4, 5], [6])
+    await turns()
+    assert handler_tasks() == []
+    await manager.close()
+
+
+async def test_another_queue_comes_after_what_waits_in_the_present_one() -> None:
+    handler, manager = Handler(), offline()
+    component, told = subscribed(manager, handler)
+    for number in range(4):
+        send(manager, BTC, number)
+    component.subscribe("trade", BTC, handler, delivery=subcore.Queue(2))
+    for number in range(4, 8):
+        send(manager, BTC, number)
+    await turns()
+    await handler.go(6)
+    assert handler.ended == [0, 1, 2, 3, 6, 7]
+    assert [status.kind for status in told] == [StatusKind.LOSS]
+    assert component.stats().lost == 2
+    await manager.close()
+
+
+async def test_a_plain_handler_has_no_queue() -> None:
+    manager = offline()
+    component = make(manager, "c")
+    with pytest.raises(UsageError, match="async"):
+        component.subscribe("trade", BTC, print, delivery=subcore.Queue())
+    await manager.close()
+
+
+async def test_a_paused_component_is_handed_nothing_and_loses_nothing_that_waited() -> None:
+    handler, manager = Handler(), offline()
+    component, _ = subscribed(manager, handler)
+    for number in range(3):
+        send(manager, BTC, number)
+    await turns()
+    component.pause()
+    send(manager, BTC, 3)
+    await handler.go()
+    assert handler.begun == [0]
+    component.resume()
+    send(manager, BTC, 4)
+    await turns()
+    await handler.go(3)
+    assert handler.ended == [0, 1, 2, 4]
+    await manager.close()
+
+
+async def test_a_bound_method_goes_with_its_object_and_a_call_holds_it() -> None:
+    manager = offline()
+    handlers = [Handler()]
+    component, _ = subscribed(manager, handlers[0].take)
+    send(manager, BTC, 1)
+    send(manager, BTC, 2)
+    await turns()
+    gone, calls, ended = weakref.ref(handlers[0]), handlers[0]._calls, handlers[0].ended
+    handlers.clear()
+    gc.collect()
+    assert gone() is not None, "its call is under way"
+    calls[0].set_result(None)
+    await turns()
+    assert gone() is None
+    assert ended == [1]
+    manager._hub.housekeeping()
+    await turns()
+    assert component.topics == ()
+    assert handler_tasks() == []
+    await manager.close()
+
+
+async def test_the_task_has_a_context_of_its_own() -> None:
+    session: contextvars.ContextVar[str] = contextvars.ContextVar("session", default="nobody's")
+    seen: list[str] = []
+
+    async def handler(event: Any) -> None:
+        seen.append(session.get())
+
+    manager = offline()
+    session.set("the subscriber's")
+    subscribed(manager, handler)
+    send(manager, BTC, 1)
+    await turns()
+    assert seen == ["nobody's"]
+    await manager.close()
+
+
+async def test_a_handler_that_waits_for_nothing_lets_the_loop_go_on() -> None:
+    manager, seen, between = offline(), [], []
+
+    async def handler(event: Any) -> None:
+        seen.append(event.id)
+
+    subscribed(manager, handler)
+    for number in range(200):
+        send(manager, BTC, number)
+    while len(seen) < 200:
+        await asyncio.sleep(0)
+        between.append(len(seen))
+    assert seen == list(range(200))
+    assert max(b - a for a, b in itertools.pairwise(between)) <= 16
+    await manager.close()
+
+
+async def test_whoever_cancels_the_task_from_outside_ends_it(caplog: pytest.LogCaptureFixture) -> None:
+    """As asyncio.run does with every task at its end: one that went on would keep it from ending."""
+    handler, manager = Handler(), offline()
+    component, _ = subscribed(manager, handler)
+    send(manager, BTC, 1)
+    send(manager, BTC, 2)
+    await turns()
+    (task,) = [t for t in asyncio.all_tasks() if t.get_name() == "subcore-handler-c"]
+    task.cancel()
+    await turns()
+    assert task.cancelled()
+    assert "somebody cancelled the task" in caplog.text
+    assert component.stats().queued == 1, "what is due to it still shows"
+    report = await manager.close()
+    assert report.dropped == {"c": 1}
+
+
+async def test_adopted_topics_may_go_to_an_async_handler(tmp_path: Any) -> None:
+    first = offline(snapshot_path=tmp_path / "intent")
+    async with first:
+        make(first, "c").subscribe("trade", BTC)
+    handler, second = Handler(), offline(snapshot_path=tmp_path / "intent")
+    async with second:
+        component = make(second, "c")
+        assert component.adopt(handler) == 1
+        send(second, BTC, 7)
+        await turns()
+        await handler.go()
+        assert handler.ended == [7]
