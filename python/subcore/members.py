@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from ._delivery import Delivery, Queue, WakeBatch
 from ._queue import EventQueue
 from ._route import Router
-from .pumping import Pumps, PumpTies, needs_pump
+from .pumping import PumpTies
+from .pumps import Pumps, needs_pump
 from .types import Priority, Status
 
 if TYPE_CHECKING:

@@ -10,15 +10,14 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from ._delivery import Delivery, Queue, WakeBatch
+from ._delivery import Queue, WakeBatch
 from ._queue import EventQueue
-from .checking import is_async
 from .listening import raise_in_loop
 
 if TYPE_CHECKING:
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.component")
 
 TURN = 16  # calls in a row that let nobody else run
-DEFAULT = Queue()
 AsyncHandler = Callable[[Any], Coroutine[Any, Any, object]]
 
 
@@ -294,86 +292,6 @@ class Pump:
             )
 
 
-class Pumps:
-    """The async handlers of one component. Figures may be asked for from any thread."""
-
-    def __init__(self, member: Member, ties: PumpTies) -> None:
-        self._member = member
-        self._ties = ties
-        self._pumps: dict[tuple[int, int | None], Pump] = {}
-        self.dropped = 0
-        self._lost_before = 0
-        self._losses_before: dict[int, int] = {}
-
-    def __iter__(self) -> Iterator[Pump]:
-        return iter(list(self._pumps.values()))
-
-    def pump(self, handler: AsyncHandler, policy: Delivery | None) -> Pump:
-        """That of this handler, made if there is none; with a `Queue` given it has that policy from now on."""
-        key = _key_of(handler)
-        pump = self._pumps.get(key)
-        if pump is None:
-            given = policy if isinstance(policy, Queue) else DEFAULT
-            pump = self._pumps[key] = Pump(self._member, handler, given, self._ties)
-        elif isinstance(policy, Queue):
-            pump.change_policy(policy)
-        pump.revive()
-        return pump
-
-    def change_policy(self, handler: Any, policy: Delivery | None) -> None:
-        """Of a handler that is in use; nothing happens to others, and where no `Queue` is given."""
-        pump = self._pumps.get(_key_of(handler)) if isinstance(policy, Queue) and self._pumps else None
-        if pump is not None and isinstance(policy, Queue):
-            pump.change_policy(policy)
-
-    def released(self, sink: int) -> None:
-        """Nothing is put through this sink any more."""
-        for pump in self:
-            if sink in pump.sinks:
-                pump.sinks.discard(sink)
-                if not pump.sinks:
-                    pump.retire()
-
-    def forget(self, pump: Pump) -> None:
-        """It ended."""
-        for key, known in list(self._pumps.items()):
-            if known is pump:
-                del self._pumps[key]
-                self.dropped += pump.dropped
-                self._lost_before += pump.lost
-                self._losses_before = add_up(self._losses_before, pump.losses)
-
-    def hold(self, flag: bool) -> None:
-        """See Pump."""
-        for pump in self:
-            pump.hold(flag)
-
-    def end(self) -> None:
-        """End all; what waits is dropped, and counted in `dropped`."""
-        for pump in self:
-            pump.end()
-
-    @property
-    def waiting(self) -> int:
-        """Events not yet handed over."""
-        return sum(pump.waiting for pump in self)
-
-    @property
-    def are_working(self) -> bool:
-        """See Pump.is_working."""
-        return any(pump.is_working for pump in self)
-
-    @property
-    def lost(self) -> int:
-        """Events that found a queue full, also of handlers that are no more."""
-        return self._lost_before + sum(pump.lost for pump in self)
-
-    @property
-    def losses(self) -> dict[int, int]:
-        """The same by topic."""
-        return add_up(self._losses_before, *(pump.losses for pump in self))
-
-
 def add_up(*counts: dict[int, int]) -> dict[int, int]:
     """One dict of sums."""
     total: dict[int, int] = {}
@@ -389,14 +307,3 @@ def running_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:
         return None
-
-
-def needs_pump(handler: Any) -> bool:
-    """Whether this handler is awaited, and not just called."""
-    return handler is not None and is_async(handler)
-
-
-def _key_of(handler: Any) -> tuple[int, int | None]:
-    if isinstance(handler, MethodType):
-        return id(handler.__self__), id(handler.__func__)
-    return id(handler), None
