@@ -1,15 +1,18 @@
 """Finding the stream that kills its connection, while all others stay on the wire.
 
 "One bad item closes it": on such a venue a request that fails takes everything its connection carries with it. Who is
-guilty is found by halves. Suspects are the streams of the failed request that were never proven; they are taken out of
-it and asked for group by group on a link where they harm nobody: on the nursery, or on the link itself where it carries
-nothing proven, or where the venue refuses a request and leaves the connection alone. A group whose request lives
-through its error window, or is acknowledged, is innocent; one that dies is split; a group of one is refused.
+guilty is found by halves. Suspects are the streams that the failed request names, or that were asked for so shortly
+before it that the error may be about them, and that were never proven; they are taken out of it and asked for group by
+group on a link where they harm nobody: on the nursery, or on the link itself where it carries nothing proven, or where
+the venue refuses a request and leaves the connection alone. A group whose request lives through its error window and
+the time of blame, or is acknowledged, is innocent; one that dies is split; a group of one is refused. An error names
+nobody, and may come late: so it refuses a stream only if its connection carried no other one that was not proven. Else
+the stream is asked for once more, before those others.
 
 It starts after an error frame (a second one, where all that was asked for had been proven before), or after two deaths
 right after the same request: a connection that just ends may have had any reason. For the same reason a single stream
 is refused for silent deaths only at the third, and, since a venue in trouble kills every connection, only while
-something else is proven.
+something else is proven. Till then such deaths are failures of the link like any other, so its backoff grows.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.link import Group, Link, Request, Role, Trial
 from subcore.engine.planner import Planner
@@ -31,6 +35,9 @@ ACKNOWLEDGED = np.uint8(Evidence.ACKNOWLEDGED)
 ASKED = (StreamState.SENT, StreamState.OPEN)
 DEATHS_TO_SPLIT = 2
 DEATHS_TO_REFUSE = 3  # of a stream alone: chance killed it twice before
+LONGER = 2  # times the time of blame: a trial lasts so much longer for each death before
+UNREAD = SECOND // 20  # after a stall timers run before sockets are read: so long an error may wait unread
+WANTED = tuple(state for state in StreamState if state not in (StreamState.CLOSED, StreamState.REFUSED))
 
 
 class Case(NamedTuple):
@@ -39,6 +46,7 @@ class Case(NamedTuple):
     suspects: Int32Array
     error: str | None  # what the venue called it
     deaths: int
+    alone: bool = True  # nobody else that was never proven was there
     spared: bool = False  # the connection goes on: the venue refused the request alone
 
 
@@ -57,17 +65,17 @@ class Bisection:
         self._proof = proof
         self._nursery = nursery
 
-    def add(self, link: Link, streams: Int32Array, now: int, *, deaths: int = 0) -> None:
+    def add(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask for these on `link`, after the groups that are on trial there now."""
         if not len(streams):
             return
         trial = link.trial = link.trial or Trial()
         self._ctx.streams.legs.attach(link.id, streams)
         last = trial.waiting[-1] if trial.waiting else None
-        if last is not None and last.deaths == deaths == 0:
+        if last is not None and last.deaths == 0:
             last.streams = np.union1d(last.streams, streams).astype(np.int32)
         else:
-            trial.waiting.append(Group(streams, deaths))
+            trial.waiting.append(Group(streams))
         self.serve(link, now)
 
     def serve(self, link: Link, now: int) -> int | None:
@@ -79,7 +87,7 @@ class Bisection:
             until = self._on_trial_until(link, trial.current, now)
             if until is None or until > now:
                 return until
-            trial.passed += len(trial.current.streams)
+            trial.passed += len(self._ctx.streams.in_state(trial.current.streams, *WANTED))
             trial.current = None
         while trial.waiting and trial.current is None:
             group = trial.waiting.popleft()
@@ -108,7 +116,12 @@ class Bisection:
         request = link.last_request
         if not link.is_up or request is None or link.wire.len_added:
             return None
-        return max(request.window_ends, request.sent_ns + self._ctx.settings.blame)
+        runnable = self._ctx.clock.runnable
+        lived = request.acquits_at + group.deaths * LONGER * self._ctx.settings.blame
+        if runnable >= lived and request.lived_at is None:
+            request.lived_at = runnable
+        lived = lived if request.lived_at is None else request.lived_at + UNREAD
+        return now + max(0, lived - runnable)
 
     def accuse(self, link: Link, now: int, error: str | None) -> Case | None:
         """The connection ended, with or without an error frame: who may have killed it? Call it before the loss."""
@@ -116,28 +129,36 @@ class Bisection:
         if request is None or not self._may_have_killed(link, request, now, error):
             return None
         self._ctx.stats.failed_requests += 1
-        suspects, patience = self._suspects(request), DEATHS_TO_SPLIT if error is None else 1
+        suspects, others = self._suspects(link, request)
+        patience = DEATHS_TO_SPLIT if error is None else 1
         if not len(suspects) and error is not None:  # the venue turned against one that it had served before
             suspects, patience = self._ctx.streams.in_state(request.adds, *ASKED), DEATHS_TO_SPLIT
         if not len(suspects):
             return None
-        self._ctx.streams.retries[suspects] += 1
         deaths = self._deaths(link, suspects) + 1
         if deaths < patience:
             self._ask_once_more(link, suspects, deaths)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
-        return Case(suspects, error, deaths)
+        return Case(suspects, error, deaths, alone=not len(others))
 
     def _may_have_killed(self, link: Link, request: Request, now: int, error: str | None) -> bool:
         if error is not None or (link.trial is not None and link.trial.current is not None):
             return error is not None or now - request.sent_ns <= self._ctx.settings.blame
         return request in link.in_flight and now - request.sent_ns <= self._ctx.settings.blame
 
-    def _suspects(self, request: Request) -> Int32Array:
-        columns = self._ctx.streams
-        suspects = request.adds[~columns.proven[request.adds]]
-        return columns.in_state(suspects, StreamState.SENT)
+    def _suspects(self, link: Link, request: Request) -> tuple[Int32Array, Int32Array]:
+        """Of the streams there that were never proven: those it may be about, and the others.
+
+        Each was asked for by a request of its own, and is acquitted of it when that is old enough.
+        """
+        columns, runnable = self._ctx.streams, self._ctx.clock.runnable
+        stated = np.union1d(request.adds, request.whole if len(request.whole) else link.unproven)
+        stated = columns.in_state(stated[~columns.proven[stated]].astype(np.int32), StreamState.SENT)
+        stated, rows = columns.legs.on(link.id, stated)
+        young = [r.number for r in (*link.in_flight, *link.answered) if r.acquits_at > runnable]
+        maybe = np.isin(columns.legs.request[rows], young) | np.isin(stated, request.adds)
+        return stated[maybe], stated[~maybe]
 
     def _deaths(self, link: Link, suspects: Int32Array) -> int:
         if link.trial is not None and link.trial.current is not None:
@@ -148,6 +169,7 @@ class Bisection:
         """A first silent death: the same again."""
         if link.trial is not None and link.trial.current is not None:
             link.trial.current.deaths = deaths
+            self._put_behind(link, link.trial, suspects)
         else:
             link.suspects, link.deaths = suspects, deaths
 
@@ -165,10 +187,11 @@ class Bisection:
         )
         if link.trial is not None:
             link.trial.current = None
-        harmless = case.spared or not self._carries_others(link)
-        where = link if harmless or link.role is Role.NURSERY else self._nursery(link)
+        where = link if self._stays(link, case) else self._nursery(link)
         where.trial = where.trial or Trial()
         self._ctx.streams.legs.attach(where.id, suspects)
+        if where is link and not case.spared:
+            self._put_behind(link, where.trial, suspects)
         if len(suspects) == 1:
             self._judge(where, where.trial, suspects, case, now)
         elif len(suspects):
@@ -180,15 +203,45 @@ class Bisection:
             where.trial.waiting.appendleft(Group(suspects[:half]))
         self.serve(where, now)
 
+    def _stays(self, link: Link, case: Case) -> bool:
+        """Whether the suspects are asked for on the same link: they harm nobody there."""
+        return case.spared or link.role is Role.NURSERY or not self._carries_others(link)
+
+    def _put_behind(self, link: Link, trial: Trial, suspects: Int32Array) -> None:
+        """What else the link is to carry and never proved comes after the suspects: their next request names no one
+        else, so that an error is about them."""
+        target = link.wire.target()
+        others = np.setdiff1d(target[~self._ctx.streams.proven[target]], suspects).astype(np.int32)
+        if len(others):
+            link.wire.set_target(others, False)
+            trial.waiting.appendleft(Group(others))
+
     def _judge(self, link: Link, trial: Trial, alone: Int32Array, case: Case, now: int) -> None:
-        if case.error is not None:
-            self._proof.refuse(alone, f"the venue said {case.error} when it was asked for", now)
-            return
-        venue_works = trial.passed or np.any(self._ctx.streams.state == StreamState.OPEN)
-        if venue_works and case.deaths >= DEATHS_TO_REFUSE:
-            self._proof.refuse(alone, f"the link closed {case.deaths} times when it was asked for", now)
+        if self._is_guilty(trial, case):
+            said = f"the venue said {case.error}" if case.error else f"the link closed {case.deaths} times"
+            self._proof.refuse(alone, f"{said} when it was asked for", now)
+        elif case.error is not None:
+            trial.waiting.appendleft(Group(alone, case.deaths))
         else:
-            trial.waiting.append(Group(alone, case.deaths if venue_works else case.deaths - 1))
+            trial.waiting.append(Group(alone, case.deaths if self._venue_works(trial) else case.deaths - 1))
+
+    def _is_guilty(self, trial: Trial | None, case: Case) -> bool:
+        """Whether one suspect, and no other, is refused."""
+        if case.error is not None:
+            return case.alone or case.deaths >= DEATHS_TO_REFUSE
+        return case.deaths >= DEATHS_TO_REFUSE and self._venue_works(trial)
+
+    def _venue_works(self, trial: Trial | None) -> bool:
+        """It kills not every connection."""
+        return bool(
+            (trial is not None and trial.passed) or np.any(self._ctx.streams.state == StreamState.OPEN)
+        )
+
+    def helps(self, link: Link, case: Case) -> bool:
+        """Whether the link will ask for less than what ended it, so that it need not wait longer: its suspects are
+        taken apart, refused, or asked for elsewhere. Call it after the loss and before `split`."""
+        suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
+        return len(suspects) > 1 or not self._stays(link, case) or self._is_guilty(link.trial, case)
 
     def _carries_others(self, link: Link) -> bool:
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))

@@ -66,6 +66,8 @@ class Request:
     sent_ns: int
     window_ends: int
     removes: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    acquits_at: int = 0  # runnable time: a connection that lives then did not die of it
+    lived_at: int | None = None  # the same, when that was first seen to be over
 
 
 @dataclass(slots=True, eq=False)

@@ -93,7 +93,8 @@ class Losses:
             self._moves.lost(link, now)
         elif link.attempts == 0:
             ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
-        self._lifecycle.down(link, now, blamed=case is not None)
+        blamed = case is not None and self._placement.bisection.helps(link, case)
+        self._lifecycle.down(link, now, blamed=blamed)
         if case is not None:
             self._moves.failed(link, now)
             self._placement.bisection.split(link, case, now)

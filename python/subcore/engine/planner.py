@@ -288,7 +288,10 @@ class Planner:
         ctx, streams = self._ctx, self._ctx.streams
         link.requests += 1
         window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
-        request = Request(link.requests, out.request_id, out.adds, whole, now, now + window, out.removes)
+        acquits_at = ctx.clock.runnable + max(window, ctx.settings.blame)
+        request = Request(
+            link.requests, out.request_id, out.adds, whole, now, now + window, out.removes, acquits_at
+        )
         link.in_flight.append(request)
         link.sent_at = now
         link.habit = Habit()  # it is a habit of what the link carries: with another set it says nothing
