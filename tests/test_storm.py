@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from change_storm import BINANCE, UPBIT, Judge, Optimum, Storm, Windows, play, read_binance, read_upbit
 
+from engine_script import Script
 from subcore.engine.clock import SECOND
 
 pytestmark = pytest.mark.simulation
@@ -33,6 +34,30 @@ def test_a_storm_of_changes_keeps_every_promise(storm: Storm) -> None:
     result = play(storm)
     assert result.messages > 5
     assert not list(result.broken()), result
+
+
+def test_a_link_that_shrinks_while_the_storm_goes_on_is_left_alone_all_the_same() -> None:
+    """Its streams leave one by one and are asked for anew on the nursery: what is new must not go back and forth."""
+    s = Script()
+    names = [f"KRW-A{i}" for i in range(60)]
+    s.open_with("ticker", *names)
+    for name in names[:30]:
+        s.want("trade", name)
+        s.wait(0.1, frames=1)
+        if 1 in s.generations:
+            break
+        s.wait(2.9, frames=1)
+    s.up(link=1)
+    s.unwant("ticker", *names[:30])
+    for name in names[30:]:
+        s.wait(3.0, frames=1)
+        (stream,) = s.want("trade", name).tolist()
+        assert s.engine.links[0].wire.len_target <= 40
+        assert stream in s.engine.links[1].wire.target(), f"at {s.now / SECOND} s"
+    s.wait(100, frames=1)
+    s.data(s.engine.links[1].wire.target(), link=1)
+    (last,) = s.want("trade", names[0]).tolist()
+    assert last in s.engine.links[0].wire.target(), "after calm the storm is over"
 
 
 def test_windows_are_full_when_a_count_says_so() -> None:

@@ -6,7 +6,8 @@ is not yet proven or settled. It opens only
 
 * after a loss, for streams that were never proven: what was proven comes back in one message that they cannot spoil;
 * for re-asks, and for suspects of a failed request (see bisection);
-* while the settled link, carrying CRITICAL streams or more than `crowd`, is rewritten more than `hurts` times a minute.
+* once the settled link, carrying CRITICAL streams or more than `crowd`, is rewritten more than `hurts` times a minute,
+  and while that storm goes on.
 
 Calm for `calm`, its streams move back in one message. A venue whose requests add and remove needs none of it: its links
 are filled up to their capacity, the channels of a symbol together where there is room.
@@ -146,8 +147,9 @@ class Placement:
     def _hurts(self, link: Link, now: int) -> bool:
         """Whether the link should be left alone: it would be rewritten too often for what it carries.
 
-        What goes to its nursery instead counts as well, and a storm is over only after calm: else each lull would
-        bring changes back to the link, and both would be rewritten for the same storm.
+        What goes to its nursery instead counts as well, and a storm is over only after calm: else each lull, or the
+        link's shrinking while its streams are asked for anew elsewhere, would bring changes back to it, and both would
+        be rewritten for the same storm.
         """
         if now < link.spared_until:
             return True
@@ -157,7 +159,8 @@ class Placement:
             changes += nursery.rewrites
         if len(changes) < settings.hurts or sum(when > since for when in changes) < settings.hurts:
             return False
-        hurts = link.wire.len_target > settings.crowd
+        goes_on = link.spared_until > max(since, 0)  # or it would come back as it shrinks
+        hurts = goes_on or link.wire.len_target > settings.crowd
         if not hurts:
             classes = self._ctx.table.columns(link.wire.target()).priorities
             hurts = bool(np.any(classes == Priority.CRITICAL))
