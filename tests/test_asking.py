@@ -262,6 +262,52 @@ def test_one_frozen_stream_of_a_link_that_rests_beside_it_is_no_dead_link() -> N
     assert made.engine.stats.losses == 0
 
 
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["a_stream", "a_link"])
+def test_a_page_that_lags_switches_no_witness_off(all_of_it: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody under way keeps the venue's pages: what they tell is older than what the streams brought."""
+    monkeypatch.setattr(fleet, "FAILS", 0.0)
+    made, _ = make(5, 6, 3.0, 5.0, seconds=400)
+    monkeypatch.setattr(made, "_newest", lambda streams: np.full(len(streams), made.now - 60 * SECOND))
+    found = [made.freeze(stream) for stream in (range(18) if all_of_it else (2,))]
+    wait(made, 15)
+    assert made.report.rightful_restarts == all_of_it
+    assert all(one.in_time for one in found), found
+    assert "link lost" in found[0].reason if all_of_it else "its symbol" in found[0].reason
+    assert made.engine.stats.needless_reasks == 0
+
+
+def test_a_source_whose_times_run_ahead_restarts_a_resting_link_ever_more_seldom(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, steady = make(9, 2, 3.0, 5.0, "trade", seconds=60)
+    monkeypatch.setattr(made, "_newest", lambda streams: np.full(len(streams), made.now))
+    steady.rests[:] = True
+    wait(made, 180)
+    first = made.engine.stats.losses
+    assert 2 <= first <= 4
+    wait(made, 400)
+    assert made.engine.stats.losses - first <= 2
+
+
+def test_a_restart_that_brings_what_the_venue_told_of_makes_the_limit_usual_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, steady = make(9, 2, 6.0, 5.0, "trade", seconds=60)
+    monkeypatch.setattr(made, "_newest", lambda streams: np.full(len(streams), made.now))
+    steady.rests[:] = True
+    wait(made, 15)
+    monkeypatch.undo()
+    link = made.engine.links[0]
+    assert (made.engine.stats.losses, link.doubts) == (1, 1)
+    steady.rests[:] = False
+    wait(made, 60)
+    made.freeze(0)
+    made.freeze(1)
+    wait(made, 30)
+    assert made.engine.stats.losses == 2
+    assert link.doubts == 0
+
+
 # Against the exchange and its REST
 
 

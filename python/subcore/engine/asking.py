@@ -39,6 +39,7 @@ LINK_LEAD = 3 * SECOND
 LATE = 2 * SECOND  # so long a frame may be under way, at least, once the venue told of it
 LINK_LATE = 3 * SECOND // 2
 MARGIN = SECOND // 4  # of venue time: what is newer by less is not counted as newer
+STALE = 2 * SECOND  # an answer that is older than what the stream brought, by more than this, is none
 LOOKS_TO_KNOW = 20  # at which a stream had spoken, before its median is believed
 GAPS_TO_KNOW = 8  # the same for a link
 UNKNOWN = 60 * SECOND  # limit of a stream whose median is not known
@@ -46,7 +47,7 @@ LINK_UNKNOWN = 10 * SECOND
 SELDOM = 0.01  # of a silence, between two questions about it, where that is longer than the limit
 SELDOM_MOST = 600 * SECOND
 SAMPLE = 50  # streams of a silent link that are asked about
-PATIENCE_MOST = 10.0
+PATIENCE_MOST = 10  # times the patience with a stream, or a link, doubles
 ANSWER = 3 * SECOND  # a question without answer for so long gets none
 
 
@@ -131,7 +132,7 @@ class Asking:
             one = np.array([stream], np.int32)
             if not self._in_force(one)[0]:
                 del self._newer[stream]
-            elif self._is_late(stream, newer, LATE) and not self._is_dead(self._home(stream)):
+            elif self._is_late(stream, newer, LATE) and not self._late_on(self._home(stream)):
                 del self._newer[stream]
                 found.append(place)
         return np.array(sorted(found), np.intp)
@@ -153,7 +154,7 @@ class Asking:
         habits = self._habits
         asked, answered = habits.asked[rows], habits.answered[rows]
         runnable = self._ctx.clock.runnable
-        waits = runnable - asked < ANSWER
+        waits = (runnable - asked < ANSWER) & (answered != -asked)
         if self._mute_since is not None and runnable - self._mute_since >= ANSWER:
             waits[:] = False  # nobody answers at present
         held: Flags = (asked > 0) & ((answered >= asked) | waits)
@@ -163,13 +164,17 @@ class Asking:
 
     def judge(self, link: Link, now: int) -> str | None:
         """Why a link that is silent as a whole is dead although its pongs come; else see that it is asked about."""
+        if link.told:
+            self._learn_of_restart(link)
         silent = self._ctx.clock.runnable - link.life.spoke_at
         limit = self._limit_of(link)
         if not self.is_on or not link.life.frames or silent < limit - LINK_LEAD:
             link.asked = None
             link.sample = NO_STREAMS
             return None
-        if self._is_dead(link):
+        if late := self._late_on(link):
+            link.told = {stream: (self._newer[stream].serial, self._newer[stream].told) for stream in late}
+            link.doubts += 1
             return (
                 f"no frame for {silent / SECOND:.1f} s, while pings are answered and the venue has newer data"
             )
@@ -181,23 +186,36 @@ class Asking:
             link.rests_until = link.asked + between + ANSWER
         return None
 
-    def _is_dead(self, link: Link) -> bool:
-        """Nothing of it came since the venue told of newer data, of two of its streams, or of its only one."""
+    def _learn_of_restart(self, link: Link) -> None:
+        """Whether the last one brought what the venue had told of."""
+        habits = self._habits
+        for stream, (serial, told) in link.told.items():
+            same = habits.watched[stream] and habits.serial[stream] == serial
+            if same and habits.latest[stream] >= told - MARGIN:
+                link.told, link.doubts = {}, 0
+                return
+
+    def _late_on(self, link: Link) -> list[int]:
+        """Nothing of it came since the venue told of newer data, of these two of its streams or more, or of its only
+        one: it is dead. Else none."""
         since = [stream for stream, newer in self._newer.items() if newer.at > link.life.spoke_at]
         if not since:
-            return False
+            return []
         on_link = link.wire.wire()
-        late = sum(
-            not self._has_come(stream, self._newer[stream])
-            and self._is_late(stream, self._newer[stream], LINK_LATE)
+        late = [
+            stream
             for stream in np.intersect1d(since, on_link).tolist()
-        )
-        return 0 < min(2, len(on_link)) <= late
+            if not self._has_come(stream, self._newer[stream])
+            and self._is_late(stream, self._newer[stream], LINK_LATE)
+        ]
+        return late if 0 < min(2, len(on_link)) <= len(late) else []
 
     def _limit_of(self, link: Link) -> int:
-        if link.habit.gaps < GAPS_TO_KNOW:
-            return LINK_UNKNOWN
-        return max(self._ctx.settings.silent_link, int(MEDIANS * link.habit.median))
+        """Doubled by each restart that did not bring what the venue had told of: its word may be wrong."""
+        limit = LINK_UNKNOWN
+        if link.habit.gaps >= GAPS_TO_KNOW:
+            limit = max(self._ctx.settings.silent_link, int(MEDIANS * link.habit.median))
+        return limit << min(link.doubts, PATIENCE_MOST)
 
     def _busiest(self, streams: Int32Array) -> Int32Array:
         habits = self._habits
@@ -241,10 +259,12 @@ class Asking:
         self._mute_since = None
         fit = event.streams < len(habits.watched)
         streams, told = event.streams[fit], event.newest_ns[fit]
-        same = habits.watched[streams] & (habits.serial[streams] == event.serials[fit]) & (told > 0)
-        self._ctx.stats.late_events += len(event.streams) - int(np.count_nonzero(same))
+        same = habits.watched[streams] & (habits.serial[streams] == event.serials[fit])
         streams, told = streams[same], told[same]
-        habits.answered[streams] = max(1, runnable)
+        fresh = (told > 0) & (told >= habits.latest[streams] - STALE)  # else the page lags, or is a kept one
+        self._ctx.stats.late_events += len(event.streams) - int(np.count_nonzero(told > 0))
+        habits.answered[streams] = np.where(fresh, max(1, runnable), -habits.asked[streams])
+        streams, told = streams[fresh], told[fresh]
         newer = told - MARGIN > habits.latest[streams]
         for stream in streams[~newer].tolist():
             self._newer.pop(stream, None)

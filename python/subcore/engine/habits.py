@@ -51,7 +51,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "exchange": (np.int64, 0),  # time of its last event when it was accused
     "latest": (np.int64, 0),  # time of its last event at the last look
     "asked": (np.int64, 0),  # runnable time when the venue was last asked what is newest of it, 0 = never
-    "answered": (np.int64, 0),  # and of its last answer
+    "answered": (np.int64, 0),  # and of its last answer, or minus `asked` if that was too old to say anything
     "due": (np.bool_, 0),  # to be asked about
     "mute": (np.bool_, 0),  # the venue cannot be asked about it
 }

@@ -178,6 +178,10 @@ class Link:
     habit: Habit = field(default_factory=Habit)
     asked: int | None = None  # runnable time when what is newest was asked for because all of it is silent
     sample: Int32Array = field(default_factory=lambda: NO_STREAMS)  # about these
+    doubts: int = 0  # restarts on the venue's word since one brought what it had told of
+    told: dict[int, tuple[int, int]] = field(
+        default_factory=dict
+    )  # at the last one: stream -> serial, newest time
     rests_until: int = 0  # runnable time: the venue has nothing newer, so its silence accuses it not before
     wake: int | None = None
 
