@@ -1,17 +1,18 @@
-"""Hostile components beside healthy ones, over real sockets: they cost the healthy nothing, and each is found and named.
+"""Hostile components beside healthy ones, over real sockets: the healthy pay nothing, and each hostile one is named.
 
     python scripts/hostile_components.py --ci       45 seconds
     python scripts/hostile_components.py --full     10 minutes; on a quiet machine, as it judges times and memory
     python scripts/hostile_components.py --ci --json --seed 7
 
-The embedded exchange runs in a process of its own and sends 5,000 trades a second of 600 markets. 180 healthy components
-hold each market twice, by handlers, async handlers, `async for` and `batch`. 20 hostile ones, two of each kind of
-`hostile_kinds`, come and go: five segments are without them, five with. In a run of its own a handler blocks the loop.
+The embedded exchange runs in a process of its own and sends 5,000 trades a second of 600 markets. Of each market two
+of 180 healthy components get the trades, by handlers, async handlers, `async for` and `batch`. 20 hostile ones, two of
+each kind of `hostile_kinds`, come and go: five segments are without them, five with. In a run of its own a handler
+blocks the loop.
 
 Judged: each healthy component got every trade of its markets that the exchange sent, once and in order, by the
 exchange's own account. The delay from the exchange's stamp to the handler, its 99th percentile, as the median of the
 segments: with hostile components at most twice what it is without, or 2 ms more. Each hostile one that breaks an
-obligation is named within 10 s, in a segment that lasts so long, and no healthy one is accused of anything. With --full:
+obligation is named within 10 s, in segments that last so long, and no healthy one is accused of anything. With --full:
 the median memory of the last quarter is at most 1.01 times that of the second. Who blocks the loop is named within 1 s
 with its stack, nobody else is accused, and no event is lost. Exit 1 = something of this was not so, or was not shown.
 """
@@ -43,6 +44,8 @@ COMPONENTS, HOSTILE, TOPICS, EVENTS = 200, 20, 600, 5000.0
 PAIRS = 5
 NAMED_WITHIN_S = 10.0
 LIVE_WITHIN_S = 60.0
+WARM_S = 3.0  # until the exchange has frames of all markets at hand
+LEAVE_S = 3.0  # until what nobody wants has left the wire
 QUIET_S = 0.3  # for what is under way to arrive
 MS = 1_000_000
 
@@ -166,7 +169,7 @@ class Play:
                 self._subscribe(manager, names[:TOPICS])
                 await asyncio.gather(*(one.component.live(LIVE_WITHIN_S) for one in self.healthy))
                 say(f"{len(self.healthy)} healthy components live")
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(WARM_S)
                 for number in range(PAIRS):
                     await self._segment(manager, names, number, hostile=False)
                     await self._segment(manager, names, number, hostile=True)
@@ -220,6 +223,7 @@ class Play:
         self, manager: subcore.SubscriptionManager, exchange: ExchangeProcess, names: Sequence[str]
     ) -> None:
         """What the exchange says it sent, and what the healthy got."""
+        await asyncio.sleep(LEAVE_S)
         account = self.outcome.exchange = await exchange.stop()
         await asyncio.sleep(QUIET_S)
         trades, outcome = account.pop("trades"), self.outcome
@@ -313,6 +317,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="show what the manager logs")
     chosen = parser.parse_args()
     logging.basicConfig(level=logging.WARNING if chosen.verbose else logging.CRITICAL)
+    logging.getLogger("subcore").setLevel(logging.WARNING)
     logging.getLogger("subcore").propagate = chosen.verbose
     seconds = chosen.seconds or (560.0 if chosen.full else 29.0)
     first_s = max(NAMED_WITHIN_S + 1.5, seconds / (2 * PAIRS))

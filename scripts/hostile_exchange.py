@@ -2,8 +2,9 @@
 
     python scripts/hostile_exchange.py --seed 1 --events 5000 --markets 620
 
-Prints its address as a line of JSON. Then answers lines on its input: "stop" ends all traffic and prints the account: for
-each market how many trades left, each counted once, and a running checksum of their ids in order. Ends with its input.
+Prints its address as a line of JSON. Then answers lines on its input: "stop" ends all traffic and prints the account,
+for each market how many trades left, each counted once, and a running checksum of their ids in order. Ends with its
+input.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from subcore.sim.exchange import Exchange
 from subcore.sim.markets import markets_for
 from subcore.sim.server import SimServer
 
-TRADES_AN_ORDER = 1.9  # about
+TRADES_AN_ORDER = 1.0  # about
 REPEATS = 64  # a trade may come again in a snapshot
 TRADE = re.compile(rb'"(?:code|cd)":"([^"]+)".*"(?:sequential_id|sid)":(\d+)')
 

@@ -1,4 +1,4 @@
-"""The healthy components: each way to be given events, and what each got of each market, counted and summed up in order."""
+"""The healthy components: each way to be given events, and what each got of each market, summed up in order."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class Healthy:
             self.task = asyncio.create_task(work, name=self.name)
 
     def _take(self, event: Any) -> None:
-        self.delays.add(max(0, time.time_ns() - event.exchange_time_ns))
+        if not event.is_snapshot:  # which has the time of an older trade
+            self.delays.add(max(0, time.time_ns() - event.exchange_time_ns))
         got = self.got[event.symbol]
         got.count += 1
         got.sum = checksum(got.sum, event.id)

@@ -40,6 +40,20 @@ def test_load_traffic_repeats_frames_with_fresh_times_and_ids() -> None:
             assert len(set(ids)) == len(ids)
 
 
+def test_kept_frames_go_on_where_computed_ones_ended() -> None:
+    """However fast trades come: no id twice where a market begins to repeat its frames."""
+    for seed in range(6):
+        play = Play(seed=seed, rate=3000.0, variety=4, markets=MARKETS)
+        conn = play.connect()
+        play.ask(conn, "trade", MARKETS)
+        ids: dict[str, list[int]] = defaultdict(list)
+        for frame in frames(play.pass_time(1)):
+            ids[frame["code"]].append(frame["sequential_id"])
+        for code, given in ids.items():
+            assert len(given) > 20
+            assert len(set(given[1:])) == len(given[1:]), (seed, code)
+
+
 def bulk_play(kind: str, **options: Any) -> tuple[Play, int]:
     """An exchange whose few markets have all their cycles full and beat together."""
     play = Play(rate=500.0, variety=2, markets=MARKETS, **options)

@@ -181,8 +181,9 @@ class CyclingTraffic(Traffic):
         cycle = self._cycle(wanted, format)
         if cycle.full:
             return self._patched(cycle, wanted.type, wanted.code, now)
-        if wanted.type == "trade" and item is None:
-            item = self._state(feed).last_trade
+        if wanted.type == "trade":
+            item = item or self._state(feed).last_trade
+            self._last_id[wanted.code] = item.sequential_id  # kept frames go on from there
         frame = super()._frame(feed, wanted, format, stream_type, item, now)
         cycle.frames.append(_pieces(frame))
         if len(cycle.frames) == self._variety:
