@@ -4,6 +4,8 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from subcore._timing cimport CallClock, TimeTable
+
 cdef enum:
     SINK_BITS = 26
     SINK_LIMIT = 0x400_0000   # 26 bits
@@ -16,18 +18,25 @@ cdef enum SinkKind:
     SINK_STRATEGY = 4         # this and the next take the record; no event object is made for them
     SINK_RING = 5             # target is a RecordRing
 
+cdef enum Gate:               # why an event may not simply go to a sink; 0 = it may
+    GATE_DEAD = 1             # released: nothing reaches it any more
+    GATE_MUTED = 2            # nothing reaches it for now
+    GATE_BLOCKED = 4          # ... and what passes is counted
+    GATE_ONCE = 8             # but for one call
+
 cdef struct Sink:
     PyObject* target          # both borrowed from `owners`, where the garbage collector sees them
     PyObject* weak            # weak reference to a bound method's object, or NULL
     uint64_t delivered
     uint64_t errors
+    uint64_t withheld         # passed while it was blocked
     int32_t component         # of a free sink: the next free one, -1 = none
     uint32_t generation
     uint32_t uses             # routes and queued changes that name it: its id is not reused before they are gone
+    uint32_t in_row           # errors since the last call that raised nothing
     uint8_t kind
     uint8_t raw
-    uint8_t dead              # released: nothing reaches it any more
-    uint8_t muted             # nothing reaches it for now
+    uint8_t gate
 
 cdef class SinkTable:
     cdef readonly object gone
@@ -43,12 +52,20 @@ cdef class SinkTable:
     cdef list owners                      # per sink what its pointers borrow from
     cdef list graveyard                   # targets replaced or released during a fan-out
     cdef dict errors                      # {sink: HandlerError}
+    cdef set failing                      # sinks whose last call raised
+    cdef CallClock clock
+    cdef TimeTable times
 
     # KeyboardInterrupt or SystemExit that a handler raised, once; else None.
     cdef object take_fatal(self)
     # Takes the exception that a call of this sink left set: counts it, tells `on_error`.
     cdef void handler_failed(self, int32_t sink) noexcept
+    # A call raised nothing: errors in a row begin anew.
+    cdef void recovered(self, int32_t sink) noexcept
+    # For a sink whose gate is not 0: whether this event may go to it.
+    cdef bint passes(self, int32_t sink) noexcept
 
+    cdef void set_gate(self, int32_t sink, uint8_t bit, bint on) noexcept
     cdef void report(self, int32_t sink, object error) noexcept
     cdef void tell(self, int32_t sink, object error) noexcept
     cdef int32_t sink_at(self, object sink_id) except -1

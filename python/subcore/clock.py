@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from ._timing import CallClock, CalledClock
+
 
 class Clock(Protocol):
     """Monotonic time for deadlines and pacing, wall time for what people and venues read. Nanoseconds."""
@@ -25,3 +27,8 @@ class SystemClock:
     def time_ns(self) -> int:
         """Nanoseconds since 1970 UTC."""
         return time.time_ns()
+
+
+def call_clock(clock: Clock) -> CallClock:
+    """The clock that calls of handlers are timed by: the machine's own, read without Python, or a test's."""
+    return CallClock() if isinstance(clock, SystemClock) else CalledClock(clock.monotonic_ns)

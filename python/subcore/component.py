@@ -48,7 +48,13 @@ class SubscribeOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class ComponentStats:
-    """Figures of one component. `queued` events wait to be read; `lost` were due and dropped."""
+    """Figures of one component. `queued` events wait to be read; `lost` were due and dropped.
+
+    `calls` of its handlers took `mean_ns`, in half of them at most `p50_ns`, in all but 1 % at most `p99_ns`, and
+    `worst_ns` in the longest seen (None before one was timed); together `loop_share` of the time, 0 to 1. They are
+    timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time.
+    `withheld`: events that passed its handlers while they were kept from calls, since each of the last had raised.
+    """
 
     name: str
     priority: Priority
@@ -60,6 +66,14 @@ class ComponentStats:
     losses: dict[Topic, int]
     handler_errors: int
     last_error: str | None
+    calls: int = 0
+    mean_ns: int | None = None
+    p50_ns: int | None = None
+    p99_ns: int | None = None
+    worst_ns: int | None = None
+    loop_share: float = 0.0
+    over_budget: int = 0
+    withheld: int = 0
 
 
 class Component:

@@ -23,7 +23,7 @@ from ._scan import Scanner
 from ._schema import Schema
 from ._sets import WireSet
 from .claims import Claims
-from .clock import Clock
+from .clock import Clock, call_clock
 from .closing import Closing
 from .controls import ControlReader
 from .engine import events
@@ -95,7 +95,7 @@ class Hub:
         self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
         self.interner = Interner(seed=seed)
         gone: deque[int] = deque()  # sinks whose object was collected
-        self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed)
+        self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed, clock=call_clock(clock))
         self.meter = Meter(len(venue.channels))
         wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
         self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)

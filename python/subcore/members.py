@@ -18,6 +18,7 @@ from ._queue import EventQueue
 from ._route import Router
 from .pumping import PumpTies
 from .pumps import Pumps, needs_pump
+from ._timing import CallTimes
 from .types import Priority, Status
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_made_queue", "_owner", "_reader", "_router", "_sinks", "_ties", "closed", "delivered_before", "delivery",
-        "handle", "handler_errors", "id", "include_status", "last_error", "name", "on_status", "paused", "paused_ns",
-        "priority", "pumps",
+        "_made_queue", "_owner", "_reader", "_router", "_sinks", "_ties", "calls_before", "closed", "delivered_before",
+        "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "last_times", "name", "on_status",
+        "paused", "paused_ns", "priority", "pumps", "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +75,8 @@ class Member:
         self._owner: weakref.ref[Any] | None = None
         self.handler_errors = 0
         self.last_error: str | None = None
-        self.delivered_before = 0  # through sinks that are no more
+        self.last_times: CallTimes | None = None  # once it is closed
+        self.delivered_before = self.calls_before = self.withheld_before = 0  # through sinks that are no more
         self._ties = ties
         self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
@@ -173,14 +175,18 @@ class Member:
                 self._release(key)
 
     def release_all(self) -> None:
-        """Nothing is delivered to any of its handlers from now on."""
+        """It is closed: nothing is delivered to any of its handlers from now on."""
+        self.last_times = self._router.call_times(self.id)
         for key in list(self._sinks):
             self._release(key)
 
     def _release(self, key: tuple[Any, ...]) -> None:
         with self._ties.whole:
             sink = self._sinks.pop(key)
-            self.delivered_before += self._router.delivered(sink)
+            info = self._router.sink_info(sink)
+            self.delivered_before += info.delivered
+            self.calls_before += info.calls
+            self.withheld_before += info.withheld
             self._router.release_sink(sink)
         self.pumps.released(sink)
 

@@ -151,6 +151,7 @@ class Reports:
         hub = self._hub
         with hub.intent.whole:
             infos = [hub.router.sink_info(sink) for sink in member.sinks]
+            times = member.last_times or hub.router.call_times(member.id)
             queue, pumps = member.queue_in_use, member.pumps
             lost = pumps.losses if queue is None else add_up(queue.losses, pumps.losses)
             losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
@@ -165,6 +166,14 @@ class Reports:
                 losses=losses,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,
+                calls=sum(info.calls for info in infos) + member.calls_before,
+                withheld=sum(info.withheld for info in infos) + member.withheld_before,
+                mean_ns=times.mean_ns,
+                p50_ns=times.p50_ns,
+                p99_ns=times.p99_ns,
+                worst_ns=times.worst_ns,
+                loop_share=times.loop_share,
+                over_budget=times.over_budget,
             )
 
     def stats(self) -> Stats:

@@ -8,6 +8,7 @@ cimport numpy as cnp
 
 from subcore._arrays cimport int32_vector, new_block, new_ids
 from subcore._ledger cimport FRESH_PAYLOAD
+from subcore._sinks cimport GATE_DEAD
 
 cnp.import_array()
 
@@ -167,6 +168,7 @@ cdef class RouteChanges(RouteTable):
         cdef cnp.ndarray held = self.ledger.interests(component)
         streams = self.leave(component, <const int32_t*>cnp.PyArray_DATA(held), cnp.PyArray_DIM(held, 0))
         self.ledger.close_component(component)
+        self.times.forget(component)
         return streams
 
     cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count):
@@ -195,7 +197,7 @@ cdef class RouteChanges(RouteTable):
                 continue
             # Not where the sink or the interest was given up again in the same fan-out.
             place = self.ledger.payload_of(change.component, change.topic)
-            if place != NULL and not self.sinks[change.sink].dead:
+            if place != NULL and not self.sinks[change.sink].gate & GATE_DEAD:
                 stream = self.ledger.stream_of(change.topic)
                 try:
                     self.reserve_streams(stream)
@@ -233,5 +235,5 @@ cdef class RouteChanges(RouteTable):
 
     @property
     def nbytes(self):
-        """Bytes of the tables of routes, sinks and queued changes; exact."""
-        return self.table_bytes() + <size_t>self.change_room * sizeof(Change)
+        """Bytes of the tables of routes, sinks, times and queued changes; exact."""
+        return self.table_bytes() + self.times.table_bytes() + <size_t>self.change_room * sizeof(Change)

@@ -33,7 +33,7 @@ cdef inline void fetch_end(const Route* route) noexcept nogil:
 
 @cython.no_gc_clear
 cdef class RouteTable(SinkTable):
-    def __cinit__(self, Ledger ledger not None, *, gone, on_error=None):
+    def __cinit__(self, Ledger ledger not None, *, gone, on_error=None, clock=None):
         if ledger.topic_limit > TOPIC_LIMIT:
             raise ValueError(f"routes hold topic ids below {TOPIC_LIMIT}: give the ledger max_topics of at most that")
         self.ledger = ledger

@@ -7,7 +7,7 @@ that an id kept too long is refused. An exception of a handler ends here: counte
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.string cimport memset
 
 from types import MethodType
@@ -17,6 +17,7 @@ from weakref import ref
 from subcore._delivery cimport Box
 from subcore._ring cimport RecordRing
 from subcore._strategy cimport StrategyAbi1
+from subcore._timing cimport CallClock, TimeTable
 
 from subcore.errors import CapacityError
 
@@ -35,13 +36,30 @@ class HandlerError(NamedTuple):
 
 
 class SinkInfo(NamedTuple):
-    """Figures of one sink. `delivered` counts calls and puts, those that raised included."""
+    """Figures of one sink. `delivered` counts calls and puts, those that raised included, `calls` the calls alone.
+
+    `errors_in_row`: since the last call that raised nothing. `withheld`: events that passed while it was `blocked`;
+    `trying`: one call may go through all the same.
+    """
 
     component: int
     interests: int
     delivered: int
     errors: int
     last_error: HandlerError | None
+    calls: int = 0
+    errors_in_row: int = 0
+    withheld: int = 0
+    blocked: bool = False
+    trying: bool = False
+
+
+class FailingSink(NamedTuple):
+    """A sink whose last calls all raised."""
+
+    component: int
+    sink_id: int
+    errors_in_row: int
 
 
 cdef object describe(object error):
@@ -81,7 +99,7 @@ cdef object weak_reference(object target, object gone, object sink_id):
 # A cleared table would leave pointers to what `owners` held; cycles through it are broken at their other ends.
 @cython.no_gc_clear
 cdef class SinkTable:
-    def __cinit__(self, *args, gone=None, on_error=None, **kwargs):
+    def __cinit__(self, *args, gone=None, on_error=None, CallClock clock=None, **kwargs):
         if gone is None:
             raise TypeError("give gone=, a deque for the ids of sinks whose object went")
         self.gone = gone
@@ -90,6 +108,9 @@ cdef class SinkTable:
         self.owners = []
         self.graveyard = []
         self.errors = {}
+        self.failing = set()
+        self.clock = CallClock() if clock is None else clock
+        self.times = TimeTable()
 
     def __dealloc__(self):
         PyMem_Free(self.sinks)
@@ -100,11 +121,13 @@ cdef class SinkTable:
         `target`: a Cython strategy, a box, a ring, or a callable of one event. A bound method is held through its
         object, weakly; everything else strongly. A `raw` sink gets events that carry the frame's bytes.
         """
-        cdef int32_t sink = self.take_sink()
+        cdef int32_t sink
+        self.times.open(component, self.clock.precise())
+        sink = self.take_sink()
         try:
             self.aim(sink, target)
         except BaseException:
-            self.sinks[sink].dead = True
+            self.sinks[sink].gate |= GATE_DEAD
             self.drop_use(sink, 1)
             raise
         self.sinks[sink].component = component
@@ -114,17 +137,48 @@ cdef class SinkTable:
 
     def set_handler(self, sink_id, target not None):
         """From now on this sink delivers to `target`; at once, even during a fan-out. TypeError as `new_sink`."""
-        self.aim(self.sink_at(sink_id), target)
+        cdef int32_t sink = self.sink_at(sink_id)
+        self.aim(sink, target)
+        self.recovered(sink)
 
     def mute_sink(self, sink_id, bint flag=True):
         """A muted sink gets nothing, at once, until it is unmuted; what passes meanwhile is not counted as lost."""
-        self.sinks[self.sink_at(sink_id)].muted = flag
+        self.set_gate(self.sink_at(sink_id), GATE_MUTED, flag)
+
+    def block_sink(self, sink_id, bint on=True):
+        """A blocked sink gets nothing, at once, until it is let off; what passes is counted as `withheld`. Idempotent.
+
+        Apart from `mute_sink`: a sink gets events only where it is neither muted nor blocked.
+        """
+        cdef int32_t sink = self.sink_at(sink_id)
+        self.set_gate(sink, GATE_BLOCKED, on)
+        self.set_gate(sink, GATE_ONCE, False)
+
+    def try_sink(self, sink_id):
+        """Let the next event through to a blocked sink, one and no more; `errors_in_row` then tells how it went.
+
+        Nothing for a sink that is not blocked.
+        """
+        cdef int32_t sink = self.sink_at(sink_id)
+        self.set_gate(sink, GATE_ONCE, self.sinks[sink].gate & GATE_BLOCKED != 0)
+
+    def failing_sinks(self, uint32_t limit=1):
+        """[FailingSink] of those with at least `limit` errors in a row, released ones left out. O(those that fail)."""
+        return [
+            FailingSink(self.sinks[sink].component, self.sink_id_of(sink), self.sinks[sink].in_row)
+            for sink in sorted(self.failing)
+            if self.sinks[sink].in_row >= limit and not self.sinks[sink].gate & GATE_DEAD
+        ]
+
+    def handler_of(self, sink_id):
+        """What a sink delivers to, to name it: a callable (of a bound method its function), a queue or a strategy."""
+        return self.owners[self.sink_at(sink_id)][0]
 
     def release_sink(self, sink_id):
         """Nothing reaches the sink from now on. Its id is free again once its interests are disconnected too."""
         cdef int32_t sink = self.sink_at(sink_id)
         _released = self.swap_owner(sink, None)        # dies last: a destructor may call anything
-        self.sinks[sink].dead = True
+        self.sinks[sink].gate |= GATE_DEAD
         self.sinks[sink].uses += 1
         self.drop_use(sink, 1)
 
@@ -132,15 +186,14 @@ cdef class SinkTable:
         """Whether no interest is delivered to a sink. KeyError for an id that was released. O(1)."""
         return self.sinks[self.sink_at(sink_id)].uses == 0
 
-    def delivered(self, sink_id):
-        """Calls and puts so far, those that raised included. KeyError for an id that was released. O(1)."""
-        return self.sinks[self.sink_at(sink_id)].delivered
-
     def sink_info(self, sink_id):
         """SinkInfo of one sink. KeyError for an id that was released."""
         cdef int32_t sink = self.sink_at(sink_id)
         cdef Sink* row = &self.sinks[sink]
-        return SinkInfo(row.component, row.uses, row.delivered, row.errors, self.errors.get(sink))
+        cdef bint is_called = row.kind in (SINK_CALL, SINK_METHOD, SINK_STRATEGY)
+        return SinkInfo(row.component, row.uses, row.delivered, row.errors, self.errors.get(sink),
+                        row.delivered if is_called else 0, row.in_row, row.withheld,
+                        row.gate & GATE_BLOCKED != 0, row.gate & GATE_ONCE != 0)
 
     def call_failed(self, sink_id, error not None):
         """Count an exception of a call made elsewhere (an async handler's), as of one made by the fan-out.
@@ -167,6 +220,7 @@ cdef class SinkTable:
     cdef void report(self, int32_t sink, object error) noexcept:
         self.failures += 1
         self.sinks[sink].errors += 1
+        self.sinks[sink].in_row += 1
         if self.fatal is None and isinstance(error, (KeyboardInterrupt, SystemExit)):
             self.fatal = error
         self.tell(sink, error)
@@ -174,12 +228,32 @@ cdef class SinkTable:
     cdef void tell(self, int32_t sink, object error) noexcept:
         """An error of the hook itself is unraisable: it may not stop the fan-out."""
         try:
+            self.failing.add(sink)
             self.errors[sink] = describe(error)
             if self.on_error is not None:
                 self.on_error(self.sinks[sink].component, self.sink_id_of(sink), error)
         except (KeyboardInterrupt, SystemExit) as raised:
             if self.fatal is None:
                 self.fatal = raised
+
+    cdef void recovered(self, int32_t sink) noexcept:
+        self.sinks[sink].in_row = 0
+        self.failing.discard(sink)
+
+    cdef bint passes(self, int32_t sink) noexcept:
+        cdef Sink* row = &self.sinks[sink]
+        if row.gate & (GATE_DEAD | GATE_MUTED):
+            return False
+        if row.gate & GATE_BLOCKED:
+            if not row.gate & GATE_ONCE:
+                row.withheld += 1
+                return False
+            self.set_gate(sink, GATE_ONCE, False)
+        return True
+
+    cdef void set_gate(self, int32_t sink, uint8_t bit, bint on) noexcept:
+        cdef uint8_t gate = self.sinks[sink].gate
+        self.sinks[sink].gate = <uint8_t>(gate | bit if on else gate & ~bit)
 
     cdef int32_t sink_at(self, object sink_id) except -1:
         cdef int64_t wanted = sink_id
@@ -188,7 +262,7 @@ cdef class SinkTable:
             wanted < 0
             or sink >= self.sink_used
             or self.sinks[sink].kind == SINK_FREE
-            or self.sinks[sink].dead
+            or self.sinks[sink].gate & GATE_DEAD
             or self.sinks[sink].generation != wanted >> SINK_BITS
         ):
             raise KeyError(f"no sink has id {sink_id}: it was never made, or has been released")
@@ -227,8 +301,9 @@ cdef class SinkTable:
         cdef Sink* row = &self.sinks[sink]
         cdef uint32_t generation = row.generation
         row.uses -= uses
-        if row.uses or not row.dead:
+        if row.uses or not row.gate & GATE_DEAD:
             return
+        self.failing.discard(sink)
         self.errors.pop(sink, None)
         memset(row, 0, sizeof(Sink))
         row.generation = 0 if generation == <uint32_t>0x7FFF_FFFF else generation + 1
