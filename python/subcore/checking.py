@@ -5,13 +5,26 @@ from __future__ import annotations
 import inspect
 from numbers import Real
 from types import FunctionType, MethodType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._delivery import Callback, Queue
+from ._delivery import Callback, Delivery, Latest, Queue, Ring
+from ._ring import RING_KINDS
 from .errors import UsageError
 from .types import Priority
 
-__all__ = ["as_priority", "as_step", "check_delivery", "check_on_status", "check_seconds", "is_async"]
+if TYPE_CHECKING:
+    from .venue import Channel
+
+__all__ = [
+    "as_priority",
+    "as_step",
+    "check_delivery",
+    "check_handler",
+    "check_on_status",
+    "check_policy",
+    "check_seconds",
+    "is_async",
+]
 
 
 def as_priority(given: Any) -> Priority:
@@ -39,13 +52,55 @@ def as_step(given: Any) -> float:
         raise UsageError(f"grouping is a price step of the book: {error}") from None
 
 
-def check_delivery(given: Any, *, of_component: bool) -> None:
-    """A policy, and for a component the one that its queue can have."""
-    if given is None or isinstance(given, Queue) or (isinstance(given, Callback) and not of_component):
+def check_delivery(given: Any) -> None:
+    """A policy that a component can have."""
+    if given is None or isinstance(given, (Queue, Latest, Ring)):
         return
     if isinstance(given, Callback):
-        raise UsageError("a component has a Queue(): give Callback(), where you want it named, to subscribe")
-    raise UsageError(f"delivery is a Queue(), or a Callback() beside a handler, not {given!r}")
+        raise UsageError(
+            "a component has a Queue(), Latest() or Ring(size): give Callback(), where you want it named, to subscribe"
+        )
+    raise UsageError(f"delivery is a Queue(), Latest() or Ring(size), not {given!r}")
+
+
+def check_handler(handler: Any, delivery: Any) -> None:
+    """A policy that goes with the handler, or with none."""
+    if delivery is not None and not isinstance(delivery, Delivery):
+        raise UsageError(
+            f"delivery is a Queue(), Latest() or Ring(size), or a Callback() beside a handler, not {delivery!r}"
+        )
+    if handler is None:
+        if isinstance(delivery, Callback):
+            raise UsageError("Callback() delivery needs a handler: give one")
+        return
+    if isinstance(delivery, Queue) and not is_async(handler):
+        raise UsageError(
+            "a plain handler is called at once, not both called and queued: "
+            "leave delivery= or the handler out, or make the handler async"
+        )
+    if isinstance(delivery, (Latest, Ring)):
+        raise UsageError(f"{delivery!r} is for what is read: leave the handler out, or delivery=")
+
+
+def check_policy(given: Delivery | None, default: Delivery, channel: Channel, *, raw: bool = False) -> None:
+    """Whether a channel's events can go by the policy given, or the component's own. UsageError says what can be done.
+
+    Of trades each one counts, so a component whose own policy is `Latest()` does not conflate them by that alone.
+    """
+    policy = given or default
+    if isinstance(policy, Latest) and given is None and channel.kind == "trade":
+        raise UsageError(
+            f"{channel.name} has trades, of which Latest() keeps one: give delivery=Latest() to this call if that "
+            "is meant, else delivery=Queue()"
+        )
+    if isinstance(policy, Ring) and channel.kind not in RING_KINDS:
+        raise UsageError(
+            f"{channel.name} has events that are no row of numbers: give delivery=Queue(), or a handler"
+        )
+    if isinstance(policy, Ring) and raw:
+        raise UsageError(
+            "a ring keeps numbers, not the frame's bytes: leave raw= out, or give delivery=Queue()"
+        )
 
 
 def check_on_status(given: Any) -> None:

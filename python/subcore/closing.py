@@ -139,8 +139,8 @@ class Closing:
     def _works(self, member: Member) -> bool:
         if member in self._at_work and member.pumps.are_working:
             return True
-        queue, reader = member.queue_in_use, member.reader
-        if queue is None or not len(queue) or reader is None or reader is running_task():
+        reader = member.reader
+        if not len(member.inbox) or reader is None or reader is running_task():
             return False
         return not reader.done()
 
@@ -148,12 +148,12 @@ class Closing:
         """Events that nobody took, by component; those of async handlers are gone, which is told once."""
         dropped = {}
         for member in self._members:
-            queue, waited = member.queue_in_use, member.pumps.dropped
+            waited = member.pumps.dropped
             if waited:
                 log.warning(
                     "closing: %d events of component %r were not handled in time", waited, member.name
                 )
-            if count := waited + (0 if queue is None else len(queue)):
+            if count := waited + len(member.inbox):
                 dropped[member.name] = count
         return dropped
 

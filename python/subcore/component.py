@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
-from ._delivery import Callback, Delivery, Queue
-from ._queue import EventQueue
-from .checking import as_step, check_delivery, check_seconds, is_async
+from ._delivery import Delivery
+from ._ring import RingReader
+from .checking import as_step, check_handler, check_policy, check_seconds
 from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
+from .reading import Reader
 from .types import Priority, Status, Topic
 
 if TYPE_CHECKING:
@@ -28,9 +28,10 @@ class SubscribeOptions(TypedDict, total=False):
     """What `subscribe` and `replace` take by keyword, all optional.
 
     `depth`: book levels a side (all). `grouping`: price step of the book (the venue's own). `raw`: events carry the
-    frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`: a
-    `Callback()` where there is a handler, else the component's own `Queue`; it is told what is meant, never needed. A
-    `Queue` beside an async handler is what its events wait in (else `Queue(8192)`); the last one given counts.
+    frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`:
+    without a handler, a `Queue(...)`, `Latest()` or `Ring(size)` for these topics (the component's own); asked for
+    again without handler and policy, a topic stays where it goes. Beside a plain handler only `Callback()`, which it is
+    anyway; beside an async one a `Queue`, in which its events wait (`Queue(8192)`); the last one given counts.
     `standby`: two links carry these streams, and the first copy of each event wins (no): the loss of one link loses no
     event then. `own_link`: these streams share no link but with others that ask for the same (no), so nobody else's
     change or bad request touches them; for class CRITICAL only, since connections are few. Both are asked for anew each
@@ -54,6 +55,7 @@ class ComponentStats:
     `worst_ns` in the longest seen (None before one was timed); together `loop_share` of the time, 0 to 1. They are
     timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time.
     `withheld`: events that passed its handlers while they were kept from calls, since each of the last had raised.
+    `conflated`: of topics with `Latest()`, newer events took their place; `overrun`: rows of rings that readers missed.
     """
 
     name: str
@@ -74,9 +76,12 @@ class ComponentStats:
     loop_share: float = 0.0
     over_budget: int = 0
     withheld: int = 0
+    conflated: int = 0
+    conflations: dict[Topic, int] = field(default_factory=dict)
+    overrun: int = 0
 
 
-class Component:
+class Component(Reader):
     """A named consumer of events. Made by `SubscriptionManager.component`, never directly.
 
     All methods belong to the loop's thread, are synchronous unless `async`, and never call a handler. Calls on a closed
@@ -117,7 +122,7 @@ class Component:
         if not options:
             member = self._live()
             if handler is not None:
-                _check_handler(handler, None, member)
+                check_handler(handler, None)
             if self._granting.add_known(self, member, channel, symbols, handler):
                 return
         self._want(Act.ADD, channel, symbols, handler, **options)
@@ -155,7 +160,7 @@ class Component:
         They go to `handler` (plain or async), or to its own queue. Sends nothing.
         """
         member = self._live()
-        _check_handler(handler, None, member)
+        check_handler(handler, None)
         return self._hub.claims.adopt(member, handler, raw)
 
     def pause(self) -> None:
@@ -191,35 +196,19 @@ class Component:
             check_seconds("timeout", timeout)
         await self._hub.waits.wait(self._live(), timeout, needs_data=evidence == "data")
 
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
+    def ring(self, channel: str, *, size: int | None = None) -> RingReader:
+        """A new reader of the ring that holds a channel's newest events as rows of numbers; see `Ring`.
 
-    async def __anext__(self) -> Any:
-        """The next event (or Status, where asked for). Cancel-safe. Ends after `close()` when all is read."""
-        queue = self._reading()
-        while (item := queue.get_nowait()) is None:
-            if queue.closed:
-                raise StopAsyncIteration
-            await self._news(queue)
-        return item
-
-    async def batch(self, max: int = 256, timeout: float | None = None) -> list[Any]:
-        """Up to `max` events at once, at least one; empty after `timeout` seconds, or when closed and all is read.
-
-        Much cheaper an event than `async for`. Cancel-safe.
+        It begins with the oldest row kept. `size` says which where the channel has rings of several sizes. UsageError
+        where there is none. The reader works on when the component is closed.
         """
-        queue = self._reading()
-        if timeout is not None:
-            check_seconds("timeout", timeout)
-        if not len(queue) and timeout is not None:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._news(queue)
-            except TimeoutError:
-                return []
-        while not (items := queue.get_many(max)) and not queue.closed:
-            await self._news(queue)
-        return items
+        self._check_thread()
+        self._granting.channel_index(channel)
+        try:
+            return self._member.boxes.reader(channel, size, self._hub.intent.texts)
+        except UsageError as error:
+            error.args = (f"component {self.name!r}: {error}",)
+            raise
 
     async def __aenter__(self) -> Component:
         return self
@@ -306,7 +295,7 @@ class Component:
         own_link: bool = False,
     ) -> None:
         member, granting = self._live(), self._granting
-        _check_handler(handler, delivery, member)
+        check_handler(handler, delivery)
         given = as_symbols(symbols, act.value)
         try:
             index = granting.check_topics(channel, given, depth, grouping)
@@ -316,8 +305,10 @@ class Component:
                 raise UsageError(
                     "own_link= is for what is CRITICAL: give priority=Priority.CRITICAL too, or leave it out"
                 )
-            keeps = handler is None and member.has_handlers
-            sink = member.sink_maker(handler, raw, delivery)
+            keeps = handler is None and delivery is None and member.has_choice
+            if handler is None:
+                check_policy(delivery, member.delivery, granting.venue.channels[index], raw=raw)
+            sink = member.sink_maker(handler, raw, delivery, index)
             granting.transactions.submit(
                 Wish(
                     act,
@@ -339,44 +330,8 @@ class Component:
                 error.args = (f"component {member.name!r}: {error}",)
             raise
 
-    def _reading(self) -> EventQueue:
+    def _check_thread(self) -> None:
         self._manager.check_thread()
-        return self._member.queue
-
-    async def _news(self, queue: EventQueue) -> None:
-        """Wait until the queue has something or is closed. One reader at a time, else UsageError."""
-        future = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not future.done():
-                future.set_result(None)
-
-        try:
-            waits = queue.begin_wait(wake)
-        except RuntimeError as error:
-            raise UsageError(f"component {self.name!r}: {error}") from None
-        if waits:
-            self._member.reads(asyncio.current_task())
-            try:
-                await future
-            finally:
-                queue.end_wait()
-
-
-def _check_handler(handler: Handler | None, delivery: Delivery | None, member: Member) -> None:
-    check_delivery(delivery, of_component=False)
-    if handler is not None:
-        if isinstance(delivery, Queue) and not is_async(handler):
-            raise UsageError(
-                "a plain handler is called at once, not both called and queued: "
-                "leave delivery= or the handler out, or make the handler async"
-            )
-    elif isinstance(delivery, Callback):
-        raise UsageError("Callback() delivery needs a handler: give one")
-    elif isinstance(delivery, Queue) and repr(delivery) != repr(member.delivery):
-        raise UsageError(
-            f"component {member.name!r} has one queue, {member.delivery!r}: give {delivery!r} to manager.component()"
-        )
 
 
 __all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeOptions", "SubscribeTimeout"]

@@ -11,6 +11,7 @@ SubcoreError
 │   ├── ConflictError         it cannot do this together with what others have
 │   └── UnknownSymbolError    not how the venue writes a market
 ├── CapacityError             a bounded table is full; nothing was changed
+├── QueueOverflow             a queue that ends on overflow was full: reading is over
 ├── SubscribeError            some of what was wanted is not proven
 │   └── SubscribeTimeout      ... within the time given; also a TimeoutError
 ├── VenueError                the venue answered, and the answer is no, or makes no sense
@@ -45,6 +46,7 @@ __all__ = [
     "ManagerClosed",
     "NameTakenError",
     "NetworkError",
+    "QueueOverflow",
     "RecordingError",
     "SnapshotError",
     "SubcoreError",
@@ -111,6 +113,10 @@ class UnknownSymbolError(UsageError):
 
 class CapacityError(SubcoreError):
     """A bounded table is full. The call changed nothing; the text names the table and its limit."""
+
+
+class QueueOverflow(SubcoreError):
+    """A queue with `overflow="close"` was full, and what it held is read. The text says what to do next."""
 
 
 class SubscribeError(SubcoreError):

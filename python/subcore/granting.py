@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
-from .checking import as_priority, as_step
+from .checking import as_priority, as_step, check_policy
 from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
@@ -122,9 +122,24 @@ class Granting:
         """Deliver topics it holds to this handler, or to its own queue; all or none."""
         if len(topics):
             try:
-                self.router.connect(member.sink(handler, raw), topics)
+                for sink, part in self._places(member, topics, handler, raw):
+                    self.router.connect(sink, part)
             finally:
                 self._repin(member)
+
+    def _places(
+        self, member: Member, topics: Int32Array, handler: Handler | None, raw: bool
+    ) -> list[tuple[int, Int32Array]]:
+        """Sinks of topics of several channels, and which topics go there. UsageError, see check_policy."""
+        if handler is not None:
+            return [(member.sink(handler, raw), topics)]
+        of_topic = _columns.topic_columns(self.ledger, topics)[1]
+        channels = np.unique(of_topic).tolist()
+        for channel in channels:
+            check_policy(None, member.delivery, self.venue.channels[channel], raw=raw)
+        return [
+            (member.sink(None, raw, channel=channel), topics[of_topic == channel]) for channel in channels
+        ]
 
     def channel_index(self, channel: str) -> int:
         """Place of a channel among the venue's. UnsupportedError naming those there are."""
@@ -159,10 +174,12 @@ class Granting:
         topics = None if index is None else self.intent.known_topics(index, symbols)
         if index is None or topics is None:
             return False
-        keeps = handler is None and member.has_handlers
+        keeps = handler is None and member.has_choice
+        if handler is None:
+            check_policy(None, member.delivery, self.venue.channels[index])
         cls = self._priorities.get(index, member.priority)
         try:
-            self.intent.grant_known(member.sink(handler), topics, cls, keeps)
+            self.intent.grant_known(member.sink(handler, channel=index), topics, cls, keeps)
         except BaseException:  # a sink may have been made for what is not to be
             self._repin(member)
             raise

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ._delivery import Delivery, WakeBatch
+from ._duties import DutyTable
 from ._feed import Feed
 from ._intern import Interner
 from ._ledger import Ledger
@@ -123,6 +124,7 @@ class Hub:
         if credentials is not None:
             connect = Login(venue, connect, credentials, clock)
         self.runtime = Runtime(self.engine, self.ledger, self.meter, owner=self, connect=connect, clock=clock)
+        self.duties = DutyTable()
         self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
         self.feed.on_evidence = self.runtime.evidence_waits
         self.feed.on_control = self._control
@@ -133,9 +135,19 @@ class Hub:
         )
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
-        self.pumping = PumpTies(self.router, self.wakes, gone, self.notices.loss, self.notices.handler_failed)
+        self.pumping = PumpTies(
+            self.router, self.wakes, gone, self.notices.loss, self.notices.handler_failed, self.duties
+        )
         self._ties = Ties(
-            self.router, self.wakes, self._left, self.notices.loss, self.intent.whole, self.pumping
+            self.router,
+            self.wakes,
+            self._left,
+            self.duties,
+            self.notices.loss,
+            self.notices.queue_changed,
+            tuple(venue.channels),
+            self.intent.whole,
+            self.pumping,
         )
         self.reports = Reports(self)
         self.granting = Granting(self, channel_priority, gone)
@@ -234,7 +246,7 @@ class Hub:
             self.names.discard(member.name)
         self.granting.forget(member)
         self.claims.forget(member)
-        member.close_queue()
+        member.close_boxes()
         self.notices.forget(member.id)
         self.runtime.changed()
 

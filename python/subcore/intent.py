@@ -306,6 +306,10 @@ class Intent:
         """Price steps by variant; an index is given to another one when no stream has it any more."""
         return self._groupings
 
+    def texts(self, symbols: Int32Array) -> list[str]:
+        """Names of markets by the interner's ids. O(len(symbols))."""
+        return _columns.texts(self.interner, symbols)
+
     def topic_of(self, topic: int) -> Topic:
         """The public name of one topic id."""
         return self.topics_of(np.array([topic], np.int32))[0]

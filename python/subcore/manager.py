@@ -168,9 +168,10 @@ class SubscriptionManager:
     ) -> Component:
         """Register a consumer. NameTakenError while a live component has the name.
 
-        `delivery`: a `Queue` for the events it iterates over (default `Queue(8192)`). `on_status` is called with each
-        `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task, or
-        any object that can be weakly referenced) is done or gone, so is the component.
+        `delivery`: how events without a handler wait for it, where `subscribe` does not say: `Queue(...)` (the default,
+        `Queue(8192)`) or `Latest()` for iteration, or `Ring(size)` for `Component.ring`. `on_status` is called with
+        each `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task,
+        or any object that can be weakly referenced) is done or gone, so is the component.
         A name that came back from a snapshot is claimed: the component has its restored topics, in their restored
         classes; they are proven on the wire and go nowhere until `subscribe`, `replace` or `adopt` confirms them.
         """
@@ -180,7 +181,7 @@ class SubscriptionManager:
         if not isinstance(name, str) or not name:
             raise UsageError(f"a component's name is a text that is not empty, not {name!r}")
         priority = as_priority(priority)
-        check_delivery(delivery, of_component=True)
+        check_delivery(delivery)
         check_on_status(on_status)
         if owner is not None:
             weakref.ref(owner)  # TypeError before anything has changed

@@ -13,22 +13,27 @@ from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from ._delivery import Delivery, Queue, WakeBatch
+from ._delivery import Box, Delivery, Queue, Ring, WakeBatch
+from ._duties import DutyTable
+from ._inbox import Inbox
 from ._queue import EventQueue
+from ._ring import RecordRing
 from ._route import Router
+from ._timing import CallTimes
+from .boxes import Boxes
 from .pumping import PumpTies
 from .pumps import Pumps, needs_pump
-from ._timing import CallTimes
 from .types import Priority, Status
 
 if TYPE_CHECKING:
     from .component import Component, Handler, OnStatus
+    from .venue import Channel
 
 log = logging.getLogger("subcore.component")
 
 _DEFAULT_QUEUE = Queue()
-# The sinks that are the component's own queue.
-_OWN, _OWN_RAW = (None, None, False), (None, None, True)
+# What the keys of sinks that are no handler begin with.
+_BOX, _RING = "box", "ring"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,10 @@ class Ties:
     router: Router
     wakes: WakeBatch
     left: deque[int]
+    duties: DutyTable
     on_loss: Callable[[Member, int, dict[int, int]], Status | None]
+    on_change: Callable[[Member, EventQueue], None]
+    channels: tuple[Channel, ...]
     whole: AbstractContextManager[object]
     pumps: PumpTies
 
@@ -47,7 +55,7 @@ class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_made_queue", "_owner", "_reader", "_router", "_sinks", "_ties", "calls_before", "closed", "delivered_before",
+        "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed", "delivered_before",
         "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "last_times", "name", "on_status",
         "paused", "paused_ns", "priority", "pumps", "withheld_before",
     )  # fmt: skip
@@ -65,7 +73,7 @@ class Member:
         self.id = id
         self.name = name
         self.priority = priority
-        self.delivery = delivery if isinstance(delivery, Queue) else _DEFAULT_QUEUE
+        self.delivery = _DEFAULT_QUEUE if delivery is None else delivery
         self.on_status = on_status
         self.include_status = include_status
         self.closed = False
@@ -80,30 +88,23 @@ class Member:
         self._ties = ties
         self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
-        self._made_queue: EventQueue | None = None
         self._reader: weakref.ref[asyncio.Task[Any]] | None = None
         self.pumps = Pumps(self, ties.pumps)
+        self.boxes = Boxes(
+            self.delivery,
+            id,
+            ties.wakes,
+            ties.duties,
+            lambda count, topics: ties.on_loss(self, count, topics),
+            lambda queue: ties.on_change(self, queue),
+        )
 
-    # -- its queue --
-
-    @property
-    def queue(self) -> EventQueue:
-        """What is read by iteration; made when first asked for, as a component with handlers needs none."""
-        if self._made_queue is None:
-            self._made_queue = EventQueue(
-                self.delivery.maxsize,
-                self.delivery.overflow,
-                wakes=self._ties.wakes,
-                on_loss=lambda count, topics: self._ties.on_loss(self, count, topics),
-            )
-            if self.closed:
-                self._made_queue.close()
-        return self._made_queue
+    # -- what reads it --
 
     @property
-    def queue_in_use(self) -> EventQueue | None:
-        """None where there never was one. May be asked from any thread."""
-        return self._made_queue
+    def inbox(self) -> Inbox:
+        """What is read by iteration."""
+        return self.boxes.inbox
 
     @property
     def reader(self) -> asyncio.Task[Any] | None:
@@ -119,8 +120,14 @@ class Member:
 
     @property
     def has_handlers(self) -> bool:
-        """True where any sink is not the component's own queue."""
-        return len(self._sinks) > (_OWN in self._sinks) + (_OWN_RAW in self._sinks)
+        """True where any sink is neither a box nor a ring."""
+        return any(key[0] != _BOX and key[0] != _RING for key in self._sinks)
+
+    @property
+    def has_choice(self) -> bool:
+        """True where any sink is not the box of the component's own policy: a topic may go elsewhere than there."""
+        own = (_BOX, self.delivery)
+        return any(key[:2] != own for key in self._sinks)
 
     @property
     def has_one_sink(self) -> bool:
@@ -133,30 +140,52 @@ class Member:
         return list(self._sinks.values())
 
     def sink_maker(
-        self, handler: Handler | None, raw: bool, delivery: Delivery | None = None
+        self, handler: Handler | None, raw: bool, delivery: Delivery | None, channel: int
     ) -> Callable[[], int]:
-        """The sink of this handler, made only when it is needed; None is the component's own queue."""
-        return partial(self.sink, handler, raw, delivery)
+        """As `sink`, made only when it is needed."""
+        return partial(self.sink, handler, raw, delivery, channel)
 
-    def sink(self, handler: Handler | None, raw: bool = False, delivery: Delivery | None = None) -> int:
-        """The sink of this handler, made if there is none; None is the component's own queue. Errors as `new_sink`.
+    def sink(
+        self, handler: Handler | None, raw: bool = False, delivery: Delivery | None = None, channel: int = -1
+    ) -> int:
+        """The sink of this handler, or where there is none, of this policy (the component's own) for a channel.
 
-        `delivery`: the queue of an async handler.
+        Made if there is none. `delivery` beside an async handler: its queue. Errors as `new_sink`; CapacityError: too
+        many policies wait to be read.
         """
+        if handler is None:
+            return self._sink_of_policy(delivery or self.delivery, raw, channel)
         key = _key_of(handler, raw)
         sink = self._sinks.get(key)
         if sink is None:
-            sink = self._sinks[key] = self._new_sink(handler, raw, delivery)
-            if self.paused:
-                self._router.mute_sink(sink)
+            sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
         elif delivery is not None:
             self.pumps.change_policy(handler, delivery)
         return sink
 
-    def _new_sink(self, handler: Handler | None, raw: bool, delivery: Delivery | None) -> int:
-        if handler is None or not needs_pump(handler):
-            target = self.queue if handler is None else handler
-            return self._router.new_sink(self.id, target, raw=raw)
+    def _sink_of_policy(self, policy: Delivery, raw: bool, channel: int) -> int:
+        key: tuple[Any, ...] = (_BOX, policy, raw)
+        if isinstance(policy, Ring):
+            key = (_RING, self._ties.channels[channel].name, policy.size)
+        sink = self._sinks.get(key)
+        if sink is None:
+            place: Box | RecordRing
+            if isinstance(policy, Ring):
+                place = self.boxes.ring(self._ties.channels[channel], policy.size)
+            else:
+                place = self.boxes.box(policy)
+            sink = self._keep_sink(key, self._router.new_sink(self.id, place, raw=raw))
+        return sink
+
+    def _keep_sink(self, key: tuple[Any, ...], sink: int) -> int:
+        self._sinks[key] = sink
+        if self.paused:
+            self._router.mute_sink(sink)
+        return sink
+
+    def _new_sink(self, handler: Handler, raw: bool, delivery: Delivery | None) -> int:
+        if not needs_pump(handler):
+            return self._router.new_sink(self.id, handler, raw=raw)
         pump = self.pumps.pump(handler, delivery)
         sink = self._router.new_sink(self.id, pump.queue, raw=raw)
         pump.sinks.add(sink)
@@ -189,11 +218,20 @@ class Member:
             self.withheld_before += info.withheld
             self._router.release_sink(sink)
         self.pumps.released(sink)
+        if key[0] == _RING:
+            self.boxes.leave_ring(key[1], key[2])
+        elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
+            self.boxes.leave(key[1])
 
-    def close_queue(self) -> None:
-        """What is queued can still be read, then reading ends."""
-        if self._made_queue is not None:
-            self._made_queue.close()
+    def topics_into(self, queue: EventQueue) -> list[int]:
+        """Ids of the topics that go into a box. O(its interests)."""
+        keys = [key for key in self._sinks if key[0] == _BOX and self.boxes.holds(key[1], queue)]
+        return [topic for key in keys for topic in self._router.topics_of_sink(self._sinks[key]).tolist()]
+
+    def close_boxes(self) -> None:
+        """What waits can still be read, then reading ends."""
+        self.boxes.close()
+        self._ties.duties.reset(self.id)
 
     def left_behind(self) -> None:
         """The user's last reference went. Called by the garbage collector: only notes the id."""
@@ -228,7 +266,7 @@ class Member:
     def tell(self, status: Status) -> None:
         """Give a status to `on_status`, or into the iteration, or to nobody. A raising callback is logged."""
         if self.include_status:
-            self.queue.put_status(status)
+            self.boxes.put_status(status)
         if self.on_status is not None:
             self.call_on_status(status)
 
@@ -252,4 +290,4 @@ def _key_of(handler: Handler | None, raw: bool) -> tuple[Any, ...]:
     """Bound methods of one object are one handler, though each access makes a new method object."""
     if isinstance(handler, MethodType):
         return (id(handler.__self__), id(handler.__func__), raw)
-    return (None if handler is None else id(handler), None, raw)
+    return (id(handler), None, raw)

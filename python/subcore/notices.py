@@ -11,6 +11,7 @@ import numpy as np
 from .types import Status, StatusKind
 
 if TYPE_CHECKING:
+    from ._queue import EventQueue
     from ._route import Router
     from .clock import Clock
     from .engine.actions import Notify
@@ -60,6 +61,21 @@ class Notices:
         if member.on_status is not None:
             member.call_on_status(status)
         return status if member.include_status else None
+
+    def queue_changed(self, member: Member, queue: EventQueue) -> None:
+        """A queue is three quarters full, or half full again; or it was full, and that ended it."""
+        if queue.overflowed and member.boxes.told_of(queue, "overflow", on=True):
+            log.warning(
+                "a queue of component %r that ends on overflow held %d events and was full: reading ends after them",
+                member.name,
+                queue.maxsize,
+            )
+        if member.boxes.told_of(queue, "high", on=queue.is_high):
+            waits = f"{len(queue)} of {queue.maxsize} events wait"
+            kind, reason = StatusKind.RECOVERED, f"{waits}: the queue is half full or less again"
+            if queue.is_high:
+                kind, reason = StatusKind.SLOW, f"{waits}: it reads more slowly than events come"
+            self._status(member, kind, member.topics_into(queue), reason, len(queue))
 
     def handler_failed(self, member: Member, error: BaseException) -> None:
         """Count it, log it once a minute a component, tell the component."""

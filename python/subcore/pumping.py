@@ -169,7 +169,7 @@ class Pump:
         if not self._ended:
             status = self._ties.on_loss(self._member, count, topics)
             if status is not None:
-                self._member.queue.put_status(status)
+                self._member.boxes.put_status(status)
 
     def _object_went(self, _: object) -> None:
         self._ties.gone.extend(self.sinks)  # by the garbage collector: the loop does the rest

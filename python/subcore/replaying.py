@@ -69,9 +69,7 @@ class ReplayConnection:
 
     async def _room(self) -> None:
         await asyncio.sleep(0)
-        while self._speed == 0 and any(
-            2 * len(m.queue) > m.queue.maxsize for m in self._hub.members.values()
-        ):
+        while self._speed == 0 and any(m.inbox.half_full for m in self._hub.members.values()):
             await asyncio.sleep(0)
 
     # -- link.Transport --

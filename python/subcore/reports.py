@@ -152,18 +152,19 @@ class Reports:
         with hub.intent.whole:
             infos = [hub.router.sink_info(sink) for sink in member.sinks]
             times = member.last_times or hub.router.call_times(member.id)
-            queue, pumps = member.queue_in_use, member.pumps
-            lost = pumps.losses if queue is None else add_up(queue.losses, pumps.losses)
-            losses = {hub.intent.topic_of(topic): n for topic, n in lost.items() if hub.intent.is_live(topic)}
+            inbox, pumps = member.inbox, member.pumps
             return ComponentStats(
                 name=member.name,
                 priority=member.priority,
                 paused=member.paused,
                 interests=0 if member.closed else len(hub.ledger.interests(member.id)),
                 delivered=sum(info.delivered for info in infos) + member.delivered_before,
-                queued=pumps.waiting + (0 if queue is None else len(queue)),
-                lost=pumps.lost + (0 if queue is None else queue.lost),
-                losses=losses,
+                queued=pumps.waiting + len(inbox),
+                lost=pumps.lost + inbox.lost,
+                losses=self._named(add_up(inbox.losses, pumps.losses)),
+                conflated=inbox.conflated,
+                conflations=self._named(inbox.conflations),
+                overrun=member.boxes.overrun,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,
                 calls=sum(info.calls for info in infos) + member.calls_before,
@@ -175,6 +176,10 @@ class Reports:
                 loop_share=times.loop_share,
                 over_budget=times.over_budget,
             )
+
+    def _named(self, counts: dict[int, int]) -> dict[Topic, int]:
+        intent = self._hub.intent
+        return {intent.topic_of(topic): count for topic, count in counts.items() if intent.is_live(topic)}
 
     def stats(self) -> Stats:
         """Figures of the whole."""

@@ -1,0 +1,86 @@
+"""How a component's events are read: by `async for`, in batches, and from rings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from ._inbox import Inbox, Reading
+from .checking import check_seconds
+from .errors import QueueOverflow, UsageError
+
+if TYPE_CHECKING:
+    from .members import Member
+
+
+class Reader:
+    """The reading half of a component. One reader at a time, in the loop's thread."""
+
+    _member: Member
+
+    def _check_thread(self) -> None:
+        raise NotImplementedError
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        self._check_thread()
+        return Reading(self._member.inbox, self.__anext__)
+
+    async def __anext__(self) -> Any:
+        """The next event (or Status, where asked for). Cancel-safe. Ends after `close()` when all is read.
+
+        QueueOverflow when all is read that came before a queue that ends on overflow did.
+        """
+        self._check_thread()
+        inbox = self._member.inbox
+        while (item := inbox.get_nowait()) is None:
+            if self._is_over(inbox):
+                raise StopAsyncIteration
+            await self._news(inbox)
+        return item
+
+    async def batch(self, max: int = 256, timeout: float | None = None) -> list[Any]:
+        """Up to `max` events at once, at least one; empty after `timeout` seconds, or when closed and all is read.
+
+        Much cheaper an event than `async for`. Cancel-safe. QueueOverflow as for iteration.
+        """
+        self._check_thread()
+        inbox = self._member.inbox
+        if timeout is not None:
+            check_seconds("timeout", timeout)
+        if not len(inbox) and timeout is not None:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._news(inbox)
+            except TimeoutError:
+                return []
+        while not (items := inbox.get_many(max)) and not self._is_over(inbox):
+            await self._news(inbox)
+        return items
+
+    def _is_over(self, inbox: Inbox) -> bool:
+        if inbox.ended:
+            raise QueueOverflow(
+                f'component {self._member.name!r}: a queue with overflow="close" was full and is read to its end: '
+                "close the component and ask the manager for a new one, with a larger queue or a faster reader"
+            )
+        return inbox.closed
+
+    async def _news(self, inbox: Inbox) -> None:
+        """Wait until there is something to read, or reading ends. One reader at a time, else UsageError."""
+        future = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not future.done():
+                future.set_result(None)
+
+        try:
+            waits = inbox.begin_wait(wake)
+        except RuntimeError as error:
+            raise UsageError(f"component {self._member.name!r}: {error}") from None
+        if waits:
+            self._member.reads(asyncio.current_task())
+            try:
+                await future
+            finally:
+                inbox.end_wait()
