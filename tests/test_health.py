@@ -5,6 +5,8 @@ Most of it plays on `subcore.testing.fleet`: the engine fed with columns, in a w
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -14,6 +16,7 @@ from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.sim.markets import markets_for
 from subcore.testing import EngineDriver
+from subcore.testing import fleet as fleet_module
 from subcore.testing.fleet import STEP_S, Fleet
 from subcore.testing.restless import CHANNELS
 from subcore.types import DataState, StatusKind, Topic
@@ -202,3 +205,42 @@ def test_on_the_exchange_a_silent_stream_comes_back_through_the_nursery() -> Non
     assert driver.all_settled()
     assert driver.engine.stats.losses == 0
     assert not driver.exchange.violations
+
+
+# Channels without snapshots
+
+
+def without_snapshots(monkeypatch: pytest.MonkeyPatch, seed: int) -> tuple[Fleet, Steady]:
+    """A fleet whose venue sends nothing on a request: only what happens next shows that it was heeded."""
+    upbit = venue("upbit")
+    channels = tuple(replace(channel, snapshot=False) for channel in upbit.channels)
+    monkeypatch.setattr(fleet_module, "venue", lambda name: replace(upbit, channels=channels))
+    monkeypatch.setattr(fleet_module.Columns, "snapshot", lambda columns, streams, now: None)
+    return make(seed, 3.0, 5.0)
+
+
+def test_what_speaks_right_after_it_was_asked_for_again_was_frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, _ = without_snapshots(monkeypatch, 1)
+    for stream in (0, 7, 14, 3):  # one more than the allowance has, if none gave something back
+        found = fleet.freeze(stream)
+        wait(fleet, found.limit + 10)
+        assert found.in_time, found
+    assert fleet.engine.stats.reasks == 4
+    assert fleet.engine.stats.needless_reasks == 0
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_speaks_long_after_it_was_asked_for_again_was_resting(monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet, steady = without_snapshots(monkeypatch, 2)
+    steady.books[2] = 0.0
+    wait(fleet, 60)
+    assert fleet.engine.stats.reasks == 1
+    steady.books[2] = 5.0
+    wait(fleet, 10)
+    assert fleet.engine.stats.needless_reasks == 1
+    for _ in range(3):  # this silence is a habit now
+        steady.books[2] = 0.0
+        wait(fleet, 30)
+        steady.books[2] = 5.0
+        wait(fleet, 30)
+    assert fleet.engine.stats.reasks == 1

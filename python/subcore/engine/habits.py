@@ -48,6 +48,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "learned": (np.int32, 0),  # looks at which it had spoken
     "tries": (np.uint8, 0),  # re-asks since it spoke last
     "accused": (np.uint8, 0),  # by which witness, until news shows whether rightly
+    "accused_at": (np.int64, 0),  # and when (monotonic)
     "exchange": (np.int64, 0),  # time of its last event when it was accused
     "latest": (np.int64, 0),  # time of its last event at the last look
     "asked": (np.int64, 0),  # runnable time when the venue was last asked what is newest of it, 0 = never
@@ -140,6 +141,7 @@ class Habits:
     learned: Int32Array
     tries: npt.NDArray[np.uint8]
     accused: npt.NDArray[np.uint8]
+    accused_at: Whole
     exchange: Whole
     latest: Whole
     asked: Whole

@@ -9,6 +9,7 @@ stream without siblings is accused only of a silence far longer than all of its 
 
 Whoever is accused is asked for again where that disturbs nobody. What comes then shows whether it was needless: a
 snapshot no newer than the last event says that there was nothing to say, and this silence is a habit from then on.
+Channels without snapshots show it by speaking at once, or not.
 Re-asks draw on an allowance that grows with the stream-hours watched, and one that was right gives back twice: so
 the needless ones are bounded however odd the markets are, and many that freeze together are found ever faster.
 """
@@ -59,6 +60,7 @@ ALLOWANCE_FIRST = 1.0
 ALLOWANCE_BY_VENUE = 8.0
 ALLOWANCE_MOST = 64.0
 SAVED_MOST = 4.0  # of what is earned by watching
+SOON, SOON_MEDIANS = 2 * SECOND, 4.0  # after it was asked for again, news shows that it had been frozen
 BACK = 2.0  # for one that was right: many that freeze together are found ever faster
 REASONS = {
     BY_SIBLINGS: "it is silent while other channels of its symbol go on",
@@ -81,6 +83,7 @@ class Health:
         self._moves = moves
         self.habits = Habits(ctx)
         self.asking = Asking(ctx, lifecycle, self.habits)
+        self._snapshots = np.array([channel.snapshot for channel in ctx.venue.channels])
         self._allowance = {
             BY_SIBLINGS: ALLOWANCE_FIRST,
             BY_WIRE: ALLOWANCE_FIRST,
@@ -122,8 +125,7 @@ class Health:
             return
         ids = look.rows[at]
         kinds = habits.accused[ids]
-        right = heard.exchange_ns[at] > habits.exchange[ids]
-        right &= heard.snapshots[at] > habits.snapshots[ids]  # else it spoke by itself
+        right = self._were_right(look, at)
         for kind in self._allowance:
             found = self._allowance[kind] + BACK * int(np.count_nonzero(right & (kinds == kind)))
             self._allowance[kind] = min(ALLOWANCE_MOST, found)
@@ -136,6 +138,33 @@ class Health:
         doubted = streams[suspect]
         moved = columns.apply(TopicEvent.PROVEN_DATA, doubted, now)
         self._ctx.notify(StatusKind.GOOD, moved.recovered, "data again")
+
+    def _were_right(self, look: Look, at: Places) -> Flags:
+        """A snapshot brought something newer than the last event; else it spoke by itself. Where a channel has none,
+        it spoke as soon after it was asked for as it usually does."""
+        habits, heard = self.habits, look.heard
+        ids, streams = look.rows[at], heard.streams[at]
+        right: Flags = heard.exchange_ns[at] > habits.exchange[ids]
+        right &= heard.snapshots[at] > habits.snapshots[ids]  # else it spoke by itself
+        channels = self._ctx.table.columns(streams).channels
+        for place in np.flatnonzero(~self._snapshots[channels]).tolist():
+            stream, row = int(streams[place]), ids[place]
+            asked = self._asked_at(stream)
+            first = heard.received_ns[at[place]] - look.cycle  # or later
+            soon = first - asked <= max(SOON, SOON_MEDIANS * habits.median[row])
+            right[place] = soon and habits.accused_at[row] <= asked <= heard.received_ns[at[place]]
+        return right
+
+    def _asked_at(self, stream: int) -> int:
+        """When the latest request that named it left, on any link; 0 = not known."""
+        legs, links = self._ctx.streams.legs, self._lifecycle.links
+        when = 0
+        for row in (2 * stream, 2 * stream + 1):
+            link = links.get(int(legs.link[row]))
+            for request in (*link.in_flight, *link.answered) if link is not None else ():
+                if request.number == legs.request[row]:
+                    when = max(when, request.sent_ns)
+        return when
 
     # Judging
 
@@ -233,6 +262,7 @@ class Health:
         if not len(streams):
             return
         habits.accused[streams] = kind
+        habits.accused_at[streams] = now
         habits.tries[streams] = np.minimum(habits.tries[streams], TRIES_AT_MOST) + 1
         self._ctx.stats.reasks += len(streams)
         moved = columns.apply(TopicEvent.OVERDUE, streams, now)
@@ -248,7 +278,7 @@ class Health:
             self._moves.start(link, self._placement.nursery_beside(link), streams, now)
             return
         self._ctx.streams.apply(TopicEvent.FAILED_PROVEN, streams, now)
-        self._ctx.streams.retries[streams] = 0
+        self._ctx.streams.start_over(streams)
         self._planner.unwant(link, streams, now, urgent=True)
         self._planner.postpone(link, streams, now)
 
