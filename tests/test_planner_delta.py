@@ -11,11 +11,15 @@ import pytest
 from delta_venue import DELTA
 from engine_script import BTC, Script
 from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
+from subcore.engine.context import NO_STREAMS
 from subcore.types import (
     Accepted,
+    DataState,
     Dropped,
     Evidence,
     Fault,
+    Listing,
     MustAnswer,
     ReasonClass,
     Refused,
@@ -26,6 +30,7 @@ from subcore.types import (
 )
 from subcore.venue import (
     EmptyTarget,
+    Out,
 )
 
 
@@ -136,6 +141,55 @@ def test_delta_a_transient_refusal_is_tried_again_a_duplicate_is_held() -> None:
     assert [m["args"] for m in said(s)] == [["A", "B", "C"]]
     s.say(Refused("already subscribed", reason=ReasonClass.DUPLICATE))
     assert s.told(StatusKind.OPEN) == [[0, 1, 2]]
+
+
+def send_ids(s: Script) -> list[str]:
+    return [str(m["id"]) for m in said(s)]
+
+
+@pytest.mark.parametrize("reason", [ReasonClass.TRANSIENT, ReasonClass.RATE, ReasonClass.CAPACITY])
+def test_delta_what_the_venue_cannot_do_now_is_asked_for_until_it_can(reason: ReasonClass) -> None:
+    """Ten minutes of trouble are no reason to refuse a stream for good: the last wait is kept."""
+    s = delta()
+    (stream,) = s.want("trade", "A").tolist()
+    s.up()
+    asked = []
+    while s.now < 600 * SECOND:
+        for ident in send_ids(s):
+            asked.append(s.now / SECOND)
+            s.say(Refused("busy", reason=reason, request_id=ident))
+        s.wait(0.25, frames=1)
+    assert asked[:5] == [0.0, 2.0, 10.0, 40.0, 70.0]
+    assert 20 <= len(asked) <= 23
+    assert s.engine.row(stream).state is StreamState.WAITING
+    assert len(s.engine.links) == 1, "a link that carries nothing is not full"
+    assert f"failed {len(asked)} times" in s.engine.explain(stream, s.now)
+    while not send_ids(s):
+        s.wait(0.25, frames=1)
+    s.say(Accepted())
+    assert s.engine.row(stream)[:2] == (StreamState.OPEN, DataState.NONE)
+    assert s.engine.row(stream).retries == 0
+
+
+def test_delta_whoever_asks_anew_has_all_tries_again() -> None:
+    s = delta(
+        encode_listing=lambda number: Out(b"{}", 1, str(number), NO_STREAMS, NO_STREAMS), ack_is_proof=False
+    )
+    (stream,) = s.want("trade", "A").tolist()
+    s.up()
+
+    def until_refused() -> int:
+        listings = 0
+        while s.state(stream) is not StreamState.REFUSED:
+            s.wait(0.25, frames=1)
+            for _ in [a for a in s.of(actions.Send) if not a.request]:
+                listings += 1
+                s.say(Listing((Topic("trade", "B"),), None))
+        return listings
+
+    assert until_refused() == 4
+    s.tell(events.AskedAgain(np.array([stream], np.int32)))
+    assert until_refused() == 4
 
 
 def test_delta_named_topics_are_refused_alone() -> None:

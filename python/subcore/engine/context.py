@@ -50,7 +50,7 @@ class Settings:
     listing_gap: int = 10 * SECOND
     doubt_gap: int = 60 * SECOND  # where they are proven and all that is wrong is their silence
     markets_gap: int = 10 * SECOND
-    retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # a stream that failed is asked for again, so often
+    retry_seconds: tuple[float, ...] = (2.0, 8.0, 30.0)  # until a stream that failed is asked for again
     minute: int = 60 * SECOND
     hurts: int = 6  # rewrites a minute of a link that should be left alone
     crowd: int = 50  # streams, beyond which a link should be left alone

@@ -114,8 +114,9 @@ class Controls:
         if refused.reason is ReasonClass.DUPLICATE and request is not None:
             self._proof.accepted(link, request, streams, now)
         elif refused.reason is not ReasonClass.PERMANENT:
-            if refused.reason is ReasonClass.CAPACITY:  # another link may carry them
-                link.takes = len(np.setdiff1d(link.wire.wire(), streams))
+            carried = len(np.setdiff1d(link.wire.wire(), streams))
+            if refused.reason is ReasonClass.CAPACITY and carried:  # another link may carry them
+                link.takes = carried
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
             return Accused(self._on_wire(streams), refused.name)

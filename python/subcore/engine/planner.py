@@ -30,6 +30,7 @@ __all__ = ["Planner"]
 NEVER = (1 << 63) - 1
 NOTHING = StreamColumns(NO_STREAMS, NO_STREAMS, (), NO_STREAMS, np.empty(0), NO_STREAMS)
 NOT_OPEN = tuple(state for state in StreamState if state is not StreamState.OPEN)
+RETRIES_MOST = 60_000  # are counted
 WINDOW_RTTS = 3  # an error window lasts at least this many round trips
 
 
@@ -68,21 +69,15 @@ class Planner:
         if self._ctx.streams.legs.turn(link.id, streams, since):  # the wire carries some of them
             self._remove_by(link, since + settings.remove_wait)
 
-    def postpone(self, link: Link, streams: Int32Array, now: int) -> Int32Array:
-        """These failed: out of the target, and back into it after a while that grows with each failure.
-
-        Returns those that failed too often and are not tried again.
-        """
+    def postpone(self, link: Link, streams: Int32Array, now: int) -> None:
+        """These failed: out of the target, and back into it after a while that grows with each failure."""
         waits, retries = self._ctx.settings.retry_seconds, self._ctx.streams.retries
-        spent = retries[streams] >= len(waits)
-        again = streams[~spent]
-        link.wire.set_target(again, False)
-        for tries in np.unique(retries[again]).tolist():
+        link.wire.set_target(streams, False)
+        tried = np.minimum(retries[streams], len(waits) - 1)
+        for tries in np.unique(tried).tolist():
             due = now + nanoseconds(waits[tries])
-            batch = again[retries[again] == tries]
-            heapq.heappush(self._postponed, (due, next(self._order), link, batch))
-        retries[again] += 1
-        return streams[spent]
+            heapq.heappush(self._postponed, (due, next(self._order), link, streams[tried == tries]))
+        retries[streams] = np.minimum(retries[streams], RETRIES_MOST) + 1
 
     def forget(self, streams: Int32Array) -> None:
         """These ids are given back: what is postponed under them is nobody's."""

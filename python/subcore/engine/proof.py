@@ -62,7 +62,7 @@ class Proof:
         moved = columns.apply(event, streams, now)
         if len(moved.state):
             _states.fill(columns.proven, moved.state, True)
-            columns.retries[moved.state] = 0
+            columns.start_over(moved.state)
             columns.explain(moved.state, "")
         if len(link.suspects):
             link.suspects = np.setdiff1d(link.suspects, streams)
@@ -92,7 +92,7 @@ class Proof:
         proven = pending[there]
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
-        self.fail(link, pending[~there], "the venue does not list it", now)
+        self.left_out(link, pending[~there], now)
         if len(left_out):
             self.on_left_out(left_out, now)
 
@@ -136,13 +136,21 @@ class Proof:
         )
 
     def fail(self, link: Link, streams: Int32Array, reason: str, now: int) -> None:
-        """These were asked for and are not in force, and nobody is to blame: they are asked for again,
-        later."""
+        """These were asked for and are not in force, and nobody is to blame: they are asked for again, later, and as
+        often as it takes. What the venue cannot do now it can do another time."""
         failed = self.failed(link, streams, reason, now)
-        given_up = self._planner.postpone(link, failed, now)
-        if len(given_up):
-            times = len(self._ctx.settings.retry_seconds) + 1
-            self.refuse(given_up, f"asked for {times} times: {reason}", now)
+        self._planner.postpone(link, failed, now)
+
+    def left_out(self, link: Link, streams: Int32Array, now: int) -> None:
+        """The venue's list leaves these out, which were asked for: they are asked for again, and refused where that
+        goes on."""
+        reason, most = "the venue does not list it", len(self._ctx.settings.retry_seconds)
+        failed, count = self.failed(link, streams, reason, now), self._ctx.streams.left_out
+        spent = count[failed] >= most
+        count[failed[~spent]] += 1
+        self._planner.postpone(link, failed[~spent], now)
+        if spent.any():
+            self.refuse(failed[spent], f"asked for {most + 1} times: {reason}", now)
 
     def failed(self, link: Link, streams: Int32Array, reason: str, now: int) -> Int32Array:
         """These are not in force on this link after all. Returns those that no other link carries or was asked for."""

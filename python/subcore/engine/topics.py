@@ -89,7 +89,8 @@ _DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
 NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
 
 
-_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "since", "leaving", "standby", "own_link")
+_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "since")
+_COLUMNS += ("leaving", "standby", "own_link")
 
 
 _DATA_STAYS = frozenset(event for event, row in _DATA_ROWS.items() if row == _SAME)
@@ -130,7 +131,8 @@ class Streams:
         self.state = np.zeros(capacity, np.uint8)
         self.data = np.zeros(capacity, np.uint8)
         self.proven = np.zeros(capacity, np.bool_)  # at least once since it was wanted
-        self.retries = np.zeros(capacity, np.uint16)
+        self.retries = np.zeros(capacity, np.uint16)  # failures since it was proven or asked for anew
+        self.left_out = np.zeros(capacity, np.uint8)  # of them, lists of the venue that left it out
         self.since = np.zeros(capacity, np.int64)
         self.leaving = np.zeros(capacity, np.bool_)  # its id is to be given back, once that is safe
         self.standby = np.zeros(capacity, np.bool_)  # two links shall carry it
@@ -178,6 +180,11 @@ class Streams:
             getattr(self, name)[streams] = 0
         self.legs.forget(streams)
         self.explain(streams, "")
+
+    def start_over(self, streams: Int32Array) -> None:
+        """What failed before counts no more for these."""
+        self.retries[streams] = 0
+        _states.fill(self.left_out, streams, 0)
 
     def explain(self, streams: Int32Array, reason: str) -> None:
         """Note one reason for these streams; "" takes it away. O(their number), and nothing while none has one."""

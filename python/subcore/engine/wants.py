@@ -72,7 +72,7 @@ class Wants:
             self._resume(carried, now)
         _states.fill(columns.proven, fresh, False)
         columns.legs.put_evidence(fresh, Evidence.NONE)
-        columns.retries[fresh] = 0
+        columns.start_over(fresh)
         self._admit(columns.apply(TopicEvent.WANTED, fresh, now).state, now)
 
     def _resume(self, streams: Int32Array, now: int) -> None:
@@ -125,6 +125,7 @@ class Wants:
         """Refused streams get another chance."""
         moved = self._ctx.streams.apply(TopicEvent.ASKED_AGAIN, event.streams, now).state
         self._ctx.streams.explain(moved, "")
+        self._ctx.streams.start_over(moved)
         for link, part in self._lifecycle.carriers(moved):
             self._proof.unwire(link, part)
         self._admit(moved, now)
