@@ -4,7 +4,7 @@ EXTRAS := dev
 VERSION :=
 TAG = $(shell $(BIN)/python -c "import sys; print(sys.implementation.cache_tag)")
 
-.PHONY: demo test setup build debug test-debug lint types bench soak mutants instructions docs clean help
+.PHONY: demo test setup build debug test-debug lint types bench soak hostile mutants instructions docs clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' Makefile | sed -E 's/:[^#]*##/ -/'
@@ -44,6 +44,9 @@ bench: build     ## one table of ratios against other libraries and the plain ma
 
 soak: build      ## engine and ledger against both exchanges in virtual time: 20 million events (half an hour)
 	@$(BIN)/python scripts/soak --full
+
+hostile: build   ## hostile components beside 180 healthy ones over real sockets (10 minutes, on a quiet machine)
+	@$(BIN)/python scripts/hostile_components.py --full
 
 mutants: build   ## plant known bugs one by one, and see that the tests or the soak find each (some 20 minutes)
 	@$(BIN)/python scripts/mutants --full

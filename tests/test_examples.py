@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 from conftest import ROOT
+from subcore.sim.binance import BinanceExchange
 from subcore.sim.server import SimServer
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
@@ -35,9 +36,14 @@ def test_there_are_examples_and_each_is_short() -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 async def test_example_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    async with SimServer(seed=5, rate=20.0) as server:
+    async with (
+        SimServer(seed=5, rate=20.0) as server,
+        SimServer(BinanceExchange(seed=5, rate=20.0)) as other,
+    ):
         module = load(path)
         async with asyncio.timeout(60):
-            await module.main(server.url, 0.2 if path.stem == "four_components" else 3)
+            more = (other.url,) if path.stem == "merge" else ()
+            await module.main(server.url, 0.2 if path.stem == "four_components" else 3, *more)
         assert not server.violations
+        assert not other.violations
     assert capsys.readouterr().out.strip()

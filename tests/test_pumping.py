@@ -69,8 +69,14 @@ class Handler:
 def subscribed(
     manager: SubscriptionManager, handler: Any, symbols: Any = BTC, **options: Any
 ) -> tuple[Component, list[Status]]:
+    """Also what it is told, but for queues that fill."""
     told: list[Status] = []
-    component = make(manager, "c", on_status=told.append)
+
+    def tell(status: Status) -> None:
+        if status.kind not in (StatusKind.SLOW, StatusKind.RECOVERED):
+            told.append(status)
+
+    component = make(manager, "c", on_status=tell)
     component.subscribe("trade", symbols, handler, **options)
     return component, told
 
@@ -134,6 +140,21 @@ async def test_losses_are_counted_and_told_where_they_happened() -> None:
     await manager.close()
 
 
+async def test_a_queue_that_fills_is_told_and_so_is_its_emptying() -> None:
+    handler, manager, told = Handler(), offline(), list[Status]()
+    component = make(manager, "c", on_status=told.append)
+    component.subscribe("trade", BTC, handler, delivery=subcore.Queue(4))
+    for number in range(4):
+        send(manager, BTC, number)
+        await turns()
+    await handler.go(4)
+    assert [(s.kind, [str(t) for t in s.topics]) for s in told] == [
+        (StatusKind.SLOW, ["trade:KRW-BTC"]),
+        (StatusKind.RECOVERED, ["trade:KRW-BTC"]),
+    ]
+    await manager.close()
+
+
 async def test_a_queue_that_overflows_for_good_ends_its_handler_and_says_so() -> None:
     handler, manager = Handler(), offline()
     component, told = subscribed(manager, handler, delivery=subcore.Queue(2, overflow="close"))
@@ -160,7 +181,10 @@ async def test_errors_are_the_handlers_own_matter(caplog: pytest.LogCaptureFixtu
         await handler.go(2, ValueError("mine"))
         handler._calls[0].cancel()
         await turns()
-    await handler.go(2)
+    assert [sink.errors_in_row for sink in manager._hub.router.failing_sinks()] == [3], "in a row"
+    await handler.go()
+    assert manager._hub.router.failing_sinks() == []
+    await handler.go()
     assert handler.ended == [3, 4]
     assert [(s.kind, s.count) for s in told] == [(StatusKind.ERROR, n) for n in (1, 2, 3)]
     assert "mine" in told[0].reason

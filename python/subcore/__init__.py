@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from subcore.component import Component
     from subcore.engine.snapshot import Snapshot
     from subcore.manager import SubscriptionManager
+    from subcore.merging import merge
 
 __version__ = "0.1.0"
 
@@ -56,6 +57,7 @@ __all__ = [
     "__version__",
     "decode",
     "decode_all",
+    "merge",
     "venue",
 ]
 
@@ -66,6 +68,7 @@ _ON_USE = {
     "SubscriptionManager": "subcore.manager",
     "decode": "subcore._decode",
     "decode_all": "subcore._decode",
+    "merge": "subcore.merging",
 }
 
 

@@ -136,7 +136,13 @@ class Hub:
         self._expect_format()
         self.notices = Notices(self.router, self.intent, self.members, clock)
         self.pumping = PumpTies(
-            self.router, self.wakes, gone, self.notices.loss, self.notices.handler_failed, self.duties
+            self.router,
+            self.wakes,
+            gone,
+            self.notices.loss,
+            self.notices.queue_changed,
+            self.notices.handler_failed,
+            self.duties,
         )
         self._ties = Ties(
             self.router,

@@ -225,8 +225,9 @@ class Member:
 
     def topics_into(self, queue: EventQueue) -> list[int]:
         """Ids of the topics that go into a box. O(its interests)."""
-        keys = [key for key in self._sinks if key[0] == _BOX and self.boxes.holds(key[1], queue)]
-        return [topic for key in keys for topic in self._router.topics_of_sink(self._sinks[key]).tolist()]
+        sinks = [s for key, s in self._sinks.items() if key[0] == _BOX and self.boxes.holds(key[1], queue)]
+        sinks += self.pumps.sinks_into(queue)
+        return [topic for sink in sinks for topic in self._router.topics_of_sink(sink).tolist()]
 
     def close_boxes(self) -> None:
         """What waits can still be read, then reading ends."""

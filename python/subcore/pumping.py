@@ -36,16 +36,17 @@ AsyncHandler = Callable[[Any], Coroutine[Any, Any, object]]
 class PumpTies:
     """What the pumps of one manager share. `tasks`: of all of them that did not end yet, also of those told to.
 
-    `on_loss` tells a component of lost events, and gives back what shall stand in its iteration. `failed` is told of an
-    exception whose sink is no more.
+    `on_loss` tells a component of lost events, and gives back what shall stand in its iteration; `on_change` of a queue
+    that fills or ends. `failed` is told of an exception whose sink is no more.
     """
 
     router: Router
     wakes: WakeBatch
     gone: deque[int]
     on_loss: Callable[[Member, int, dict[int, int]], Status | None]
+    on_change: Callable[[Member, EventQueue], None]
     failed: Callable[[Member, BaseException], None]
-    duties: DutyTable | None = None
+    duties: DutyTable
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -157,6 +158,7 @@ class Pump:
             policy.overflow,
             wakes=ties.wakes,
             on_loss=self._tell_loss,
+            on_change=self._tell_change,
             duties=ties.duties,
             component=self._member.id,
             calls_done=True,  # what is under way is still owed
@@ -170,6 +172,10 @@ class Pump:
             status = self._ties.on_loss(self._member, count, topics)
             if status is not None:
                 self._member.boxes.put_status(status)
+
+    def _tell_change(self, queue: EventQueue) -> None:
+        if not self._ended:
+            self._ties.on_change(self._member, queue)
 
     def _object_went(self, _: object) -> None:
         self._ties.gone.extend(self.sinks)  # by the garbage collector: the loop does the rest
@@ -255,6 +261,9 @@ class Pump:
             self._fail(error)  # something it waited for was cancelled
         except (Exception, KeyboardInterrupt, SystemExit) as error:
             self._fail(error)
+        else:
+            for sink in self.sinks:
+                self._ties.router.call_returned(sink)
         finally:
             self.in_flight = False
 

@@ -11,6 +11,7 @@ from .checking import is_async
 from .pumping import AsyncHandler, Pump, PumpTies, add_up
 
 if TYPE_CHECKING:
+    from ._queue import EventQueue
     from .members import Member
 
 DEFAULT = Queue()
@@ -55,6 +56,10 @@ class Pumps:
                 pump.sinks.discard(sink)
                 if not pump.sinks:
                     pump.retire()
+
+    def sinks_into(self, queue: EventQueue) -> set[int]:
+        """Those that put into this queue."""
+        return {sink for pump in self if pump.queue is queue for sink in pump.sinks}
 
     def forget(self, pump: Pump) -> None:
         """It ended."""

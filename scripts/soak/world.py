@@ -10,7 +10,6 @@ from typing import Any
 from core_ledger import CoreLedger
 from grammar import UNIT, Binance, Grammar, Key, Upbit
 from judge import Judge
-from wishes import Wishes
 
 import subcore
 from subcore.engine import actions, events
@@ -22,6 +21,7 @@ from subcore.testing import EngineDriver, FrameKey
 from subcore.types import Topic
 from subcore.venue import Venue
 from subcore.venues import venue
+from wishes import Wishes
 
 TEXT = 1
 DECODED_EACH = 8  # of the good frames one in so many goes through the scanner as well; of the others all

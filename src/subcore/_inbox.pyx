@@ -174,6 +174,11 @@ cdef class Inbox:
                 return True
         return False
 
+    def first_time_ns(self):
+        """When what comes next was received, int ns; 0 where a status or a gap does, -1 where nothing can be read."""
+        cdef Box box = self.only if self.only is not None else self.first(NULL)
+        return -1 if box is None or self.ended else box.first_time_ns()
+
     # --- waiting
 
     def begin_wait(self, wake not None):

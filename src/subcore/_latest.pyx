@@ -173,6 +173,10 @@ cdef class LatestBox(Box):
             taken.append(self.take_one())
         return taken
 
+    def first_time_ns(self):
+        """When what comes next was received, int ns; -1 where nothing waits."""
+        return -1 if self.oldest < 0 else (<object>self.cells[self.oldest].event).receive_time_ns
+
     # --- figures
 
     @property

@@ -290,6 +290,14 @@ cdef class EventQueue(Box):
         if waiting == 0 and self.room > IDLE_ROOM:
             self.resize(IDLE_ROOM)
 
+    def first_time_ns(self):
+        """When what comes next was received, int ns; 0 where a status or a gap does, -1 where nothing waits."""
+        if self.next_mark <= self.head:
+            return 0
+        if self.tail == self.head:
+            return -1
+        return (<object>self.items[self.head & (self.room - 1)]).receive_time_ns
+
     # --- figures
 
     @property

@@ -207,6 +207,12 @@ cdef class SinkTable:
             if fatal is not None:
                 raise fatal
 
+    def call_returned(self, sink_id):
+        """A call made elsewhere raised nothing: errors in a row begin anew. KeyError for an id that was released."""
+        cdef int32_t sink = self.sink_at(sink_id)
+        if self.sinks[sink].in_row:
+            self.recovered(sink)
+
     cdef object take_fatal(self):
         fatal, self.fatal = self.fatal, None
         return fatal
