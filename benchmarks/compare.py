@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from comparison import (
     api_rows,
     decode_rows,
+    delivery_rows,
     fanout_rows,
     feed_rows,
     ledger_rows,
@@ -40,6 +41,7 @@ SUBJECTS = (
     socket_rows,
     feed_rows,
     fanout_rows,
+    delivery_rows,
     ledger_rows,
     api_rows,
     planning_rows,

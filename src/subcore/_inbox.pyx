@@ -1,6 +1,8 @@
 """What a component reads from: one box, or several whose events are read in the order in which they arrived."""
 
 cimport cython
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
 from libc.stdint cimport UINT64_MAX, uint64_t
 
 from subcore._delivery cimport Arrivals, Box
@@ -8,6 +10,22 @@ from subcore._latest cimport LatestBox
 from subcore._queue cimport EventQueue
 
 from subcore.errors import CapacityError
+
+cdef extern from "Python.h":
+    ctypedef enum PySendResult:
+        PYGEN_RETURN
+        PYGEN_ERROR
+        PYGEN_NEXT
+
+    ctypedef PySendResult (*SendFunction "sendfunc")(PyObject*, PyObject*, PyObject**) noexcept
+
+    ctypedef struct AsyncMethods "PyAsyncMethods":
+        SendFunction am_send
+
+    ctypedef struct TypeObject "PyTypeObject":
+        AsyncMethods* tp_as_async
+
+    PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result) noexcept
 
 cdef Py_ssize_t BOX_LIMIT = 16
 
@@ -274,7 +292,7 @@ cdef int add_to(dict total, dict more) except -1:
 
 @cython.final
 cdef class Reading:
-    """What `async for` goes through: where something waits, the next item without a coroutine.
+    """What `async for` goes through: where something waits, the next item with no coroutine made for it.
 
     `wait` is a coroutine function that gives the next item when there is one, or raises.
     """
@@ -309,22 +327,13 @@ cdef class Turn:
     def __await__(self):
         return self
 
-    def __iter__(self):
-        return self
-
     def __next__(self):
-        return self.step(None)
+        return self.send(None)
 
     def send(self, value):
-        """As a coroutine's."""
-        return self.step(value)
-
-    cdef object step(self, value):
-        if self.under_way is None:
-            item = self.reading.inbox.next_item()
-            if item is not None:
-                raise StopIteration(item)
-            self.under_way = self.reading.wait()
+        """As a coroutine's. The interpreter goes another way, see `send_quickly`."""
+        if self.begin():
+            raise StopIteration(self.take())
         return self.under_way.send(value)
 
     def throw(self, *error):
@@ -337,3 +346,42 @@ cdef class Turn:
         """As a coroutine's."""
         if self.under_way is not None:
             self.under_way.close()
+
+    cdef int begin(self) except -1:
+        """1: the item is there, to be taken at once. 0: it is waited for."""
+        if self.under_way is None:
+            item = self.reading.inbox.next_item()
+            if item is not None:
+                self.under_way = item
+                return 1
+            self.under_way = self.reading.wait()
+        return 0
+
+    cdef object take(self):
+        item, self.under_way = self.under_way, None
+        return item
+
+
+# The same function seen as one that leaves its exception set.
+ctypedef int (*BeginCall)(Turn) noexcept
+
+
+cdef int begin_turn(Turn turn) except -1:
+    return turn.begin()
+
+
+cdef PySendResult send_quickly(PyObject* self, PyObject* value, PyObject** result) noexcept:
+    """What `await` calls: it returns the item, where `send` would have to raise it."""
+    cdef Turn turn = <Turn>self
+    cdef int there = (<BeginCall>begin_turn)(turn)
+    if there < 0:
+        return PYGEN_ERROR
+    if there:
+        item = turn.take()
+        Py_INCREF(item)
+        result[0] = <PyObject*>item
+        return PYGEN_RETURN
+    return PyIter_Send(<PyObject*>turn.under_way, value, result)
+
+
+(<TypeObject*>Turn).tp_as_async.am_send = send_quickly
