@@ -202,7 +202,7 @@ def test_a_try_that_works_closes_the_breaker() -> None:
     assert [type(step) for _ in range(9) for step in alone.look()] == [Step, Try]
     alone.sinks = {7: SinkFacts(0, 1)}
     steps = alone.look()
-    assert steps[0] == Unblock(7)
+    assert steps[0] == Unblock(7, 5)
     assert [step.kind for step in steps[1:]] == [StatusKind.RECOVERED]
     assert alone.engine.broken == {}
 

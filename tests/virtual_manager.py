@@ -72,7 +72,8 @@ class World:
         self.url = f"ws://world-{next(_NUMBERS)}"  # limits are counted over the process for each host
 
     def manager(self, **options: Any) -> SubscriptionManager:
-        """One that reaches this exchange, and nothing else."""
+        """One that reaches this exchange, and nothing else. Nobody is judged unless that is asked for: tests of other
+        things leave events unread for long."""
         made: list[SubscriptionManager] = []
 
         async def connect(url: str, headers: Any, listener: Any) -> Any:
@@ -94,6 +95,7 @@ class World:
                     "clock": self.clock,
                     "connect": connect,
                     "seed": self.seed,
+                    "obligations": None,
                     **options,
                 },
             )

@@ -19,6 +19,7 @@ from subcore.venues import venue
 if TYPE_CHECKING:
     from subcore._decode import decode, decode_all
     from subcore.component import Component
+    from subcore.engine.obligations import Obligations, Verdict
     from subcore.engine.snapshot import Snapshot
     from subcore.manager import SubscriptionManager
     from subcore.merging import merge
@@ -36,6 +37,7 @@ __all__ = [
     "Event",
     "Latest",
     "Level",
+    "Obligations",
     "Order",
     "Orderbook",
     "Priority",
@@ -54,6 +56,7 @@ __all__ = [
     "TopicInfo",
     "Trade",
     "Venue",
+    "Verdict",
     "__version__",
     "decode",
     "decode_all",
@@ -64,8 +67,10 @@ __all__ = [
 # What needs asyncio or picows is loaded when it is first used.
 _ON_USE = {
     "Component": "subcore.component",
+    "Obligations": "subcore.engine.obligations",
     "Snapshot": "subcore.engine.snapshot",
     "SubscriptionManager": "subcore.manager",
+    "Verdict": "subcore.engine.obligations",
     "decode": "subcore._decode",
     "decode_all": "subcore._decode",
     "merge": "subcore.merging",

@@ -20,6 +20,7 @@ __all__ = [
     "as_step",
     "check_delivery",
     "check_handler",
+    "check_interval",
     "check_on_status",
     "check_policy",
     "check_seconds",
@@ -40,6 +41,16 @@ def check_seconds(name: str, given: Any) -> None:
     """A number of seconds, or None where that is allowed by the caller."""
     if not isinstance(given, Real) or given != given:
         raise UsageError(f"{name} is a number of seconds, not {given!r}")
+
+
+def check_interval(name: str, given: Any) -> None:
+    """None, or seconds more than 0, and not for ever. UsageError."""
+    if given is not None:
+        check_seconds(name, given)
+        if not 0 < given < float("inf"):
+            raise UsageError(
+                f"{name} is a number of seconds more than 0, not {given!r}: leave it out for none"
+            )
 
 
 def as_step(given: Any) -> float:

@@ -75,6 +75,7 @@ class Closing:
                 self._at_work.append(member)
             else:
                 self._close(member)
+        self._told("obligations", hub.obligations.end)
         self._told("the links", hub.runtime.end)
         for task in hub.tasks:
             task.cancel()
@@ -106,6 +107,7 @@ class Closing:
 
         await self._drained(min(timeout, drain))
         unfinished = await hub.runtime.ended(left())
+        unfinished += await hub.obligations.ended(left())
         running = {*hub.tasks, *hub.pumping.tasks, *(() if hub.newest is None else hub.newest.under_way)}
         running.discard(running_task())
         if running:

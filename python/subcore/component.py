@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 from ._delivery import Delivery
 from ._ring import RingReader
 from .checking import as_step, check_handler, check_policy, check_seconds
-from .errors import ComponentClosed, ConflictError, SubscribeTimeout, UsageError
+from .errors import ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
 from .reading import Reader
 from .types import Priority, Status, Topic
@@ -85,7 +85,8 @@ class Component(Reader):
     """A named consumer of events. Made by `SubscriptionManager.component`, never directly.
 
     All methods belong to the loop's thread, are synchronous unless `async`, and never call a handler. Calls on a closed
-    component raise ComponentClosed; `close` itself is idempotent. Without handlers a component dies with its last
+    component raise ComponentClosed, on one that was reaped ComponentReaped, which says when and why; `close` itself is
+    idempotent. Without handlers a component dies with its last
     reference; with handlers it lives until `close()`, or until the objects of all its bound methods are gone.
     """
 
@@ -171,8 +172,16 @@ class Component(Reader):
         self._hub.set_paused(self._live(), True)
 
     def resume(self) -> None:
-        """Undo `pause`. Idempotent."""
+        """Undo `pause`; and say that it goes on: a quarantine ends, and it has all its time again. Idempotent."""
         self._hub.set_paused(self._live(), False)
+        self._hub.obligations.forgive(self._member)
+
+    def heartbeat(self) -> None:
+        """Say that it is alive, where it promised to with `heartbeat=`; three in a row missed are held against it.
+
+        UsageError where it promised nothing. About 0.3 us; nothing else happens in the call.
+        """
+        self._hub.obligations.beat(self._live())
 
     def close(self) -> None:
         """Remove it and its interests; nothing arrives after. What is queued can still be read. Idempotent."""
@@ -230,7 +239,7 @@ class Component(Reader):
 
     @property
     def closed(self) -> bool:
-        """True after `close()`."""
+        """True after `close()`, and once it was reaped."""
         return self._member.closed
 
     @property
@@ -276,7 +285,7 @@ class Component(Reader):
         self._manager.check_thread()
         member = self._member
         if member.closed:
-            raise ComponentClosed(f"component {member.name!r} is closed: ask the manager for a new one")
+            raise member.closed_error()
         return member
 
     def _want(

@@ -38,6 +38,7 @@ from .markets import MarketList, Markets
 from .members import Member, Ties
 from .newest import LatestCall, Newest, RestPages, UserCall
 from .notices import Notices
+from .obligations import Duties, Obligations
 from .pumping import PumpTies
 from .reports import Reports
 from .restoring import RestoreReport, make_report
@@ -79,6 +80,7 @@ class Hub:
         claim_grace: float,
         credentials: Credentials | None,
         latest: bool | LatestCall,
+        obligations: Obligations | None,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -97,6 +99,7 @@ class Hub:
         self.interner = Interner(seed=seed)
         gone: deque[int] = deque()  # sinks whose object was collected
         self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed, clock=call_clock(clock))
+        self.duties = DutyTable()
         self.meter = Meter(len(venue.channels))
         wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
         self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)
@@ -156,8 +159,9 @@ class Hub:
             self.pumping,
         )
         self.reports = Reports(self)
+        self.obligations = Duties(self, obligations)
         self.granting = Granting(self, channel_priority, gone)
-        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew)
+        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew, self.obligations.waits)
         self.claims = Claims(self, claim_grace)
         self.closing = Closing(self)
         self.saving = Saving(self, snapshot_path)
@@ -188,6 +192,7 @@ class Hub:
     def start(self) -> None:
         """Arm timers; fetch the list of markets beside the connect."""
         self.runtime.start()
+        self.obligations.start()
         self.saving.start()
         if self.markets.available:
             self._spawn(self._refresh_markets(), "markets")
@@ -215,6 +220,8 @@ class Hub:
         delivery: Delivery | None,
         on_status: OnStatus | None,
         include_status: bool,
+        heartbeat: float | None,
+        callback_budget: float | None,
     ) -> Member:
         """A new component in the ledger, or the one that waits with this name. CapacityError if there are too many."""
         id = self.claims.claim(name)
@@ -223,6 +230,7 @@ class Hub:
         member = Member(id, name, self._ties, priority, delivery, on_status, include_status)
         self.members[id] = member
         self.names.add(name)
+        self.obligations.joined(member, heartbeat, callback_budget)
         self.saving.changed()
         return member
 
@@ -254,7 +262,8 @@ class Hub:
         self.claims.forget(member)
         member.close_boxes()
         self.notices.forget(member.id)
-        self.runtime.changed()
+        self.obligations.left(member)
+        self.runtime.changed(urgent=member.reaped is not None)
 
     def set_paused(self, member: Member, flag: bool) -> None:
         """Interests of a paused component stay in the ledger, count for nothing, and get nothing."""
@@ -265,6 +274,7 @@ class Hub:
             for sink in member.sinks:
                 self.router.mute_sink(sink, flag)
             member.pumps.hold(flag)
+            self.obligations.paused(member, flag)
             if flag:
                 self.waits.paused(member)
             self.runtime.changed()
@@ -335,23 +345,22 @@ class Hub:
         self.intent.tidy(self.engine.knows)
         self.saving.changed()
 
-    def housekeeping(self) -> None:
-        """See RuntimeOwner: what the garbage collector noted is carried out here."""
+    def housekeeping(self, *, in_call: bool = False) -> None:
+        """See RuntimeOwner: what the garbage collector noted is carried out; within a public call, no user's code."""
         self.granting.collect()
         self.claims.look()
-        while self._left:
-            member = self.members.get(self._left.popleft())
-            if member is not None and not self._is_held(member):
-                log.warning("component %r is removed: nobody holds it, or its owner is gone", member.name)
-                self.close_member(member)
-
-    def _is_held(self, member: Member) -> bool:
-        return member.handle is not None and member.handle() is not None and not member.owner_done()
+        for _ in range(len(self._left)):
+            member = self.members.get(id := self._left.popleft())
+            if member is None or (member.is_held and not member.owner_done()):
+                continue
+            if not self.obligations.owner_gone(member, in_call=in_call):
+                self._left.append(id)
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)
         if member is not None:
             self.notices.handler_failed(member, error)
+            self.obligations.handler_failed(member, sink)
 
     def _expect_format(self) -> None:
         """Frames in another format than the one asked for are read all the same, and counted."""

@@ -13,11 +13,12 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
-from .checking import as_priority, check_delivery, check_on_status, check_seconds
+from .checking import as_priority, check_delivery, check_interval, check_on_status, check_seconds
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .closing import DRAIN_S
 from .component import Component, OnStatus
+from .engine.obligations import DEFAULTS, Obligations
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
 from .types import CloseReport, Priority, Topic, TopicInfo
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from .logins import Credentials
     from .newest import LatestCall
     from .restoring import RestoreReport
+    from .watchdog import Blocker
 
 T = TypeVar("T")
 MAX_SPEED = 1e9
@@ -60,6 +62,8 @@ class SubscriptionManager:
     never. A callable is asked instead: it gets topics and gives a mapping of those it knows to exchange times in
     nanoseconds since the epoch; async, or plain and then called in a thread of its own. It has 3 s, and what it raises
     is logged and makes the next question wait.
+    `obligations`: how long components that hang, raise or fall silent are waited for, see `Obligations`; None = nobody
+    is judged.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -78,6 +82,7 @@ class SubscriptionManager:
         claim_grace: float = CLAIM_GRACE_S,
         credentials: Credentials | None = None,
         latest: bool | LatestCall = True,
+        obligations: Obligations | None = DEFAULTS,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -113,6 +118,7 @@ class SubscriptionManager:
             claim_grace=claim_grace,
             credentials=credentials,
             latest=latest if callable(latest) else latest and replay is None and connect is None,
+            obligations=obligations,
             seed=seed,
         )
 
@@ -164,6 +170,8 @@ class SubscriptionManager:
         delivery: Delivery | None = None,
         on_status: OnStatus | None = None,
         include_status: bool = False,
+        heartbeat: float | None = None,
+        callback_budget: float | None = None,
         owner: object | None = None,
     ) -> Component:
         """Register a consumer. NameTakenError while a live component has the name.
@@ -171,7 +179,9 @@ class SubscriptionManager:
         `delivery`: how events without a handler wait for it, where `subscribe` does not say: `Queue(...)` (the default,
         `Queue(8192)`) or `Latest()` for iteration, or `Ring(size)` for `Component.ring`. `on_status` is called with
         each `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task,
-        or any object that can be weakly referenced) is done or gone, so is the component.
+        or any object that can be weakly referenced) is done or gone, so is the component. `heartbeat`: it promises to
+        call `component.heartbeat()` at least each so many seconds. `callback_budget`: seconds that one call of its
+        handlers may take; `stats()` counts those that took longer.
         A name that came back from a snapshot is claimed: the component has its restored topics, in their restored
         classes; they are proven on the wire and go nowhere until `subscribe`, `replace` or `adopt` confirms them.
         """
@@ -185,7 +195,9 @@ class SubscriptionManager:
         check_on_status(on_status)
         if owner is not None:
             weakref.ref(owner)  # TypeError before anything has changed
-        self._hub.housekeeping()
+        check_interval("heartbeat", heartbeat)
+        check_interval("callback_budget", callback_budget)
+        self._hub.housekeeping(in_call=True)
         if name in self._hub.names:
             raise NameTakenError(
                 f"a component named {name!r} is live: close it first, or choose another name"
@@ -196,6 +208,8 @@ class SubscriptionManager:
             delivery=delivery,
             on_status=on_status,
             include_status=include_status,
+            heartbeat=heartbeat,
+            callback_budget=callback_budget,
         )
         component = Component(self, self._hub, member)
         self._hub.attach(member, component, owner)
@@ -266,6 +280,11 @@ class SubscriptionManager:
         return tuple(self._hub.claims.reports)
 
     # -- looking --
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Handlers that held the event loop, with the stack: the latest 16, oldest first. From any thread."""
+        return self._hub.obligations.blockers
 
     def topics(self) -> list[TopicInfo]:
         """Every topic somebody holds, as it stands. O(topics)."""

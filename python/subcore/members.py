@@ -21,6 +21,7 @@ from ._ring import RecordRing
 from ._route import Router
 from ._timing import CallTimes
 from .boxes import Boxes
+from .errors import ComponentClosed, ComponentReaped, UsageError
 from .pumping import PumpTies
 from .pumps import Pumps, needs_pump
 from .types import Priority, Status
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.component")
 
 _DEFAULT_QUEUE = Queue()
+DROPPED_AT_ONCE = 4096
 # What the keys of sinks that are no handler begin with.
 _BOX, _RING = "box", "ring"
 
@@ -57,7 +59,8 @@ class Member:
     __slots__ = (
         "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed", "delivered_before",
         "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "last_times", "name", "on_status",
-        "paused", "paused_ns", "priority", "pumps", "withheld_before",
+        "paused", "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns",
+        "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -79,6 +82,10 @@ class Member:
         self.closed = False
         self.paused = False
         self.paused_ns = 0  # since when, in wall time
+        self.stopped = False  # quarantined: nothing is delivered to it
+        self.stopped_ns = 0
+        self.promised_beats = False
+        self.reaped: str | None = None  # when and why
         self.handle: weakref.ref[Component] | None = None
         self._owner: weakref.ref[Any] | None = None
         self.handler_errors = 0
@@ -95,7 +102,7 @@ class Member:
             id,
             ties.wakes,
             ties.duties,
-            lambda count, topics: ties.on_loss(self, count, topics),
+            self._told_loss,
             lambda queue: ties.on_change(self, queue),
         )
 
@@ -181,6 +188,8 @@ class Member:
         self._sinks[key] = sink
         if self.paused:
             self._router.mute_sink(sink)
+        if self.stopped:
+            self._router.block_sink(sink)
         return sink
 
     def _new_sink(self, handler: Handler, raw: bool, delivery: Delivery | None) -> int:
@@ -229,15 +238,31 @@ class Member:
         sinks += self.pumps.sinks_into(queue)
         return [topic for sink in sinks for topic in self._router.topics_of_sink(sink).tolist()]
 
+    def _told_loss(self, count: int, topics: dict[int, int]) -> Status | None:
+        return self._ties.on_loss(self, count, topics) if self.reaped is None else None
+
     def close_boxes(self) -> None:
-        """What waits can still be read, then reading ends."""
+        """What waits can still be read, then reading ends; of what was reaped nothing is left to read."""
         self.boxes.close()
+        while self.reaped is not None and self.inbox.get_many(DROPPED_AT_ONCE):
+            pass
         self._ties.duties.reset(self.id)
+
+    def closed_error(self) -> UsageError:
+        """What its calls raise once it is closed."""
+        if self.reaped is not None:
+            return ComponentReaped(self.reaped)
+        return ComponentClosed(f"component {self.name!r} is closed: ask the manager for a new one")
 
     def left_behind(self) -> None:
         """The user's last reference went. Called by the garbage collector: only notes the id."""
         if not self.closed:  # the id may be another's by now
             self._ties.left.append(self.id)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a user still has it; what has handlers is held by the manager itself."""
+        return self.handle is not None and self.handle() is not None
 
     def set_owner(self, owner: object) -> None:
         """Whoever is responsible for the component. TypeError where it knows no weak references."""

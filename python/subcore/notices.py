@@ -92,6 +92,16 @@ class Notices:
             )
         self._status(member, StatusKind.ERROR, [], member.last_error, member.handler_errors)
 
+    def step(self, member: Member, kind: StatusKind, reason: str, count: int) -> None:
+        """Tell a component about itself as a whole: no topics; `count` events wait."""
+        self._status(member, kind, [], reason, count)
+
+    def last_word(self, member: Member, kind: StatusKind, reason: str, count: int) -> None:
+        """Tell one that is no more; nothing is told to it after that."""
+        if member.on_status is not None:
+            member.call_on_status(self._make(kind, [], reason, count))
+            member.on_status = None
+
     def forget(self, component: int) -> None:
         """The id may be another component's soon."""
         self._logged.pop(component, None)

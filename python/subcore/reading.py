@@ -29,7 +29,8 @@ class Reader:
     async def __anext__(self) -> Any:
         """The next event (or Status, where asked for). Cancel-safe. Ends after `close()` when all is read.
 
-        QueueOverflow when all is read that came before a queue that ends on overflow did.
+        QueueOverflow when all is read that came before a queue that ends on overflow did; ComponentReaped once it was
+        reaped, whatever waited.
         """
         self._check_thread()
         inbox = self._member.inbox
@@ -59,6 +60,8 @@ class Reader:
         return items
 
     def _is_over(self, inbox: Inbox) -> bool:
+        if self._member.reaped is not None:
+            raise self._member.closed_error()
         if inbox.ended:
             raise QueueOverflow(
                 f'component {self._member.name!r}: a queue with overflow="close" was full and is read to its end: '

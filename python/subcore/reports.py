@@ -118,6 +118,8 @@ class Reports:
         for member in holders:
             if member.paused:
                 yield Cap(member.name, "pause", "the component is paused", member.paused_ns)
+            if member.stopped:
+                yield Cap(member.name, "ladder", "the component is quarantined", member.stopped_ns)
             since_ns = self._hub.claims.provisional_since(member, topic)
             if since_ns is not None:
                 yield Cap(member.name, "snapshot", "restored, and not confirmed yet", since_ns)

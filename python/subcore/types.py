@@ -138,7 +138,8 @@ class Cap:
     """Why a holder of a topic gets less than all of it, or nothing. `since_ns` is nanoseconds since 1970 UTC."""
 
     component: str
-    by: str  # "pause": the component itself; "snapshot": it came back from one, and nobody confirmed it yet
+    # "pause": the component itself; "ladder": it is quarantined; "snapshot": restored, and nobody confirmed it yet
+    by: str
     reason: str
     since_ns: int
 
@@ -172,8 +173,8 @@ class Status:
     """What a component is told beside its data: one object per component and cause, listing the topics
     it is about.
 
-    `count` is the number of events lost for LOSS, else the number of topics. `time_ns` is nanoseconds
-    since 1970 UTC.
+    `count` is the number of events lost for LOSS, of errors so far for ERROR, of events that wait where it is about the
+    component as a whole (no topics), else the number of topics. `time_ns` is nanoseconds since 1970 UTC.
     """
 
     kind: StatusKind

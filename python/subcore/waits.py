@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,14 +38,23 @@ class _Wait:
 class Waits:
     """All `live()` calls under way. A notice about streams costs O(streams) a wait they concern.
 
-    `anew`: REFUSED streams that somebody asked for again in this turn; what became of that is not known yet.
+    `anew`: REFUSED streams that somebody asked for again in this turn; what became of that is not known yet. `excuse`:
+    called with a component that begins to wait (1), or ends (-1): meanwhile it owes nothing.
     """
 
-    def __init__(self, engine: Engine, intent: Intent, ledger: Ledger, anew: set[int]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        intent: Intent,
+        ledger: Ledger,
+        anew: set[int],
+        excuse: Callable[[Member, int], None],
+    ) -> None:
         self._engine = engine
         self._intent = intent
         self._ledger = ledger
         self._anew = anew
+        self._excuse = excuse
         self._waits: set[_Wait] = set()
 
     async def wait(self, member: Member, timeout: float | None, *, needs_data: bool = False) -> None:
@@ -60,6 +70,7 @@ class Waits:
         wait = _Wait(member, topics, needs_data)
         self._judge(wait)
         self._waits.add(wait)
+        self._excuse(member, 1)
         try:
             async with asyncio.timeout(timeout):
                 await wait.future
@@ -67,6 +78,7 @@ class Waits:
             raise self._error(wait, SubscribeTimeout, f"not proven within {timeout:g} s") from None
         finally:
             self._waits.discard(wait)
+            self._excuse(member, -1)
 
     def changed(self, streams: Int32Array) -> None:
         """These streams may be in another state, or have had their first data."""
@@ -82,8 +94,9 @@ class Waits:
             self._judge(wait)
 
     def forget(self, member: Member) -> None:
-        """The component was closed: its waits end with ComponentClosed."""
-        self._fail(member, ComponentClosed(f"component {member.name!r} was closed while it waited"))
+        """The component was closed, or reaped: its waits end with that error."""
+        closed = ComponentClosed(f"component {member.name!r} was closed while it waited")
+        self._fail(member, closed if member.reaped is None else member.closed_error())
 
     def paused(self, member: Member) -> None:
         """The component was paused: what it wants may never be asked for, so its waits end with UsageError."""

@@ -433,4 +433,40 @@ MUTANTS = (
         "            for member in self._at_work:",
         "tests/test_closing_walk.py tests/test_closing_drain.py",
     ),
+    Mutant(
+        "a watchdog that drops intent",
+        "obligations.py",
+        "        member.stopped = flag\n",
+        "        member.stopped = flag\n"
+        "        self._hub.ledger.pause(member.id, flag)\n        self._hub.runtime.changed()\n",
+        "tests/test_obligations.py",
+    ),
+    Mutant(
+        "a late tick accuses those who had no time",
+        "engine/liveness.py",
+        "        return late and not self._forbore",
+        "        return False",
+        "tests/test_liveness.py",
+    ),
+    Mutant(
+        "what a full queue lost counted as progress",
+        "engine/liveness.py",
+        "if look.lost is None else look.lost",
+        "if look.lost is None else 0 * look.lost",
+        "tests/test_liveness.py",
+    ),
+    Mutant(
+        "what was reaped keeps what was queued",
+        "members.py",
+        "        while self.reaped is not None and self.inbox.get_many(DROPPED_AT_ONCE):",
+        "        while False:",
+        "tests/test_obligations.py",
+    ),
+    Mutant(
+        "a busy handler taken for one that holds the loop",
+        "watchdog.py",
+        "self._router.sink_info(sink).delivered)",
+        "int(self._router.sink_info(sink).delivered < 0))",
+        "tests/test_watchdog.py",
+    ),
 )

@@ -1,4 +1,4 @@
-"""The pictures of docs/concepts.md, from the engine's own table and from runs of it in virtual time.
+"""The pictures of the docs, from the engine's own table and from runs of it in virtual time.
 
     python scripts/pictures              all, into docs/pictures (half a minute)
     python scripts/pictures states       some
@@ -19,6 +19,7 @@ except ModuleNotFoundError:
 mpl.use("svg")
 
 from charts import draw_efficiency, draw_placement, draw_proof
+from ladder import draw as draw_ladder
 from states import draw as draw_states
 
 PICTURES = {
@@ -26,6 +27,7 @@ PICTURES = {
     "proof": draw_proof,
     "placement": draw_placement,
     "efficiency": draw_efficiency,
+    "ladder": draw_ladder,
 }
 
 

@@ -27,12 +27,14 @@ class Try(NamedTuple):
     """Let one call through to a sink that is cut off."""
 
     sink: int
+    component: int
 
 
 class Unblock(NamedTuple):
     """A sink works again: no breaker holds it."""
 
     sink: int
+    component: int
 
 
 Action = Try | Unblock
@@ -88,7 +90,7 @@ class Breakers:
             if facts is None or facts.errors < breaker.errors:
                 self._close(sink)
                 if facts is not None:
-                    actions.append(Unblock(sink))
+                    actions.append(Unblock(sink, breaker.component))
             else:
                 level = self._level(breaker, facts, now)
                 if (
@@ -98,7 +100,7 @@ class Breakers:
                 ):
                     breaker.tried += 1
                     breaker.tried_at = now
-                    actions.append(Try(sink))
+                    actions.append(Try(sink, breaker.component))
             levels[breaker.component] = max(level, levels.get(breaker.component, WELL))
         return actions, levels
 
@@ -131,7 +133,7 @@ class Breakers:
             if kind is StatusKind.SLOW:
                 self._spared[sink] = breaker.errors_now
                 self._close(sink)
-                actions.append(Unblock(sink))
+                actions.append(Unblock(sink, breaker.component))
         return actions
 
     def forget(self, component: int) -> list[int]:

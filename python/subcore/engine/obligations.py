@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
+from subcore.errors import UsageError
 from subcore.types import StatusKind
 
-__all__ = ["Cause", "Obligations", "Verdict"]
+__all__ = ["DEFAULTS", "Cause", "Obligations", "Verdict"]
 
 
 class Cause(IntEnum):
@@ -48,6 +49,7 @@ class Obligations:
     but for one try each after `tries` seconds; if it fails, and the component does nothing else, it is QUARANTINED
     after `failing` seconds. What is QUARANTINED for `grace` seconds more is reaped. Any progress leads back; a SLOW
     component is well again after `calm` seconds without delay.
+    UsageError for values that make no sense.
     `veto` is called, from the event loop and outside of public calls, with the `Verdict` before each step that
     restricts a component: what it returns as true is not done, and the component has all that time again. Its
     exceptions are logged and veto nothing. `blocked`: a handler that holds the event loop for so long is named, with
@@ -64,4 +66,22 @@ class Obligations:
     failing: float = 10.0
     calm: float = 5.0
     blocked: float | None = 0.5
+    dump_stacks: bool = False
     veto: Callable[[Verdict], object] | None = None
+
+    def __post_init__(self) -> None:
+        seconds = ("slow", "quarantine", "grace", "beats_reap", "failing", "calm")
+        wrong = [name for name in seconds if not 0 <= getattr(self, name) < float("inf")]
+        wrong += [name for name in ("beats_missed", "errors") if getattr(self, name) < 1]
+        wrong += (
+            ["tries"] if list(self.tries) != sorted(set(self.tries)) or min(self.tries, default=0) < 0 else []
+        )
+        wrong += ["blocked"] if self.blocked is not None and not 0 < self.blocked < float("inf") else []
+        if wrong:
+            raise UsageError(
+                f"{wrong[0]}={getattr(self, wrong[0])!r} is no obligation: seconds are 0 or more, tries rise, blocked "
+                "is more than 0 or None, errors and beats_missed are 1 or more"
+            )
+
+
+DEFAULTS = Obligations()
