@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from examples import examples
+from inbox_model import NEWEST, PlainInbox
 from queues import Turns, gap
 from subcore._delivery import Box
 from subcore._inbox import Inbox, Reading
@@ -235,79 +236,52 @@ async def test_a_step_whose_item_another_took_waits() -> None:
 
 
 class InboxModel(RuleBasedStateMachine):
-    """The model is one list of (arrival, what, box, content), read in the order of arrival; boxes come and go."""
+    """Boxes come and go, and are put into, read and waited for in any order."""
 
     @initialize()
     def start(self) -> None:
-        self.turns, self.inbox = Turns(), Inbox()
-        self.boxes: list[tuple[Box, int | None]] = []
+        self.turns, self.inbox, self.plain = Turns(), Inbox(), PlainInbox()
+        self.boxes: list[tuple[Any, int | None]] = []
         self.leaving: set[int] = set()
-        self.items: list[list[Any]] = []
-        self.number = 0
         self.waiting = False
 
-    def box_of(self, which: int) -> int | None:
+    def staying(self, which: int) -> int | None:
         able = [i for i in range(len(self.boxes)) if i not in self.leaving]
         return able[which % len(able)] if able else None
 
     @precondition(lambda self: len(self.boxes) < 12)
-    @rule(size=st.none() | st.integers(1, 6), newest=st.booleans())
-    def add(self, size: int | None, newest: bool) -> None:
+    @rule(size=st.just(NEWEST) | st.integers(1, 6) | st.integers(-6, -1))
+    def add(self, size: int | None) -> None:
         box: Box
-        if size is None:
+        if size is NEWEST:
             box = LatestBox(wakes=self.turns.batch)
         else:
-            overflow = "drop_newest" if newest else "drop_oldest"
-            box = EventQueue(size, overflow, wakes=self.turns.batch, on_loss=gap)
-        if self.inbox.box_count >= 16:
-            return
+            overflow = "drop_newest" if size < 0 else "drop_oldest"
+            box = EventQueue(abs(size), overflow, wakes=self.turns.batch, on_loss=gap)
         self.inbox.add(box)
-        self.boxes.append((box, size if size is None or not newest else -size))
+        self.boxes.append((box, size))
 
     @rule(which=st.integers(0, 5), topics=st.lists(st.integers(0, 4), min_size=1, max_size=12))
     def put(self, which: int, topics: list[int]) -> None:
-        at = self.box_of(which)
-        if at is None:
-            return
-        box, size = self.boxes[at]
-        for topic in topics:
-            self.number += 1
-            event = ("event", self.number)
-            box.put(event, topic)
-            mine = [item for item in self.items if item[2] == at and item[1] == "event"]
-            if size is None:
-                self.items = [
-                    i for i in self.items if i[2] != at or i[3] != topic
-                ]  # the newer one stands last
-            elif len(mine) == abs(size):
-                lost = mine[0] if size > 0 else [self.number, "event", at, topic, event]
-                self.lose(at, lost)
-                if size < 0:
-                    continue
-                self.items.remove(lost)
-            self.items.append([self.number, "event", at, topic, event])
-
-    def lose(self, at: int, lost: list[Any]) -> None:
-        """Neighbours of one box share a gap."""
-        before = [item for item in self.items if item[2] == at and item[0] < lost[0]]
-        if before and before[-1][1] == "gap":
-            counts = before[-1][4]
-            counts[lost[3]] = counts.get(lost[3], 0) + 1
-        else:
-            self.items.append([lost[0], "gap", at, None, {lost[3]: 1}])
-            self.items.sort(key=lambda item: item[0])
+        at = self.staying(which)
+        if at is not None:
+            box, size = self.boxes[at]
+            for topic in topics:
+                event = ("event", self.plain.number)
+                box.put(event, topic)
+                self.plain.put(at, size, topic, event)
 
     @rule(which=st.integers(0, 5))
     def status(self, which: int) -> None:
-        at = self.box_of(which)
-        if at is not None and self.boxes[at][1] is not None:
-            self.number += 1
-            self.boxes[at][0].put_status(("status", self.number))  # type: ignore[attr-defined]
-            self.items.append([self.number, "status", at, None, ("status", self.number)])
+        at = self.staying(which)
+        if at is not None and self.boxes[at][1] is not NEWEST:
+            status = ("status", self.plain.number)
+            self.boxes[at][0].put_status(status)
+            self.plain.put_status(at, status)
 
     @rule(which=st.integers(0, 5))
     def leave(self, which: int) -> None:
-        at = self.box_of(which)
+        at = self.staying(which)
         if at is not None:
             self.inbox.leave(self.boxes[at][0])
             self.leaving.add(at)
@@ -316,16 +290,14 @@ class InboxModel(RuleBasedStateMachine):
     def stay(self, which: int) -> None:
         if self.leaving:
             at = sorted(self.leaving)[which % len(self.leaving)]
-            there = any(item[2] == at for item in self.items)
-            assert self.inbox.stay(self.boxes[at][0]) == there
-            if there:
+            assert self.inbox.stay(self.boxes[at][0]) == self.plain.holds(at)
+            if self.plain.holds(at):
                 self.leaving.discard(at)
 
     def expected(self, count: int) -> list[Any]:
-        taken, self.items = self.items[:count], self.items[count:]
         return [
             gap(sum(content.values()), content) if what == "gap" else content
-            for _, what, _, _, content in taken
+            for what, content in self.plain.take(count)
         ]
 
     @rule(maximum=st.integers(1, 30))
@@ -344,22 +316,20 @@ class InboxModel(RuleBasedStateMachine):
             self.waiting = False
 
         self.waiting = self.inbox.begin_wait(wake)
-        assert self.waiting == (not self.items)
+        assert self.waiting == (not self.plain.items)
 
     @rule()
     def turn(self) -> None:
         self.turns.run()
-        assert not (self.waiting and self.items), "a reader sleeps beside its events"
+        assert not (self.waiting and self.plain.items), "a reader sleeps beside its events"
 
     @invariant()
     def agree(self) -> None:
         if hasattr(self, "inbox"):
-            assert len(self.inbox) == sum(item[1] == "event" for item in self.items)
-            there = {item[2] for item in self.items}
-            assert self.inbox.box_count == sum(
-                at in there or at not in self.leaving for at in range(len(self.boxes))
-            )
+            assert len(self.inbox) == self.plain.events
+            kept = [at for at in range(len(self.boxes)) if at not in self.leaving or self.plain.holds(at)]
+            assert self.inbox.box_count == len(kept)
 
 
 TestInboxModel = InboxModel.TestCase
-TestInboxModel.settings = examples(100, stateful_step_count=40)
+TestInboxModel.settings = examples(50, stateful_step_count=30)

@@ -84,4 +84,4 @@ class LatestModel(RuleBasedStateMachine):
 
 
 TestLatestModel = LatestModel.TestCase
-TestLatestModel.settings = examples(100, stateful_step_count=30)
+TestLatestModel.settings = examples(60, stateful_step_count=25)

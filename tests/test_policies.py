@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Coroutine
 from typing import Any
 
 import pytest
 
 import subcore
+from inbox_model import NEWEST, PlainInbox
 from manager_rig import make
 from subcore import Latest, Queue, Ring, Status, StatusKind
 from subcore._events import Event, Orderbook, Ticker, Trade
@@ -384,3 +386,51 @@ def test_a_reader_that_waits_gets_what_a_new_policy_brings() -> None:
             await task
 
     play(main)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_policies_changed_at_any_time_against_a_plain_list(seed: int) -> None:
+    """Three markets, each with a policy that changes in flight; what is read is what the list says, gaps included."""
+    rng = random.Random(seed)
+    policies = [Queue(), Queue(3), Queue(2, "drop_newest"), Latest(), Queue(5)]
+    sizes = {Queue(): 8192, Queue(3): 3, Queue(2, "drop_newest"): -2, Latest(): NEWEST, Queue(5): 5}
+
+    async def main(desk: Desk) -> None:
+        one = make(desk.manager, "one", include_status=True)
+        one.subscribe("ticker", [BTC, ETH, XRP])
+        await desk.ready(one)
+        plain, now = PlainInbox(), dict.fromkeys((BTC, ETH, XRP), policies[0])
+        changes = 0
+
+        def read_some(count: int) -> None:
+            got = [item for item in one._member.inbox.get_many(count) if not told_slow(item)]
+            wanted = plain.take(len(got))
+            for item, (what, content) in zip(got, wanted, strict=True):
+                if what == "gap":
+                    assert (item.kind, item.count) == (StatusKind.LOSS, sum(content.values()))
+                    assert {topic.symbol for topic in item.topics} == set(content)
+                else:
+                    assert item.receive_time_ns == content
+
+        for _ in range(400):
+            symbol, dice = rng.choice((BTC, ETH, XRP)), rng.random()
+            if dice < 0.6:
+                (event,) = desk.send("ticker", symbol)
+                plain.put(now[symbol], sizes[now[symbol]], symbol, event.receive_time_ns)
+            elif dice < 0.8:
+                now[symbol] = rng.choice(policies)
+                one.subscribe("ticker", symbol, delivery=now[symbol])
+                changes += 1
+            else:
+                read_some(rng.randint(1, 6))
+            assert one.stats().queued == plain.events
+        read_some(100_000)
+        assert plain.items == []
+        assert changes > 50
+        assert one._member.inbox.box_count <= 4
+
+    play(main)
+
+
+def told_slow(item: Any) -> bool:
+    return isinstance(item, Status) and item.kind in (StatusKind.SLOW, StatusKind.RECOVERED)

@@ -220,4 +220,4 @@ class RingModel(RuleBasedStateMachine):
 
 
 TestRingModel = RingModel.TestCase
-TestRingModel.settings = examples(80, stateful_step_count=30)
+TestRingModel.settings = examples(50, stateful_step_count=25)

@@ -144,6 +144,11 @@ class Boxes:
         """Rows of rings that readers missed. May be asked from any thread."""
         return self._overrun_before + sum(ring.overrun for ring in list(self._rings.values()))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of boxes and rings; events are not counted, they may be shared. May be asked from any thread."""
+        return self.inbox.nbytes + sum(ring.nbytes for ring in list(self._rings.values()))
+
     # -- the end --
 
     def close(self) -> None:

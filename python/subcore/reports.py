@@ -226,8 +226,11 @@ class Reports:
 
     def _memory(self) -> int:
         hub = self._hub
-        parts = (hub.ledger, hub.interner, hub.router, hub.meter, hub.scanner, hub.engine.streams)
-        return sum(part.nbytes for part in parts)
+        parts = (
+            hub.ledger, hub.interner, hub.router, hub.meter, hub.scanner, hub.engine.streams, hub.duties,
+        )  # fmt: skip
+        boxes = sum(member.boxes.nbytes for member in list(hub.members.values()))
+        return boxes + sum(part.nbytes for part in parts)
 
 
 BAD = frozenset(

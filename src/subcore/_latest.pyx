@@ -9,8 +9,15 @@ from libc.string cimport memcpy, memset
 
 from subcore._delivery cimport PUT_KEPT, PUT_LOST, PUT_REFUSED, Arrivals, Box, PutResult
 
+cdef extern from "_hash.h" nogil:
+    uint64_t subcore_hash_word(uint64_t word, uint64_t seed)
+
 cdef uint32_t FIRST_SLOTS = 16
-cdef uint32_t SPREAD = 0x9E37_79B1          # topics are dense: this parts neighbours
+
+
+cdef inline uint32_t slot_of(int32_t topic, uint32_t slots) noexcept:
+    """Where the search for a topic begins; topics are dense, so there is no one to guard against."""
+    return <uint32_t>subcore_hash_word(<uint32_t>topic, 0) & (slots - 1)
 
 
 @cython.final
@@ -71,7 +78,7 @@ cdef class LatestBox(Box):
         cdef uint32_t slot
         cdef int32_t index
         if self.slot_count:
-            slot = (<uint32_t>topic * SPREAD) >> 7 & (self.slot_count - 1)
+            slot = slot_of(topic, self.slot_count)
             while (index := self.slots[slot]) >= 0:
                 if self.cells[index].topic == topic:
                     return index
@@ -83,7 +90,7 @@ cdef class LatestBox(Box):
         cdef uint32_t slot
         if 2 * <uint32_t>index >= self.slot_count and not self.grow():
             return -1
-        slot = (<uint32_t>topic * SPREAD) >> 7 & (self.slot_count - 1)
+        slot = slot_of(topic, self.slot_count)
         while self.slots[slot] >= 0:
             slot = (slot + 1) & (self.slot_count - 1)
         self.slots[slot] = index
@@ -105,7 +112,7 @@ cdef class LatestBox(Box):
             return False
         memset(slots, 0xFF, count * sizeof(int32_t))
         for index in range(self.cell_count):
-            slot = (<uint32_t>self.cells[index].topic * SPREAD) >> 7 & (count - 1)
+            slot = slot_of(self.cells[index].topic, count)
             while slots[slot] >= 0:
                 slot = (slot + 1) & (count - 1)
             slots[slot] = index
