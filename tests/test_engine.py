@@ -9,6 +9,7 @@ import pytest
 
 from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
 from subcore.engine.pacing import Pacer
 from subcore.errors import InternalError
@@ -208,6 +209,30 @@ def test_a_stream_never_listed_is_refused_after_three_more_tries() -> None:
     assert asked == 4
 
 
+def test_a_list_that_names_nothing_of_the_link_says_nothing_of_what_is_silent() -> None:
+    """It is spelt another way, or cut short: what is proven is not in it either."""
+    s = Script()
+    s.open_with("ticker", BTC, ETH)
+    (silent,) = s.want("trade", XRP).tolist()
+    s.data([0, 1])
+
+    def answer(*topics: Topic) -> None:
+        for _ in range(60):
+            s.wait(0.25, frames=1)
+            if any(b"LIST_SUBSCRIPTIONS" in send.payload for send in s.of(actions.Send)):
+                s.say(Listing(topics, None))
+                return
+        raise AssertionError("no list was asked for within 15 s")
+
+    for _ in range(3):
+        answer(Topic("ticker", "krw_btc"))
+        answer()
+        assert s.state(silent) is StreamState.SENT
+        assert s.engine.row(silent).retries == 0
+    answer(Topic("ticker", BTC))
+    assert s.engine.row(silent).reason == "the venue does not list it"
+
+
 def test_a_listing_is_asked_for_within_the_limits_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     s = Script()
     s.open_with("ticker", BTC)
@@ -247,6 +272,34 @@ def test_ids_go_back_only_when_no_late_frame_can_come() -> None:
     s.wait(4.5, frames=1)
     assert s.ledger.live() == {0}
     assert s.engine.knows(np.array([0, 1, 99], np.int32)).tolist() == [True, False, False]
+
+
+def test_no_id_goes_back_in_a_stall_while_its_frames_lie_unread() -> None:
+    s = Script()
+    s.open_with("ticker", BTC, ETH)
+    s.unwant("ticker", ETH)
+    s.wait(2.1, frames=1)
+    assert s.engine.links[0].wire.wire().tolist() == [0]
+    s.now += 60 * SECOND
+    s.activity(1)
+    s.tell(events.Tick())
+    assert s.ledger.live() == {0, 1}, "the loop read nothing yet"
+    s.wait(1.0, frames=1)
+    assert s.ledger.live() == {0, 1}
+    s.wait(2.5, frames=1)
+    assert s.ledger.live() == {0}
+
+
+def test_ids_go_back_in_time_where_no_link_is_left_to_look_at() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.unwant("ticker", BTC)
+    s.wait(5.1, frames=1)
+    s.down("closed")
+    assert not any(link.is_up for link in s.engine.links.values())
+    s.wait(4.1)
+    assert s.ledger.live() == set()
+    assert s.engine.deadline() is None
 
 
 def test_a_stream_wanted_again_before_its_id_went_back_keeps_it() -> None:

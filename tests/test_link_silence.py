@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from engine_script import ADA, BTC, ETH, XRP, Script
+from subcore.engine import events
 from subcore.engine.clock import SECOND
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
@@ -83,3 +85,19 @@ def test_a_link_left_with_little_to_carry_is_not_judged_by_what_it_carried() -> 
     driver.exchange.inject(Fault("silent", channel="ticker", symbol=MARKETS[-1]), driver.now)
     driver.run(60)
     assert driver.engine.stats.losses == 0
+
+
+def test_a_stall_becomes_no_habit_of_the_link() -> None:
+    """Else a link that dies within the day after is found minutes late."""
+    s = Script()
+    s.open_with("ticker", BTC, ETH, XRP, ADA)
+    s.wait(60, frames=5)
+    habit = s.engine.links[0].habit
+    before = habit.limit(5 * SECOND)
+    for stall in (1, 60, 3600):
+        s.now += stall * SECOND
+        s.activity(5)
+        s.tell(events.Tick())
+        assert habit.worst <= 0.5 * SECOND
+    s.wait(10, frames=5)
+    assert habit.limit(5 * SECOND) <= 1.1 * before

@@ -55,6 +55,31 @@ def test_one_request_in_flight_at_a_time() -> None:
     assert sends(s) == [[{"type": "ticker", "codes": [BTC, ETH, XRP, ADA]}]]
 
 
+def test_a_late_snapshot_of_the_request_before_is_no_answer_to_the_next() -> None:
+    """It came sooner than a message goes there and back."""
+    s = Script()
+    s.open_with("ticker", BTC, ETH)
+    s.wait(5, frames=1)
+    link = s.engine.links[0]
+    s.want("trade", XRP)
+    s.now += 20 * MS
+    s.data([0])
+    (new,) = s.want("trade", ADA).tolist()
+    assert [request.number for request in link.in_flight] == [3]
+    s.now += 1 * MS
+    s.data([1])  # of request 2
+    assert [request.number for request in link.in_flight] == [3]
+    s.now += 18 * MS
+    s.data([0])
+    assert not link.in_flight
+    s.want("trade", BTC)
+    s.now += 1 * MS
+    s.data([new])
+    assert link.in_flight, "it may be of request 3"
+    s.data([new + 1])
+    assert not link.in_flight, "what no other request asked for is an answer to this one, however soon"
+
+
 def test_an_unanswered_request_holds_the_next_for_its_window_only() -> None:
     s = Script()
     s.open_with("ticker", BTC)

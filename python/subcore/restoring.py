@@ -62,7 +62,7 @@ class _Columns:
 
 @dataclass(frozen=True)
 class RestoreReport:
-    """One restore. Streams that nobody wanted any more before they were back are left out.
+    """One restore. Streams that nobody wanted any more by its end are left out, those that had been back as well.
 
     `str(report)` is a table for people. `done`: every stream is OPEN or REFUSED. `streams` is made when first asked
     for, in O(streams); what it says was true when the report was made. `rejected`: interests of a snapshot that the

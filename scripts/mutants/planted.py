@@ -62,8 +62,8 @@ MUTANTS = (
     Mutant(
         "a list that is not understood accuses everybody",
         "engine/proof.py",
-        "        return streams[~there] if there.any() else NO_STREAMS",
-        "        return streams[~there]",
+        "        return (streams[~there], True) if there.any() else (NO_STREAMS, not len(streams))",
+        "        return streams[~there], True",
         "tests/test_health_listing.py",
     ),
     Mutant(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 __all__ = ["SECOND", "RunnableClock", "nanoseconds"]
 
 SECOND = 1_000_000_000
+STALLS_KEPT = 64
 
 
 def nanoseconds(seconds: float) -> int:
@@ -20,16 +23,35 @@ class RunnableClock:
     answers are judged by it; pacing is not: the venue's windows go on.
     """
 
-    __slots__ = ("_last", "runnable", "tick_ns")
+    __slots__ = ("_last", "_stalls", "runnable", "tick_ns")
 
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self.runnable = 0
         self._last: int | None = None
+        self._stalls: deque[tuple[int, int]] = deque(
+            maxlen=STALLS_KEPT
+        )  # when each was over, and what did not count
 
     def read(self, now: int) -> int:
         """The loop runs, at `now`; the runnable time so far."""
         if self._last is not None:
             self.runnable += min(max(now - self._last, 0), 2 * self.tick_ns)
+            if now - self._last > 2 * self.tick_ns:
+                self._stalls.append((now, now - self._last - 2 * self.tick_ns))
         self._last = now
         return self.runnable
+
+    @property
+    def next_tick(self) -> int:
+        """When to read again, so that no stall is seen where there is none."""
+        return (self._last or 0) + self.tick_ns
+
+    def before(self, span: int) -> int:
+        """The (monotonic) time from which on `span` of runnable time passed until the last reading."""
+        when = (self._last or 0) - span
+        for over, lost in reversed(self._stalls):
+            if over <= when:
+                break
+            when -= lost
+        return when

@@ -43,7 +43,7 @@ class Settings:
     backoff_first_seconds: float = 0.25
     backoff_most_seconds: float = 30.0
     backoff_reset: int = 30 * SECOND  # up so long, with data: the next loss starts from the first backoff
-    late_frames: int = 2 * SECOND  # frames of a dropped stream may come so long after
+    late_frames: int = 2 * SECOND  # frames of a dropped stream may come so long after, in runnable time
     blame: int = SECOND  # a link that dies so soon after a request may have died of it
     snapshot_due: int = 3 * SECOND  # a rewrite's new snapshots are due within this
     listing_silence: int = 2 * SECOND  # only streams silent so long after their send are looked up

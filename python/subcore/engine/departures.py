@@ -37,8 +37,8 @@ class Departures:
             heapq.heappush(self._queue, (due, next(self._order), later))
 
     def deadline(self) -> int | None:
-        """When to look again."""
-        return self._queue[0][0] if self._queue else None
+        """When to look again. Each tick, since runnable time is known only if somebody looks, and no link may be up."""
+        return min(self._queue[0][0], self._ctx.clock.next_tick) if self._queue else None
 
     def run(self, now: int) -> list[Int32Array]:
         """Give back what may go; the ids given back since the last run."""
@@ -47,7 +47,7 @@ class Departures:
             _, _, streams = heapq.heappop(self._queue)
             columns.leaving[streams] = False
             closed = columns.in_state(streams, StreamState.CLOSED)
-            recent = columns.legs.last_left(closed) > now - self._ctx.settings.late_frames
+            recent = columns.legs.last_left(closed) > self._ctx.clock.before(self._ctx.settings.late_frames)
             stay = columns.legs.on_wire(closed) | recent
             self._forget(closed[~stay])
             self.add(closed[stay], now)

@@ -338,7 +338,7 @@ class Engine:
         link = self._present(event.link, event.generation, Phase.UP)
         if link is not None and len(event.streams):
             self._ctx.streams.ensure(event.streams)
-            self._proof.data(link, event.streams, now)
+            self._proof.data(link, event.streams, now, event.at_ns)
 
     def _control(self, event: ControlFrame, now: int) -> None:
         link = self._present(event.link, event.generation, Phase.UP)

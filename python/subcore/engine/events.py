@@ -125,7 +125,7 @@ class LinkActivity:
 class StreamEvidence:
     """Awaited data came for these streams since their AwaitEvidence (once for each stream and AwaitEvidence).
 
-    `at_ns`: when the first of it was received; the engine trusts it no further than `now`.
+    `at_ns`: when the first of it was received, 0 = just now; it is never believed to be later than `now`.
     """
 
     link: int

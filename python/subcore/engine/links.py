@@ -183,7 +183,8 @@ class Lifecycle:
             life.idle_since, life.pinged = runnable, None
             new = frames - life.frames
             if life.frames and new > 0 and last_receive > life.last_receive:
-                link.habit.learn(last_receive - life.last_receive)
+                gap = min(last_receive - life.last_receive, runnable - life.spoke_at)  # a stall is no habit
+                link.habit.learn(gap)
             life.spoke_at = runnable
         elapsed = runnable - life.counted_at
         if elapsed > 0:

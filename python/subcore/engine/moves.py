@@ -101,7 +101,7 @@ class Moves:
         """Take away legs that nobody wants, that no wire carries, and of which no frame can be late any more."""
         legs = self._ctx.streams.legs
         twice = np.flatnonzero(legs.link[1::2] != NO_LINK).astype(np.int32)
-        late = now - self._ctx.settings.late_frames
+        late = self._ctx.clock.before(self._ctx.settings.late_frames)
         for link, part in list(self._lifecycle.carriers(twice)):
             rows = legs.rows(link.id, part)
             over = (legs.width[rows] < 0) & (legs.left[rows] <= late)

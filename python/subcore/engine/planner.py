@@ -318,7 +318,7 @@ class Planner:
         of
         a stream that was in the link's earlier sets proves nothing before the error window is over."""
         ctx = self._ctx
-        since = max(request.sent_ns - ctx.settings.late_frames, link.up_since)
+        since = max(ctx.clock.before(ctx.settings.late_frames), link.up_since)
         old, new = ctx.streams.legs.late(link.id, request.adds, since)
         if ctx.venue.resnapshots and len(request.whole) > len(request.adds):
             old = request.whole  # what is new in it as well: that is awaited anew, at once

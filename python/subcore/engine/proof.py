@@ -41,16 +41,28 @@ class Proof:
         self._planner = planner
         self.on_left_out: Callable[[Int32Array, int], None] = _nobody
 
-    def data(self, link: Link, streams: Int32Array, now: int) -> None:
-        """First data since it was awaited came for these."""
+    def data(self, link: Link, streams: Int32Array, now: int, at: int) -> None:
+        """First data since it was awaited came for these; it was received `at`, 0 = just now."""
+        at = min(at or now, now)
         columns, came = self._ctx.streams, len(streams)
         streams, asked = columns.legs.heard(link.id, streams, link.carries_all, Evidence.DATA)
         self._ctx.stats.late_events += came - len(streams)
         for number in asked:
-            self._answer(link, number, now)
+            if not self._is_of_an_older(link, number, streams, at):
+                self._answer(link, number, now)
         # One that nobody wants now keeps its evidence: it is proven should it be wanted again before it
         # leaves.
         self._prove(link, TopicEvent.PROVEN_DATA, columns.in_state(streams, *WANTED), now)
+
+    def _is_of_an_older(self, link: Link, number: int, streams: Int32Array, at: int) -> bool:
+        """Whether the data came too soon after that request to be its answer: a snapshot of what it only restates may
+        be one that the request before asked for. A round trip may be as short as half of the one that was measured."""
+        request = next((r for r in link.in_flight if r.number == number), None)
+        if request is None or at >= request.sent_ns + link.rtt_ns // 2:
+            return False
+        legs = self._ctx.streams.legs
+        _, rows = legs.on(link.id, streams)
+        return not np.any(legs.request[rows] == number)
 
     def _answer(self, link: Link, number: int, now: int) -> None:
         if link.in_flight:
@@ -88,19 +100,20 @@ class Proof:
         pending = pending[asked <= asked_before]
         named = self.find(listing.topics)
         there = np.isin(pending, named) | self._within_whole(pending, listing.topics)
-        left_out = self._left_out(link, named, listing.topics, asked_before)
+        left_out, understood = self._left_out(link, named, listing.topics, asked_before)
         proven = pending[there]
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
-        self.left_out(link, pending[~there], now)
+        if understood:
+            self.left_out(link, pending[~there], now)
         if len(left_out):
             self.on_left_out(left_out, now)
 
     def _left_out(
         self, link: Link, named: Int32Array, topics: tuple[Topic, ...], asked_before: int
-    ) -> Int32Array:
+    ) -> tuple[Int32Array, bool]:
         """Proven on this link, asked for before the list was, and not in it. A list that names none of what the link
-        holds is not understood, and says nothing."""
+        holds is not understood, and says nothing: of what is not proven there neither (the second value)."""
         columns, legs = self._ctx.streams, self._ctx.streams.legs
         streams, rows = legs.on(link.id, link.wire.wire())
         held = (legs.width[rows] >= 0) & ((legs.evidence[rows] & PROVEN) != 0)
@@ -108,7 +121,7 @@ class Proof:
         held &= (columns.state[streams] == StreamState.OPEN) & ~legs.has_other(streams)
         streams = streams[held]
         there = np.isin(streams, named) | self._within_whole(streams, topics)
-        return streams[~there] if there.any() else NO_STREAMS
+        return (streams[~there], True) if there.any() else (NO_STREAMS, not len(streams))
 
     def _unproven(self, link: Link) -> Int32Array:
         """Asked for on this link and not proven there."""
