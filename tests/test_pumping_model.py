@@ -99,3 +99,5 @@ def _compare(seed: int, number: int, step: str, model: Model, handler: Handler, 
     assert len(handler._calls) == (model.flight is not None), what
     assert (stats.queued, stats.lost, stats.handler_errors) == (model.waits, model.lost, model.errors), what
     assert len(handler_tasks()) <= 1, what
+    due, done, _ = component._hub.duties.row(component._member.id)
+    assert due - done == model.waits + (model.flight is not None), (what, "a call under way is owed")

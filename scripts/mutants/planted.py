@@ -426,6 +426,20 @@ MUTANTS = (
         "tests/test_pumping.py tests/test_pumping_model.py",
     ),
     Mutant(
+        "an event handed to an async handler is done before the call returned",
+        "pumping.py",
+        "            calls_done=True,",
+        "            calls_done=False,",
+        "tests/test_pumping_model.py",
+    ),
+    Mutant(
+        "merge reads one component to its end before the next",
+        "merging.py",
+        "heapq.heapreplace(ready, (at, place))",
+        "heapq.heapreplace(ready, (0, place))",
+        "tests/test_merging.py",
+    ),
+    Mutant(
         "a cancelled close leaves the handlers at work",
         "closing.py",
         "        finally:\n            for member in self._at_work:",
