@@ -44,8 +44,10 @@ COMPONENTS, HOSTILE, TOPICS, EVENTS = 200, 20, 600, 5000.0
 PAIRS = 5
 NAMED_WITHIN_S = 10.0
 LIVE_WITHIN_S = 60.0
-WARM_S = 3.0  # until the exchange has frames of all markets at hand
-LEAVE_S = 3.0  # until what nobody wants has left the wire
+WARM_S = 2.0  # until the exchange has frames of all markets at hand
+LEAVE_WITHIN_S = (
+    15.0  # until what nobody wants has left the wire: a link with nothing else stays open for 5 s
+)
 QUIET_S = 0.3  # for what is under way to arrive
 MS = 1_000_000
 
@@ -73,12 +75,16 @@ class ExchangeProcess:
         assert self._process.stdout is not None
         return json.loads(await asyncio.wait_for(self._process.stdout.readline(), 30.0))
 
-    async def stop(self) -> dict[str, Any]:
-        """End the traffic; the account."""
+    async def ask(self, word: str) -> dict[str, Any]:
+        """See hostile_exchange."""
         assert self._process.stdin is not None
-        self._process.stdin.write(b"stop\n")
+        self._process.stdin.write(f"{word}\n".encode())
         answer: dict[str, Any] = await self._answer()
         return answer
+
+    async def stop(self) -> dict[str, Any]:
+        """End the traffic; the account."""
+        return await self.ask("stop")
 
     async def end(self) -> None:
         assert self._process.stdin is not None
@@ -194,11 +200,14 @@ class Play:
         for one in self.healthy:
             one.delays = Histogram()
         before = manager.stats().frames
+        seconds = self.first_s if hostile and number == 0 else self.short_s
         crowd = None
         if hostile:
-            crowd = Crowd(manager, names[:TOPICS], names[TOPICS:], f"{self.seed} {number}")
+            # What only they want makes the exchange begin anew with all streams, for which it needs its time: where it
+            # would weigh on a short segment they want what others have.
+            own = names[TOPICS:] if seconds > NAMED_WITHIN_S else names[:HOSTILE]
+            crowd = Crowd(manager, names[:TOPICS], own, f"{self.seed} {number}")
         began = time.monotonic()
-        seconds = self.first_s if hostile and number == 0 else self.short_s
         while (left := seconds - (time.monotonic() - began)) > 0:
             await asyncio.sleep(min(0.2, left))
             self.outcome.rss_kib.append(rss_kib())
@@ -223,18 +232,20 @@ class Play:
         self, manager: subcore.SubscriptionManager, exchange: ExchangeProcess, names: Sequence[str]
     ) -> None:
         """What the exchange says it sent, and what the healthy got."""
-        await asyncio.sleep(LEAVE_S)
-        account = self.outcome.exchange = await exchange.stop()
+        own, outcome = set(names[TOPICS:]), self.outcome
+        until = time.monotonic() + LEAVE_WITHIN_S
+        while (left := own & set((await exchange.ask("carried"))["carried"])) and time.monotonic() < until:
+            await asyncio.sleep(0.2)
+        if left:
+            outcome.faults.append(f"still on the wire, for nobody: {sorted(left)[:5]}")
+        account = outcome.exchange = await exchange.stop()
         await asyncio.sleep(QUIET_S)
-        trades, outcome = account.pop("trades"), self.outcome
+        trades = account.pop("trades")
         for one in self.healthy:
             outcome.events_due += sum(trades.get(code, [0])[0] for code in one.topics)
             outcome.events_got += sum(got.count for got in one.got.values())
             outcome.faults += one.missing(trades)
             outcome.faults += one.accused
-        own = set(names[TOPICS:]) & set(account.pop("carried"))
-        if own:
-            outcome.faults.append(f"still on the wire, for nobody: {sorted(own)[:5]}")
         if account["violations"]:
             outcome.faults.append(f"{account['violations']} violations of the venue's limits")
         silent = [code for code in names[:TOPICS] if not trades.get(code, [0])[0]]
@@ -319,7 +330,8 @@ def main() -> int:
     logging.basicConfig(level=logging.WARNING if chosen.verbose else logging.CRITICAL)
     logging.getLogger("subcore").setLevel(logging.WARNING)
     logging.getLogger("subcore").propagate = chosen.verbose
-    seconds = chosen.seconds or (560.0 if chosen.full else 29.0)
+    logging.getLogger("subcore").addHandler(logging.NullHandler())
+    seconds = chosen.seconds or (560.0 if chosen.full else 22.0)
     first_s = max(NAMED_WITHIN_S + 1.5, seconds / (2 * PAIRS))
     print(f"seed {chosen.seed}, {seconds:g} s of segments", file=sys.stderr, flush=True)
     outcome = asyncio.run(run(chosen, seconds, first_s))

@@ -2,9 +2,9 @@
 
     python scripts/hostile_exchange.py --seed 1 --events 5000 --markets 620
 
-Prints its address as a line of JSON. Then answers lines on its input: "stop" ends all traffic and prints the account,
-for each market how many trades left, each counted once, and a running checksum of their ids in order. Ends with its
-input.
+Prints its address as a line of JSON. Then answers lines on its input: "carried" with the markets it sends to anybody;
+"stop" ends all traffic and prints the account, for each market how many trades left, each counted once, and a running
+checksum of their ids in order. Ends with its input.
 """
 
 from __future__ import annotations
@@ -63,6 +63,19 @@ class TalliedExchange(Exchange):
         self.accounts_of: dict[str, Account] = {}
         self.stopped = False
 
+    def account(self) -> dict[str, Any]:
+        """What left so far, as JSON."""
+        accounts = self.accounts_of.items()
+        return {
+            "trades": {code: [account.count, account.sum] for code, account in accounts},
+            "frames": self.stats.frames,
+            "violations": len(self.violations),
+        }
+
+    def carried(self) -> list[str]:
+        """Markets that some connection gets."""
+        return sorted({s.wanted.code for c in self.connections.values() for s in c.subscriptions.values()})
+
     def _send_stream(self, subscription: Subscription, payload: bytes, at: int) -> None:
         if not self.stopped:
             super()._send_stream(subscription, payload, at)
@@ -101,20 +114,9 @@ async def main(seed: int, events: float, markets: int) -> None:
             if line == "stop":
                 exchange.stopped = True
                 await asyncio.sleep(0.2)  # what was on its way has left
-                accounts = exchange.accounts_of.items()
-                say(
-                    {
-                        "trades": {code: [account.count, account.sum] for code, account in accounts},
-                        "frames": exchange.stats.frames,
-                        "violations": len(exchange.violations),
-                        "behind_ms": behind // 1_000_000,
-                        "carried": sorted(
-                            wanted.wanted.code
-                            for conn in exchange.connections.values()
-                            for wanted in conn.subscriptions.values()
-                        ),
-                    }
-                )
+                say({**exchange.account(), "behind_ms": behind // 1_000_000})
+            else:
+                say({"carried": exchange.carried()})
         watching.cancel()
 
 

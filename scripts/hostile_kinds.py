@@ -19,9 +19,7 @@ from typing import Any
 import subcore
 from subcore import StatusKind
 
-LADDER = frozenset(
-    [StatusKind.SLOW, StatusKind.QUARANTINED, StatusKind.REAPED, StatusKind.ERROR, StatusKind.LOSS]
-)
+LADDER = frozenset([StatusKind.SLOW, StatusKind.QUARANTINED, StatusKind.REAPED, StatusKind.ERROR])
 BEAT_S = 1.0
 SMALL = subcore.Queue(64)  # full at once: what waits beyond is lost, and told
 _numbers = itertools.count(1)
@@ -54,8 +52,6 @@ class Hostile:
     def component(self, **options: Any) -> subcore.Component:
         """The one by its name."""
         self.began = time.monotonic()
-        if not hasattr(subcore.Component, "heartbeat"):  # TEMPORARY
-            options.pop("heartbeat", None)
         made = self.manager.component(self.name, on_status=self.on_status, **options)
         self.kept.append(made)
         return made

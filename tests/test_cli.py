@@ -58,6 +58,34 @@ def test_demo_cuts_the_link_and_everything_comes_back() -> None:
     assert sum(each["lost"] for each in restore["classes"]) == report["streams"]
 
 
+def test_demo_shows_what_becomes_of_components_that_misbehave() -> None:
+    done = run("demo", "--seconds", "0.5", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    steps = {each["does"]: each["steps"] for each in report["rogues"]}
+    assert len(steps) == 10
+    whole = ["slow", "quarantined", "removed"]
+    ends = {
+        "crashed": ["removed"],
+        "cancelled": ["removed"],
+        "thrown away": ["removed"],
+        "hung": whole,
+        "raised on every call": whole,
+        "read nothing": whole,
+        "had promised": ["quarantined", "removed"],
+        "nobody ever read": whole,
+        "took longer": ["slow"],
+        "made and closed others": [],
+    }
+    for does, end in ends.items():
+        (told,) = [list(each) for name, each in steps.items() if does in name]
+        assert told == end, does
+    assert report["bystanders_lost"] == report["bystanders_closed"] == report["handler_errors"] == 0
+    assert report["components"] == 124
+    assert report["blocking"]["has_stack"]
+    assert 0 < report["blocking"]["named_s"] < report["blocking"]["seconds"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -15,6 +15,7 @@ import click
 
 from .._histogram import Histogram
 from ..types import Priority
+from .demo_hostile import RULES, Rogues, block
 from .demo_view import Look, Report, live_view, print_summary
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ CHANNELS = ("ticker", "trade", "orderbook", "candle.1m")
 LOOK_EVERY_S = 0.25
 LOOKS_PER_RATE = 4  # rates on the screen are of the last second
 LIVE_WITHIN_S = 15.0
+ROGUES_WITHIN_S = 6.0
 FIRST_FOUR = (
     ("strategy", Priority.HIGH, (("ticker", ("KRW-BTC", "KRW-ETH")),)),
     ("chart", Priority.NORMAL, (("orderbook", ("KRW-BTC",)), ("candle.1m", ("KRW-BTC",)))),
@@ -53,32 +55,54 @@ class Demo:
         self._seen: deque[tuple[float, int, int]] = deque([(time.monotonic(), 0, 0)], LOOKS_PER_RATE)
         self._phase = ""
         self._sent = 0
+        self._rogues = Rogues(manager)
+        self._measuring = True
+        self._watched_since = 0.0
 
     async def run(self, seconds: float, look: Look) -> None:
-        """Four components that overlap, then 120; then watch for `seconds`, the link being cut half-way."""
+        """Four components that overlap, then 120; then watch for `seconds`, the link being cut half-way.
+
+        Among them are some that misbehave; at the end, when all else was measured, one blocks the loop.
+        """
         looking = asyncio.get_running_loop().create_task(self._look(look))
         try:
             await self._first_four()
             await self._everyone()
             self._frames_before, self._events_before = self._manager.stats().frames, self._events
             self._handling = Histogram()
+            self._rogues.start()
             await self._watch(seconds)
             await self._until_live()  # a restore that began late is waited for
+            await self._rogues.until_over(ROGUES_WITHIN_S)
+            await self._end_rogues()
         finally:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
 
+    async def _end_rogues(self) -> None:
+        report, rogues = self._report, self._rogues
+        await rogues.end()
+        report.rogues = rogues.all
+        report.bystanders_lost = sum(each.stats().lost for each in self._components)
+        report.bystanders_closed = sum(each.closed for each in self._components)
+        report.seconds = time.monotonic() - self._watched_since
+        self._look_once()
+        self._measure()  # over all of that time
+        self._measuring = False
+        self._phase += ", the loop blocked at the end"
+        report.blocking = await block(self._manager)
+
     async def _watch(self, seconds: float) -> None:
         self._phase = f"{len(self._components)} components, watched for {seconds:g} s"
-        began = time.monotonic()
+        self._watched_since = time.monotonic()
         try:
             await asyncio.sleep(seconds / 2)
             self._cut()
             self._phase += ", the link cut half-way"
             await asyncio.sleep(seconds / 2)
         finally:
-            self._report.seconds = time.monotonic() - began
+            self._report.seconds = time.monotonic() - self._watched_since
 
     def _cut(self) -> None:
         """Reset the connection, as a failing network would: everything has to come back."""
@@ -137,6 +161,8 @@ class Demo:
         stats, now = self._manager.stats(), time.monotonic()
         self._report.sends += [now] * (stats.messages_sent - self._sent)
         self._sent = stats.messages_sent
+        if not self._measuring:
+            return stats
         self._measure()
         then, frames, events = self._seen[0]
         self._seen.append((now, stats.frames, self._events))
@@ -164,7 +190,7 @@ class Demo:
         report.most_messages_in_60_s = most_within(report.sends, 60.0)
         report.violations = len(self._server.violations)
         report.bad_frames = sum(stats.bad_frames.values())
-        report.handler_errors = stats.handler_errors
+        report.handler_errors = stats.handler_errors - self._rogues.handler_errors
         report.memory_kib = stats.memory_bytes // 1024
         report.restores = self._manager.restores
 
@@ -221,7 +247,7 @@ async def _run(report: Report, seconds: float, *, quiet: bool) -> None:
 
     async with (
         SimServer(seed=report.seed, rate=report.rate) as server,
-        SubscriptionManager("upbit", url=server.url, seed=report.seed) as manager,
+        SubscriptionManager("upbit", url=server.url, seed=report.seed, obligations=RULES) as manager,
     ):
         with live_view(quiet) as look:
             await Demo(server, manager, report).run(seconds, look)

@@ -16,6 +16,7 @@ import click
 if TYPE_CHECKING:
     from ..reports import Stats
     from ..restoring import RestoreReport
+    from .demo_hostile import Blocking, Rogue
 
 PER_SECOND, PER_MINUTE = 5, 100  # what the venue allows a connection, messages in any 1 s and in any 60 s
 BAR = 20
@@ -56,17 +57,29 @@ class Report:
     sends: list[float] = field(default_factory=list, repr=False)
     """When each message was sent, by time.monotonic()."""
     restores: tuple[RestoreReport, ...] = field(default=(), repr=False)
+    rogues: list[Rogue] = field(default_factory=list, repr=False)
+    """Components that misbehaved on purpose."""
+    bystanders_lost: int = 0
+    bystanders_closed: int = 0
+    blocking: Blocking | None = field(default=None, repr=False)
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that is wanted is proven, and came back after the cut."""
-        return self.streams_open == self.streams and all(restore.done for restore in self.restores)
+        """Whether all that is wanted is proven, came back after the cut, and nobody paid for those that misbehaved."""
+        return (
+            self.streams_open == self.streams
+            and all(restore.done for restore in self.restores)
+            and not self.bystanders_lost
+            and not self.bystanders_closed
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["sends"]
         values["restores"] = [_restore_as_dict(restore) for restore in self.restores]
+        values["rogues"] = [rogue.as_dict() for rogue in self.rogues]
+        values["blocking"] = None if self.blocking is None else asdict(self.blocking)
         return values
 
 
@@ -199,10 +212,29 @@ def _sentences(report: Report, stopped: bool) -> Iterator[str]:
         "process."
     )
     yield from map(_restored, report.restores)
+    yield from _rogues(report)
     yield (
         f"The core's tables took {report.memory_kib:,} KiB; {_count(report.bad_frames, 'frame')} could not be read, "
         f"{_count(report.handler_errors, 'handler')} failed."
     )
+
+
+def _rogues(report: Report) -> Iterator[str]:
+    if report.rogues:
+        harmed = report.bystanders_lost or report.bystanders_closed
+        yield (
+            f"{_count(len(report.rogues), 'component')} more misbehaved on purpose, each in its own way; none of the "
+            f"others {'was spared' if harmed else 'lost an event or was accused'}. What became of them (the waits are "
+            "shortened for this demo):"
+        )
+        yield from (f"- {rogue}" for rogue in report.rogues)
+    blocking = report.blocking
+    if blocking is not None and blocking.seconds:
+        named = "nobody saw who it was"
+        if blocking.named_s is not None:
+            stack = ", with its stack" if blocking.has_stack else ""
+            named = f"a thread named it after {blocking.named_s:.1f} s{stack}"
+        yield f"- at the very end a handler blocked the event loop for {blocking.seconds:.1f} s: {named}"
 
 
 def _restored(restore: RestoreReport) -> str:

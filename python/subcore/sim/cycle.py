@@ -183,7 +183,8 @@ class CyclingTraffic(Traffic):
             return self._patched(cycle, wanted.type, wanted.code, now)
         if wanted.type == "trade":
             item = item or self._state(feed).last_trade
-            self._last_id[wanted.code] = item.sequential_id  # kept frames go on from there
+            last = self._last_id.get(wanted.code, 0)
+            self._last_id[wanted.code] = max(last, item.sequential_id)  # kept frames go on from there
         frame = super()._frame(feed, wanted, format, stream_type, item, now)
         cycle.frames.append(_pieces(frame))
         if len(cycle.frames) == self._variety:
