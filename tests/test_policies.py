@@ -194,6 +194,25 @@ def test_policies_that_wait_to_be_read_are_bounded_and_a_failed_call_changes_not
     play(main)
 
 
+@pytest.mark.parametrize("own", [Queue(), Latest()])
+def test_a_status_is_told_however_many_policies_wait(own: subcore.Delivery) -> None:
+    async def main(desk: Desk) -> None:
+        one = make(desk.manager, "one", delivery=own, include_status=True)
+        one._member.include_status = False  # no box of statuses yet
+        for size in range(1, 17):
+            one.subscribe("ticker", BTC, delivery=Queue(size))
+            if size == 1:
+                await desk.ready(one)
+            desk.send("ticker", BTC)
+        one._member.include_status = True
+        one._member.tell(Status(StatusKind.OPEN, (), "told", 1, 0))
+        assert one._member.inbox.box_count == 17
+        *events, status = await read(one)
+        assert (events, status.reason) == ([*range(1, 17)], "told")
+
+    play(main)
+
+
 def test_rows_of_a_ring_are_polled() -> None:
     async def main(desk: Desk) -> None:
         poll = make(desk.manager, "poll", delivery=Ring(4))
@@ -330,6 +349,28 @@ def test_reading_ends_with_an_error_where_a_queue_ends_on_overflow() -> None:
         assert strict.stats().lost == 2
 
     play(main)
+
+
+def test_an_overflow_that_ends_reading_is_logged_and_its_queue_is_called_slow_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def main(desk: Desk) -> None:
+        told: list[Status] = []
+        strict = make(desk.manager, "strict", on_status=told.append)
+        strict.subscribe("ticker", BTC, delivery=Queue(4, overflow="close"))
+        await desk.ready(strict)
+        told.clear()
+        for _ in range(6):
+            desk.send("ticker", BTC)
+            await asyncio.sleep(0)
+        assert [(status.kind, status.count) for status in told] == [(StatusKind.SLOW, 3)]
+
+    play(main)
+    assert [
+        record.getMessage() for record in caplog.records if "ends on overflow" in record.getMessage()
+    ] == [
+        "a queue of component 'strict' that ends on overflow held 4 events and was full: reading ends after them"
+    ]
 
 
 def test_statuses_have_their_place_also_where_only_the_newest_waits() -> None:

@@ -57,7 +57,7 @@ class Boxes:
         box = self._boxes.get(policy)
         if box is None or not self.inbox.stay(box):
             box = self._make(policy)
-            self.inbox.add(box)
+            self.inbox.add(box, bounded=policy != self.default)
             self._boxes[policy] = box
         return box
 
@@ -76,13 +76,13 @@ class Boxes:
         )
 
     def put_status(self, status: Status) -> None:
-        """Into the iteration, behind what waits now."""
+        """Into the iteration, behind what waits now. There is always room for the box of these."""
         if isinstance(self.default, Queue):
             queue = self.box(self.default)
             assert isinstance(queue, EventQueue)
         elif self._statuses is None:
             queue = self._statuses = EventQueue(STATUS_QUEUE, wakes=self._wakes)
-            self.inbox.add(queue)
+            self.inbox.add(queue, bounded=False)
         else:
             queue = self._statuses
         queue.put_status(status)

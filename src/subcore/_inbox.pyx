@@ -61,10 +61,10 @@ cdef class Inbox:
 
     # --- its boxes
 
-    def add(self, Box box not None):
-        """Read from this box too. CapacityError beyond 16 boxes: those that wait to be read count."""
+    def add(self, Box box not None, *, bint bounded=True):
+        """Read from this box too. CapacityError, if `bounded`, beyond 16 boxes: those that wait to be read count."""
         cdef Box other
-        if len(self.boxes) >= BOX_LIMIT:
+        if bounded and len(self.boxes) >= BOX_LIMIT:
             raise CapacityError(
                 f"{BOX_LIMIT} delivery policies of one component wait to be read: read before you change more of them"
             )
