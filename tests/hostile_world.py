@@ -128,7 +128,7 @@ class HostileWorld:
 
     def fails(self, actor: Actor) -> bool:
         """Whether its time has come; from then on it is broken."""
-        if actor.fails_at is None and self.now() < self.faults_until and self.random.random() < 0.01:
+        if actor.fails_at is None and self.now() < self.faults_until and self.random.random() < 0.03:
             actor.fails_at = self.now()
         return actor.fails_at is not None
 

@@ -45,7 +45,7 @@ async def read_all(component: subcore.Component, into: list[Any]) -> None:
 
 
 def busy(seed: int = 1) -> World:
-    return World(seed, rate=20.0)
+    return World(seed, rate=8.0)
 
 
 def test_who_does_not_read_is_slow_then_stopped_then_reaped_and_its_name_is_free() -> None:
@@ -234,7 +234,7 @@ def test_who_beats_and_does_not_read_is_found_all_the_same() -> None:
 
 def test_who_waits_is_never_judged() -> None:
     """In `live()` for a market that never trades, in an iteration that nothing comes to, paused, in a stall."""
-    world = World(rate=20.0)
+    world = busy()
 
     async def main(world: World) -> None:
         async with world.manager(obligations=subcore.Obligations(grace=0.0)) as manager:
@@ -249,10 +249,10 @@ def test_who_waits_is_never_judged() -> None:
             reader = asyncio.create_task(read_all(idle, []))
             waits.subscribe("ticker", "KRW-NONE")
             with pytest.raises(subcore.SubscribeError):
-                await waits.live(60.0, evidence="data")
+                await waits.live(15.0, evidence="data")
             await waits.batch(100_000)
             waits.close()
-            await asyncio.sleep(60.0)
+            await asyncio.sleep(10.0)
             world.clock.advance_to(world.clock.now + 600 * 1_000_000_000)
             await asyncio.sleep(0.1)
             assert told.kinds == []
@@ -364,7 +364,7 @@ def test_nobody_is_judged_where_obligations_are_off() -> None:
             told = Told(world)
             hung = manager.component("hung", on_status=told)
             hung.subscribe("ticker", KRW)
-            await asyncio.sleep(120.0)
+            await asyncio.sleep(45.0)
             assert told.kinds == []
             assert not hung.closed
             hung.close()

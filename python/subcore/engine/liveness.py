@@ -91,7 +91,6 @@ class Liveness:
 
     def add(self, component: int, heartbeat: float | None = None) -> None:
         """A component is there; it promised a heartbeat each so many seconds."""
-        self.forget(component)
         interval = 0 if heartbeat is None else nanoseconds(heartbeat)
         self._rows.add(component, interval, self.rules.beats_missed)
 

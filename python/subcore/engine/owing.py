@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
@@ -19,13 +17,15 @@ LADDER = 3  # causes that lead up step by step: UNREAD, BEATS, RAISES
 Flags = npt.NDArray[np.bool_]
 Levels = npt.NDArray[np.int8]
 
-_EMPTY = {
-    "alive": (np.bool_, 0, ()), "paused": (np.bool_, 0, ()), "excuses": (np.int32, 0, ()), "beaten": (np.bool_, 0, ()),
-    "owes": (np.bool_, 0, ()), "taken": (np.int64, 0, ()), "stuck": (np.int64, 0, ()), "mark": (np.int64, 0, ()),
-    "mark_age": (np.int64, 0, ()), "late_ago": (np.int64, NEVER, ()), "beat_age": (np.int64, 0, ()),
-    "interval": (np.int64, 0, ()), "beat_limit": (np.int64, NEVER, ()), "shown": (np.int8, 0, ()),
-    "cause": (np.int8, 0, ()), "levels": (np.int8, 0, (LADDER,)), "reap_at": (np.int64, NEVER, (LADDER,)),
+# Columns in two blocks, so that a row is emptied by two stores; what an empty one holds.
+_LONGS = {
+    "taken": 0, "stuck": 0, "mark": 0, "mark_age": 0, "late_ago": NEVER, "beat_age": 0, "interval": 0,
+    "beat_limit": NEVER, "excuses": 0, "reap_at": NEVER,
 }  # fmt: skip
+_FLAGS = ("alive", "paused", "beaten", "owes")
+_BYTES = ("shown", "cause", "levels")
+_LONG_ROWS, _BYTE_ROWS = len(_LONGS) - 1 + LADDER, len(_FLAGS) + len(_BYTES) - 1 + LADDER
+_EMPTY_LONGS = np.array([*list(_LONGS.values())[:-1], *[NEVER] * LADDER], np.int64)
 
 
 class Owing:
@@ -40,7 +40,7 @@ class Owing:
 
     alive: Flags
     paused: Flags
-    excuses: npt.NDArray[np.int32]
+    excuses: Int64Array
     beaten: Flags
     owes: Flags
     taken: Int64Array
@@ -59,15 +59,16 @@ class Owing:
     def __init__(self) -> None:
         self.used = 0
         self.room = 0
-        for name, (kind, _, shape) in _EMPTY.items():
-            setattr(self, name, np.empty((*shape, 0), kind))
+        self._longs = np.empty((_LONG_ROWS, 0), np.int64)
+        self._bytes = np.empty((_BYTE_ROWS, 0), np.int8)
         self._grow(FIRST_ROOM)
 
     def add(self, component: int, heartbeat_ns: int, beats_missed: int) -> None:
         """A row for a component that is there from now on."""
         while component >= self.room:
             self._grow(2 * self.room)
-        self.clear(component)
+        if self.alive[component]:
+            self.clear(component)
         self.used = max(self.used, component + 1)
         self.alive[component] = self.beaten[component] = True
         if heartbeat_ns:
@@ -76,8 +77,8 @@ class Owing:
 
     def clear(self, component: int) -> None:
         """As if it had never been there."""
-        for name, (_, empty, _) in _EMPTY.items():
-            getattr(self, name)[..., component] = empty
+        self._longs[:, component] = _EMPTY_LONGS
+        self._bytes[:, component] = 0
 
     def begin_to_read(self, component: int) -> None:
         """It could not, or need not, until now: what waits is as if it had just come."""
@@ -94,8 +95,13 @@ class Owing:
                 self.mark_age[component], self.late_ago[component] = 0, NEVER
 
     def _grow(self, room: int) -> None:
-        for name, (kind, empty, shape) in _EMPTY.items():
-            column: npt.NDArray[Any] = np.full((*shape, room), empty, kind)
-            column[..., : self.room] = getattr(self, name)
-            setattr(self, name, column)
-        self.room = room
+        longs = np.empty((_LONG_ROWS, room), np.int64)
+        longs[:] = _EMPTY_LONGS[:, np.newaxis]
+        bytes_ = np.zeros((_BYTE_ROWS, room), np.int8)
+        longs[:, : self.room], bytes_[:, : self.room] = self._longs, self._bytes
+        self._longs, self._bytes, self.room = longs, bytes_, room
+        for place, name in enumerate(_LONGS):
+            setattr(self, name, longs[place])
+        for place, name in enumerate((*_FLAGS, *_BYTES)):
+            setattr(self, name, bytes_[place].view(np.bool_) if name in _FLAGS else bytes_[place])
+        self.reap_at, self.levels = longs[-LADDER:], bytes_[-LADDER:]  # a row for each cause
