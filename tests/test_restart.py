@@ -10,7 +10,7 @@ import pytest
 
 from manager_rig import make
 from restarts import BTC, ETH, GRACE, XRP, dropped, names, restarted
-from subcore import _columns
+from subcore import Latest, Ring, _columns
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import UsageError
 from subcore.manager import SubscriptionManager
@@ -151,14 +151,26 @@ def test_what_is_adopted_stays_and_is_delivered() -> None:
         assert manager.stats().messages_sent == sent
         assert manager.claims[-1].dropped == {}
         assert manager.claims[-1].unclaimed == ("idle",)
-        with pytest.raises(TypeError):
-            fast.adopt(async_handler)
 
     restarted(main)
 
 
-async def async_handler(event: object) -> None:
-    pass
+def test_what_is_adopted_goes_by_the_component_s_own_policy() -> None:
+    async def main(world: World, manager: SubscriptionManager, snapshot: Snapshot) -> None:
+        fast, slow = make(manager, "fast", delivery=Ring(64)), make(manager, "slow", delivery=Latest())
+        assert fast.adopt() == 3
+        with pytest.raises(UsageError, match="Latest"):
+            slow.adopt()  # a trade: each one counts
+        assert names(slow.provisional) == {"trade:KRW-XRP"}
+        slow.subscribe("trade", XRP, delivery=Latest())
+        await asyncio.sleep(2 * GRACE)
+        tickers, books = fast.ring("ticker"), fast.ring("orderbook")
+        assert set(tickers.symbols(tickers.read())) == {BTC, ETH}
+        assert set(books.read()["bid_count"].tolist()) == {5}
+        assert [event.symbol for event in await slow.batch()] == [XRP]
+        assert (fast.stats().queued, manager.claims[-1].dropped) == (0, {})
+
+    restarted(main)
 
 
 def test_a_manager_adopts_everything_and_names_can_be_claimed_at_any_time() -> None:
