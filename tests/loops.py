@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 LOOPS = ("asyncio", "uvloop")
-ON_EACH = {"test_link.py", "test_manager.py", "test_component.py"}  # whose async tests run on every loop
+ON_EACH = {
+    "test_link.py",
+    "test_manager.py",
+    "test_component.py",
+    "test_pumping.py",
+}  # whose async tests run on every loop
 
 Factory = Callable[[], asyncio.AbstractEventLoop]
 

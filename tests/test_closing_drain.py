@@ -182,6 +182,23 @@ def test_a_handler_that_does_not_let_itself_be_cancelled_is_named() -> None:
     in_virtual_time(main)
 
 
+def test_what_a_handler_left_behind_long_ago_is_not_dropped_by_the_close() -> None:
+    async def main(world: World, manager: SubscriptionManager) -> None:
+        handlers = [Handler()]
+        await manager.start()
+        component = await waiting_for(manager, handlers[0].take, 5)
+        calls = handlers[0]._calls
+        handlers.clear()
+        calls[0].set_result(None)  # the last that held the object
+        await asyncio.sleep(1.0)
+        assert component.topics == ()
+        report = await manager.close()
+        assert report.dropped == {}
+        assert report.clean
+
+    in_virtual_time(main)
+
+
 def test_a_paused_component_is_not_waited_for() -> None:
     async def main(world: World, manager: SubscriptionManager) -> None:
         handler = Handler()

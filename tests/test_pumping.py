@@ -66,6 +66,10 @@ class Handler:
             await turns()
 
 
+class NotAnException(BaseException):
+    """What `except Exception` lets through."""
+
+
 def subscribed(
     manager: SubscriptionManager, handler: Any, symbols: Any = BTC, **options: Any
 ) -> tuple[Component, list[Status]]:
@@ -174,22 +178,23 @@ async def test_errors_are_the_handlers_own_matter(caplog: pytest.LogCaptureFixtu
     """Counted, told, logged once a minute; a cancellation of what the handler waits for is one of them."""
     handler, manager = Handler(), offline()
     component, told = subscribed(manager, handler)
-    for number in range(5):
+    for number in range(6):
         send(manager, BTC, number)
     await turns()
     with caplog.at_level(logging.ERROR, "subcore"):
         await handler.go(2, ValueError("mine"))
         handler._calls[0].cancel()
         await turns()
-    assert [sink.errors_in_row for sink in manager._hub.router.failing_sinks()] == [3], "in a row"
+        await handler.go(1, NotAnException("rude"))
+    assert [sink.errors_in_row for sink in manager._hub.router.failing_sinks()] == [4], "in a row"
     await handler.go()
     assert manager._hub.router.failing_sinks() == []
     await handler.go()
-    assert handler.ended == [3, 4]
-    assert [(s.kind, s.count) for s in told] == [(StatusKind.ERROR, n) for n in (1, 2, 3)]
+    assert handler.ended == [4, 5]
+    assert [(s.kind, s.count) for s in told] == [(StatusKind.ERROR, n) for n in (1, 2, 3, 4)]
     assert "mine" in told[0].reason
     assert len(caplog.records) == 1
-    assert (component.stats().handler_errors, manager.stats().handler_errors) == (3, 3)
+    assert (component.stats().handler_errors, manager.stats().handler_errors) == (4, 4)
     await manager.close()
 
 

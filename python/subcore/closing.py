@@ -71,6 +71,7 @@ class Closing:
         self._told("the snapshot's file", hub.saving.finish)
         for member in self._members:
             hub.waits.forget(member)  # nothing more is proven
+            member.pumps.dropped = 0  # what a handler left behind as it went was not dropped here
             if drain > 0 and member.pumps.are_working:
                 self._at_work.append(member)
             else:

@@ -259,7 +259,9 @@ class Pump:
             if self._ended or (task is not None and task.cancelling()):
                 raise  # this task is meant
             self._fail(error)  # something it waited for was cancelled
-        except (Exception, KeyboardInterrupt, SystemExit) as error:
+        except GeneratorExit:
+            raise  # the loop is gone
+        except BaseException as error:
             self._fail(error)
         else:
             for sink in self.sinks:
