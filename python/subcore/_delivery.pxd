@@ -58,7 +58,8 @@ cdef class Box:
 
     # What waits takes its own reference. `topic` is who is told if it is lost.
     cdef PutResult push(self, PyObject* event, int32_t topic) noexcept
-    # The next event or status, None where there is none.
+    # The next event or status, None where there is none, or where a gap stood that nobody is told of: then what comes
+    # next may be another box's.
     cdef object take_one(self)
     # Up to `max` of what arrived before that number, in order; the number is not looked at if it is UINT64_MAX.
     cdef list take_list(self, Py_ssize_t max, uint64_t before)

@@ -41,8 +41,8 @@ cdef class EventQueue(Box):
     cdef bint grow(self) noexcept
     cdef bint resize(self, uint32_t room) noexcept
     cdef uint64_t next_number(self) noexcept
-    cdef void count_loss(self, int32_t topic, uint64_t arrival, bint oldest) noexcept
-    cdef int mark_loss(self, int32_t topic, uint64_t arrival, bint oldest) except -1
+    cdef void count_loss(self, int32_t topic, uint64_t arrival, uint64_t sequence, bint oldest) noexcept
+    cdef int mark_loss(self, int32_t topic, uint64_t arrival, uint64_t sequence, bint oldest) except -1
     cdef int drop_status(self) except -1
     cdef bint first_is_before(self, uint64_t arrival) noexcept
     cdef Py_ssize_t count_before(self, Py_ssize_t most, uint64_t before) noexcept

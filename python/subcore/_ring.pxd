@@ -16,6 +16,7 @@ cdef class RecordRing:
     cdef readonly uint64_t sequence       # rows written so far = the number of the next one
     cdef readonly uint64_t overrun        # rows that readers missed, of all readers together
     cdef readonly object dtype
+    cdef public bint closed       # nothing comes into it any more
 
     # Copies what the row holds of it; a record of another kind is passed over.
     cdef void put(self, const Record* record, int32_t topic) noexcept

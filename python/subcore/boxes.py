@@ -92,13 +92,17 @@ class Boxes:
         box = self._boxes.get(policy)
         if box is not None and policy != self.default:
             self.inbox.leave(box)
-            self._boxes = {p: b for p, b in self._boxes.items() if b in self.inbox}
-            held = {id(b) for b in self._boxes.values()}
-            self._told = {told for told in self._told if told[0] in held}
+            for gone, kept in list(self._boxes.items()):
+                if kept not in self.inbox:
+                    self.forget_told(self._boxes.pop(gone))
 
     def holds(self, policy: Delivery, box: Box) -> bool:
         """Whether that is the box of this policy."""
         return self._boxes.get(policy) is box
+
+    def forget_told(self, box: Box) -> None:
+        """It goes: another may have its address."""
+        self._told -= {told for told in self._told if told[0] == id(box)}
 
     def told_of(self, queue: EventQueue, what: str, *, on: bool) -> bool:
         """Note that something is so, or is not so any more; False if that was noted before."""
@@ -120,6 +124,8 @@ class Boxes:
     def leave_ring(self, channel: str, size: int) -> None:
         """Nothing comes into it any more; its readers keep it as long as they like."""
         ring = self._rings.pop((channel, size), None)
+        if ring is not None:
+            ring.closed = True
         self._overrun_before += 0 if ring is None else ring.overrun
 
     def reader(

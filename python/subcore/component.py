@@ -288,6 +288,11 @@ class Component(Reader):
             raise member.closed_error()
         return member
 
+    def _holds(self, channel: str, symbols: tuple[str, ...]) -> bool:
+        """Whether it wants all of these already, however: what is held stays where it is delivered to."""
+        held = {topic.symbol for topic in self._hub.topics_of(self._member) if topic.channel == channel}
+        return held.issuperset(symbols)
+
     def _want(
         self,
         act: Act,
@@ -315,7 +320,7 @@ class Component(Reader):
                     "own_link= is for what is CRITICAL: give priority=Priority.CRITICAL too, or leave it out"
                 )
             keeps = handler is None and delivery is None and member.has_choice
-            if handler is None:
+            if handler is None and not (keeps and self._holds(channel, given)):
                 check_policy(delivery, member.delivery, granting.venue.channels[index], raw=raw)
             sink = member.sink_maker(handler, raw, delivery, index)
             granting.transactions.submit(

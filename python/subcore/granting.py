@@ -206,6 +206,7 @@ class Granting:
         """Carry out all or none of these; those of components closed meanwhile are passed over."""
         if len(wishes) > 1 or wishes[0].component not in self.members:
             wishes = [wish for wish in wishes if wish.component in self.members]
+        granted = None
         try:
             with self.intent.whole:
                 granted = self.intent.grant(wishes, self.conflicts.check)
@@ -214,7 +215,11 @@ class Granting:
                     self.own_link.put(wish.component, adds, wish.own_link)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
-                self._repin(self.members[component])
+                if (
+                    member := self.members.get(component)
+                ) is not None:  # letting go of a handler may close it
+                    member.change_policies(granted=granted is not None)
+                    self._repin(member)
         self.conflicts.report()
         if self.engine.streams.reasons:
             self._ask_again(self.intent.streams_wanted(granted))

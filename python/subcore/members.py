@@ -28,6 +28,7 @@ from .types import Priority, Status
 
 if TYPE_CHECKING:
     from .component import Component, Handler, OnStatus
+    from .pumping import Pump
     from .venue import Channel
 
 log = logging.getLogger("subcore.component")
@@ -57,7 +58,8 @@ class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed", "delivered_before",
+        "_new_policies", "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed",
+        "delivered_before",
         "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "last_times", "name", "on_status",
         "paused", "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns",
         "withheld_before",
@@ -95,6 +97,7 @@ class Member:
         self._ties = ties
         self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
+        self._new_policies: list[tuple[Handler, Delivery]] = []
         self._reader: weakref.ref[asyncio.Task[Any]] | None = None
         self.pumps = Pumps(self, ties.pumps)
         self.boxes = Boxes(
@@ -114,13 +117,18 @@ class Member:
         return self.boxes.inbox
 
     @property
+    def is_half_full(self) -> bool:
+        """Whether any queue of it, of what is read or of async handlers, holds over half of what it may."""
+        return self.inbox.half_full or any(pump.is_half_full for pump in self.pumps)
+
+    @property
     def reader(self) -> asyncio.Task[Any] | None:
         """The task that last waited for its events, while it lives."""
         return None if self._reader is None else self._reader()
 
     def reads(self, task: asyncio.Task[Any] | None) -> None:
-        """This task waits for its events."""
-        if task is not None:
+        """This task reads its events."""
+        if task is not None and self.reader is not task:
             self._reader = weakref.ref(task)
 
     # -- sinks --
@@ -167,8 +175,15 @@ class Member:
         if sink is None:
             sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
         elif delivery is not None:
-            self.pumps.change_policy(handler, delivery)
+            self.pumps.check_room(handler)
+            self._new_policies.append((handler, delivery))
         return sink
+
+    def change_policies(self, *, granted: bool) -> None:
+        """What was asked for with sinks that were there already: done once the wish is granted, else forgotten."""
+        asked, self._new_policies = self._new_policies, []
+        for handler, delivery in asked if granted else ():
+            self.pumps.change_policy(handler, delivery)
 
     def _sink_of_policy(self, policy: Delivery, raw: bool, channel: int) -> int:
         key: tuple[Any, ...] = (_BOX, policy, raw)
@@ -202,9 +217,8 @@ class Member:
 
     def release_idle_sinks(self) -> None:
         """Let go of handlers no topic uses any more. O(its handlers)."""
-        for key, sink in list(self._sinks.items()):
-            if self._router.is_idle(sink):
-                self._release(key)
+        for key in [key for key, sink in self._sinks.items() if self._router.is_idle(sink)]:
+            self._release(key)
 
     def forget_sink(self, sink: int) -> None:
         """A sink's object is gone."""
@@ -220,7 +234,9 @@ class Member:
 
     def _release(self, key: tuple[Any, ...]) -> None:
         with self._ties.whole:
-            sink = self._sinks.pop(key)
+            sink = self._sinks.pop(key, None)
+            if sink is None:
+                return  # what was released before it ran a destructor, which released this one
             info = self._router.sink_info(sink)
             self.delivered_before += info.delivered
             self.calls_before += info.calls
@@ -231,6 +247,11 @@ class Member:
             self.boxes.leave_ring(key[1], key[2])
         elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
             self.boxes.leave(key[1])
+
+    def pump_ended(self, pump: Pump) -> None:
+        """An async handler's task ended by itself: asking for its topics again begins anew."""
+        for sink in list(pump.sinks):
+            self.forget_sink(sink)
 
     def topics_into(self, queue: EventQueue) -> list[int]:
         """Ids of the topics that go into a box. O(its interests)."""

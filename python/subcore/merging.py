@@ -87,6 +87,7 @@ class Merged:
         inboxes = []
         for one in self._sources:
             one._check_thread()
+            one._member.reads(asyncio.current_task())
             inboxes.append(one._member.inbox)
         ready = [
             (at, place) for place, inbox in enumerate(inboxes) if (at := inbox.first_time_ns()) != NOTHING
@@ -124,7 +125,7 @@ class Merged:
                 await future
         finally:
             for inbox in waiting:
-                inbox.end_wait()
+                inbox.end_wait(wake)
         return bool(self._sources)
 
     def _is_over(self, one: Component) -> bool:

@@ -64,6 +64,8 @@ class Notices:
 
     def queue_changed(self, member: Member, queue: EventQueue) -> None:
         """A queue is three quarters full, or half full again; or it was full, and that ended it."""
+        if member.closed:
+            return
         if queue.overflowed and member.boxes.told_of(queue, "overflow", on=True):
             log.warning(
                 "a queue of component %r that ends on overflow held %d events and was full: reading ends after them",

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._delivery import Queue, WakeBatch
 from ._queue import EventQueue
+from .errors import CapacityError, UsageError
 from .listening import raise_in_loop
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.component")
 
 TURN = 16  # calls in a row that let nobody else run
+QUEUES = 16  # of one handler, whose policy was changed before what waited was handed over
 AsyncHandler = Callable[[Any], Coroutine[Any, Any, object]]
 
 
@@ -96,11 +98,20 @@ class Pump:
                 self._ties.router.set_handler(sink, queue)
             self._queues.append(queue)
             self.policy = policy
+            while len(self._queues) > 2 and not len(self._queues[-2]) and not self._queues[-2].lost:
+                del self._queues[-2]  # nothing ever went by a policy that was changed at once
+
+    def check_room(self) -> None:
+        """CapacityError where it has as many queues as it may."""
+        if len(self._queues) >= QUEUES:
+            raise CapacityError(
+                f"{QUEUES} queues of one handler wait to be handed over: change its policy less often"
+            )
 
     def retire(self) -> None:
         """No sink leads here any more: what waits is still handed over, then it ends, unless it gets one again."""
         self._retired = True
-        if self._is_gone() or not (self.waiting or self.in_flight):
+        if self.is_gone or not (self.waiting or self.in_flight):
             self.end()
 
     def revive(self) -> None:
@@ -110,7 +121,7 @@ class Pump:
     def hold(self, flag: bool) -> None:
         """Hand over nothing for now; the call in flight goes on. Or go on with what waits."""
         self._held = flag
-        if not flag:
+        if not flag and (self._begun or self.waiting):
             self._go()
 
     def end(self) -> None:
@@ -120,6 +131,7 @@ class Pump:
         for queue in self._queues:
             queue.close()
             queue.drain()
+            self._member.boxes.forget_told(queue)
         task = self._task
         if task is not None and not task.done() and task is not running_task():
             task.cancel()
@@ -138,6 +150,16 @@ class Pump:
         if self._task is not None and (self._task.done() or self._task is running_task()):
             return False
         return self.in_flight or (self.waiting > 0 and not self._held)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether its object went, or it ended."""
+        return self._ended or (self._object is not None and self._object() is None)
+
+    @property
+    def is_half_full(self) -> bool:
+        """Whether a queue holds over half of what it may."""
+        return any(2 * len(queue) > queue.maxsize for queue in self._queues)
 
     @property
     def lost(self) -> int:
@@ -180,9 +202,6 @@ class Pump:
     def _object_went(self, _: object) -> None:
         self._ties.gone.extend(self.sinks)  # by the garbage collector: the loop does the rest
 
-    def _is_gone(self) -> bool:
-        return self._object is not None and self._object() is None
-
     def _go(self) -> None:
         """There may be something to do."""
         if self._ended:
@@ -218,7 +237,11 @@ class Pump:
         if not self._ended:
             if self.queue.overflowed:
                 self._fail(OverflowError(f"its queue was full: {self.policy!r} hands over no more"))
-            self.end()
+            self._end_by_itself()
+
+    def _end_by_itself(self) -> None:
+        self.end()
+        self._member.pump_ended(self)
 
     def _take(self) -> Any:
         """The next event; None where there is none, or none may be handed over."""
@@ -227,6 +250,7 @@ class Pump:
             if event is not None or len(self._queues) == 1:
                 return None if self._ended else event  # who was told of a loss may have closed the component
             old = self._queues.popleft()
+            self._member.boxes.forget_told(old)
             self._lost_before += old.lost
             self._losses_before = add_up(self._losses_before, old.losses)
         return None
@@ -289,6 +313,8 @@ class Pump:
         try:
             if sink is None:
                 self._ties.failed(self._member, error)
+                if not isinstance(error, (Exception, asyncio.CancelledError)):
+                    raise error
             else:
                 self._ties.router.call_failed(sink, error)
         except (KeyboardInterrupt, SystemExit) as fatal:
@@ -297,10 +323,13 @@ class Pump:
     def _over(self, task: asyncio.Task[None]) -> None:
         self._ties.tasks.discard(task)
         if task.cancelled() and not self._ended:
-            log.warning(
-                "component %r: somebody cancelled the task of an async handler: it is handed nothing more",
-                self._member.name,
+            self._fail(
+                UsageError(
+                    "somebody cancelled the task of an async handler: it is handed nothing more until it is "
+                    "subscribed again"
+                )
             )
+            self._end_by_itself()
 
 
 def add_up(*counts: dict[int, int]) -> dict[int, int]:

@@ -35,6 +35,9 @@ class Pumps:
         """That of this handler, made if there is none; with a `Queue` given it has that policy from now on."""
         key = _key_of(handler)
         pump = self._pumps.get(key)
+        if pump is not None and pump.is_gone:
+            pump.end()  # another object may have the address of one that went
+            pump = None
         if pump is None:
             given = policy if isinstance(policy, Queue) else DEFAULT
             pump = self._pumps[key] = Pump(self._member, handler, given, self._ties)
@@ -48,6 +51,12 @@ class Pumps:
         pump = self._pumps.get(_key_of(handler)) if isinstance(policy, Queue) and self._pumps else None
         if pump is not None and isinstance(policy, Queue):
             pump.change_policy(policy)
+
+    def check_room(self, handler: Any) -> None:
+        """CapacityError where too many queues of this handler wait to be handed over for its policy to change."""
+        pump = self._pumps.get(_key_of(handler))
+        if pump is not None:
+            pump.check_room()
 
     def released(self, sink: int) -> None:
         """Nothing is put through this sink any more."""

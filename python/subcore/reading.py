@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._inbox import Inbox, Reading
 from .checking import check_seconds
 from .errors import QueueOverflow, UsageError
+from .pumping import running_task
 
 if TYPE_CHECKING:
     from .members import Member
@@ -24,6 +25,7 @@ class Reader:
 
     def __aiter__(self) -> AsyncIterator[Any]:
         self._check_thread()
+        self._member.reads(running_task())
         return Reading(self._member.inbox, self.__anext__)
 
     async def __anext__(self) -> Any:
@@ -49,14 +51,15 @@ class Reader:
         inbox = self._member.inbox
         if timeout is not None:
             check_seconds("timeout", timeout)
-        if not len(inbox) and timeout is not None:
-            try:
-                async with asyncio.timeout(timeout):
+        self._member.reads(asyncio.current_task())
+        if items := inbox.get_many(max):
+            return items
+        try:
+            async with asyncio.timeout(timeout):
+                while not (items := inbox.get_many(max)) and not self._is_over(inbox):
                     await self._news(inbox)
-            except TimeoutError:
-                return []
-        while not (items := inbox.get_many(max)) and not self._is_over(inbox):
-            await self._news(inbox)
+        except TimeoutError:
+            pass
         return items
 
     def _is_over(self, inbox: Inbox) -> bool:
@@ -86,4 +89,4 @@ class Reader:
             try:
                 await future
             finally:
-                inbox.end_wait()
+                inbox.end_wait(wake)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.replay")
 
 CHUNK = 256  # frames between two turns of the loop
+HANDLERS_POLL_S = 0.002
 
 
 class ReplayConnection:
@@ -51,6 +52,8 @@ class ReplayConnection:
         finally:
             reader.close()
             self._over.set()
+        while any(member.pumps.are_working for member in self._hub.members.values()):
+            await asyncio.sleep(HANDLERS_POLL_S)  # what they are due is part of the replay
         for member in list(self._hub.members.values()):
             self._hub.close_member(member)
 
@@ -69,7 +72,7 @@ class ReplayConnection:
 
     async def _room(self) -> None:
         await asyncio.sleep(0)
-        while self._speed == 0 and any(m.inbox.half_full for m in self._hub.members.values()):
+        while self._speed == 0 and any(member.is_half_full for member in self._hub.members.values()):
             await asyncio.sleep(0)
 
     # -- link.Transport --

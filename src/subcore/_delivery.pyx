@@ -195,7 +195,10 @@ cdef class Box:
 
     def get_nowait(self):
         """The next event or status, or None if there is none."""
-        return self.take_one()
+        item = self.take_one()
+        while item is None and self.has_something():      # a gap nobody is told of
+            item = self.take_one()
+        return item
 
     def get_many(self, Py_ssize_t max=256):
         """Up to `max` (at least 1, else ValueError) events and statuses in order; an empty list if there are none."""

@@ -214,9 +214,14 @@ cdef class Inbox:
             box.waiter = self.wake
         return True
 
-    def end_wait(self):
-        """Withdraw the call asked for, after a cancellation or a timeout. Nothing is lost. Idempotent."""
+    def end_wait(self, wake=None):
+        """Withdraw the call asked for, after a cancellation or a timeout. Nothing is lost. Idempotent.
+
+        With `wake`: only if it is that one, and no later reader's.
+        """
         cdef Box box
+        if wake is not None and self.waiter is not wake:
+            return
         self.waiter = None
         for box in self.boxes:
             box.waiter = None

@@ -78,19 +78,22 @@ cdef class EventQueue(Box):
     cdef PutResult push_full(self, PyObject* event, int32_t topic) noexcept:
         """The event does not fit: closed, at maxsize, or no memory to grow."""
         cdef PyObject* oldest
-        cdef uint64_t slot
+        cdef uint64_t slot, number, sequence
+        cdef int32_t lost
         if self.closed and not self.overflowed:
             return PUT_REFUSED
         if self.overflow == DROP_OLDEST and self.tail > self.head:
             slot = self.head & (self.room - 1)
-            oldest = self.items[slot]
-            self.count_loss(self.topics[slot], 0 if self.numbers == NULL else self.numbers[slot], True)
+            oldest, lost, sequence = self.items[slot], self.topics[slot], self.head
+            number = 0 if self.numbers == NULL else self.numbers[slot]
             self.head += 1
             self.store(event, topic)
-            Py_DECREF(<object> oldest)      # last: a destructor may look at the queue
+            # Whatever allocates, or lets go of an event, may run a destructor that empties or closes the queue.
+            self.count_loss(lost, number, sequence, True)
+            Py_DECREF(<object> oldest)
             return PUT_LOST
         self.duty.due[0] += 1
-        self.count_loss(topic, self.next_number(), False)
+        self.count_loss(topic, self.next_number(), self.tail, False)
         if self.overflow == CLOSE and not self.overflowed:
             self.overflowed = self.closed = True
             self.notify()
@@ -147,19 +150,18 @@ cdef class EventQueue(Box):
             sequence += 1
         return 0
 
-    cdef void count_loss(self, int32_t topic, uint64_t arrival, bint oldest) noexcept:
+    cdef void count_loss(self, int32_t topic, uint64_t arrival, uint64_t sequence, bint oldest) noexcept:
         self.lost += 1
         self.duty.done[0] += 1
         self.duty.lost[0] += 1
         try:
             self.lost_topics[topic] = self.lost_topics.get(topic, 0) + 1
-            self.mark_loss(topic, arrival, oldest)
+            self.mark_loss(topic, arrival, sequence, oldest)
         except MemoryError:
             pass                  # the total above still counts it
 
-    cdef int mark_loss(self, int32_t topic, uint64_t arrival, bint oldest) except -1:
+    cdef int mark_loss(self, int32_t topic, uint64_t arrival, uint64_t sequence, bint oldest) except -1:
         """Note a gap where the oldest event stood, or where the next would have come; neighbours share one mark."""
-        cdef uint64_t sequence = self.head if oldest else self.tail
         cdef Py_ssize_t place = len(self.marks)
         cdef Mark mark = None
         if oldest:
@@ -172,7 +174,7 @@ cdef class EventQueue(Box):
             mark = new_mark(sequence, arrival, {})
             self.marks.insert(place, mark)
             self.next_mark = (<Mark> self.marks[0]).sequence
-            self.marks_ahead += oldest
+            self.marks_ahead = min(self.marks_ahead + oldest, len(self.marks))
         mark.lost += 1
         mark.content[topic] = mark.content.get(topic, 0) + 1
         return 0
@@ -222,10 +224,8 @@ cdef class EventQueue(Box):
 
     cdef object take_one(self):
         cdef uint64_t slot
-        while self.next_mark <= self.head:
-            content = self.take_mark()
-            if content is not None:
-                return content
+        if self.next_mark <= self.head:
+            return self.take_mark()
         if self.tail == self.head:
             return None
         slot = self.head & (self.room - 1)
@@ -266,6 +266,8 @@ cdef class EventQueue(Box):
         """So many events with no mark between them; their references move into the list."""
         cdef Py_ssize_t i
         cdef list taken = PyList_New(count)
+        if self.tail - self.head < <uint64_t> count:      # the allocation ran a destructor that took some
+            return self.take_run(<Py_ssize_t> (self.tail - self.head))
         for i in range(count):
             PyList_SET_ITEM(taken, i, <object> self.items[(self.head + <uint64_t> i) & (self.room - 1)])
         self.head += <uint64_t> count

@@ -176,6 +176,12 @@ cdef class RingReader:
         self.text_of = text_of
         self.sequence = ring.oldest()
 
+    @property
+    def closed(self):
+        """True once no subscription fills its ring any more, also where another one like it began: then read what is
+        left, and ask the component for a new reader."""
+        return self.ring.closed
+
     def __len__(self):
         """Rows that `read` would give now."""
         return self.ring.sequence - max(self.sequence, self.ring.oldest())
