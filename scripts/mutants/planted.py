@@ -267,8 +267,9 @@ MUTANTS = (
     Mutant(
         "an overflow ends the reading",
         "_queue.pyx",
-        "            oldest = self.items[slot]\n",
-        "            oldest = self.items[slot]\n            self.closed = True\n",
+        "            oldest, lost, sequence = self.items[slot], self.topics[slot], self.head\n",
+        "            oldest, lost, sequence = self.items[slot], self.topics[slot], self.head\n"
+        "            self.closed = True\n",
         "tests/test_delivery.py tests/test_delivery_model.py",
     ),
     Mutant(
