@@ -11,6 +11,7 @@ cdef struct Change:           # asked for during a fan-out, made after it
     int32_t topic
     int32_t stream
     int32_t position          # of a disconnect: where the interest stood when it was asked for
+    bint image                # of a connect: what is new gets the stream's image
 
 cdef class RouteChanges(RouteTable):
     cdef Change* changes
@@ -23,8 +24,8 @@ cdef class RouteChanges(RouteTable):
     cdef int leave_routes(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1
     cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count)
     cdef Py_ssize_t add_later(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int cls,
-                              bint keep) except -1
+                              bint keep, bint image) except -1
     cdef bint is_aimed(self, int32_t component, int32_t topic) noexcept
     cdef int forget_unrouted(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1
-    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1
+    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic, bint image) except -1
     cdef int reserve_changes(self, Py_ssize_t extra) except -1

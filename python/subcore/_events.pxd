@@ -5,6 +5,7 @@ A struct only ever grows at its end; ABI_VERSION changes when anything else does
 integers ABSENT, absent texts have size 0. Times are nanoseconds since 1970 UTC.
 """
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "<stdint.h>" nogil:
@@ -230,6 +231,10 @@ cdef class Asset(Event):
 # Copies the record: nothing of the event points into it. `cut` = levels kept of each side of a book, 0 = all.
 # ValueError for a record of no known kind, MemoryError.
 cdef Event make_event(const Record* record, str venue, str channel, str symbol, bytes raw, uint16_t cut)
+
+# Write a record of the same kind over an event that nobody but the caller holds. False where it takes another object:
+# then nothing has changed.
+cdef bint renew_event(PyObject* event, const Record* record) noexcept
 
 # The event's own struct: valid, and only to be read, while the event lives.
 cdef const Record* record_of(Event event) noexcept

@@ -3,11 +3,12 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
+from subcore._frame cimport Payload
 from subcore._intern cimport Interner
 from subcore._ledger cimport Ledger
 from subcore._meter cimport Meter
 from subcore._receiver cimport Receiver
-from subcore._route cimport Payload, Router
+from subcore._route cimport Router
 from subcore._scan cimport Scanner
 from subcore._stream_lookout cimport StreamLookout
 
@@ -53,5 +54,6 @@ cdef class Feed(Receiver):
     cdef void keep_bad(self, int32_t link, const Payload* payload, int64_t receive_time_ns, int state) noexcept
     cdef void defer(self, int32_t link, const char* data, Py_ssize_t size, int64_t receive_time_ns) noexcept
     cdef void finish(self) noexcept
+    cdef void end_alone(self) noexcept
     cdef void take_deferred(self) noexcept
     cdef void tell(self, object callback, tuple arguments) noexcept

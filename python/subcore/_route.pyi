@@ -1,26 +1,18 @@
 """Fan-out: one frame to every sink of its stream."""
 
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, Self, final
+from collections.abc import Callable, Iterable
+from typing import Self, final
 
-from subcore._changes import RouteChanges
+import numpy.typing as npt
+
+from subcore._calls import RouteCalls
 from subcore._events import Event
-from subcore._histogram import Histogram
 from subcore._ledger import Ledger
-from subcore._timing import CallClock, CallTimes
-
-class LongCall(NamedTuple):
-    component: int
-    sink_id: int
-    duration_ns: int
-    at_ns: int
+from subcore._timing import CallClock
 
 @final
-class Frame: ...
-
-@final
-class Router(RouteChanges):
+class Router(RouteCalls):
     def __new__(
         cls,
         ledger: Ledger,
@@ -29,15 +21,12 @@ class Router(RouteChanges):
         on_error: Callable[[int, int, BaseException], object] | None = None,
         clock: CallClock | None = None,
     ) -> Self: ...
-    frame_budget_ns: int
+    def limit(
+        self, component: int, topics: npt.ArrayLike, interval_ns: int, sinks: Iterable[int]
+    ) -> None: ...
+    def on_limit_due(self, callback: Callable[[int], object]) -> None: ...
+    def flush_limits(self, now_ns: int) -> int: ...
+    def give_images(self) -> None: ...
     @property
-    def fan_outs(self) -> int: ...
-    @property
-    def calls(self) -> int: ...
-    @property
-    def calling(self) -> tuple[int, int]: ...
-    def take_long_calls(self) -> list[LongCall]: ...
-    def set_budget(self, component: int, budget_ns: int) -> None: ...
-    def call_times(self, component: int) -> CallTimes: ...
-    def fan_out_times(self) -> Histogram: ...
+    def images_due(self) -> bool: ...
     def send(self, stream: int, event: Event) -> None: ...

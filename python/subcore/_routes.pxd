@@ -3,6 +3,7 @@
 
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from subcore._images cimport ImageTable
 from subcore._ledger cimport Ledger
 from subcore._sinks cimport Sink, SinkTable
 
@@ -29,13 +30,21 @@ cdef class RouteTable(SinkTable):
     cdef Route* routes
     cdef int32_t route_room
     cdef size_t block_bytes               # of routes that are not inline
+    cdef readonly ImageTable images
+    cdef dict joining                     # {stream: {interest_key: None}} of those that an image is due to
     cdef readonly Py_ssize_t interest_count
     cdef readonly uint64_t searches       # removals whose place had to be searched for
 
     cdef bint has_route(self, int32_t stream) noexcept nogil
     # `places`: where the ledger keeps the position of each topic's interest. With `keep`, those routed already stay.
+    # Those that get a route with `image` are noted for the stream's image, where there is one.
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
-                         bint keep) except -1
+                         bint keep, bint image) except -1
+    cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept
+    # An interest goes: nothing that waits for it is delivered.
+    cdef void forget_waiting(self, int32_t component, int32_t topic) noexcept
+    # The sink that an interest is delivered to, -1 = none.
+    cdef int32_t sink_of(self, int32_t component, int32_t topic) noexcept
     cdef void disconnect_many(self, int32_t component, const int32_t* topics, Py_ssize_t count) noexcept
     cdef void disconnect_one(self, int32_t stream, int32_t component, int32_t topic, int32_t hint) noexcept
 
@@ -66,6 +75,10 @@ cdef inline int32_t topic_in(Entry entry) noexcept nogil:
 
 cdef inline Entry entry_for(int32_t sink, int32_t topic, uint32_t cut) noexcept nogil:
     return (<Entry>sink << SINK_SHIFT) | (<Entry>topic << TOPIC_SHIFT) | <Entry>cut
+
+
+cdef inline uint64_t interest_key(int32_t component, int32_t topic) noexcept nogil:
+    return (<uint64_t>component << 32) | <uint32_t>topic
 
 
 cdef inline Entry* entries_of(Route* route) noexcept nogil:

@@ -4,6 +4,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
+from subcore._limits cimport LimitTable
 from subcore._timing cimport CallClock, TimeTable
 
 cdef enum:
@@ -23,6 +24,7 @@ cdef enum Gate:               # why an event may not simply go to a sink; 0 = it
     GATE_MUTED = 2            # nothing reaches it for now
     GATE_BLOCKED = 4          # ... and what passes is counted
     GATE_ONCE = 8             # but for one call
+    GATE_LIMITED = 16         # its component has rate caps: this interest may have one
 
 cdef struct Sink:
     PyObject* target          # both borrowed from `owners`, where the garbage collector sees them
@@ -55,6 +57,7 @@ cdef class SinkTable:
     cdef set failing                      # sinks whose last call raised
     cdef CallClock clock
     cdef TimeTable times
+    cdef readonly LimitTable limits
 
     # KeyboardInterrupt or SystemExit that a handler raised, once; else None.
     cdef object take_fatal(self)

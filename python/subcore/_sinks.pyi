@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, final
 from typing_extensions import disjoint_base
 
 from subcore._delivery import Box
+from subcore._limits import LimitTable
 from subcore._ring import RecordRing
 from subcore._strategy import Strategy
 
@@ -44,6 +45,8 @@ class SinkTable:
     def sink_count(self) -> int: ...
     @property
     def failures(self) -> int: ...
+    @property
+    def limits(self) -> LimitTable: ...
     @property
     def running(self) -> bool: ...
     def new_sink(

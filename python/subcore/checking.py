@@ -15,6 +15,9 @@ from .types import Priority
 if TYPE_CHECKING:
     from .venue import Channel
 
+MIN_RATE = 0.001  # events a second that a cap may allow
+MAX_RATE = 1_000_000
+
 __all__ = [
     "as_priority",
     "as_step",
@@ -23,6 +26,7 @@ __all__ = [
     "check_interval",
     "check_on_status",
     "check_policy",
+    "check_rate",
     "check_seconds",
     "is_async",
 ]
@@ -51,6 +55,13 @@ def check_interval(name: str, given: Any) -> None:
             raise UsageError(
                 f"{name} is a number of seconds more than 0, not {given!r}: leave it out for none"
             )
+
+
+def check_rate(given: Any) -> None:
+    """A cap on events a second, or None where there is none. UsageError."""
+    if given is None or (isinstance(given, Real) and MIN_RATE <= float(given) <= MAX_RATE):
+        return
+    raise UsageError(f"max_rate is {MIN_RATE:g} to {MAX_RATE:,.0f} events a second, or None, not {given!r}")
 
 
 def as_step(given: Any) -> float:

@@ -77,6 +77,7 @@ class Closing:
             else:
                 self._close(member)
         self._told("obligations", hub.obligations.end)
+        self._told("what is due to components", hub.granting.end)
         self._told("the links", hub.runtime.end)
         for task in hub.tasks:
             task.cancel()

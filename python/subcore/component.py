@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Delivery
 from ._ring import RingReader
-from .checking import as_step, check_handler, check_policy, check_seconds
+from .checking import as_step, check_handler, check_policy, check_rate, check_seconds
 from .errors import ConflictError, SubscribeTimeout, UsageError
 from .intent import Act, Wish, as_symbols
 from .reading import Reader
@@ -36,6 +36,9 @@ class SubscribeOptions(TypedDict, total=False):
     event then. `own_link`: these streams share no link but with others that ask for the same (no), so nobody else's
     change or bad request touches them; for class CRITICAL only, since connections are few. Both are asked for anew each
     time: subscribing again without one takes it away.
+    `max_rate`: at most so many events a second of each topic (all), evenly spaced, with the newest in the end; what is
+    left out is counted as conflated, it is no loss. Subscribing again without it takes it away. `image`: who joins a
+    stream that is known already gets its last event at once, marked `is_image` and with its own times (yes).
     """
 
     depth: int | None
@@ -45,6 +48,8 @@ class SubscribeOptions(TypedDict, total=False):
     delivery: Delivery | None
     standby: bool
     own_link: bool
+    max_rate: float | None
+    image: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,8 @@ class ComponentStats:
     `worst_ns` in the longest seen (None before one was timed); together `loop_share` of the time, 0 to 1. They are
     timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time.
     `withheld`: events that passed its handlers while they were kept from calls, since each of the last had raised.
-    `conflated`: of topics with `Latest()`, newer events took their place; `overrun`: rows of rings that readers missed.
+    `conflated`: of topics with `Latest()` or `max_rate=`, newer events took their place; `overrun`: rows of rings that
+    readers missed.
     """
 
     name: str
@@ -114,7 +120,8 @@ class Component(Reader):
         "*" asks for all symbols, where the channel has that (an account's orders and balances).
         `options`: `depth`: book levels a side; `grouping`: price step of the book; `raw`: events carry the frame's own
         bytes; `priority`: class of these interests; `standby`: two links carry them; `own_link`: they share none with
-        what others want; `delivery`: see SubscribeOptions.
+        what others want; `max_rate`: events a second of each topic; `image=False`: not the last event of a stream that
+        is known already; `delivery`: see SubscribeOptions.
         Raises UsageError (also UnsupportedError, UnknownSymbolError, ConflictError) or CapacityError, and then has
         changed nothing; within a transaction conflicts raise at its end. What can be served together is: two depths
         of a book share one stream, see `manager.conflicts`.
@@ -307,9 +314,12 @@ class Component(Reader):
         delivery: Delivery | None = None,
         standby: bool = False,
         own_link: bool = False,
+        max_rate: float | None = None,
+        image: bool = True,
     ) -> None:
         member, granting = self._live(), self._granting
         check_handler(handler, delivery)
+        check_rate(max_rate)
         given = as_symbols(symbols, act.value)
         try:
             index = granting.check_topics(channel, given, depth, grouping)
@@ -337,6 +347,8 @@ class Component(Reader):
                     self,
                     standby,
                     own_link,
+                    image,
+                    max_rate,
                 )
             )
         except UsageError as error:

@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
+from .caps import USER, RateCaps
 from .checking import as_priority, as_step, check_policy
 from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
+from .images import Images
 from .intent import Act, Wish
 from .standby import Asked
 from .transaction import Transactions
@@ -49,6 +51,9 @@ class Granting:
         self.members = hub.members
         self.standby = Asked(hub.ledger, events.StandBy)
         self.own_link = Asked(hub.ledger, events.OwnLink)
+        self.caps = RateCaps(hub.feed, hub.clock)
+        self.images = Images(hub.feed)
+        hub.intent.on_drop = self.caps.dropped
         self.conflicts = Conflicts(hub.intent, hub.members, self.standby, self.own_link)
         self._grants = hub.grants
         self._has_whole = False
@@ -185,6 +190,7 @@ class Granting:
             raise
         self.standby.put(member.id, topics, on=False)
         self.own_link.put(member.id, topics, on=False)
+        self.caps.put(member, topics, USER, None)
         if handler is not None and member.has_one_sink:  # what _repin would find out
             self._pinned[member.id] = component
         else:
@@ -213,6 +219,7 @@ class Granting:
                 for wish, adds, _, _ in granted:
                     self.standby.put(wish.component, adds, wish.standby)
                     self.own_link.put(wish.component, adds, wish.own_link)
+                    self.caps.put(self.members[wish.component], adds, USER, wish.max_rate)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 if (
@@ -268,8 +275,19 @@ class Granting:
                     break
 
     def forget(self, member: Member) -> None:
-        """A component was closed: nothing keeps it alive any more."""
+        """A component was closed: nothing keeps it alive any more, and what it asked for is gone."""
         self.transactions.forget(member.id)
         self.standby.forget(member.id)
         self.own_link.forget(member.id)
+        self.caps.forget(member)
         self._pinned.pop(member.id, None)
+
+    def turn_done(self, handle: Callable[[events.Event], None]) -> None:
+        """What was granted in this turn is asked for: tell of standbys, and give joiners what they join."""
+        self.standby.tell(handle)
+        self.images.give()
+
+    def end(self) -> None:
+        """The manager ends: no timer is left."""
+        self.caps.end()
+        self.images.end()

@@ -340,7 +340,7 @@ class Hub:
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""
-        self.granting.standby.tell(self.runtime.handle)
+        self.granting.turn_done(self.runtime.handle)
         self.waits.look()
         self.intent.tidy(self.engine.knows)
         self.saving.changed()

@@ -45,7 +45,8 @@ class Wish:
 
     `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
     `standby`: two links shall carry it; `own_link`: one that nobody else shares. `sink` makes the place to deliver to;
-    with `keeps_sinks` topics held already stay where they go. `holder` lives while the wish waits in a transaction.
+    with `keeps_sinks` topics held already stay where they go. `image`: who joins a stream gets its last event;
+    `max_rate`: at most so many events a second, see caps. `holder` lives while the wish waits in a transaction.
     """
 
     act: Act
@@ -60,6 +61,8 @@ class Wish:
     holder: object = None
     standby: bool = False
     own_link: bool = False
+    image: bool = True
+    max_rate: float | None = None
 
 
 # A wish, the topics it adds and removes, and where they are delivered to (NO_SINK = it adds none).
@@ -80,6 +83,7 @@ class Intent:
             threading.RLock()
         )  # held while a change has several steps: no other thread reads half of it
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
+        self.on_drop: Callable[[int, Int32Array], None] = lambda component, topics: None
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
 
     # -- wishes --
@@ -107,7 +111,7 @@ class Intent:
                 if len(removes):
                     self._drop(wish.component, removes)
                 if sink != NO_SINK:
-                    self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks)
+                    self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks, image=wish.image)
         return resolved
 
     def streams_wanted(self, granted: Sequence[Resolved]) -> Int32Array:
@@ -137,6 +141,7 @@ class Intent:
 
     def _drop(self, component: int, topics: Int32Array) -> None:
         self._dropped.append(self._router.remove(component, topics))
+        self.on_drop(component, topics)
 
     def _resolve(self, wish: Wish) -> Resolved:
         if wish.act is Act.REMOVE:
@@ -248,10 +253,13 @@ class Intent:
 
     def release(self, streams: Int32Array) -> None:
         """Give these ids back, but for those somebody holds (a paused component's interests count)."""
+        gone = []
         with self.whole:
             for stream in streams.tolist():
                 with contextlib.suppress(ValueError):
                     self.ledger.release_stream(stream)
+                    gone.append(stream)
+            self._router.forget_images(gone)
 
     def tidy(self, is_known: Callable[[Int32Array], npt.NDArray[np.bool_]]) -> None:
         """After the edges were taken: ids the engine never heard of, or has let go, are given back."""

@@ -59,10 +59,9 @@ class Member:
 
     __slots__ = (
         "_new_policies", "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed",
-        "delivered_before",
-        "delivery", "handle", "handler_errors", "id", "include_status", "last_error", "last_times", "name", "on_status",
-        "paused", "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns",
-        "withheld_before",
+        "delivered_before", "delivery", "handle", "handler_errors", "id", "include_status", "last_conflations",
+        "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority", "promised_beats", "pumps",
+        "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -93,6 +92,7 @@ class Member:
         self.handler_errors = 0
         self.last_error: str | None = None
         self.last_times: CallTimes | None = None  # once it is closed
+        self.last_conflations: dict[int, int] = {}  # by rate caps
         self.delivered_before = self.calls_before = self.withheld_before = 0  # through sinks that are no more
         self._ties = ties
         self._router = ties.router
@@ -229,6 +229,7 @@ class Member:
     def release_all(self) -> None:
         """It is closed: nothing is delivered to any of its handlers from now on."""
         self.last_times = self._router.call_times(self.id)
+        self.last_conflations = self._router.limits.conflated(self.id)
         for key in list(self._sinks):
             self._release(key)
 

@@ -97,7 +97,13 @@ class Reports:
         said = hub.engine.explain(stream, hub.clock.monotonic_ns())
         if hub.engine.row(stream).state is StreamState.SENT:
             said += self._last_heard(stream)
-        return said
+        holders = [m for m in hub.members.values() if hub.ledger.holds(m.id, id)]
+        caps = [
+            f"{cap.component} gets {cap.reason} ({cap.by})"
+            for m in holders
+            for cap in hub.granting.caps.of(m, id)
+        ]
+        return "; ".join([said, *caps])
 
     def _last_heard(self, stream: int) -> str:
         """When another channel of the same market last had an event, by the venue's own time."""
@@ -123,6 +129,7 @@ class Reports:
             since_ns = self._hub.claims.provisional_since(member, topic)
             if since_ns is not None:
                 yield Cap(member.name, "snapshot", "restored, and not confirmed yet", since_ns)
+            yield from self._hub.granting.caps.of(member, topic)
 
     def _info(self, id: int, topic: Topic, holders: list[Member]) -> TopicInfo:
         hub = self._hub
@@ -155,6 +162,7 @@ class Reports:
             infos = [hub.router.sink_info(sink) for sink in member.sinks]
             times = member.last_times or hub.router.call_times(member.id)
             inbox, pumps = member.inbox, member.pumps
+            capped = member.last_conflations if member.closed else hub.router.limits.conflated(member.id)
             return ComponentStats(
                 name=member.name,
                 priority=member.priority,
@@ -164,8 +172,8 @@ class Reports:
                 queued=pumps.waiting + len(inbox),
                 lost=pumps.lost + inbox.lost,
                 losses=self._named(add_up(inbox.losses, pumps.losses)),
-                conflated=inbox.conflated,
-                conflations=self._named(inbox.conflations),
+                conflated=inbox.conflated + sum(capped.values()),
+                conflations=self._named(add_up(inbox.conflations, capped)),
                 overrun=member.boxes.overrun,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,

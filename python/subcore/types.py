@@ -138,10 +138,11 @@ class Cap:
     """Why a holder of a topic gets less than all of it, or nothing. `since_ns` is nanoseconds since 1970 UTC."""
 
     component: str
-    # "pause": the component itself; "ladder": it is quarantined; "snapshot": restored, and nobody confirmed it yet
+    # "pause", "user" (`max_rate=`): it asked; "ladder": it is quarantined; "snapshot": restored, and nobody confirmed it
     by: str
     reason: str
     since_ns: int
+    max_rate: float | None = None  # events a second that it lets through; None: it lets none through
 
 
 @dataclass(frozen=True, slots=True)

@@ -484,4 +484,32 @@ MUTANTS = (
         "int(self._router.sink_info(sink).delivered < 0))",
         "tests/test_watchdog.py",
     ),
+    Mutant(
+        "a blocked sink lets every call through while it is tried",
+        "_sinks.pyx",
+        "            self.set_gate(sink, GATE_ONCE, False)\n        return True\n",
+        "        return True\n",
+        "tests/test_breaker.py",
+    ),
+    Mutant(
+        "a capped burst ends with what came first",
+        "_limits.pyx",
+        "            limit.conflated += 1\n        limit.pending = event\n",
+        "            limit.conflated += 1\n            return 0\n        limit.pending = event\n",
+        "tests/test_limits.py",
+    ),
+    Mutant(
+        "a joiner gets the image after the frame that came first",
+        "_route.pyx",
+        "            self.joining.pop(stream, None)        # those got this one\n",
+        "            pass\n",
+        "tests/test_images.py",
+    ),
+    Mutant(
+        "one of 32 callbacks is timed, and the others never",
+        "_calls.pyx",
+        "self.timed_at = self.calls + 1 + (self.chance >> 16) % (2 * SAMPLE_EVERY - 1)",
+        "self.timed_at = self.calls + SAMPLE_EVERY",
+        "tests/test_timing.py",
+    ),
 )

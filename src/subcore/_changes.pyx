@@ -2,12 +2,13 @@
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
-from libc.stdint cimport int32_t, uint32_t
+from libc.stdint cimport UINT64_MAX, int32_t, uint32_t
 
 cimport numpy as cnp
 
 from subcore._arrays cimport int32_vector, new_block, new_ids
 from subcore._ledger cimport FRESH_PAYLOAD
+from subcore._routes cimport Entry
 from subcore._sinks cimport GATE_DEAD
 
 cnp.import_array()
@@ -20,10 +21,11 @@ cdef class RouteChanges(RouteTable):
     def __dealloc__(self):
         PyMem_Free(self.changes)
 
-    def add(self, sink_id, topics, int cls=1, *, bint keep=False):
+    def add(self, sink_id, topics, int cls=1, *, bint keep=False, bint image=True):
         """Add interests of the sink's component to the ledger and deliver them to the sink; number newly added.
 
         `topics`: int32 ids. Topics it holds already take the class, and with `keep` stay with the sink they go to.
+        With `image` those that it did not get before are due the last event of their stream, see `give_images`.
         During a fan-out deliveries change after it. IndexError for ids not in use, KeyError for a sink released; then
         nothing has changed. (A MemoryError may leave held topics with their new class.) Cost: one look-up a topic.
         """
@@ -36,12 +38,12 @@ cdef class RouteChanges(RouteTable):
         if count == 0:
             return 0
         if self.running:
-            return self.add_later(sink, topic, count, cls, keep)
+            return self.add_later(sink, topic, count, cls, keep, image)
         places = <int32_t**>new_block(count * sizeof(int32_t*), "the interests to add")
         try:
             fresh = self.ledger.add_ids(component, topic, count, cls, NULL, places)
             try:
-                self.connect_now(sink, topic, count, places, keep)
+                self.connect_now(sink, topic, count, places, keep, image)
             except MemoryError:
                 self.forget_unrouted(component, topic, count)
                 raise
@@ -50,7 +52,7 @@ cdef class RouteChanges(RouteTable):
         return fresh
 
     cdef Py_ssize_t add_later(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int cls,
-                              bint keep) except -1:
+                              bint keep, bint image) except -1:
         """During a fan-out: the ledger now, the route after it."""
         cdef int32_t component = self.sinks[sink].component
         cdef Py_ssize_t i, fresh, aimed = 0
@@ -64,7 +66,7 @@ cdef class RouteChanges(RouteTable):
                     aimed += 1
             fresh = self.ledger.add_ids(component, topics, count, cls, NULL, NULL)
             for i in range(aimed):
-                self.queue_change(sink, component, moved[i])
+                self.queue_change(sink, component, moved[i], image)
             self.sinks[sink].uses += <uint32_t>aimed
         finally:
             PyMem_Free(moved)
@@ -113,11 +115,11 @@ cdef class RouteChanges(RouteTable):
                 if places[i] == NULL:
                     raise KeyError(f"component {component} holds no interest in topic {ids[i]}: add it to the ledger")
             if not self.running:
-                self.connect_now(sink, &ids[0], count, places, False)
+                self.connect_now(sink, &ids[0], count, places, False, True)
                 return
             self.reserve_changes(count)
             for i in range(count):
-                self.queue_change(sink, component, ids[i])
+                self.queue_change(sink, component, ids[i], True)
             self.sinks[sink].uses += <uint32_t>count
         finally:
             PyMem_Free(places)
@@ -138,12 +140,15 @@ cdef class RouteChanges(RouteTable):
 
     cdef int leave_routes(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1:
         cdef Py_ssize_t i
+        if self.joining or self.limits.has(component):
+            for i in range(count):
+                self.forget_waiting(component, topics[i])
         if not self.running:
             self.disconnect_many(component, topics, count)
             return 0
         self.reserve_changes(count)
         for i in range(count):
-            self.queue_change(-1, component, topics[i])
+            self.queue_change(-1, component, topics[i], False)
         return 0
 
     def remove(self, int32_t component, topics):
@@ -169,6 +174,7 @@ cdef class RouteChanges(RouteTable):
         streams = self.leave(component, <const int32_t*>cnp.PyArray_DATA(held), cnp.PyArray_DIM(held, 0))
         self.ledger.close_component(component)
         self.times.forget(component)
+        self.limits.forget_all(component)
         return streams
 
     cdef object leave(self, int32_t component, const int32_t* topics, Py_ssize_t count):
@@ -189,6 +195,7 @@ cdef class RouteChanges(RouteTable):
         cdef Change change
         cdef int32_t stream
         cdef int32_t* place
+        cdef Entry replaced
         while i < self.change_count:       # whoever is told of an error may ask for more
             change = self.changes[i]
             i += 1
@@ -201,20 +208,24 @@ cdef class RouteChanges(RouteTable):
                 stream = self.ledger.stream_of(change.topic)
                 try:
                     self.reserve_streams(stream)
-                    self.settle_replaced(self.connect_one(change.sink, stream, change.topic, place))
+                    replaced = self.connect_one(change.sink, stream, change.topic, place)
+                    self.settle_replaced(replaced)
+                    if replaced == UINT64_MAX and change.image:
+                        self.join(change.sink, stream, change.topic)
                 except MemoryError as error:
                     self.report(change.sink, error)
             self.drop_use(change.sink, 1)
         self.change_count = 0
         return 0
 
-    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic) except -1:
+    cdef int queue_change(self, int32_t sink, int32_t component, int32_t topic, bint image) except -1:
         """The room for it is reserved."""
         cdef Change* change = &self.changes[self.change_count]
         cdef int32_t* place = self.ledger.payload_of(component, topic)
         change.sink = sink
         change.component = component
         change.topic = topic
+        change.image = image
         change.stream = self.ledger.stream_of(topic)
         change.position = -1 if place == NULL else place[0]
         self.change_count += 1
@@ -235,5 +246,6 @@ cdef class RouteChanges(RouteTable):
 
     @property
     def nbytes(self):
-        """Bytes of the tables of routes, sinks, times and queued changes; exact."""
-        return self.table_bytes() + self.times.table_bytes() + <size_t>self.change_room * sizeof(Change)
+        """Bytes of the tables of routes, sinks, times, images and queued changes; exact. O(streams)."""
+        return (self.table_bytes() + self.times.table_bytes() + <size_t>self.images.nbytes
+                + <size_t>self.change_room * sizeof(Change))

@@ -8,7 +8,8 @@ to can refer back. Any thread may read an event.
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint64_t
+from cpython.object cimport PyObject
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy
 
 from operator import index
@@ -279,6 +280,33 @@ cdef Event make_event(const Record* record, str venue, str channel, str symbol, 
     memcpy(event.head, record, COPIED[kind])
     event.venue, event.channel, event.symbol, event.raw = venue, channel, symbol, raw
     return event
+
+
+cdef bint renew_event(PyObject* held, const Record* record) noexcept:
+    cdef Event event = <Event>held
+    cdef Orderbook changed
+    cdef Level* levels
+    cdef uint8_t kind = record.head.kind
+    if event.head.kind != kind or kind == KIND_ASSET or event.raw is not None:
+        return False
+    if event.head.symbol != record.head.symbol or event.head.symbol < 0:
+        return False              # `symbol` is another text
+    if kind != KIND_ORDERBOOK:
+        memcpy(event.head, record, COPIED[kind])
+        return True
+    changed = <Orderbook>event
+    levels = changed.levels
+    if (
+        changed.data.bid_count != record.orderbook.bid_count or changed.data.ask_count != record.orderbook.ask_count
+    ):
+        return False
+    changed.data = record.orderbook
+    changed.data.bids, changed.data.asks = levels, levels + record.orderbook.bid_count
+    memcpy(levels, record.orderbook.bids, <size_t>record.orderbook.bid_count * sizeof(Level))
+    memcpy(levels + record.orderbook.bid_count, record.orderbook.asks,
+           <size_t>record.orderbook.ask_count * sizeof(Level))
+    changed.bid_levels = changed.ask_levels = None
+    return True
 
 
 cdef const Record* record_of(Event event) noexcept:

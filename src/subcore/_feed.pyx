@@ -8,10 +8,11 @@ from collections import deque
 from typing import NamedTuple
 
 from subcore._events cimport Record
+from subcore._frame cimport Payload
 from subcore._ledger cimport Ledger
 from subcore._meter cimport Meter
 from subcore._receiver cimport Receiver
-from subcore._route cimport Payload, Router
+from subcore._route cimport Router
 from subcore._scan cimport SCAN_CONTROL, SCAN_END, SCAN_OK, Scanner
 from subcore._stream_lookout cimport StreamLookout
 from subcore._streams cimport key_of
@@ -73,6 +74,33 @@ cdef class Feed(Receiver):
         self.on_payload(link, payload, len(payload), receive_time_ns, receive_time_ns)
         if self.fatal is not None and not self.busy:
             raise self.take_fatal()
+
+    def flush_limits(self, int64_t now_ns):
+        """`Router.flush_limits`, with frames that come meanwhile taken after it. None from inside a handler, where
+        nothing is done: ask again later."""
+        if self.busy:
+            return None
+        self.busy = True
+        try:
+            return self.router.flush_limits(now_ns)
+        finally:
+            self.end_alone()
+
+    def give_images(self):
+        """`Router.give_images`, in the same way. False from inside a handler: ask again later."""
+        if self.busy:
+            return False
+        self.busy = True
+        try:
+            self.router.give_images()
+        finally:
+            self.end_alone()
+        return True
+
+    cdef void end_alone(self) noexcept:
+        if self.router.fatal is not None:
+            self.fatal = self.router.take_fatal()
+        self.finish()
 
     def bad_frames(self):
         """The last 32 frames that could not be read, oldest first."""

@@ -6,18 +6,27 @@ more from the moment `release_sink` was called.
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
-from collections import deque
-from typing import NamedTuple
-
+from subcore._arrays cimport int32_vector
 from subcore._delivery cimport Box
-from subcore._events cimport KIND_ORDERBOOK, Event, Record, make_event, record_of
-from subcore._histogram cimport Histogram, histogram_add, histogram_copy
+from subcore._events cimport Event, Record, record_of
+from subcore._frame cimport RAW_SHIFT, Frame, Payload
+from subcore._limits cimport Limit
 from subcore._ring cimport RecordRing
 from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, sink_in, topic_in
-from subcore._sinks cimport GATE_DEAD, SINK_METHOD, SINK_QUEUE, SINK_RING, SINK_STRATEGY, Sink
-from subcore._timing cimport SAMPLE_EVERY
+from subcore._sinks cimport (
+    GATE_BLOCKED,
+    GATE_DEAD,
+    GATE_LIMITED,
+    GATE_MUTED,
+    GATE_ONCE,
+    SINK_METHOD,
+    SINK_QUEUE,
+    SINK_RING,
+    SINK_STRATEGY,
+    Sink,
+)
 
 cdef extern from "_call.h":
     PyObject* subcore_weak_get(PyObject* reference) noexcept
@@ -28,27 +37,7 @@ cdef extern from "_call.h":
     void subcore_release "Py_DECREF"(PyObject* object) noexcept
 
 cdef enum:
-    RAW_SHIFT = 16
-    NO_KEY = 0x2_0000          # beyond every cut | raw << 16
-    LONG_CALL_NS = 4_000_000   # a call that surely took so long is named each time
-    LONG_CALLS_KEPT = 64
-    FRAME_BUDGET_NS = 1_000_000
-    ALL_TIMED = 32             # frames, after one that was over budget
-    STRATEGY_SHARE = 8         # of the calls of strategies chosen to be timed, one is
     STRATEGIES_TOGETHER = 16   # between two looks at the coarse clock, which costs more than a call of one
-
-
-class LongCall(NamedTuple):
-    """A call of a handler that took several milliseconds. `component` is -1 where the handler closed its own.
-
-    `duration_ns`: within a tick of the kernel's clock, mostly 4 ms. `at_ns`: when it ended, on the monotonic clock.
-    """
-
-    component: int
-    sink_id: int
-    duration_ns: int
-    at_ns: int
-
 
 # The same function seen as one that leaves its exception set.
 ctypedef int (*UseCall)(Frame, uint32_t) noexcept
@@ -81,95 +70,17 @@ cdef int use_key(Frame frame, uint32_t key) except -1:
 
 
 @cython.final
-cdef class Frame:
-    """The frame under fan-out, and the events made of it so far: one for each cut, with raw bytes or without."""
-
-    cdef void start(self, const Record* record, str venue, str channel, str symbol, const Payload* payload) noexcept:
-        self.record = record
-        self.payload = payload
-        self.venue, self.channel, self.symbol = venue, channel, symbol
-        self.event_key = NO_KEY
-        self.deepest = 0
-        if record.head.kind == KIND_ORDERBOOK:
-            self.deepest = max(record.orderbook.bid_count, record.orderbook.ask_count)
-
-    cdef void end(self) noexcept:
-        self.event = self.others = None
-
-    cdef int use(self, uint32_t key) except -1:
-        """Make `event` the one for this key."""
-        cdef bytes raw = None
-        cdef Event event = None
-        if self.event is not None:
-            if self.others is None:
-                self.others = {}
-            self.others[self.event_key] = self.event
-            event = self.others.get(key)
-        if event is None:
-            if key >> RAW_SHIFT and self.payload != NULL:
-                raw = self.payload.data[:self.payload.size]
-            event = make_event(self.record, self.venue, self.channel, self.symbol, raw, <uint16_t>(key & CUT_MASK))
-        self.event = event
-        self.event_key = key
-        return 0
-
-    cdef const Record* cut_to(self, uint32_t cut) noexcept:
-        """The record as a strategy or ring sees it: a book has at most `cut` levels a side, 0 = all."""
-        if cut == 0:
-            return self.record
-        self.book = self.record.orderbook
-        self.book.bid_count = min(self.book.bid_count, <int32_t>cut)
-        self.book.ask_count = min(self.book.ask_count, <int32_t>cut)
-        return <const Record*>&self.book
-
-
-@cython.final
 @cython.no_gc_clear
-cdef class Router(RouteChanges):
+cdef class Router(RouteCalls):
     """Streams' routes, the sinks they lead to, and the fan-out. Belongs to the loop's thread.
 
     `gone` is a deque that gets the id of each sink whose bound method's object went. `on_error(component, sink_id,
     exception)` is called for each exception of a handler, inside the fan-out; it must not keep the exception, whose
     traceback holds the handler's frames. `clock`: a CallClock, for virtual time (the machine's).
-
-    Calls of handlers are timed: 1 in 32 exactly, all for 32 frames after a fan-out took over `frame_budget_ns` (1 ms),
-    and those of several milliseconds each time.
     """
 
     def __cinit__(self, ledger, *, gone, on_error=None, clock=None):
         self.frame = Frame()
-        self.called = -1
-        self.frame_budget_ns = FRAME_BUDGET_NS
-        self.frame_times = Histogram()
-        self.long_calls = deque(maxlen=LONG_CALLS_KEPT)
-
-    @property
-    def calling(self):
-        """(component, sink_id) of the handler that is running now, (-1, -1) where none is. From any thread."""
-        cdef int32_t sink = self.called
-        if sink < 0:
-            return -1, -1
-        return self.sinks[sink].component, self.sink_id_of(sink)
-
-    def take_long_calls(self):
-        """[LongCall] since the last time, the latest 64, oldest first."""
-        calls, self.long_calls = self.long_calls, deque(maxlen=LONG_CALLS_KEPT)
-        return list(calls)
-
-    def set_budget(self, int32_t component, int64_t budget_ns):
-        """What a call of this component's handlers may take, 0 = anything. ValueError below 0. Kept until it closes."""
-        if component < 0 or budget_ns < 0:
-            raise ValueError(f"a component's budget is 0 or more ns a call, not {budget_ns} for {component}")
-        self.times.open(component, self.clock.precise())
-        self.times.rows[component].budget_ns = budget_ns
-
-    def call_times(self, int32_t component):
-        """CallTimes of a component's handlers since it was opened. From any thread."""
-        return self.times.figures(component, self.clock.precise())
-
-    def fan_out_times(self):
-        """A copy of the histogram of whole fan-outs."""
-        return histogram_copy(&self.frame_times.data)
 
     cdef int fan_out(self, int32_t stream, const Record* record, str venue, str channel, str symbol,
                      const Payload* payload) except -1:
@@ -181,11 +92,12 @@ cdef class Router(RouteChanges):
             return 0
         route = &self.routes[stream]
         self.running = True
-        began = self.clock.precise()
+        began = self.now_ns = self.clock.precise()
         self.frame.start(record, venue, channel, symbol, payload)
         self.deliver(entries_of(route), route.count, self.frame)
         self.called = -1
         self.time_frame(self.clock.precise() - began)
+        self.keep_image(stream, self.frame)
         self.frame.end()
         if self.change_count or self.graveyard:
             self.finish()
@@ -208,7 +120,7 @@ cdef class Router(RouteChanges):
                 self.judge(index, 0, now - ticked, together)
                 ticked, together = now, 0
             index = sink_in(entries[i])
-            if sink.gate and not self.passes(index):
+            if sink.gate and not self.admits(index, entries[i], frame):
                 continue
             cut = <uint32_t>(entries[i] & CUT_MASK)
             if <int32_t>cut >= frame.deepest:
@@ -234,10 +146,7 @@ cdef class Router(RouteChanges):
                 status = call(sink, <PyObject*>frame.event)
                 most = 1
             together += 1
-            if status < 0:
-                self.handler_failed(index)
-            elif self.sinks[index].in_row:
-                self.recovered(index)
+            self.settle_call(index, status)
             if together >= most or began:
                 now = self.clock.coarse()
                 if now != ticked or began:
@@ -246,6 +155,42 @@ cdef class Router(RouteChanges):
                 together = 0
         if together:
             self.judge(index, 0, self.clock.coarse() - ticked, together)
+
+    cdef inline void settle_call(self, int32_t sink, int status) noexcept:
+        if status < 0:
+            self.handler_failed(sink)
+        elif self.sinks[sink].in_row:
+            self.recovered(sink)
+
+    cdef bint admits(self, int32_t sink, Entry entry, Frame frame) noexcept:
+        cdef uint8_t gate = self.sinks[sink].gate
+        if gate & (GATE_DEAD | GATE_MUTED):
+            return False
+        if gate & GATE_LIMITED and gate & (GATE_BLOCKED | GATE_ONCE) != GATE_BLOCKED:
+            if self.holds_back(sink, entry, frame):
+                return False
+        return self.passes(sink)
+
+    cdef bint holds_back(self, int32_t sink, Entry entry, Frame frame) noexcept:
+        cdef int32_t component = self.sinks[sink].component
+        cdef uint32_t key = <uint32_t>(entry & CUT_MASK)
+        cdef Limit limit = self.limits.find(component, topic_in(entry))
+        if limit is None:
+            self.set_gate(sink, GATE_LIMITED, self.limits.has(component))
+            return False
+        if self.limits.admit(limit, self.now_ns):
+            return False
+        if <int32_t>key >= frame.deepest:
+            key = 0
+        if self.sinks[sink].kind < SINK_STRATEGY:
+            key |= <uint32_t>self.sinks[sink].raw << RAW_SHIFT
+        try:
+            if key != frame.event_key:
+                frame.use(key)
+            self.limits.hold(limit, frame.event)
+        except BaseException as error:
+            self.report(sink, error)
+        return True
 
     cdef inline int64_t begin_call(self, int32_t sink) noexcept:
         self.called = sink
@@ -258,57 +203,119 @@ cdef class Router(RouteChanges):
         self.calls += 1
         return self.begin_timed() if self.calls >= self.timed_at else 0
 
-    cdef int64_t begin_timed(self) noexcept:
-        if not self.all_timed and self.choose_timed() % STRATEGY_SHARE:
-            return 0
-        return self.clock.precise()
-
-    cdef uint32_t choose_timed(self) noexcept:
-        """The next call to be timed is chosen by lot: any rhythm could be theirs."""
-        self.chance = <uint32_t>(<uint64_t>self.chance * 1664525 + 1013904223)
-        self.timed_at = self.calls + 1 + (self.chance >> 16) % (2 * SAMPLE_EVERY - 1)
-        return self.chance >> 24
-
-    cdef void judge(self, int32_t sink, int64_t began, int64_t ticked, uint32_t together) noexcept:
-        cdef int64_t ns = ticked
-        cdef uint32_t weight = 1
-        cdef bint is_long
-        if began:
-            ns = self.clock.precise() - began
-            if not self.all_timed:
-                self.choose_timed()
-            is_long = ns >= LONG_CALL_NS
-            if not is_long and not self.all_timed:
-                weight = SAMPLE_EVERY
-                if self.sinks[sink].kind == SINK_STRATEGY:
-                    weight *= STRATEGY_SHARE
+    cdef void keep_image(self, int32_t stream, Frame frame) noexcept:
+        if frame.event is None:
+            self.images.copy(stream, frame.record, frame.venue, frame.channel, frame.symbol)
         else:
-            is_long = ticked - self.clock.tick_ns >= LONG_CALL_NS
-            if not is_long:
-                return
-            if together > 1:       # one of these: the next time it will be known which
-                self.time_all()
-                return
-        if is_long:
-            self.note_long(sink, ns)
-        if not self.sinks[sink].gate & GATE_DEAD:
-            self.times.add(self.sinks[sink].component, ns, weight)
+            self.images.keep(stream, frame.event if frame.others is None else frame.widest())
+        if self.joining:
+            self.joining.pop(stream, None)        # those got this one
 
-    cdef void note_long(self, int32_t sink, int64_t ns) noexcept:
-        component = -1 if self.sinks[sink].gate & GATE_DEAD else self.sinks[sink].component
-        self.long_calls.append(LongCall(component, self.sink_id_of(sink), ns, self.clock.precise()))
+    def limit(self, int32_t component, topics, int64_t interval_ns, sinks):
+        """At most one event each `interval_ns` for these interests of the component, which has these sinks; 0 = all.
 
-    cdef void time_frame(self, int64_t ns) noexcept:
-        self.fan_outs += 1
-        histogram_add(&self.frame_times.data, ns)
-        if ns > self.frame_budget_ns:
-            self.time_all()
-        elif self.all_timed:
-            self.all_timed -= 1
+        `topics`: int32 ids. The newest event that was held back goes when it is due, see `flush_limits`. Another
+        handler leaves the limit; what is disconnected has none. KeyError for a sink released. Cost: O(topics).
+        """
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef Py_ssize_t i
+        if interval_ns < 0:
+            raise ValueError(f"interval_ns must be 0 or more, not {interval_ns}")
+        for sink_id in sinks:
+            if interval_ns:
+                self.set_gate(self.sink_at(sink_id), GATE_LIMITED, True)
+        for i in range(ids.shape[0]):
+            self.limits.put(component, ids[i], interval_ns)
 
-    cdef void time_all(self) noexcept:
-        self.all_timed = ALL_TIMED
-        self.timed_at = 0
+    def on_limit_due(self, callback):
+        """`callback(due_ns)` when an event is held back that is due earlier than all before, inside the fan-out."""
+        self.limits.on_due = callback
+
+    def flush_limits(self, int64_t now_ns):
+        """Deliver what limits held back and is due by now, on the router's clock; when the next is due, 0 = nothing is.
+
+        RuntimeError inside a fan-out. Exceptions of handlers as for a frame.
+        """
+        cdef Limit limit
+        cdef Event event
+        self.begin_alone()
+        while (limit := self.limits.take_due(now_ns)) is not None:
+            event, limit.pending = limit.pending, None
+            if limit.interval_ns == 0:
+                self.limits.forget(limit.component, limit.topic)
+            self.give(limit.component, limit.topic, event)
+        self.end_alone()
+        return self.limits.next_due()
+
+    def give_images(self):
+        """Deliver the last event, marked as image, to those who joined a stream and have had no frame of it since.
+
+        RuntimeError inside a fan-out. Exceptions of handlers as for a frame.
+        """
+        cdef uint64_t key
+        self.begin_alone()
+        self.now_ns = self.clock.precise()
+        while self.joining:
+            stream = next(iter(self.joining))
+            for key in self.joining.pop(stream):
+                self.give_image(stream, <int32_t>(key >> 32), <int32_t>(key & 0xFFFF_FFFF))
+        self.end_alone()
+
+    @property
+    def images_due(self):
+        """Whether anybody waits for `give_images`."""
+        return len(self.joining) > 0
+
+    cdef int begin_alone(self) except -1:
+        if self.running:
+            raise RuntimeError("a fan-out is under way: a handler must not deliver events")
+        self.running = True
+        return 0
+
+    cdef void end_alone(self) noexcept:
+        self.called = -1
+        if self.change_count or self.graveyard:
+            self.finish()
+        self.running = False
+
+    cdef void give_image(self, int32_t stream, int32_t component, int32_t topic) noexcept:
+        cdef int32_t sink = self.sink_of(component, topic)
+        cdef Limit limit = self.limits.find(component, topic)
+        if sink < 0 or self.sinks[sink].gate & (GATE_DEAD | GATE_MUTED):
+            return
+        if limit is not None and not self.limits.admit(limit, self.now_ns):
+            return
+        try:
+            image = self.images.image_of(stream, <uint32_t>self.ledger.cut_of(topic), self.sinks[sink].raw)
+        except MemoryError as error:
+            self.report(sink, error)
+            return
+        if image is not None:
+            self.give(component, topic, image)
+
+    cdef void give(self, int32_t component, int32_t topic, Event event) noexcept:
+        cdef int32_t index = self.sink_of(component, topic)
+        cdef Sink* sink
+        cdef int64_t began, ticked = self.clock.coarse()
+        cdef int status
+        if index < 0 or (self.sinks[index].gate and not self.passes(index)):
+            return
+        sink = &self.sinks[index]
+        if sink.kind == SINK_RING:
+            sink.delivered += 1
+            (<RecordRing>sink.target).put(record_of(event), topic)
+            return
+        if sink.kind == SINK_QUEUE:
+            keep(sink, <PyObject*>event, topic)
+            return
+        began = self.begin_call(index)
+        if sink.kind == SINK_STRATEGY:
+            sink.delivered += 1
+            status = subcore_call_strategy(sink.target, record_of(event), event.head.kind)
+        else:
+            status = call(sink, <PyObject*>event)
+        self.settle_call(index, status)
+        self.judge(index, began, self.clock.coarse() - ticked, 1)
 
     cdef void finish(self) noexcept:
         """Make the changes asked for during the fan-out, then let go of what was released."""

@@ -11,6 +11,7 @@ from libc.string cimport memcpy, memset
 
 from _slots cimport subcore_prefetch
 from subcore._arrays cimport int32_vector, new_block
+from subcore._images cimport ImageTable
 from subcore._ledger cimport FRESH_PAYLOAD, Ledger
 from subcore._sinks cimport Sink
 from subcore._streams cimport STREAM_HAS_CUTS
@@ -37,6 +38,8 @@ cdef class RouteTable(SinkTable):
         if ledger.topic_limit > TOPIC_LIMIT:
             raise ValueError(f"routes hold topic ids below {TOPIC_LIMIT}: give the ledger max_topics of at most that")
         self.ledger = ledger
+        self.images = ImageTable()
+        self.joining = {}
 
     def __dealloc__(self):
         cdef int32_t stream
@@ -49,7 +52,7 @@ cdef class RouteTable(SinkTable):
         return 0 <= stream < self.route_room and self.routes[stream].count > 0
 
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
-                         bint keep) except -1:
+                         bint keep, bint image) except -1:
         cdef const TopicRow* rows = self.ledger.topic_rows
         cdef Py_ssize_t i, done = 0
         cdef int32_t stream
@@ -76,6 +79,8 @@ cdef class RouteTable(SinkTable):
             for i in range(count):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
+                elif replaced[i] > KEPT and image and self.images.count:
+                    self.join(sink, rows[topics[i]].stream, topics[i])
         except MemoryError:
             for i in range(done - 1, -1, -1):
                 self.undo_connect(sink, topics[i], replaced[i])
@@ -83,6 +88,40 @@ cdef class RouteTable(SinkTable):
         finally:
             PyMem_Free(replaced)
         return 0
+
+    cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept:
+        if self.images.has(stream):
+            try:
+                self.joining.setdefault(stream, {})[interest_key(self.sinks[sink].component, topic)] = None
+            except MemoryError:
+                pass              # then it gets no image
+
+    cdef void forget_waiting(self, int32_t component, int32_t topic) noexcept:
+        cdef dict joiners
+        self.limits.forget(component, topic)
+        if self.joining:
+            joiners = self.joining.get(self.ledger.stream_of(topic))
+            if joiners is not None:
+                joiners.pop(interest_key(component, topic), None)
+
+    cdef int32_t sink_of(self, int32_t component, int32_t topic) noexcept:
+        cdef const int32_t* noted = self.ledger.payload_of(component, topic)
+        cdef int32_t place, stream
+        if noted == NULL or noted[0] < 0:
+            return -1
+        stream = self.ledger.stream_of(topic)
+        if not self.has_route(stream):
+            return -1
+        place = self.place_of(&self.routes[stream], component, topic, noted[0], -1)
+        return -1 if place < 0 else sink_in(entries_of(&self.routes[stream])[place])
+
+    def forget_images(self, streams):
+        """Let go of these streams' last events: their ids will be others'. int32 ids; unknown ones are nothing."""
+        cdef const int32_t[::1] ids = int32_vector(streams, "streams")
+        cdef Py_ssize_t i
+        for i in range(ids.shape[0]):
+            self.images.forget(ids[i])
+            self.joining.pop(ids[i], None)
 
     cdef int reserve_routes(self, const int32_t* topics, Py_ssize_t count) except -1:
         """Room for the streams of these topics, whose rows are brought into the cache."""

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from weakref import ref
 
 from subcore._delivery cimport Box
+from subcore._limits cimport LimitTable
 from subcore._ring cimport RecordRing
 from subcore._strategy cimport StrategyAbi1
 from subcore._timing cimport CallClock, TimeTable
@@ -111,6 +112,7 @@ cdef class SinkTable:
         self.failing = set()
         self.clock = CallClock() if clock is None else clock
         self.times = TimeTable()
+        self.limits = LimitTable()
 
     def __dealloc__(self):
         PyMem_Free(self.sinks)
@@ -132,6 +134,7 @@ cdef class SinkTable:
             raise
         self.sinks[sink].component = component
         self.sinks[sink].raw = raw
+        self.set_gate(sink, GATE_LIMITED, self.limits.has(component))
         self.drop_use(sink, 1)
         return self.sink_id_of(sink)
 

@@ -1,0 +1,29 @@
+"""Calls of handlers: who is being called now, and how long calls take."""
+
+from typing import NamedTuple
+
+from typing_extensions import disjoint_base
+
+from subcore._changes import RouteChanges
+from subcore._histogram import Histogram
+from subcore._timing import CallTimes
+
+class LongCall(NamedTuple):
+    component: int
+    sink_id: int
+    duration_ns: int
+    at_ns: int
+
+@disjoint_base
+class RouteCalls(RouteChanges):
+    frame_budget_ns: int
+    @property
+    def fan_outs(self) -> int: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def calling(self) -> tuple[int, int]: ...
+    def take_long_calls(self) -> list[LongCall]: ...
+    def set_budget(self, component: int, budget_ns: int) -> None: ...
+    def call_times(self, component: int) -> CallTimes: ...
+    def fan_out_times(self) -> Histogram: ...

@@ -1,0 +1,33 @@
+# cython: language_level=3
+"""C face of the frame under fan-out, and of the events made of it so far."""
+
+from libc.stdint cimport int32_t, uint32_t
+
+from subcore._events cimport Event, OrderbookData, Record
+
+cdef enum:
+    RAW_SHIFT = 16
+    NO_KEY = 0x2_0000          # beyond every cut | raw << 16
+
+cdef struct Payload:          # the frame's own bytes, for who asked for them
+    const char* data
+    Py_ssize_t size
+
+cdef class Frame:
+    cdef const Record* record
+    cdef const Payload* payload
+    cdef str venue
+    cdef str channel
+    cdef str symbol
+    cdef int32_t deepest      # levels of the longer side of a book, else 0: a cut of so many or more cuts nothing
+    cdef uint32_t event_key   # cut | raw << 16 of `event`
+    cdef Event event
+    cdef dict others          # {key: event} of the other keys met in this frame
+    cdef OrderbookData book   # the book cut for a strategy
+
+    cdef void start(self, const Record* record, str venue, str channel, str symbol, const Payload* payload) noexcept
+    cdef void end(self) noexcept
+    cdef int use(self, uint32_t key) except -1
+    # Of the events made, the one with most in it and no raw bytes, if there is such a one.
+    cdef Event widest(self)
+    cdef const Record* cut_to(self, uint32_t cut) noexcept

@@ -1,0 +1,122 @@
+"""Calls of handlers: who is being called now, and how long calls take."""
+
+cimport cython
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+from collections import deque
+from typing import NamedTuple
+
+from subcore._histogram cimport Histogram, histogram_add, histogram_copy
+from subcore._sinks cimport GATE_DEAD, SINK_STRATEGY
+from subcore._timing cimport SAMPLE_EVERY
+
+cdef enum:
+    LONG_CALL_NS = 4_000_000   # a call that surely took so long is named each time
+    LONG_CALLS_KEPT = 64
+    FRAME_BUDGET_NS = 1_000_000
+    ALL_TIMED = 32             # frames, after one that was over budget
+    STRATEGY_SHARE = 8         # of the calls of strategies chosen to be timed, one is
+
+
+class LongCall(NamedTuple):
+    """A call of a handler that took several milliseconds. `component` is -1 where the handler closed its own.
+
+    `duration_ns`: within a tick of the kernel's clock, mostly 4 ms. `at_ns`: when it ended, on the monotonic clock.
+    """
+
+    component: int
+    sink_id: int
+    duration_ns: int
+    at_ns: int
+
+
+@cython.no_gc_clear
+cdef class RouteCalls(RouteChanges):
+    """Routes whose handlers are called, and timed: 1 call in 32 exactly, all for 32 frames after a fan-out took over
+    `frame_budget_ns` (1 ms), and those of several milliseconds each time."""
+
+    def __cinit__(self, ledger, *, gone, on_error=None, clock=None):
+        self.called = -1
+        self.frame_budget_ns = FRAME_BUDGET_NS
+        self.frame_times = Histogram()
+        self.long_calls = deque(maxlen=LONG_CALLS_KEPT)
+
+    @property
+    def calling(self):
+        """(component, sink_id) of the handler that is running now, (-1, -1) where none is. From any thread."""
+        cdef int32_t sink = self.called
+        if sink < 0:
+            return -1, -1
+        return self.sinks[sink].component, self.sink_id_of(sink)
+
+    def take_long_calls(self):
+        """[LongCall] since the last time, the latest 64, oldest first."""
+        calls, self.long_calls = self.long_calls, deque(maxlen=LONG_CALLS_KEPT)
+        return list(calls)
+
+    def set_budget(self, int32_t component, int64_t budget_ns):
+        """What a call of this component's handlers may take, 0 = anything. ValueError below 0. Kept until it closes."""
+        if component < 0 or budget_ns < 0:
+            raise ValueError(f"a component's budget is 0 or more ns a call, not {budget_ns} for {component}")
+        self.times.open(component, self.clock.precise())
+        self.times.rows[component].budget_ns = budget_ns
+
+    def call_times(self, int32_t component):
+        """CallTimes of a component's handlers since it was opened. From any thread."""
+        return self.times.figures(component, self.clock.precise())
+
+    def fan_out_times(self):
+        """A copy of the histogram of whole fan-outs."""
+        return histogram_copy(&self.frame_times.data)
+
+    cdef int64_t begin_timed(self) noexcept:
+        if not self.all_timed and self.choose_timed() % STRATEGY_SHARE:
+            return 0
+        return self.clock.precise()
+
+    cdef uint32_t choose_timed(self) noexcept:
+        """The next call to be timed is chosen by lot: any rhythm could be theirs."""
+        self.chance = <uint32_t>(<uint64_t>self.chance * 1664525 + 1013904223)
+        self.timed_at = self.calls + 1 + (self.chance >> 16) % (2 * SAMPLE_EVERY - 1)
+        return self.chance >> 24
+
+    cdef void judge(self, int32_t sink, int64_t began, int64_t ticked, uint32_t together) noexcept:
+        cdef int64_t ns = ticked
+        cdef uint32_t weight = 1
+        cdef bint is_long
+        if began:
+            ns = self.clock.precise() - began
+            if not self.all_timed:
+                self.choose_timed()
+            is_long = ns >= LONG_CALL_NS
+            if not is_long and not self.all_timed:
+                weight = SAMPLE_EVERY
+                if self.sinks[sink].kind == SINK_STRATEGY:
+                    weight *= STRATEGY_SHARE
+        else:
+            is_long = ticked - self.clock.tick_ns >= LONG_CALL_NS
+            if not is_long:
+                return
+            if together > 1:       # one of these: the next time it will be known which
+                self.time_all()
+                return
+        if is_long:
+            self.note_long(sink, ns)
+        if not self.sinks[sink].gate & GATE_DEAD:
+            self.times.add(self.sinks[sink].component, ns, weight)
+
+    cdef void note_long(self, int32_t sink, int64_t ns) noexcept:
+        component = -1 if self.sinks[sink].gate & GATE_DEAD else self.sinks[sink].component
+        self.long_calls.append(LongCall(component, self.sink_id_of(sink), ns, self.clock.precise()))
+
+    cdef void time_frame(self, int64_t ns) noexcept:
+        self.fan_outs += 1
+        histogram_add(&self.frame_times.data, ns)
+        if ns > self.frame_budget_ns:
+            self.time_all()
+        elif self.all_timed:
+            self.all_timed -= 1
+
+    cdef void time_all(self) noexcept:
+        self.all_timed = ALL_TIMED
+        self.timed_at = 0

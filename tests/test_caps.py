@@ -1,0 +1,192 @@
+"""`max_rate=` and images through a whole manager, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any
+
+import numpy as np
+import pytest
+
+from manager_rig import KEPT, make
+from subcore.errors import UsageError
+from subcore.types import Cap
+from virtual_manager import World
+
+SECOND = 1_000_000_000
+
+
+def test_a_cap_spaces_events_evenly_and_is_shown() -> None:
+    world = World(rate=40.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            fast, slow = make(manager, "fast"), make(manager, "slow")
+            came: dict[str, list[tuple[int, Any]]] = {"fast": [], "slow": []}
+            for component, options in ((fast, {}), (slow, {"max_rate": 2.0})):
+
+                def handle(event: Any, name: str = component.name) -> None:
+                    came[name].append((world.clock.now, event))
+
+                component.subscribe("ticker", "KRW-BTC", handle, **options)
+            await slow.live(evidence="data")
+            await asyncio.sleep(10)
+            times = [when for when, _ in came["slow"]]
+            assert 15 <= len(times) <= 22
+            assert all(b - a >= SECOND // 2 for a, b in itertools.pairwise(times))
+            stats = slow.stats()
+            assert stats.delivered + stats.conflated == len(came["fast"]) - (
+                came["slow"][-1][1] != came["fast"][-1][1]
+            )
+            assert list(stats.conflations.values()) == [stats.conflated]
+            assert stats.lost == 0
+            (cap,) = manager.topic("ticker", "KRW-BTC").caps
+            assert cap == Cap("slow", "user", "at most 2 events a second", cap.since_ns, 2.0)
+            assert 0 < cap.since_ns <= world.ns()
+            assert "slow gets at most 2 events a second (user)" in manager.explain("ticker", "KRW-BTC")
+            slow.subscribe("ticker", "KRW-BTC", max_rate=1.0)
+            assert [c.max_rate for c in manager.topic("ticker", "KRW-BTC").caps] == [1.0]
+            slow.subscribe("ticker", "KRW-BTC")  # without it
+            assert manager.topic("ticker", "KRW-BTC").caps == ()
+            await asyncio.sleep(2)
+            assert came["slow"][-1][1] == came["fast"][-1][1]
+            counted = slow.stats().conflated
+            await asyncio.sleep(2)
+            assert slow.stats().conflated == counted
+
+    world.run(main)
+
+
+def test_the_strictest_cap_counts_and_each_says_who_and_why() -> None:
+    world = World(rate=40.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "c")
+            seen: list[int] = []
+            component.subscribe("ticker", "KRW-BTC", lambda event: seen.append(world.clock.now), max_rate=10)
+            await component.live(evidence="data")
+            caps, member = manager._hub.granting.caps, component._member
+            topics = manager._hub.ledger.interests(member.id)
+            caps.put(member, topics, "ladder", 1.0, "it is slow")
+            assert [(c.by, c.max_rate) for c in manager.topic("ticker", "KRW-BTC").caps] == [
+                ("user", 10),
+                ("ladder", 1.0),
+            ]
+            assert (
+                manager.topic("ticker", "KRW-BTC").caps[1].reason == "at most 1 events a second: it is slow"
+            )
+            seen.clear()
+            await asyncio.sleep(10)
+            assert 8 <= len(seen) <= 11
+            caps.put(member, topics, "ladder", None)
+            seen.clear()
+            await asyncio.sleep(10)
+            assert 80 <= len(seen) <= 101
+            component.unsubscribe("ticker")
+            assert caps._caps == {}
+            assert len(manager._hub.router.limits) == 0
+            component.subscribe("ticker", "KRW-BTC", max_rate=3)
+            component.close()
+            assert caps._caps == {}
+            assert component.stats().conflated > 0
+
+    world.run(main)
+
+
+@pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "5", 1e9])
+async def test_a_rate_that_makes_no_sense(rate: Any) -> None:
+    world = World()
+    component = make(world.manager(), "c")
+    with pytest.raises(UsageError, match=r"max_rate is 0\.001 to 1,000,000 events a second"):
+        component.subscribe("ticker", "KRW-BTC", max_rate=rate)
+    assert component.topics == ()
+    component.close()
+    KEPT.clear()
+
+
+def test_who_joins_an_open_stream_gets_its_last_event_and_nothing_is_sent() -> None:
+    world = World(rate=0.5)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            came: list[Any] = []
+            first.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], came.append)
+            await first.live(evidence="data")
+            await asyncio.sleep(10)
+            sent = manager.stats().messages_sent
+            late, reader, none = (make(manager, name) for name in ("late", "reader", "none"))
+            got: dict[str, list[Any]] = {"late": [], "none": []}
+            last = {event.symbol: event for event in came}
+            late.subscribe("ticker", "KRW-BTC", got["late"].append)  # a plain one, whose stream is known
+            reader.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], max_rate=5)
+            none.subscribe("ticker", "KRW-BTC", got["none"].append, image=False)
+            assert got["late"] == []
+            await asyncio.sleep(0)
+            (image,) = got["late"]
+            assert image.is_image
+            assert image.to_dict() == {**last["KRW-BTC"].to_dict(), "is_image": True}
+            assert [event.to_dict() for event in await reader.batch()] == [
+                {**last[symbol].to_dict(), "is_image": True} for symbol in ("KRW-BTC", "KRW-ETH")
+            ]
+            assert got["none"] == []
+            count = len(came)
+            await asyncio.sleep(20)
+            mine = [event for event in came[count:] if event.symbol == "KRW-BTC"]
+            assert got["late"][1:] == got["none"] == mine, "then the stream, no gap and no double"
+            assert len(mine) > 3
+            assert manager.stats().messages_sent == sent
+
+    world.run(main)
+
+
+def test_images_go_with_their_stream_and_count_as_memory() -> None:
+    world = World(rate=5.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "c")
+            before = manager.stats().memory_bytes
+            component.subscribe("ticker", ["KRW-BTC", "KRW-ETH", "KRW-XRP"], lambda event: None)
+            await component.live(evidence="data")
+            await asyncio.sleep(5)
+            images = manager._hub.router.images
+            assert images.count == 3
+            assert 3 * 300 < images.nbytes < 3 * 2_000
+            assert manager.stats().memory_bytes > before + images.nbytes
+            component.unsubscribe("ticker")
+            await asyncio.sleep(30)
+            assert images.count == 0
+            late = make(manager, "late")
+            got: list[Any] = []
+            late.subscribe("trade", ["KRW-BTC", "KRW-ETH", "KRW-XRP"], got.append)  # ids of streams that went
+            await late.live(evidence="data")
+            assert not any(event.is_image for event in got)
+
+    world.run(main)
+
+
+def test_many_join_at_once_and_each_gets_one_image() -> None:
+    world = World(rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            first.subscribe("ticker", ["KRW-BTC", "KRW-ETH", "KRW-XRP"], lambda event: None)
+            await first.live(evidence="data")
+            await asyncio.sleep(5)
+            got: list[list[Any]] = [[] for _ in range(50)]
+            members = [make(manager, f"m{n}") for n in range(50)]
+            for member, seen in zip(members, got, strict=True):
+                member.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], seen.append)
+                member.unsubscribe("ticker")
+                member.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], seen.append)
+            members[0].close()
+            await asyncio.sleep(0)
+            assert got[0] == []
+            assert all([event.symbol for event in seen] == ["KRW-BTC", "KRW-ETH"] for seen in got[1:])
+            assert np.array([event.is_image for seen in got[1:] for event in seen]).all()
+
+    world.run(main)
