@@ -12,6 +12,12 @@ AGAIN="$AGAIN --ignore-glob=*/test_setup_scripts.py --ignore-glob=*/test_ci_run.
 AGAIN="$AGAIN --ignore-glob=*/test_skips.py --ignore-glob=*/test_mutants.py --ignore-glob=*/test_examples.py"
 AGAIN="$AGAIN --ignore-glob=*/test_keeping.py --ignore-glob=*/test_resolver.py --ignore-glob=*/test_plain_manager.py"
 
+# What the checks of the debug build say nothing of: the control plane alone, in plain Python over plain tables.
+PURE="--ignore-glob=*/test_engine* --ignore-glob=*/test_planner* --ignore-glob=*/test_health* --ignore-glob=*/test_venue_*"
+PURE="$PURE --ignore-glob=*/test_asking.py --ignore-glob=*/test_bisection.py --ignore-glob=*/test_private_engine.py"
+PURE="$PURE --ignore-glob=*/test_link_silence.py --ignore-glob=*/test_pacing.py --ignore-glob=*/test_storm.py"
+PURE="$PURE --ignore-glob=*/test_two_carriers.py --ignore-glob=*/test_explain.py --ignore-glob=*/test_liveness*"
+
 say() { printf -- '--- %s\n' "$*"; }
 
 # need_tool COMMAND PACKAGE: install by apt where missing. Returns 1 if it still is missing; with CI=true that ends the step.
