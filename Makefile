@@ -32,7 +32,7 @@ lint: build      ## ruff and cython-lint
 	@bash .ci/steps/20-lint.sh
 
 types: build     ## mypy and stubtest
-	@bash .ci/steps/25-types.sh
+	@bash .ci/steps/20-types.sh
 
 BENCH_ARGS :=
 bench: build     ## one table of ratios against other libraries and the plain manager (minutes; gates nothing)
