@@ -138,7 +138,7 @@ class Cap:
     """Why a holder of a topic gets less than all of it, or nothing. `since_ns` is nanoseconds since 1970 UTC."""
 
     component: str
-    # "pause", "user" (`max_rate=`): it asked; "ladder": it is quarantined; "snapshot": restored, and nobody confirmed it
+    # "pause", "user" (`max_rate=`): it asked itself; "ladder": quarantined; "snapshot": restored, not confirmed yet
     by: str
     reason: str
     since_ns: int
