@@ -323,10 +323,11 @@ class Pump:
     def _over(self, task: asyncio.Task[None]) -> None:
         self._ties.tasks.discard(task)
         if task.cancelled() and not self._ended:
+            self._lost_before += (lost := self.waiting)
             self._fail(
                 UsageError(
                     "somebody cancelled the task of an async handler: it is handed nothing more until it is "
-                    "subscribed again"
+                    f"subscribed again, and {lost} events that waited are lost"
                 )
             )
             self._end_by_itself()
