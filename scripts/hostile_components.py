@@ -248,6 +248,10 @@ class Play:
             outcome.faults += one.accused
         if account["violations"]:
             outcome.faults.append(f"{account['violations']} violations of the venue's limits")
+        if lost := manager.stats().losses_of_link:  # what was under way then is nobody's fault here
+            outcome.faults.append(
+                f"the link was lost {lost} times: this machine is too busy to show anything"
+            )
         silent = [code for code in names[:TOPICS] if not trades.get(code, [0])[0]]
         if len(silent) > TOPICS // 20:
             outcome.faults.append(f"{len(silent)} markets had no trade: too little was shown")

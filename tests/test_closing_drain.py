@@ -189,6 +189,7 @@ def test_what_a_handler_left_behind_long_ago_is_not_dropped_by_the_close() -> No
         component = await waiting_for(manager, handlers[0].take, 5)
         calls = handlers[0]._calls
         handlers.clear()
+        component.pause()  # so that the others wait
         calls[0].set_result(None)  # the last that held the object
         await asyncio.sleep(1.0)
         assert component.topics == ()
