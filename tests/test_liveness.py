@@ -235,3 +235,27 @@ def test_figures_are_told() -> None:
         (10, 1.0, Cause.UNREAD),
         (10, 5.0, Cause.UNREAD),
     ]
+
+
+def test_a_tick_that_comes_late_accuses_nobody_and_the_next_one_does() -> None:
+    """Silent for one tick, and then the machine sleeps: runnable time says three, but it had no chance to beat."""
+    alone = Alone()
+    alone.engine.add(6, heartbeat=TICK_NS / 1e9)
+    assert alone.kinds(2) == []
+    alone.now += 3600 * 1_000_000_000
+    assert alone.look() == []
+    alone.engine.beat(6)  # as soon as it could
+    assert alone.kinds(2) == []
+    alone.now += 3600 * 1_000_000_000
+    assert alone.look() == []
+    assert alone.kinds(1) == [StatusKind.QUARANTINED]
+
+
+def test_a_loop_that_is_always_late_does_not_hide_who_hangs() -> None:
+    alone = Alone()
+    alone.due[5] = 10
+    kinds = []
+    for _ in range(20):  # ten seconds of runnable time
+        alone.now += 3 * TICK_NS
+        kinds += [step.kind for step in alone.look()]
+    assert kinds == [StatusKind.SLOW, StatusKind.QUARANTINED]
