@@ -138,6 +138,8 @@ class Breakers:
 
     def forget(self, component: int) -> list[int]:
         """A component is no more, or is forgiven. Its sinks that were cut off."""
+        if not self.components:
+            return []
         sinks = [sink for sink, owner in self.components.items() if owner == component]
         for sink in sinks:
             self._close(sink)

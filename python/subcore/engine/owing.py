@@ -69,9 +69,11 @@ class Owing:
             self._grow(2 * self.room)
         if self.alive[component]:
             self.clear(component)
-        self.used = max(self.used, component + 1)
-        self.alive[component] = self.beaten[component] = True
+        if component >= self.used:
+            self.used = component + 1
+        self.alive[component] = True
         if heartbeat_ns:
+            self.beaten[component] = True  # the first interval begins at the next tick
             self.interval[component] = heartbeat_ns
             self.beat_limit[component] = beats_missed * heartbeat_ns
 
