@@ -22,7 +22,7 @@ def contests() -> Iterator[Contest]:
     yield Contest(
         "one event to 100 sinks, time a sink",
         [
-            Row("no-op Python callbacks, against a bare Cython loop", "callbacks", "bare loop", Target(1.4)),
+            Row("no-op Python callbacks, against a bare Cython loop", "callbacks", "bare loop", Target(1.5)),
             Row("no-op bound methods, held weakly", "bound methods", "bare loop, methods"),
             Row(
                 "Cython strategies, against calling their method",

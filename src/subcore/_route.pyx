@@ -112,13 +112,14 @@ cdef class Router(RouteCalls):
         cdef int status
         cdef Sink* sink
         cdef const Record* record
-        cdef int64_t began, now, ticked = self.clock.coarse()
+        cdef int64_t began, now
+        cdef int64_t ticked = self.now_ns            # the coarse clock is behind it: nothing looks longer than it was
         for i in range(count):
             sink = &self.sinks[sink_in(entries[i])]
             if together and sink.kind != SINK_STRATEGY:
                 now = self.clock.coarse()
                 self.judge(index, 0, now - ticked, together)
-                ticked, together = now, 0
+                ticked, together = max(now, ticked), 0
             index = sink_in(entries[i])
             if sink.gate and not self.admits(index, entries[i], frame):
                 continue
@@ -149,9 +150,9 @@ cdef class Router(RouteCalls):
             self.settle_call(index, status)
             if together >= most or began:
                 now = self.clock.coarse()
-                if now != ticked or began:
+                if now > ticked or began:
                     self.judge(index, began, now - ticked, together)
-                    ticked = now
+                    ticked = max(now, ticked)
                 together = 0
         if together:
             self.judge(index, 0, self.clock.coarse() - ticked, together)
