@@ -390,22 +390,6 @@ def test_resume_says_that_it_goes_on() -> None:
     world.run(main)
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"slow": -1.0},
-        {"grace": float("nan")},
-        {"errors": 0},
-        {"tries": (5.0, 2.0)},
-        {"blocked": 0.0},
-        {"calm": float("inf")},
-    ],
-)
-def test_obligations_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(subcore.errors.UsageError, match=next(iter(wrong))):
-        subcore.Obligations(**wrong)
-
-
 def test_a_handler_that_gives_itself_up_and_raises_costs_nothing() -> None:
     world = busy()
 
@@ -426,15 +410,3 @@ def test_a_handler_that_gives_itself_up_and_raises_costs_nothing() -> None:
             component.close()
 
     world.run(main)
-
-
-@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan"), "1"])
-def test_an_interval_that_is_none_is_refused(seconds: Any) -> None:
-    manager = World().manager()
-    for option in ("heartbeat", "callback_budget"):
-        with pytest.raises(subcore.errors.UsageError, match=option):
-            manager.component("x", **{option: seconds})
-    made = manager.component("y")
-    with pytest.raises(subcore.errors.UsageError, match="promised no heartbeat"):
-        made.heartbeat()
-    made.close()

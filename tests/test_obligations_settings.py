@@ -1,0 +1,38 @@
+"""What a manager and its components are told about obligations is looked at before anything changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import subcore
+from virtual_manager import World
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"slow": -1.0},
+        {"grace": float("nan")},
+        {"errors": 0},
+        {"tries": (5.0, 2.0)},
+        {"blocked": 0.0},
+        {"calm": float("inf")},
+    ],
+)
+def test_obligations_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(subcore.errors.UsageError, match=next(iter(wrong))):
+        subcore.Obligations(**wrong)
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("inf"), float("nan"), "1"])
+def test_an_interval_that_is_none_is_refused(seconds: Any) -> None:
+    manager = World().manager()
+    for option in ("heartbeat", "callback_budget"):
+        with pytest.raises(subcore.errors.UsageError, match=option):
+            manager.component("x", **{option: seconds})
+    made = manager.component("y")
+    with pytest.raises(subcore.errors.UsageError, match="promised no heartbeat"):
+        made.heartbeat()
+    made.close()
