@@ -388,25 +388,3 @@ def test_resume_says_that_it_goes_on() -> None:
             hung.close()
 
     world.run(main)
-
-
-def test_a_handler_that_gives_itself_up_and_raises_costs_nothing() -> None:
-    world = busy()
-
-    async def main(world: World) -> None:
-        async with world.manager(obligations=subcore.Obligations()) as manager:
-            component = manager.component("once")
-            calls: list[Any] = []
-
-            def once(event: Any) -> None:
-                calls.append(event)
-                component.unsubscribe("ticker")
-                raise ValueError("after it gave itself up")
-
-            component.subscribe("ticker", "KRW-BTC", once)
-            await asyncio.sleep(3.0)
-            assert len(calls) == 1
-            assert component.stats().handler_errors == 1
-            component.close()
-
-    world.run(main)

@@ -1,7 +1,8 @@
-"""What a manager and its components are told about obligations is looked at before anything changes."""
+"""Obligations at their edges: what they are told is looked at first, and a handler may give itself up."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -36,3 +37,25 @@ def test_an_interval_that_is_none_is_refused(seconds: Any) -> None:
     with pytest.raises(subcore.errors.UsageError, match="promised no heartbeat"):
         made.heartbeat()
     made.close()
+
+
+def test_a_handler_that_gives_itself_up_and_raises_costs_nothing() -> None:
+    world = World(1, rate=8.0)
+
+    async def main(world: World) -> None:
+        async with world.manager(obligations=subcore.Obligations()) as manager:
+            component = manager.component("once")
+            calls: list[Any] = []
+
+            def once(event: Any) -> None:
+                calls.append(event)
+                component.unsubscribe("ticker")
+                raise ValueError("after it gave itself up")
+
+            component.subscribe("ticker", "KRW-BTC", once)
+            await asyncio.sleep(3.0)
+            assert len(calls) == 1
+            assert component.stats().handler_errors == 1
+            component.close()
+
+    world.run(main)
