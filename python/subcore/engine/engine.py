@@ -229,9 +229,7 @@ class Engine:
         for link, streams in self._planner.resume(now):
             self._placement.reask(link, streams, now)
         more = list(self.links.values())
-        while (
-            more
-        ):  # a message at a time, so that links which share a limit take turns by what waits for them
+        while more:  # a message at a time: links which share a limit take turns by what waits for them
             more = [link for link in self._in_order(more, now) if self._serve(link, now)]
         for gone in self._departures.run(now):
             self._planner.forget(gone)
