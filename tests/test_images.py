@@ -272,3 +272,14 @@ def test_books_of_strategies_alone_are_written_over_in_place_and_images_given_be
     cuts = range(1, len(sent) + 1)
     assert [image.bids for image in given] == [b.bids[:cut] for b, cut in zip(sent, cuts, strict=True)]
     assert [image.asks for image in given] == [b.asks[:cut] for b, cut in zip(sent, cuts, strict=True)]
+
+
+def test_a_frame_that_comes_first_takes_the_images_place(world: World) -> None:
+    topic, seen = world.topic(), []
+    join(world, topic, lambda event: None)
+    world.send(topic, ticker(1))
+    join(world, topic, seen.append)
+    world.send(topic, ticker(2))
+    assert not world.router.images_due
+    world.router.give_images()
+    assert [(event.price, event.is_image) for event in seen] == [(2, False)]
