@@ -22,9 +22,16 @@ cdef extern from "Python.h":
     ctypedef struct AsyncMethods "PyAsyncMethods":
         SendFunction am_send
 
+    ctypedef PyObject* (*NextFunction "iternextfunc")(PyObject*) noexcept
+
     ctypedef struct TypeObject "PyTypeObject":
         AsyncMethods* tp_as_async
+        NextFunction tp_iternext
 
+    PyObject* STOP "PyExc_StopIteration"
+    PyObject* call_one "PyObject_CallOneArg"(PyObject* callable, PyObject* argument) noexcept
+    void set_error "PyErr_SetObject"(PyObject* kind, PyObject* error) noexcept
+    void release "Py_XDECREF"(PyObject* object) noexcept
     PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result) noexcept
 
 cdef Py_ssize_t BOX_LIMIT = 16
@@ -389,4 +396,19 @@ cdef PySendResult send_quickly(PyObject* self, PyObject* value, PyObject** resul
     return PyIter_Send(<PyObject*>turn.under_way, value, result)
 
 
+cdef PyObject* next_quickly(PyObject* self) noexcept:
+    """What `await` calls from Python 3.12 on: the item is raised, but with no traceback made."""
+    cdef PyObject* item = NULL
+    cdef PyObject* stop
+    if send_quickly(self, <PyObject*>None, &item) != PYGEN_RETURN:
+        return item
+    stop = call_one(STOP, item)
+    release(item)
+    if stop != NULL:
+        set_error(STOP, stop)
+        release(stop)
+    return NULL
+
+
 (<TypeObject*>Turn).tp_as_async.am_send = send_quickly
+(<TypeObject*>Turn).tp_iternext = next_quickly
