@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from routing import World
+from routing import World, orderbook, ticker
 from subcore._events import Event
 
 
@@ -249,3 +249,64 @@ def test_confirming_in_a_handler_what_is_held_without_a_route_gives_it_one() -> 
     world.send(waiting)
     assert (len(first), len(second)) == (2, 0)
     assert world.router.is_idle(again)
+
+
+class Cycle:
+    """In a cycle: the collector runs what it was given, at some allocation."""
+
+    def __init__(self, last: Callable[[], object]) -> None:
+        self.me, self.last = self, last
+
+    def __del__(self) -> None:
+        self.last()
+
+
+def collect_at_the_next_allocation(last: Callable[[], object], act: Callable[[], object]) -> None:
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    Cycle(last)
+    free = [{} for _ in range(300)]  # no dict is left over to be used again
+    gc.set_threshold(1, 1, 1)
+    try:
+        gc.enable()
+        act()
+    finally:
+        gc.set_threshold(*threshold)
+        free.clear()
+
+
+def test_a_destructor_may_make_sinks_while_events_are_made() -> None:
+    """Their table moves: whoever is served next is looked up anew."""
+    world, got = World(), []
+    topics = [world.topic(cut=cut) for cut in range(20)]
+    for cut, topic in enumerate(topics):
+        world.component(lambda event, cut=cut: got.append(cut), [topic])
+    made: list[int] = []
+
+    def make() -> None:
+        component = world.ledger.open_component()
+        made.extend(world.router.new_sink(component, print) for _ in range(5000))
+
+    collect_at_the_next_allocation(make, lambda: world.send(topics[0], orderbook(30)))
+    assert got == list(range(20))
+    assert len(made) == 5000
+
+
+def test_a_destructor_may_make_topics_while_images_are_noted() -> None:
+    world, got = World(), []
+    topics = [world.topic(symbol) for symbol in range(3000)]
+    world.component(print, topics)
+    for topic in topics:
+        world.router.send(world.stream(topic), ticker())
+    component = world.ledger.open_component()
+    sink = world.router.new_sink(component, got.append)
+
+    def make() -> None:
+        for symbol in range(10_000, 60_000):
+            world.topic(symbol)
+
+    collect_at_the_next_allocation(make, lambda: world.router.add(sink, topics, image=True))
+    world.router.give_images()
+    assert len(got) == 3000
+    assert all(event.is_image for event in got)

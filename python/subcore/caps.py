@@ -42,6 +42,7 @@ class RateCaps:
         self._clock = clock
         self._caps: dict[int, dict[int, dict[str, _RateCap]]] = {}  # by component, topic, and who asked
         self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
         self._router.on_limit_due(self._due)
 
     def put(
@@ -92,7 +93,11 @@ class RateCaps:
         self._caps.pop(member.id, None)
 
     def end(self) -> None:
-        """The manager ends: no timer is left."""
+        """The manager ends: what is held back goes nowhere, and no timer is left or begins."""
+        self._ended = True
+        self._stop()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -101,10 +106,12 @@ class RateCaps:
 
     def _due(self, due_ns: int) -> None:
         """The router holds an event back that is due earlier than all before. Called inside the fan-out."""
-        self.end()
+        self._stop()
         self._wait((due_ns - self._clock.monotonic_ns()) / SECOND_NS)
 
     def _wait(self, seconds: float) -> None:
+        if self._ended:
+            return
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(max(0.0, seconds), self._flush, context=Context())
 

@@ -285,6 +285,7 @@ class Claims:
         topics = self.provisional(member)
         self._hub.granting.connect(member, topics, handler, raw)
         self._until.pop(member.id, None)
+        self._hub.runtime.changed()  # the turn that follows gives images
         return len(topics)
 
     def adopt_all(self) -> None:

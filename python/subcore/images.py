@@ -24,15 +24,22 @@ class Images:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._timer: asyncio.TimerHandle | None = None
+        self._ended = False
 
     def give(self) -> None:
         """Deliver what is due to joiners. Handlers are called here, so never call it inside a public call."""
-        self.end()
+        self._stop()
+        if self._ended:
+            return
         if self._feed.router.images_due and not self._feed.give_images():
             self._timer = asyncio.get_running_loop().call_later(BUSY_S, self.give, context=Context())
 
     def end(self) -> None:
-        """The manager ends: no timer is left."""
+        """The manager ends: no timer is left or begins."""
+        self._ended = True
+        self._stop()
+
+    def _stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

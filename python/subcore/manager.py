@@ -13,12 +13,11 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
-from .checking import as_priority, check_delivery, check_interval, check_on_status, check_seconds
+from .checking import as_priority, check_delivery, check_interval, check_on_status, check_seconds, rules_of
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .closing import DRAIN_S
 from .component import Component, OnStatus
-from .engine.obligations import DEFAULTS, Obligations
 from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
 from .markets import Markets
 from .types import CloseReport, Priority, Topic, TopicInfo
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from .claims import ClaimReport
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
+    from .engine.obligations import Obligations
     from .engine.proposals import Proposal
     from .engine.snapshot import Snapshot
     from .hub import Hub
@@ -63,7 +63,7 @@ class SubscriptionManager:
     nanoseconds since the epoch; async, or plain and then called in a thread of its own. It has 3 s, and what it raises
     is logged and makes the next question wait.
     `obligations`: how long components that hang, raise or fall silent are waited for, see `Obligations`; None = nobody
-    is judged.
+    is judged, and left out nobody is with `replay`, which waits for its readers.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -82,7 +82,7 @@ class SubscriptionManager:
         claim_grace: float = CLAIM_GRACE_S,
         credentials: Credentials | None = None,
         latest: bool | LatestCall = True,
-        obligations: Obligations | None = DEFAULTS,
+        obligations: Obligations | EllipsisType | None = ...,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -118,7 +118,7 @@ class SubscriptionManager:
             claim_grace=claim_grace,
             credentials=credentials,
             latest=latest if callable(latest) else latest and replay is None and connect is None,
-            obligations=obligations,
+            obligations=rules_of(obligations, replay),
             seed=seed,
         )
 

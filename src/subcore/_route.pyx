@@ -105,7 +105,8 @@ cdef class Router(RouteCalls):
         return 0
 
     cdef void deliver(self, const Entry* entries, uint32_t count, Frame frame) noexcept:
-        """Changes of routes wait, so `entries` stays put; sinks may be added, so each is looked up anew."""
+        """Changes of routes wait, so `entries` stays put. Sinks may be added, by a handler or by a destructor that runs
+        wherever something is allocated: so their rows may move, and each is looked up anew after that."""
         cdef uint32_t i, cut, together = 0           # calls since the coarse clock was read
         cdef uint32_t most = 1
         cdef int32_t index = -1
@@ -121,8 +122,11 @@ cdef class Router(RouteCalls):
                 self.judge(index, 0, now - ticked, together)
                 ticked, together = max(now, ticked), 0
             index = sink_in(entries[i])
-            if sink.gate and not self.admits(index, entries[i], frame):
-                continue
+            sink = &self.sinks[index]
+            if sink.gate:
+                if not self.admits(index, entries[i], frame):
+                    continue
+                sink = &self.sinks[index]
             cut = <uint32_t>(entries[i] & CUT_MASK)
             if <int32_t>cut >= frame.deepest:
                 cut = 0
@@ -137,9 +141,11 @@ cdef class Router(RouteCalls):
                 most = STRATEGIES_TOGETHER
             else:
                 cut |= <uint32_t>sink.raw << RAW_SHIFT
-                if cut != frame.event_key and (<UseCall>use_key)(frame, cut) < 0:
-                    self.handler_failed(index)
-                    continue
+                if cut != frame.event_key:
+                    if (<UseCall>use_key)(frame, cut) < 0:
+                        self.handler_failed(index)
+                        continue
+                    sink = &self.sinks[index]
                 if sink.kind == SINK_QUEUE:
                     keep(sink, <PyObject*>frame.event, topic_in(entries[i]))
                     continue

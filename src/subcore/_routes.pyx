@@ -80,7 +80,7 @@ cdef class RouteTable(SinkTable):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
                 elif replaced[i] > KEPT and image and self.images.count:
-                    self.join(sink, rows[topics[i]].stream, topics[i])
+                    self.join(sink, self.ledger.stream_of(topics[i]), topics[i])   # its rows may have moved meanwhile
         except MemoryError:
             for i in range(done - 1, -1, -1):
                 self.undo_connect(sink, topics[i], replaced[i])
