@@ -358,7 +358,7 @@ class Hub:
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)
-        if member is not None:
+        if member is not None and member.had_sink(sink):  # not who has the id of one that its call closed
             self.notices.handler_failed(member, error)
             self.obligations.handler_failed(member, sink)
 

@@ -35,6 +35,7 @@ log = logging.getLogger("subcore.component")
 
 _DEFAULT_QUEUE = Queue()
 DROPPED_AT_ONCE = 4096
+RELEASED = 16
 # What the keys of sinks that are no handler begin with.
 _BOX, _RING = "box", "ring"
 
@@ -58,9 +59,9 @@ class Member:
     """One component as the manager sees it. The user's `Component` refers to it, never the other way round strongly."""
 
     __slots__ = (
-        "_new_policies", "_owner", "_reader", "_router", "_sinks", "_ties", "boxes", "calls_before", "closed",
-        "delivered_before", "delivery", "handle", "handler_errors", "id", "include_status", "last_conflations",
-        "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority", "promised_beats", "pumps",
+        "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
+        "closed", "delivered_before", "delivery", "handle", "handler_errors", "id", "include_status",
+        "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority", "promised_beats", "pumps",
         "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
 
@@ -97,6 +98,7 @@ class Member:
         self._ties = ties
         self._router = ties.router
         self._sinks: dict[tuple[Any, ...], int] = {}
+        self._released: tuple[int, ...] = ()  # the last few; an id is never another sink's
         self._new_policies: list[tuple[Handler, Delivery]] = []
         self._reader: weakref.ref[asyncio.Task[Any]] | None = None
         self.pumps = Pumps(self, ties.pumps)
@@ -153,6 +155,10 @@ class Member:
     def sinks(self) -> list[int]:
         """Ids of its sinks."""
         return list(self._sinks.values())
+
+    def had_sink(self, sink: int) -> bool:
+        """Whether a sink is its own, or was when the call that gave it up began."""
+        return sink in self._released or sink in self._sinks.values()
 
     def sink_maker(
         self, handler: Handler | None, raw: bool, delivery: Delivery | None, channel: int
@@ -243,6 +249,7 @@ class Member:
             self.calls_before += info.calls
             self.withheld_before += info.withheld
             self._router.release_sink(sink)
+            self._released = (*self._released[1 - RELEASED :], sink)
         self.pumps.released(sink)
         if key[0] == _RING:
             self.boxes.leave_ring(key[1], key[2])

@@ -50,6 +50,7 @@ class Duties:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._untold: list[tuple[Member, Step]] = []
+        self._forgiven: set[Member] = set()  # since the last look, whose steps are void
         self._watchdog: Watchdog | None = None
         if self._judges and self._rules.blocked is not None:
             self._watchdog = Watchdog(hub.router, self._name_of, self._rules.blocked, self._rules.dump_stacks)
@@ -92,6 +93,7 @@ class Duties:
     def left(self, member: Member) -> None:
         """It is no more, and its id another's soon."""
         self._liveness.forget(member.id)
+        self._forgiven.discard(member)
 
     def beat(self, member: Member) -> None:
         """A heartbeat. UsageError where none was promised."""
@@ -112,6 +114,7 @@ class Duties:
 
     def forgive(self, member: Member) -> None:
         """It says itself that it goes on: nothing is held against it."""
+        self._forgiven.add(member)
         self._carry_all(self._liveness.forgive(member.id))
 
     def handler_failed(self, member: Member, sink: int) -> None:
@@ -147,6 +150,7 @@ class Duties:
             self._watchdog.loop_runs()
             self._tell_of_long_calls(self._watchdog)
         self._tell_untold()
+        self._forgiven.clear()
         if self._judges:
             due, done, lost = (column.view(np.int64) for column in self._hub.duties.columns())
             sinks = dict(self._sinks())
@@ -169,17 +173,17 @@ class Duties:
         return SinkFacts(router.sink_info(sink).errors_in_row, worked)
 
     def _carry_all(self, steps: Iterable[Step | Action]) -> None:
-        for step in steps:
-            if isinstance(step, Step):
-                member = self._hub.members.get(step.component)
-                if member is not None:  # one that was told before may have closed it
-                    self._carry(member, step)
-            else:
-                self._act(step)
+        """Each for whom it was meant: hooks run in between, and the id of who closes is another's at once."""
+        for step, member in [(step, self._hub.members.get(step.component)) for step in steps]:
+            if member is None or member.closed:
+                continue
+            if not isinstance(step, Step):
+                self._act(member, step)
+            elif member not in self._forgiven:
+                self._carry(member, step)
 
-    def _act(self, action: Action) -> None:
-        member = self._hub.members.get(action.component)
-        if member is None or action.sink not in member.sinks:
+    def _act(self, member: Member, action: Action) -> None:
+        if action.sink not in member.sinks:
             return
         if isinstance(action, Try):
             self._hub.router.try_sink(action.sink)
@@ -187,11 +191,11 @@ class Duties:
             self._hub.router.block_sink(action.sink, member.stopped)
 
     def _carry(self, member: Member, step: Step) -> None:
-        if step.rises and self._is_vetoed(member, step):
-            if self._hub.members.get(member.id) is member:
-                self._carry_all(self._liveness.vetoed(step))
+        vetoed = step.rises and self._is_vetoed(member, step)
+        if member.closed or member in self._forgiven:  # by the hook
             return
-        if self._hub.members.get(member.id) is not member:  # the hook closed it
+        if vetoed:
+            self._carry_all(self._liveness.vetoed(step))
             return
         if step.kind is StatusKind.REAPED:
             self._reap(member, step, in_call=False)
