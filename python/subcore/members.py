@@ -61,8 +61,8 @@ class Member:
     __slots__ = (
         "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
         "closed", "delivered_before", "delivery", "handle", "handler_errors", "id", "include_status",
-        "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority", "promised_beats", "pumps",
-        "reaped", "stopped", "stopped_ns", "withheld_before",
+        "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority",
+        "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
 
     def __init__(
