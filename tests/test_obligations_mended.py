@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 import subcore
+from subcore.sim.faults import Fault
 from subcore.types import StatusKind
-from test_obligations import KRW, Told, busy, until_true
+from test_obligations import KRW, LADDER, Told, busy, until_true
+from test_waits import TRADE
 from virtual_manager import World
 
 
@@ -75,5 +78,76 @@ def test_what_a_call_raised_that_closed_its_component_is_not_the_next_ones() -> 
             assert leaves.stats().handler_errors == 1
             born[0].close()
             leaves.close()
+
+    world.run(main)
+
+
+@pytest.mark.parametrize(
+    ("hangs", "timeout", "heartbeat", "accused"),
+    [
+        (True, None, None, True),
+        (True, 600.0, None, True),
+        (True, 600.0, 0.5, True),
+        (False, None, 0.5, True),
+        (False, 600.0, 0.5, False),
+        (False, None, None, False),
+    ],
+)
+def test_a_wait_for_proof_excuses_no_hung_handler_and_without_a_timeout_no_heartbeat(
+    hangs: bool, timeout: float | None, heartbeat: float | None, accused: bool
+) -> None:
+    world = busy()
+
+    async def main(world: World) -> None:
+        world.exchange.inject(Fault("lose", probability=1.0), world.ns())
+        async with world.manager(obligations=subcore.Obligations(grace=1.0)) as manager:
+            told, calls = Told(world), []
+
+            async def handle(event: Any) -> None:
+                calls.append(event)
+                await asyncio.sleep(1000.0 * hangs)
+
+            one = manager.component("one", heartbeat=heartbeat, on_status=told)
+            one.subscribe("trade", ["KRW-BTC", "KRW-ETH"], handle)
+            one.subscribe("trade", "KRW-BTC")  # which is read after the wait
+            wait = asyncio.create_task(one.live(timeout, evidence="data"))
+            await asyncio.sleep(1.0)
+            manager._hub.feed.feed(0, json.dumps({**TRADE, "code": "KRW-BTC"}).encode(), world.ns())
+            await asyncio.sleep(25.0)
+            assert len(calls) == 1
+            assert told.kinds[-2:] == (LADDER[1:] if accused else [])
+            assert one.closed is wait.done() is accused
+            one.close()
+            await asyncio.wait([wait])
+            assert isinstance(wait.exception(), subcore.errors.UsageError)
+
+    world.run(main)
+
+
+@pytest.mark.parametrize("after", [StatusKind.SLOW, StatusKind.QUARANTINED])
+def test_a_pause_stops_the_clock_of_a_handler_that_raised(after: StatusKind) -> None:
+    world = busy()
+
+    async def main(world: World) -> None:
+        async with world.manager(obligations=subcore.Obligations()) as manager:
+            told, calls = Told(world), []
+
+            def broken(event: Any) -> None:
+                calls.append(event)
+                raise ValueError("always")
+
+            bad = manager.component("bad", on_status=told)
+            bad.subscribe("ticker", "KRW-BTC", broken)
+            await until_true(lambda: len(calls) == 12 and after in told.kinds)
+            before = list(told.kinds)
+            bad.pause()
+            await asyncio.sleep(100.0)
+            assert told.kinds == before
+            bad._hub.set_paused(bad._member, False)  # resume() would forgive it, too
+            began = world.clock.now / 1e9
+            await until_true(lambda: bad.closed)
+            assert told.kinds == LADDER
+            assert told.at(StatusKind.REAPED) - began > 29.0
+            assert len(calls) == 12
 
     world.run(main)

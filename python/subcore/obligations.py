@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextvars import Context
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from .engine.clock import SECOND
 from .engine.liveness import TICK_NS, Liveness, Look, Step
 from .engine.obligations import DEFAULTS, Cause, Obligations, Verdict
 from .errors import UsageError
-from .types import StatusKind
+from .types import Int64Array, StatusKind
 from .watchdog import Blocker, Watchdog, handler_name
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ class Duties:
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._untold: list[tuple[Member, Step]] = []
+        self._waits: Counter[Member] = Counter()  # in `live()`
+        self._timed: Counter[Member] = Counter()  # of these with a timeout
         self._forgiven: set[Member] = set()  # since the last look, whose steps are void
         self._watchdog: Watchdog | None = None
         if self._judges and self._rules.blocked is not None:
@@ -93,6 +96,8 @@ class Duties:
     def left(self, member: Member) -> None:
         """It is no more, and its id another's soon."""
         self._liveness.forget(member.id)
+        for known in (self._waits, self._timed):
+            known.pop(member, None)
         self._forgiven.discard(member)
 
     def beat(self, member: Member) -> None:
@@ -107,10 +112,15 @@ class Duties:
         """It reads nothing while it is paused."""
         self._liveness.pause(member.id, flag)
 
-    def waits(self, member: Member, by: int) -> None:
-        """It is in `live()`, or is there no more."""
+    def waits(self, member: Member, by: int, timed: bool) -> None:
+        """It is in `live()`, or is there no more. Its async handlers run all the same, and so they are judged; a
+        promised heartbeat, too, but for waits that end by themselves."""
         if not member.closed:
-            self._liveness.excuse(member.id, by)
+            self._waits[member] += by
+            self._timed[member] += by * timed
+            self._liveness.excuse(member.id, by, owes=member.pumps.owed > 0)
+            if not self._waits[member]:
+                del self._waits[member], self._timed[member]
 
     def forgive(self, member: Member) -> None:
         """It says itself that it goes on: nothing is held against it."""
@@ -153,10 +163,19 @@ class Duties:
         self._forgiven.clear()
         if self._judges:
             due, done, lost = (column.view(np.int64) for column in self._hub.duties.columns())
-            sinks = dict(self._sinks())
-            self._carry_all(
-                self._liveness.look(Look(due, done, lost, sinks=sinks), self._hub.clock.monotonic_ns())
-            )
+            look = Look(due, done, lost, sinks=dict(self._sinks()), held=list(self._held(due, done)))
+            self._carry_all(self._liveness.look(look, self._hub.clock.monotonic_ns()))
+
+    def _held(self, due: Int64Array, done: Int64Array) -> Iterator[int]:
+        """Who waits in `live()` and owes something all the same. What it is to read by itself counts for nothing."""
+        for member in self._waits:
+            owed, timed = member.pumps.owed, self._timed[member] > 0
+            if member.id < len(due):
+                due[member.id] = done[member.id] + owed
+            if owed or (member.promised_beats and not timed):
+                if timed and member.promised_beats:
+                    self._liveness.beat(member.id)
+                yield member.id
 
     def _sinks(self) -> Iterator[tuple[int, SinkFacts]]:
         """How those that are cut off stand; what was released is left out."""

@@ -39,7 +39,8 @@ class Waits:
     """All `live()` calls under way. A notice about streams costs O(streams) a wait they concern.
 
     `anew`: REFUSED streams that somebody asked for again in this turn; what became of that is not known yet. `excuse`:
-    called with a component that begins to wait (1), or ends (-1): meanwhile it owes nothing.
+    called with a component that begins to wait (1), or ends (-1), and whether that wait has a timeout: meanwhile nobody
+    reads what it takes by itself.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class Waits:
         intent: Intent,
         ledger: Ledger,
         anew: set[int],
-        excuse: Callable[[Member, int], None],
+        excuse: Callable[[Member, int, bool], None],
     ) -> None:
         self._engine = engine
         self._intent = intent
@@ -70,7 +71,7 @@ class Waits:
         wait = _Wait(member, topics, needs_data)
         self._judge(wait)
         self._waits.add(wait)
-        self._excuse(member, 1)
+        self._excuse(member, 1, timeout is not None)
         try:
             async with asyncio.timeout(timeout):
                 await wait.future
@@ -78,7 +79,7 @@ class Waits:
             raise self._error(wait, SubscribeTimeout, f"not proven within {timeout:g} s") from None
         finally:
             self._waits.discard(wait)
-            self._excuse(member, -1)
+            self._excuse(member, -1, timeout is not None)
 
     def changed(self, streams: Int32Array) -> None:
         """These streams may be in another state, or have had their first data."""

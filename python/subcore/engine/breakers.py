@@ -79,9 +79,10 @@ class Breakers:
         return True
 
     def look(
-        self, sinks: Mapping[int, SinkFacts], is_stopped: Callable[[int], bool], now: int
+        self, sinks: Mapping[int, SinkFacts], gets_none: Callable[[int], bool], now: int
     ) -> tuple[list[Action], dict[int, int]]:
-        """What is to be done, and the level of each component that has, or had, a breaker open."""
+        """What is to be done, and the level of each component that has, or had, a breaker open. `gets_none`: whether a
+        component gets no events, so that nothing can be tried with it."""
         actions: list[Action] = []
         levels: dict[int, int] = {}
         for sink, breaker in list(self._open.items()):
@@ -93,16 +94,24 @@ class Breakers:
                     actions.append(Unblock(sink, breaker.component))
             else:
                 level = self._level(breaker, facts, now)
-                if (
-                    level < QUARANTINED
-                    and not is_stopped(breaker.component)
-                    and self._is_to_try(breaker, now)
-                ):
+                if level < QUARANTINED and not gets_none(breaker.component) and self._is_to_try(breaker, now):
                     breaker.tried += 1
                     breaker.tried_at = now
                     actions.append(Try(sink, breaker.component))
             levels[breaker.component] = max(level, levels.get(breaker.component, WELL))
         return actions, levels
+
+    def hold(self, is_paused: Callable[[int], bool], elapsed: int) -> set[int]:
+        """For who is paused no time went by: it got no events to show itself with. Who that is, of those cut off."""
+        held = set()
+        for breaker in self._open.values():
+            if is_paused(breaker.component):
+                held.add(breaker.component)
+                breaker.idle_since += elapsed
+                breaker.tried_at += elapsed
+                if breaker.opened_at is not None:
+                    breaker.opened_at += elapsed
+        return held
 
     def _level(self, breaker: _Breaker, facts: SinkFacts, now: int) -> int:
         breaker.errors_now = facts.errors

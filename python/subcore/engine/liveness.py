@@ -8,7 +8,7 @@ comes late (a stall, a sleep) accuses nobody, since those who were to read had n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -38,7 +38,7 @@ WELL_AGAIN = {
 class Look:
     """What is known at a tick, by component id: events that had to be taken so far, how many of them were taken or
     lost, and how many were lost. `gone`: components whose owner went. `sinks`: how those of `Liveness.broken` stand;
-    one that is missing was given up.
+    one that is missing was given up. `held`: components that are judged though they are excused.
     """
 
     due: Int64Array
@@ -46,6 +46,7 @@ class Look:
     lost: Int64Array | None = None
     gone: Iterable[int] = ()
     sinks: Mapping[int, SinkFacts] = field(default_factory=dict)
+    held: Sequence[int] = ()
 
 
 class Step(NamedTuple):
@@ -104,15 +105,16 @@ class Liveness:
         """A heartbeat came."""
         self._rows.beaten[component] = True
 
-    def excuse(self, component: int, by: int) -> None:
-        """It waits in `live()` and is not judged (+1), or does so no more (-1)."""
+    def excuse(self, component: int, by: int, *, owes: bool = False) -> None:
+        """It waits in `live()` and is not judged (+1), or does so no more (-1); what it `owes` all the same stands."""
         self._rows.excuses[component] += by
         if by < 0:
             self._rows.beaten[component] = True
-            self._rows.begin_to_read(component)
+            if not owes:
+                self._rows.begin_to_read(component)
 
     def pause(self, component: int, flag: bool) -> None:
-        """It need not read while it is paused."""
+        """It need not read while it is paused, and what its handlers raised before waits."""
         self._rows.paused[component] = flag
         self._rows.begin_to_read(component)
 
@@ -145,10 +147,14 @@ class Liveness:
         self._last = now
         before = self._clock.runnable
         runnable = self._clock.read(now)
+        self._hold_paused(runnable - before)
         actions = self._judge_sinks(look, runnable) if self._breakers.components and not self._forbore else []
         lost = np.zeros(len(look.due), np.int64) if look.lost is None else look.lost
         limits = (runnable, runnable - before, *self._limits)
+        held = np.array(look.held, np.intp)
+        excuses, self._rows.excuses[held] = self._rows.excuses[held], 0
         found = _obliged.age(self._rows, look.due, look.done, lost, limits, not self._forbore)
+        self._rows.excuses[held] = excuses
         return [*actions, *[step for c in found for step in self._steps(c, look, runnable)], *gone]
 
     def carried(self, step: Step) -> None:
@@ -175,9 +181,20 @@ class Liveness:
         late = self._last is not None and not 0 <= now - self._last <= 2 * TICK_NS
         return late and not self._forbore
 
+    def _hold_paused(self, elapsed: int) -> None:
+        if self._breakers.components:
+            for component in self._breakers.hold(self._is_paused, elapsed):
+                self._rows.reap_at[Cause.RAISES, component] += elapsed
+
+    def _is_paused(self, component: int) -> bool:
+        return bool(self._rows.paused[component])
+
+    def _gets_none(self, component: int) -> bool:
+        return self.is_stopped(component) or self._is_paused(component)
+
     def _judge_sinks(self, look: Look, now: int) -> list[Action]:
         rows = self._rows
-        actions, levels = self._breakers.look(look.sinks, self.is_stopped, now)
+        actions, levels = self._breakers.look(look.sinks, self._gets_none, now)
         for component, level in levels.items():
             if level == QUARANTINED > rows.levels[Cause.RAISES, component]:
                 rows.reap_at[Cause.RAISES, component] = now + self._grace
