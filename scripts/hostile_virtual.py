@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from hostile_world import HostileWorld
 
-CI_S, FULL_SEEDS = 15.0, 200
+CI_S, FULL_SEEDS = 10.0, 200
 
 
 def main() -> int:
