@@ -433,4 +433,6 @@ async def test_a_manager_that_closes_ends_its_connection_to_the_pages() -> None:
     await manager.close()
     async with asyncio.timeout(5.0):
         await over.wait()
+    assert over.is_set()
+    assert source._pages._connection is None
     server.close()

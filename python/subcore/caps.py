@@ -6,13 +6,12 @@ back goes when it is due: one timer stands for the earliest. Caps never touch wh
 
 from __future__ import annotations
 
-import asyncio
 import math
 from collections.abc import Iterator
-from contextvars import Context
 from typing import TYPE_CHECKING, NamedTuple
 
 from .checking import check_rate
+from .timers import Timer
 from .types import Cap, Int32Array
 
 if TYPE_CHECKING:
@@ -41,8 +40,7 @@ class RateCaps:
         self._router = feed.router
         self._clock = clock
         self._caps: dict[int, dict[int, dict[str, _RateCap]]] = {}  # by component, topic, and who asked
-        self._timer: asyncio.TimerHandle | None = None
-        self._ended = False
+        self._timer = Timer(self._flush)
         self._router.on_limit_due(self._due)
 
     def put(
@@ -94,35 +92,21 @@ class RateCaps:
 
     def end(self) -> None:
         """The manager ends: what is held back goes nowhere, and no timer is left or begins."""
-        self._ended = True
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.end()
 
     # -- what is due --
 
     def _due(self, due_ns: int) -> None:
         """The router holds an event back that is due earlier than all before. Called inside the fan-out."""
-        self._stop()
-        self._wait((due_ns - self._clock.monotonic_ns()) / SECOND_NS)
-
-    def _wait(self, seconds: float) -> None:
-        if self._ended:
-            return
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(max(0.0, seconds), self._flush, context=Context())
+        self._timer.set((due_ns - self._clock.monotonic_ns()) / SECOND_NS)
 
     def _flush(self) -> None:
-        self._timer = None
         now_ns = self._clock.monotonic_ns()
         due_ns = self._feed.flush_limits(now_ns)
         if due_ns is None:
-            self._wait(BUSY_S)
-        elif due_ns and self._timer is None:  # a handler may have had something held back
-            self._wait((due_ns - now_ns) / SECOND_NS)
+            self._timer.set(BUSY_S)
+        elif due_ns and not self._timer.is_set:  # a handler may have had something held back
+            self._timer.set((due_ns - now_ns) / SECOND_NS)
 
 
 def _interval_ns(caps: dict[str, _RateCap]) -> int:

@@ -356,8 +356,5 @@ class Component(Reader):
                 error.args = (f"component {member.name!r}: {error}",)
             raise
 
-    def _check_thread(self) -> None:
-        self._manager.check_thread()
-
 
 __all__ = ["Component", "ComponentStats", "Handler", "OnStatus", "SubscribeOptions", "SubscribeTimeout"]

@@ -6,9 +6,9 @@ statuses as ever.
 
 from __future__ import annotations
 
-import asyncio
-from contextvars import Context
 from typing import TYPE_CHECKING
+
+from .timers import Timer
 
 if TYPE_CHECKING:
     from ._feed import Feed
@@ -23,23 +23,16 @@ class Images:
 
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Timer(self.give)
         self._ended = False
 
     def give(self) -> None:
         """Deliver what is due to joiners. Handlers are called here, so never call it inside a public call."""
-        self._stop()
-        if self._ended:
-            return
-        if self._feed.router.images_due and not self._feed.give_images():
-            self._timer = asyncio.get_running_loop().call_later(BUSY_S, self.give, context=Context())
+        self._timer.stop()
+        if self._feed.router.images_due and not self._ended and not self._feed.give_images():
+            self._timer.set(BUSY_S)
 
     def end(self) -> None:
         """The manager ends: no timer is left or begins."""
         self._ended = True
-        self._stop()
-
-    def _stop(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.end()

@@ -12,16 +12,18 @@ from .errors import QueueOverflow, UsageError
 from .pumping import running_task
 
 if TYPE_CHECKING:
+    from .manager import SubscriptionManager
     from .members import Member
 
 
 class Reader:
     """The reading half of a component. One reader at a time, in the loop's thread."""
 
+    _manager: SubscriptionManager
     _member: Member
 
     def _check_thread(self) -> None:
-        raise NotImplementedError
+        self._manager.check_thread()
 
     def __aiter__(self) -> AsyncIterator[Any]:
         self._check_thread()
