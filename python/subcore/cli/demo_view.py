@@ -213,9 +213,10 @@ def _sentences(report: Report, stopped: bool) -> Iterator[str]:
     )
     yield from map(_restored, report.restores)
     yield from _rogues(report)
+    others = " of the others" if report.rogues else ""
     yield (
         f"The core's tables took {report.memory_kib:,} KiB; {_count(report.bad_frames, 'frame')} could not be read, "
-        f"{_count(report.handler_errors, 'handler')} failed."
+        f"{_count(report.handler_errors, 'handler')}{others} failed."
     )
 
 
