@@ -367,7 +367,7 @@ def test_where_it_is_asked() -> None:
         return {}
 
     def source(given: str | Venue, **options: Any) -> Any:
-        found = SubscriptionManager(given, **options)._hub.newest
+        found = SubscriptionManager(given, **options)._hub.enquiries.newest
         return None if found is None else type(found.source)
 
     assert source("upbit") is RestPages
@@ -428,7 +428,7 @@ async def test_a_manager_that_closes_ends_its_connection_to_the_pages() -> None:
     port = server.sockets[0].getsockname()[1]
     manager = SubscriptionManager("upbit", markets=["KRW-BTC"])
     source = RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock())
-    manager._hub.newest.source = source  # type: ignore[union-attr]
+    manager._hub.enquiries.newest.source = source  # type: ignore[union-attr]
     await source._get("/")
     await manager.close()
     async with asyncio.timeout(5.0):

@@ -79,10 +79,7 @@ class Closing:
         self._told("obligations", hub.obligations.end)
         self._told("what is due to components", hub.granting.end)
         self._told("the links", hub.runtime.end)
-        for task in hub.tasks:
-            task.cancel()
-        if hub.newest is not None:
-            self._told("the questions about what is newest", hub.newest.close)
+        self._told("the questions beside the links", hub.enquiries.end)
         hub.feed.recorder = None
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)
@@ -110,7 +107,7 @@ class Closing:
         await self._drained(min(timeout, drain))
         unfinished = await hub.runtime.ended(left())
         unfinished += await hub.obligations.ended(left())
-        running = {*hub.tasks, *hub.pumping.tasks, *(() if hub.newest is None else hub.newest.under_way)}
+        running = {*hub.enquiries.under_way, *hub.pumping.tasks}
         running.discard(running_task())
         if running:
             _, pending = await asyncio.wait(running, timeout=left())

@@ -9,9 +9,8 @@ import secrets
 import weakref
 from collections import deque
 from collections.abc import Mapping
-from contextvars import Context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ._delivery import Delivery, WakeBatch
 from ._duties import DutyTable
@@ -27,16 +26,16 @@ from .claims import Claims
 from .clock import Clock, call_clock
 from .closing import Closing
 from .controls import ControlReader
-from .engine import events
 from .engine.engine import Engine
+from .enquiries import Enquiries
 from .granting import Granting
 from .intent import Intent
 from .link import Connect, Link
 from .listening import raise_in_loop
 from .logins import Credentials, Login, account_of
-from .markets import MarketList, Markets
+from .markets import Markets
 from .members import Member, Ties
-from .newest import LatestCall, Newest, RestPages, UserCall
+from .newest import LatestCall
 from .notices import Notices
 from .obligations import Duties, Obligations
 from .pumping import PumpTies
@@ -58,7 +57,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("subcore.manager")
 
-MARKETS_EVERY_S = 600.0
 MAX_COMPONENTS = 65_536
 RESTORES_KEPT = 16
 
@@ -90,7 +88,6 @@ class Hub:
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._left: deque[int] = deque()  # components whose last reference or owner went
-        self.tasks: set[asyncio.Task[Any]] = set()
         self.recordings: list[Recording] = []  # the last is under way
         self._replay = replay
         # a recording needs no login
@@ -106,22 +103,24 @@ class Hub:
         self.feed = Feed(venue.name, self.scanner, self.ledger, self.meter, self.router)
         self.intent = Intent(venue, self.interner, self.ledger, self.router)
         self.intent.on_grouping = self._set_groupings
-        self.markets = MarketList(
-            venue.name,
-            source=markets,
-            url=venue.markets_url if own_markets else None,
-            parse=venue.parse_markets,
+        self.enquiries = Enquiries(
+            venue,
+            clock,
+            lambda event: self.runtime.handle(event),
+            markets=markets,
+            own_markets=own_markets,
+            latest=latest,
         )
-        self.newest = self._newest(latest)
+        newest = self.enquiries.newest
         self.controls = ControlReader(venue)
         self.engine = Engine(
             venue,
             self.intent,
             WireSet,
             random.Random(seed),
-            symbols=self.markets.load_cached(),
+            symbols=self.enquiries.markets.load_cached(),
             account=account_of(credentials),
-            can_ask=None if self.newest is None else self.newest.source.can_ask,
+            can_ask=None if newest is None else newest.source.can_ask,
         )
         connect = self._connect(connect)
         if credentials is not None:
@@ -166,16 +165,6 @@ class Hub:
         self.closing = Closing(self)
         self.saving = Saving(self, snapshot_path)
 
-    def _newest(self, latest: bool | LatestCall) -> Newest | None:
-        source: RestPages | UserCall
-        if callable(latest):
-            source = UserCall(latest, self.venue)
-        elif latest and self.venue.latest is not None:
-            source = RestPages(self.venue.latest, self.clock)
-        else:
-            return None
-        return Newest(source, self.clock, lambda event: self.runtime.handle(event))
-
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
             return given
@@ -194,8 +183,7 @@ class Hub:
         self.runtime.start()
         self.obligations.start()
         self.saving.start()
-        if self.markets.available:
-            self._spawn(self._refresh_markets(), "markets")
+        self.enquiries.start()
 
     def record(self, path: str | Path) -> None:
         """See SubscriptionManager.record."""
@@ -314,12 +302,11 @@ class Hub:
 
     def request_markets(self) -> None:
         """See RuntimeOwner."""
-        self._spawn(self._ask_markets(), "markets")
+        self.enquiries.ask_markets()
 
     def ask_latest(self, action: AskLatest) -> None:
         """See RuntimeOwner."""
-        if self.newest is not None and self.newest.take(action, self.intent.columns(action.streams)):
-            self._spawn(self.newest.work(), "newest")
+        self.enquiries.ask_latest(action, lambda: self.intent.columns(action.streams))
 
     def restored(self, restore: Restore) -> None:
         """See RuntimeOwner."""
@@ -382,18 +369,3 @@ class Hub:
             [stream],
             "trades may be missing: the snapshot's last one was not seen",
         )
-
-    # -- tasks --
-
-    def _spawn(self, work: Any, name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=f"subcore-{name}", context=Context())
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
-
-    async def _ask_markets(self) -> None:
-        self.runtime.handle(events.SymbolsKnown(await self.markets.refresh()))
-
-    async def _refresh_markets(self) -> None:
-        while True:
-            await self._ask_markets()
-            await asyncio.sleep(MARKETS_EVERY_S)

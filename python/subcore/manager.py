@@ -18,32 +18,28 @@ from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .closing import DRAIN_S
 from .component import Component, OnStatus
-from .errors import ManagerClosed, NameTakenError, UsageError, WrongThread
+from .errors import ManagerClosed, NameTakenError, UsageError
+from .looking import Looking
 from .markets import Markets
-from .types import CloseReport, Priority, Topic, TopicInfo
+from .types import CloseReport, Priority
 from .venue import Venue
 from .venues import get_venue
 
 if TYPE_CHECKING:
-    from .claims import ClaimReport
-    from .engine.conflicts import Conflict
-    from .engine.efficiency import Efficiency
     from .engine.obligations import Obligations
-    from .engine.proposals import Proposal
     from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
     from .logins import Credentials
     from .newest import LatestCall
     from .restoring import RestoreReport
-    from .watchdog import Blocker
 
 T = TypeVar("T")
 MAX_SPEED = 1e9
 ROTATE_POLL_S = 0.05
 
 
-class SubscriptionManager:
+class SubscriptionManager(Looking):
     """Subscriptions of many components to one venue, over as few connections and messages as it allows.
 
     `venue`: a name (`"upbit"`) or a `Venue`. `url`: another address of it. `markets`: known symbols (read once), a
@@ -234,16 +230,6 @@ class SubscriptionManager:
         self.check_thread()
         return self._hub.granting.transactions.begin()
 
-    @property
-    def conflicts(self) -> tuple[Conflict, ...]:
-        """Conflicts between components that were resolved, and how: the latest 256, one of a kind, oldest first.
-
-        Those that cannot be resolved raise ConflictError where they are made, with nothing changed. An interest of a
-        snapshot that cannot be served beside what is wanted is rejected alone, and stands here too.
-        """
-        self.check_thread()
-        return self._hub.granting.conflicts.resolved
-
     # -- intent that outlives the manager --
 
     def snapshot(self) -> Snapshot:
@@ -273,47 +259,6 @@ class SubscriptionManager:
         self.check_thread()
         self._hub.claims.adopt_all()
 
-    @property
-    def claims(self) -> tuple[ClaimReport, ...]:
-        """What became of restored intent at the end of each claim grace: the latest 16, oldest first."""
-        self.check_thread()
-        return tuple(self._hub.claims.reports)
-
-    # -- looking --
-
-    @property
-    def blockers(self) -> tuple[Blocker, ...]:
-        """Handlers that held the event loop, with the stack: the latest 16, oldest first. From any thread."""
-        return self._hub.obligations.blockers
-
-    def topics(self) -> list[TopicInfo]:
-        """Every topic somebody holds, as it stands. O(topics)."""
-        self.check_thread()
-        return self._hub.reports.topics()
-
-    def topic(
-        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
-    ) -> TopicInfo:
-        """One topic as it stands; UsageError where nobody holds it."""
-        self.check_thread()
-        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
-        return self._hub.reports.topic(topic)
-
-    def explain(
-        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
-    ) -> str:
-        """Why a topic is as it is, in one sentence: what it waits for and how long, or on what evidence it is open."""
-        self.check_thread()
-        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
-        return self._hub.reports.explain(topic)
-
-    @property
-    def restores(self) -> tuple[RestoreReport, ...]:
-        """The latest restores, at most 16, oldest first; the last one may be under way. `str(report)` is a table."""
-        self.check_thread()
-        present = self._hub.engine.restore
-        return (*self._hub.restores, *(() if present is None else (self._hub.report_of(present),)))
-
     async def rotate(self, *, timeout: float = 60.0) -> None:
         """Replace every open link by a new one, make before break: each stream is carried all the time.
 
@@ -333,29 +278,6 @@ class SubscriptionManager:
                 if self._state == "closed":
                     raise ManagerClosed("the manager was closed while it replaced its links: make a new one")
                 waiting = self._hub.runtime.rotate(waiting) if waiting else waiting
-
-    def stats(self) -> Any:
-        """Figures of the whole manager. May be called from any thread."""
-        return self._hub.reports.stats()
-
-    def optimize(self) -> tuple[Proposal, ...]:
-        """Moves that would leave fewer links, each with its reason and when it is done by itself; does none of them."""
-        self.check_thread()
-        return tuple(self._hub.engine.optimize(self._clock.monotonic_ns()))
-
-    def efficiency(self) -> Efficiency:
-        """How many messages would have done, of those sent; and streams wanted, of those on the wire.
-
-        `str()` says it in a line; `score` is the product of `of_messages` and `of_streams`, each 0 to 1.
-        A standby, or a move under way, has a stream on the wire twice.
-        """
-        self.check_thread()
-        return self._hub.engine.efficiency(self._clock.monotonic_ns())
-
-    def bad_frames(self) -> list[Any]:
-        """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""
-        self.check_thread()
-        return self._hub.feed.bad_frames()
 
     # -- other --
 
@@ -385,15 +307,3 @@ class SubscriptionManager:
 
         loop.call_soon_threadsafe(run)
         return future
-
-    # -- for components --
-
-    def check_thread(self) -> None:
-        """WrongThread outside the loop's thread."""
-        if threading.get_ident() != self._thread:
-            raise WrongThread(
-                "this belongs to the event loop's thread: use manager.call_threadsafe(function, *arguments)"
-            )
-
-    def __repr__(self) -> str:
-        return f"<SubscriptionManager {self.venue.name} {self._state}, {len(self._hub.members)} components>"

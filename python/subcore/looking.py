@@ -1,0 +1,117 @@
+"""What a manager says about itself. Reading only: nothing here changes anything."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from .errors import WrongThread
+from .types import Topic, TopicInfo
+
+if TYPE_CHECKING:
+    from .claims import ClaimReport
+    from .clock import Clock
+    from .engine.conflicts import Conflict
+    from .engine.efficiency import Efficiency
+    from .engine.proposals import Proposal
+    from .hub import Hub
+    from .reports import Stats
+    from .restoring import RestoreReport
+    from .venue import Venue
+    from .watchdog import Blocker
+
+
+class Looking:
+    """The half of `SubscriptionManager` that only looks."""
+
+    venue: Venue
+    _clock: Clock
+    _hub: Hub
+    _state: str
+    _thread: int
+
+    def check_thread(self) -> None:
+        """WrongThread outside the loop's thread."""
+        if threading.get_ident() != self._thread:
+            raise WrongThread(
+                "this belongs to the event loop's thread: use manager.call_threadsafe(function, *arguments)"
+            )
+
+    # -- figures --
+
+    def stats(self) -> Stats:
+        """Figures of the whole manager. May be called from any thread."""
+        return self._hub.reports.stats()
+
+    def optimize(self) -> tuple[Proposal, ...]:
+        """Moves that would leave fewer links, each with its reason and when it is done by itself; does none of them."""
+        self.check_thread()
+        return tuple(self._hub.engine.optimize(self._clock.monotonic_ns()))
+
+    def efficiency(self) -> Efficiency:
+        """How many messages would have done, of those sent; and streams wanted, of those on the wire.
+
+        `str()` says it in a line; `score` is the product of `of_messages` and `of_streams`, each 0 to 1.
+        A standby, or a move under way, has a stream on the wire twice.
+        """
+        self.check_thread()
+        return self._hub.engine.efficiency(self._clock.monotonic_ns())
+
+    def bad_frames(self) -> list[Any]:
+        """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""
+        self.check_thread()
+        return self._hub.feed.bad_frames()
+
+    # -- topics and what holds them up --
+
+    @property
+    def blockers(self) -> tuple[Blocker, ...]:
+        """Handlers that held the event loop, with the stack: the latest 16, oldest first. From any thread."""
+        return self._hub.obligations.blockers
+
+    def topics(self) -> list[TopicInfo]:
+        """Every topic somebody holds, as it stands. O(topics)."""
+        self.check_thread()
+        return self._hub.reports.topics()
+
+    def topic(
+        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
+    ) -> TopicInfo:
+        """One topic as it stands; UsageError where nobody holds it."""
+        self.check_thread()
+        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
+        return self._hub.reports.topic(topic)
+
+    def explain(
+        self, channel: str, symbol: str, *, depth: int | None = None, grouping: float | None = None
+    ) -> str:
+        """Why a topic is as it is, in one sentence: what it waits for and how long, or on what evidence it is open."""
+        self.check_thread()
+        topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
+        return self._hub.reports.explain(topic)
+
+    @property
+    def restores(self) -> tuple[RestoreReport, ...]:
+        """The latest restores, at most 16, oldest first; the last one may be under way. `str(report)` is a table."""
+        self.check_thread()
+        present = self._hub.engine.restore
+        return (*self._hub.restores, *(() if present is None else (self._hub.report_of(present),)))
+
+    @property
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """Conflicts between components that were resolved, and how: the latest 256, one of a kind, oldest first.
+
+        Those that cannot be resolved raise ConflictError where they are made, with nothing changed. An interest of a
+        snapshot that cannot be served beside what is wanted is rejected alone, and stands here too.
+        """
+        self.check_thread()
+        return self._hub.granting.conflicts.resolved
+
+    @property
+    def claims(self) -> tuple[ClaimReport, ...]:
+        """What became of restored intent at the end of each claim grace: the latest 16, oldest first."""
+        self.check_thread()
+        return tuple(self._hub.claims.reports)
+
+    def __repr__(self) -> str:
+        return f"<SubscriptionManager {self.venue.name} {self._state}, {len(self._hub.members)} components>"
