@@ -17,7 +17,7 @@ from subcore.types import StatusKind
 from subcore.watchdog import NAME, Watchdog
 
 PATIENCE_S = 20.0
-QUICK = subcore.Obligations(blocked=0.1)
+QUICK = subcore.Obligations(blocked=0.1, calm=0.2)
 
 
 class Named(logging.Handler):
@@ -69,6 +69,8 @@ async def test_a_handler_that_holds_the_loop_is_named_while_it_does_and_told_aft
         assert "held the event loop" in next(s.reason for s in told if s.kind is StatusKind.SLOW)
         assert all(status.kind is StatusKind.OPEN for status in others)
         assert held == [True]
+        await until(lambda: told[-1].kind is StatusKind.RECOVERED)
+        assert [status.kind for status in told[-2:]] == [StatusKind.SLOW, StatusKind.RECOVERED]
         blocker.close()
         other.close()
     assert [thread for thread in threading.enumerate() if thread.name == NAME] == []
@@ -116,9 +118,6 @@ class FakeRouter:
             raise KeyError(sink)
         return type("Info", (), {"delivered": self.number})
 
-    def handler_of(self, sink: int) -> Any:
-        return len
-
     def wait(self, looks: int) -> None:
         with self.looked:
             most = self.looks + looks
@@ -127,7 +126,8 @@ class FakeRouter:
 
 async def watched(router: FakeRouter, looks: int) -> Watchdog:
     """What a watchdog found in so many looks."""
-    dog = Watchdog(router, {7: "seven"}.get, 0.02, False)  # type: ignore[arg-type]
+    names = {(7, 1): ("seven", "len"), (7, 404): ("seven", "len")}
+    dog = Watchdog(router, lambda *call: names.get(call), 0.02, False)  # type: ignore[arg-type]
     dog.start()
     await asyncio.to_thread(router.wait, looks)
     dog.end()
@@ -160,16 +160,22 @@ async def test_what_the_thread_could_not_see_is_named_afterwards() -> None:
 
 
 async def test_stacks_are_dumped_only_where_that_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda *_, **__: calls.append("arm"))
+    """... and not on a loop that is idle, which comes by four times a second."""
+    calls: list[Any] = []
+    monkeypatch.setattr(faulthandler, "dump_traceback_later", lambda after, **_: calls.append(after))
     monkeypatch.setattr(faulthandler, "cancel_dump_traceback_later", lambda: calls.append("cancel"))
-    for dumps in (False, True):
-        dog = Watchdog(FakeRouter(), {}.get, 0.02, dumps)  # type: ignore[arg-type]
+    for dumps, blocked, after in (
+        (False, 0.02, []),
+        (True, 0.02, [0.5, "cancel"]),
+        (True, 3.0, [3.0, "cancel"]),
+    ):
+        calls.clear()
+        dog = Watchdog(FakeRouter(), lambda *_: None, blocked, dumps)  # type: ignore[arg-type]
         dog.start()
         dog.loop_runs()
         dog.end()
         await dog.ended(PATIENCE_S)
-        assert calls == (["arm", "cancel"] if dumps else [])
+        assert calls == after
 
 
 async def test_it_can_be_switched_off(server: SimServer) -> None:

@@ -22,6 +22,7 @@ from ._route import Router
 from ._timing import CallTimes
 from .boxes import Boxes
 from .errors import ComponentClosed, ComponentReaped, UsageError
+from .naming import handler_name
 from .pumping import PumpTies
 from .pumps import Pumps, needs_pump
 from .types import Priority, Status
@@ -60,7 +61,7 @@ class Member:
 
     __slots__ = (
         "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
-        "closed", "delivered_before", "delivery", "handle", "handler_errors", "id", "include_status",
+        "closed", "delivered_before", "delivery", "given_up", "handle", "handler_errors", "id", "include_status",
         "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority",
         "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
@@ -94,6 +95,7 @@ class Member:
         self.last_error: str | None = None
         self.last_times: CallTimes | None = None  # once it is closed
         self.last_conflations: dict[int, int] = {}  # by rate caps
+        self.given_up: tuple[int, str] | None = None  # sink and handler of the last call that gave itself up
         self.delivered_before = self.calls_before = self.withheld_before = 0  # through sinks that are no more
         self._ties = ties
         self._router = ties.router
@@ -248,6 +250,8 @@ class Member:
             self.delivered_before += info.delivered
             self.calls_before += info.calls
             self.withheld_before += info.withheld
+            if self._router.calling[1] == sink:
+                self.given_up = sink, handler_name(self._router, sink)
             self._router.release_sink(sink)
             self._released = (*self._released[1 - RELEASED :], sink)
         self.pumps.released(sink)

@@ -21,8 +21,9 @@ from .engine.clock import SECOND
 from .engine.liveness import TICK_NS, Liveness, Look, Step
 from .engine.obligations import DEFAULTS, Cause, Obligations, Verdict
 from .errors import UsageError
+from .longcalls import LongCalls
 from .types import Int64Array, StatusKind
-from .watchdog import Blocker, Watchdog, handler_name
+from .watchdog import Blocker, Watchdog
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -55,8 +56,10 @@ class Duties:
         self._timed: Counter[Member] = Counter()  # of these with a timeout
         self._forgiven: set[Member] = set()  # since the last look, whose steps are void
         self._watchdog: Watchdog | None = None
+        self._long_calls: LongCalls | None = None
         if self._judges and self._rules.blocked is not None:
             self._watchdog = Watchdog(hub.router, self._name_of, self._rules.blocked, self._rules.dump_stacks)
+            self._long_calls = LongCalls(hub, self._watchdog, self._liveness.held_loop)
 
     # -- life --
 
@@ -95,6 +98,8 @@ class Duties:
 
     def left(self, member: Member) -> None:
         """It is no more, and its id another's soon."""
+        if self._long_calls is not None:
+            self._long_calls.left(member)
         self._liveness.forget(member.id)
         for known in (self._waits, self._timed):
             known.pop(member, None)
@@ -156,9 +161,9 @@ class Duties:
         if self._loop is None:
             return
         self._timer = self._loop.call_later(TICK_NS / SECOND, self._tick, context=Context())
-        if self._watchdog is not None:
+        if self._watchdog is not None and self._long_calls is not None:
             self._watchdog.loop_runs()
-            self._tell_of_long_calls(self._watchdog)
+            self._long_calls.look()
         self._tell_untold()
         self._forgiven.clear()
         if self._judges:
@@ -266,17 +271,6 @@ class Duties:
         for member, step in untold:
             self._hub.notices.last_word(member, step.kind, step.reason, step.waiting)
 
-    def _tell_of_long_calls(self, watchdog: Watchdog) -> None:
-        for call in self._hub.router.take_long_calls():
-            seconds = call.duration_ns / SECOND
-            member = self._hub.members.get(call.component)
-            if seconds < watchdog.blocked or member is None:
-                continue
-            handler = handler_name(self._hub.router, call.sink_id)
-            watchdog.over(member.name, handler, seconds, self._hub.clock.time_ns())
-            reason = f"its handler {handler} held the event loop for {seconds:.1f} s"
-            self._hub.notices.step(member, StatusKind.SLOW, reason, 0)
-
     def _log(self, member: Member, step: Step) -> None:
         log.log(
             logging.WARNING if step.cause is Cause.OWNER else LEVELS[step.kind],
@@ -288,7 +282,6 @@ class Duties:
             step.seconds,
         )
 
-    def _name_of(self, component: int) -> str | None:
+    def _name_of(self, component: int, sink: int) -> tuple[str, str] | None:
         """From the watchdog's thread."""
-        member = self._hub.members.get(component)
-        return None if member is None else member.name
+        return None if self._long_calls is None else self._long_calls.name(component, sink)

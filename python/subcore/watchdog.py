@@ -3,10 +3,12 @@
 It reads which handler is called and how many calls there were; a call that is the same at several looks has not
 returned. It waits for nobody, changes nothing and accuses nobody else: what the component is told, the loop tells it
 afterwards. Code in C that keeps the GIL keeps this thread from looking, too; such a call is named at once after it.
+While the process is stopped (SIGSTOP, a paused machine) it cannot look either: that time is nobody's.
 """
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import sys
@@ -19,6 +21,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from .closing import END_S, ThreadEnd
+from .engine.clock import SECOND
+from .engine.liveness import TICK_NS
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource
 
 if TYPE_CHECKING:
     from ._route import Router
@@ -27,9 +34,11 @@ log = logging.getLogger("subcore.watchdog")
 
 NAME = "subcore-watchdog"
 LOOKS = 3  # at the same call, until it is named
-LEAST_S = 0.1  # between two looks
+LEAST_S, MOST_S = 0.1, TICK_NS / SECOND  # between two looks
 SOON_S = 0.1
 KEPT = 16
+STOPS_KEPT = 64
+WAKES_NEED = 10  # a thread that waits for the interpreter wakes once each switch interval, or so many
 STACK_FRAMES = 32
 
 
@@ -55,23 +64,43 @@ class _Call(NamedTuple):
     number: int
 
 
+class _Reading(NamedTuple):
+    """What shows whether the process ran: nanoseconds on the clock and of its processor time, and how often this thread
+    woke up (None where no system says it)."""
+
+    now: int
+    worked: int
+    woke: int | None
+
+
+class _Stop(NamedTuple):
+    """Between two looks the process was stopped for so long."""
+
+    since: int
+    until: int
+    lost: int
+
+
 class Watchdog:
     """One manager's. `start` and `end` in the loop's thread; it leaves no thread behind."""
 
     def __init__(
-        self, router: Router, names: Callable[[int], str | None], blocked: float, dumps: bool
+        self, router: Router, names: Callable[[int, int], tuple[str, str] | None], blocked: float, dumps: bool
     ) -> None:
+        """`names`: component and handler, by the ids of component and sink; asked in the thread."""
         self._router = router
         self._names = names
         self.blocked = blocked
         self._dumps = dumps
-        self._every = max(LEAST_S, blocked / LOOKS)
+        self._every = min(max(LEAST_S, blocked / LOOKS), MOST_S)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._end: ThreadEnd | None = None
         self._watched = 0
         self._known: _Call | None = None  # named already
+        self._stops: deque[_Stop] = deque(maxlen=STOPS_KEPT)
         self._lock = threading.Lock()
+        self.looks = 0
         self.found: deque[Blocker] = deque(maxlen=KEPT)
 
     def start(self) -> None:
@@ -98,9 +127,17 @@ class Watchdog:
         return []
 
     def loop_runs(self) -> None:
-        """Called by the loop at each tick: the timer that shows stacks in spite of the GIL begins anew."""
+        """Called by the loop at each tick: the timer that shows stacks in spite of the GIL begins anew. It never ends
+        before the next tick is well over, for a loop that is idle comes no sooner."""
         if self._dumps:
-            faulthandler.dump_traceback_later(self.blocked, repeat=False)
+            faulthandler.dump_traceback_later(max(self.blocked, 2 * TICK_NS / SECOND), repeat=False)
+
+    def stopped_ns(self, since: int, until: int) -> int:
+        """So many nanoseconds between two times of the monotonic clock the process was stopped, as far as was seen."""
+        with self._lock:
+            stops = list(self._stops)
+        overlaps = (min(min(until, stop.until) - max(since, stop.since), stop.lost) for stop in stops)
+        return sum(overlap for overlap in overlaps if overlap > 0)
 
     def over(self, component: str, handler: str, seconds: float, time_ns: int) -> None:
         """A call that held the loop is over: how long it took in all. Named here if the thread could not."""
@@ -121,16 +158,40 @@ class Watchdog:
 
     def _run(self) -> None:
         seen: _Call | None = None
-        since = 0.0
+        since = 0
+        before = self._read()
         while not self._stop.wait(self._every):
-            call, now = self._calling(), time.monotonic()
+            reading = self._read()
+            stopped = self._note_stop(before, reading)
+            call, before = self._calling(), reading
+            self.looks += 1
             if call is None or call != seen:
-                seen, since = call, now
-            elif call != self._known and now - since >= self.blocked:
+                seen, since = call, reading.now
+                continue
+            since += stopped
+            if call != self._known and reading.now - since >= self.blocked * SECOND:
                 self._known = call
-                self._name(call, now - since)
+                self._name(call, (reading.now - since) / SECOND)
         assert self._end is not None
         self._end.tell()
+
+    def _read(self) -> _Reading:
+        return _Reading(time.monotonic_ns(), time.process_time_ns(), _times_woken())
+
+    def _note_stop(self, before: _Reading, now: _Reading) -> int:
+        """For how long the process was stopped since the last look. Only a look that comes late can tell; C code that
+        sleeps with the interpreter in its hands burns no time either, but does not keep this thread from waking."""
+        gap = now.now - before.now
+        lost = gap - round(self._every * SECOND) - (now.worked - before.worked)
+        if lost <= self._every * SECOND:
+            return 0
+        if now.woke is not None and before.woke is not None:
+            woken = (now.woke - before.woke) * WAKES_NEED * sys.getswitchinterval() * SECOND
+            if woken >= gap:
+                return 0
+        with self._lock:
+            self._stops.append(_Stop(before.now, now.now, lost))
+        return lost
 
     def _calling(self) -> _Call | None:
         component, sink = self._router.calling
@@ -142,9 +203,10 @@ class Watchdog:
             return _Call(component, sink, -1)
 
     def _name(self, call: _Call, seconds: float) -> None:
-        name, handler = self._names(call.component), handler_name(self._router, call.sink)
-        if name is None:
+        named = self._names(call.component, call.sink)
+        if named is None:
             return
+        name, handler = named
         stack = self._stack()
         with self._lock:
             self.found.append(Blocker(name, handler, seconds, stack, False, time.time_ns()))
@@ -161,10 +223,9 @@ class Watchdog:
         return "" if frame is None else "".join(traceback.format_stack(frame, STACK_FRAMES))
 
 
-def handler_name(router: Router, sink: int) -> str:
-    """A handler in words; its own `repr` is not asked, which is a user's code."""
+def _times_woken() -> int | None:
+    """How often this thread gave its processor up by itself so far; None where no system says it."""
     try:
-        handler = router.handler_of(sink)
-    except KeyError:
-        return "(released meanwhile)"
-    return getattr(handler, "__qualname__", None) or type(handler).__qualname__
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    except (NameError, AttributeError):
+        return None

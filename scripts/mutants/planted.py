@@ -520,6 +520,20 @@ MUTANTS = (
         "tests/test_watchdog.py",
     ),
     Mutant(
+        "the time of a stopped process is the handler's that was called then",
+        "longcalls.py",
+        "(call.duration_ns - stopped)",
+        "(call.duration_ns - 0 * stopped)",
+        "tests/test_longcalls.py",
+    ),
+    Mutant(
+        "a call that closes its component is nobody's",
+        "longcalls.py",
+        "            self._gone[member.given_up[0]] = member.name, member.given_up[1]\n",
+        "            pass\n",
+        "tests/test_longcalls.py",
+    ),
+    Mutant(
         "a blocked sink lets every call through while it is tried",
         "_sinks.pyx",
         "            self.set_gate(sink, GATE_ONCE, False)\n        return True\n",

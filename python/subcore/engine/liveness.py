@@ -18,7 +18,7 @@ from subcore import _obliged
 from subcore.engine.breakers import Action, Breakers, SinkFacts
 from subcore.engine.clock import SECOND, RunnableClock, nanoseconds
 from subcore.engine.obligations import Cause, Obligations
-from subcore.engine.owing import Owing
+from subcore.engine.owing import NEVER, Owing
 from subcore.types import Int64Array, StatusKind
 
 __all__ = ["TICK_NS", "Liveness", "Look", "Step"]
@@ -31,6 +31,7 @@ WELL_AGAIN = {
     Cause.UNREAD: "it takes its events again",
     Cause.BEATS: "its heartbeats come again",
     Cause.RAISES: "its handler works again",
+    Cause.LONG_CALL: "no handler of it held the event loop of late",
 }
 
 
@@ -78,12 +79,14 @@ class Liveness:
         self._clock = RunnableClock(TICK_NS)
         self._last: int | None = None
         self._forbore = False  # at the last look
+        self._held_loop: dict[int, int] = {}  # components that did, and when last
         self._slow, self._grace = nanoseconds(rules.slow), nanoseconds(rules.grace)
+        self._calm = nanoseconds(rules.calm)
         self._limits = (
             self._slow,
             nanoseconds(rules.quarantine),
             self._grace,
-            nanoseconds(rules.calm),
+            self._calm,
             nanoseconds(rules.beats_reap),
             2 * TICK_NS,  # a beat is seen at a tick, and a late one forbears: it is over by then all the same
         )
@@ -93,13 +96,15 @@ class Liveness:
     def add(self, component: int, heartbeat: float | None = None) -> None:
         """A component is there; it promised a heartbeat each so many seconds."""
         interval = 0 if heartbeat is None else nanoseconds(heartbeat)
-        self._rows.add(component, interval, self.rules.beats_missed)
+        missed = max(self.rules.beats_missed * interval, 2 * TICK_NS + interval)
+        self._rows.add(component, interval, missed if interval else NEVER)
 
     def forget(self, component: int) -> None:
         """A component is no more; its id may be another's soon."""
         if component < self._rows.used:
             self._rows.clear(component)
             self._breakers.forget(component)
+        self._held_loop.pop(component, None)
 
     def beat(self, component: int) -> None:
         """A heartbeat came."""
@@ -122,11 +127,17 @@ class Liveness:
         """A handler raised. Whether the sink is to be cut off at once."""
         return self._breakers.failed(sink, component, facts)
 
+    def held_loop(self, component: int) -> None:
+        """A handler of it held the event loop, and it was told so. It is well again once none did for a while."""
+        self._held_loop[component] = self._clock.runnable
+
     def forgive(self, component: int) -> list[Action]:
         """All that is held against it is forgotten, and it has all its time again."""
         self._rows.levels[:, component] = WELL
         for cause in LADDER:
             self._rows.restart(component, cause, whole=True)
+        if component in self._held_loop:
+            self._held_loop[component] = self._clock.runnable - self._calm
         return self._breakers.spare(component, StatusKind.SLOW, self._clock.runnable)
 
     @property
@@ -155,7 +166,8 @@ class Liveness:
         excuses, self._rows.excuses[held] = self._rows.excuses[held], 0
         found = _obliged.age(self._rows, look.due, look.done, lost, limits, not self._forbore)
         self._rows.excuses[held] = excuses
-        return [*actions, *[step for c in found for step in self._steps(c, look, runnable)], *gone]
+        calm = self._let_go(runnable)
+        return [*actions, *calm, *[step for c in found for step in self._steps(c, look, runnable)], *gone]
 
     def carried(self, step: Step) -> None:
         """It was done."""
@@ -180,6 +192,18 @@ class Liveness:
         late must not hide who is dead."""
         late = self._last is not None and not 0 <= now - self._last <= 2 * TICK_NS
         return late and not self._forbore
+
+    def _let_go(self, now: int) -> list[Step]:
+        """Who held the loop, and did not for a while: well again, unless there is something else."""
+        calm = [c for c, at in self._held_loop.items() if now - at >= self._calm]
+        for component in calm:
+            del self._held_loop[component]
+        cause = Cause.LONG_CALL
+        return [
+            Step(component, StatusKind.RECOVERED, cause, WELL_AGAIN[cause], rises=False)
+            for component in calm
+            if self._rows.shown[component] == WELL
+        ]
 
     def _hold_paused(self, elapsed: int) -> None:
         if self._breakers.components:
@@ -207,6 +231,8 @@ class Liveness:
         levels = rows.levels[:, component].tolist()
         level = max(levels)
         waiting = int(look.due[component] - look.done[component]) if component < len(look.due) else 0
+        if level == WELL and component in self._held_loop:
+            return []  # it is told that once
         if level == WELL:
             cause = Cause(int(rows.cause[component]))
             return [Step(component, StatusKind.RECOVERED, cause, WELL_AGAIN[cause], waiting, rises=False)]

@@ -63,8 +63,8 @@ class Owing:
         self._bytes = np.empty((_BYTE_ROWS, 0), np.int8)
         self._grow(FIRST_ROOM)
 
-    def add(self, component: int, heartbeat_ns: int, beats_missed: int) -> None:
-        """A row for a component that is there from now on."""
+    def add(self, component: int, heartbeat_ns: int = 0, beat_limit: int = NEVER) -> None:
+        """A row for a component that is there from now on, and beats at least each so many nanoseconds."""
         while component >= self.room:
             self._grow(2 * self.room)
         if self.alive[component]:
@@ -75,7 +75,7 @@ class Owing:
         if heartbeat_ns:
             self.beaten[component] = True  # the first interval begins at the next tick
             self.interval[component] = heartbeat_ns
-            self.beat_limit[component] = beats_missed * heartbeat_ns
+            self.beat_limit[component] = beat_limit
 
     def clear(self, component: int) -> None:
         """As if it had never been there."""
