@@ -3,8 +3,9 @@
     python scripts/hostile_exchange.py --seed 1 --events 5000 --markets 620
 
 Prints its address as a line of JSON. Then answers lines on its input: "carried" with the markets it sends to anybody;
-"stop" ends all traffic and prints the account, for each market how many trades left, each counted once, and a running
-checksum of their ids in order. Ends with its input.
+"behind" with how many milliseconds it was behind its clock at the worst since that was last asked, one look in ten left
+out; "stop" ends all traffic and prints the account, for each market how many trades left, each counted once, and a
+running checksum of their ids in order. Ends with its input.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import re
 import sys
 import threading
+import time
 import zlib
 from collections import deque
 from typing import Any
@@ -25,6 +27,9 @@ from subcore.sim.markets import markets_for
 from subcore.sim.server import SimServer
 
 TRADES_AN_ORDER = 1.0  # about
+MS = 1_000_000
+SECOND = 1_000_000_000
+LOOK_NS = 20 * MS
 REPEATS = 64  # a trade may come again in a snapshot
 TRADE = re.compile(rb'"(?:code|cd)":"([^"]+)".*"(?:sequential_id|sid)":(\d+)')
 
@@ -101,20 +106,27 @@ async def main(seed: int, events: float, markets: int) -> None:
     threading.Thread(target=listen, daemon=True).start()
     async with SimServer(exchange) as server:
         say({"url": server.url})
-        behind = 0
+        behind, worst = list[int](), 0
 
         async def watch() -> None:
-            nonlocal behind
+            nonlocal worst
             while True:
-                await asyncio.sleep(0.1)
-                behind = max(behind, server.behind_ns)
+                due = time.monotonic_ns() + LOOK_NS
+                await asyncio.sleep(LOOK_NS / SECOND)
+                late = time.monotonic_ns() - due
+                behind.append(late + server.behind_ns)
+                worst = max(worst, late + server.behind_ns)
 
         watching = asyncio.create_task(watch())
         while line := await lines.get():
             if line == "stop":
                 exchange.stopped = True
                 await asyncio.sleep(0.2)  # what was on its way has left
-                say({**exchange.account(), "behind_ms": behind // 1_000_000})
+                say({**exchange.account(), "behind_ms": worst / MS})
+            elif line == "behind":
+                behind.sort()
+                say({"behind_ms": behind[len(behind) * 9 // 10] / MS if behind else 0.0})
+                behind.clear()
             else:
                 say({"carried": exchange.carried()})
         watching.cancel()

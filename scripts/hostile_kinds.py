@@ -1,76 +1,17 @@
-"""Every kind of component that harms others where it can: it crashes, hangs, raises, does not read, leaves, meddles.
-
-A hostile component is given topics that others hold too, and one of its own. It is *named* by the first Status of the
-ladder that it is told, or the first line of the log that has its name.
-"""
+"""Every kind of component that breaks an obligation: it crashes, hangs, raises, does not read, leaves, is slow."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import logging
-import random
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import subcore
-from subcore import StatusKind
+from hostile_member import Hostile
 
-LADDER = frozenset([StatusKind.SLOW, StatusKind.QUARANTINED, StatusKind.REAPED, StatusKind.ERROR])
+import subcore
+
 BEAT_S = 1.0
 SMALL = subcore.Queue(64)  # full at once: what waits beyond is lost, and told
-_numbers = itertools.count(1)
-
-
-@dataclass
-class Hostile:
-    """One component of a kind. `named`: seconds after its first due event, and by what."""
-
-    kind: str
-    name: str
-    topics: Sequence[str]
-    manager: subcore.SubscriptionManager
-    rng: random.Random
-    began: float = 0.0
-    named: tuple[float, str] | None = None
-    tasks: list[asyncio.Task[Any]] = field(default_factory=list)
-    kept: list[Any] = field(default_factory=list)
-    steps: list[str] = field(default_factory=list)
-
-    def on_status(self, status: subcore.Status) -> None:
-        self.steps.append(status.kind.name)
-        if status.kind in LADDER:
-            self.name_it(f"Status {status.kind.name}")
-
-    def name_it(self, what: str) -> None:
-        if self.named is None and self.began:
-            self.named = time.monotonic() - self.began, what
-
-    def component(self, **options: Any) -> subcore.Component:
-        """The one by its name."""
-        self.began = time.monotonic()
-        made = self.manager.component(self.name, on_status=self.on_status, **options)
-        self.kept.append(made)
-        return made
-
-    def spawn(self, work: Any) -> asyncio.Task[Any]:
-        task = asyncio.create_task(work, name=self.name)
-        self.tasks.append(task)
-        return task
-
-    async def end(self) -> None:
-        """The segment is over: whatever is left of it goes."""
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-        for component in self.kept:
-            if isinstance(component, subcore.Component):
-                with contextlib.suppress(subcore.SubcoreError):
-                    component.close()
-        self.kept.clear()
 
 
 def crashes(it: Hostile) -> None:
@@ -80,6 +21,7 @@ def crashes(it: Hostile) -> None:
         component = it.component(owner=asyncio.current_task(), delivery=SMALL)
         component.subscribe("trade", it.topics)
         async for _ in component:
+            it.did["crashed"] += 1
             raise ValueError("crashed")
 
     it.spawn(work())
@@ -89,6 +31,7 @@ def hangs(it: Hostile) -> None:
     """Its async handler waits for what never comes."""
 
     async def handler(event: Any) -> None:
+        it.did["hung"] += 1
         await asyncio.get_running_loop().create_future()
 
     it.component().subscribe("trade", it.topics, handler, delivery=SMALL)
@@ -98,6 +41,7 @@ def raises(it: Hostile) -> None:
     """Its handler raises on every call."""
 
     def handler(event: Any) -> None:
+        it.did["raised"] += 1
         raise ValueError("no good")
 
     it.component().subscribe("trade", it.topics, handler)
@@ -111,6 +55,7 @@ def beats_but_does_not_read(it: Hostile) -> None:
     async def beat() -> None:
         while not component.closed:
             component.heartbeat()
+            it.did["beat"] += 1
             await asyncio.sleep(BEAT_S / 2)
 
     it.spawn(beat())
@@ -123,7 +68,7 @@ def reads_but_does_not_beat(it: Hostile) -> None:
 
     async def read() -> None:
         async for _ in component:
-            pass
+            it.did["read"] += 1
 
     it.spawn(read())
 
@@ -140,119 +85,45 @@ def leaves(it: Hostile) -> None:
         component = it.component(owner=asyncio.current_task())
         component.subscribe("trade", it.topics)
         await component.live()
-        while True:
+        while not component.closed:
             await component.batch(16, timeout=0.01)
             await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    async for _ in component:
+                        await asyncio.sleep(0)
 
     async def cancel() -> None:
         task = it.spawn(work())
-        await asyncio.sleep(it.rng.uniform(0.0, 0.5))
-        task.cancel()
+        await asyncio.sleep(it.rng.uniform(0.001, 0.5))
+        it.did["left"] += task.cancel()
 
     it.spawn(cancel())
 
 
 def is_collected(it: Hostile) -> None:
-    """Nobody holds the object of its handler."""
+    """Nobody holds it, nor the object of its handler, from some moment on."""
 
     class Strategy:
         def take(self, event: Any) -> None:
             self.latest = event
 
-    strategy = Strategy()
-    it.component().subscribe("trade", it.topics, strategy.take)
+    async def hold() -> None:
+        strategy = Strategy()
+        component = it.component(keep=False)
+        component.subscribe("trade", it.topics, strategy.take)
+        await asyncio.sleep(it.rng.uniform(0.001, 0.5))
+        it.did["let go"] += 1
+        del strategy, component
+
+    it.spawn(hold())
 
 
 def is_slow(it: Hostile) -> None:
     """Its async handler takes longer than events take to come."""
 
     async def handler(event: Any) -> None:
+        it.did["took its time"] += 1
         await asyncio.sleep(0.2)
 
     it.component().subscribe("trade", it.topics, handler, delivery=SMALL)
-
-
-def meddles(it: Hostile) -> None:
-    """Its handler makes and closes others, and changes what it wants, in the middle of a fan-out: nothing forbidden."""
-    others: list[subcore.Component] = []
-    count = itertools.count(1)
-    component = it.component()
-
-    def handler(event: Any) -> None:
-        turn = next(count)
-        if turn % 10 == 0:
-            other = it.manager.component(f"{it.name}-{turn}")
-            other.subscribe("trade", it.topics[:2], handler)
-            others.append(other)
-        if len(others) > 3 or turn % 25 == 0:
-            for other in others:
-                other.close()
-            others.clear()
-        if turn % 7 == 0 and not component.closed:
-            component.unsubscribe("trade", it.topics[0])
-        if turn % 7 == 3 and not component.closed:
-            component.subscribe("trade", it.topics[0], handler, priority=subcore.Priority(turn % 3))
-
-    it.kept.append(others)
-    component.subscribe("trade", it.topics, handler)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """`is_named`: whether it breaks an obligation, and has to be found."""
-
-    name: str
-    start: Callable[[Hostile], None]
-    is_named: bool = True
-
-
-KINDS = (
-    Kind("its task crashes", crashes),
-    Kind("its async handler hangs", hangs),
-    Kind("its handler raises", raises),
-    Kind("beats, does not read", beats_but_does_not_read),
-    Kind("reads, does not beat", reads_but_does_not_beat),
-    Kind("a queue nobody reads", is_a_zombie),
-    Kind("leaves at any await", leaves),
-    Kind("is collected", is_collected),
-    Kind("its handler is slow", is_slow),
-    Kind("meddles in callbacks", meddles, is_named=False),
-)
-
-
-class Crowd:
-    """The hostile components of one segment."""
-
-    def __init__(
-        self, manager: subcore.SubscriptionManager, topics: Sequence[str], own: Sequence[str], seed: str
-    ) -> None:
-        self._rng = random.Random(seed)
-        self.members: list[Hostile] = []
-        self._names = _NamesInLog(self.members)
-        logging.getLogger("subcore").addHandler(self._names)
-        for place, mine in enumerate(own):
-            kind = KINDS[place % len(KINDS)]
-            shared = self._rng.sample(list(topics), 5)
-            name = f"hostile-{next(_numbers):04}"
-            hostile = Hostile(kind.name, name, [*shared, mine], manager, random.Random(f"{seed} {place}"))
-            self.members.append(hostile)
-            kind.start(hostile)
-
-    async def end(self) -> None:
-        logging.getLogger("subcore").removeHandler(self._names)
-        for hostile in self.members:
-            await hostile.end()
-
-
-class _NamesInLog(logging.Handler):
-    """The first warning that has a component's name."""
-
-    def __init__(self, members: list[Hostile]) -> None:
-        super().__init__(logging.WARNING)
-        self._members = members
-
-    def emit(self, record: logging.LogRecord) -> None:
-        text = record.getMessage()
-        for hostile in self._members:
-            if f"{hostile.name!r}" in text:
-                hostile.name_it(f"log: {text[:60]}")

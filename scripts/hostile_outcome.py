@@ -1,0 +1,134 @@
+"""What a run of hostile components came to: what is judged of it, and how it is shown."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from hostile_blocking import Blocked
+from hostile_crowd import KINDS
+
+FELL_BEHIND_MS = 15.0  # in one of ten looks: then delays say more about the machine than about who is judged
+BUSY = 3  # segments of ten: medians of five stand two
+
+
+@dataclass
+class Segment:
+    """What one stretch of time came to."""
+
+    hostile: bool
+    seconds: float
+    p50_ms: float
+    p99_ms: float
+    events: int
+    behind_ms: float
+
+
+@dataclass
+class Outcome:
+    """All that is judged."""
+
+    segments: list[Segment] = field(default_factory=list)
+    named: dict[str, list[tuple[float, str] | None]] = field(default_factory=dict)
+    steps: dict[str, list[str]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+    late: list[str] = field(default_factory=list)  # faults, unless the machine was too busy
+    unshown: list[str] = field(default_factory=list)
+    did: dict[str, Counter[str]] = field(default_factory=dict)
+    events_due: int = 0
+    events_got: int = 0
+    rss_kib: list[int] = field(default_factory=list)
+    blocked: Blocked | None = None
+    exchange: dict[str, Any] = field(default_factory=dict)
+
+    def p99(self, hostile: bool) -> float:
+        return statistics.median(s.p99_ms for s in self.segments if s.hostile is hostile)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the exchange fell behind too often for times to be judged."""
+        return sum(segment.behind_ms > FELL_BEHIND_MS for segment in self.segments) >= BUSY
+
+    def judge(self, full: bool) -> None:
+        """Add what was broken to `faults`, and what this machine could not show to `unshown`."""
+        plain, troubled = self.p99(False), self.p99(True)
+        if troubled > max(2 * plain, plain + 2.0):
+            self.late.append(f"p99 delay {troubled:.1f} ms with hostile components, {plain:.1f} ms without")
+        self.faults += [f"{kind.name}: not shown" for kind in KINDS if kind.name not in self.steps]
+        if self.events_due < 1000:
+            self.faults.append(f"only {self.events_due} events were due: nothing was shown")
+        if full:
+            second, last = self.quarters
+            if last > 1.01 * second:
+                self.late.append(f"memory grew from {second:,.0f} to {last:,.0f} KiB")
+        if self.blocked is None:
+            self.faults.append("the run with a blocked loop was not shown")
+        else:
+            self.faults += self.blocked.faults
+        if not self.is_busy:
+            self.faults += self.late
+            return
+        behind = statistics.median(segment.behind_ms for segment in self.segments)
+        self.unshown.append(
+            f"the exchange fell behind its clock (by {behind:.0f} ms): this machine is too busy, and nothing was shown "
+            f"of times"
+        )
+        self.unshown += [f"(would be: {text})" for text in self.late]
+
+    @property
+    def quarters(self) -> tuple[float, float]:
+        """Median memory in KiB of the second quarter and of the last."""
+        quarter = max(1, len(self.rss_kib) // 4)
+        return statistics.median(self.rss_kib[quarter : 2 * quarter]), statistics.median(
+            self.rss_kib[-quarter:]
+        )
+
+
+def show(outcome: Outcome) -> None:
+    """A table for people."""
+    print(f"{'segment':>24} {'seconds':>8} {'frames/s':>9} {'p50 ms':>7} {'p99 ms':>7} {'behind ms':>10}")
+    for segment in outcome.segments:
+        what = "with 20 hostile ones" if segment.hostile else "the healthy alone"
+        rate = segment.events / segment.seconds
+        times = f"{segment.p50_ms:7.2f} {segment.p99_ms:7.2f} {segment.behind_ms:10.2f}"
+        print(f"{what:>24} {segment.seconds:8.1f} {rate:9,.0f} {times}")
+    print(f"median p99: {outcome.p99(False):.2f} ms without, {outcome.p99(True):.2f} ms with")
+    print(f"\n{'hostile kind':>24}  named after (s), by what; told; did")
+    for kind in KINDS:
+        named = outcome.named.get(kind.name, [])
+        times = ", ".join("never" if each is None else f"{each[0]:.1f}" for each in named) or "-"
+        what = next((each[1] for each in named if each is not None), "")
+        told = " ".join(outcome.steps.get(kind.name, []))
+        did = ", ".join(f"{count:,} x {did}" for did, count in outcome.did.get(kind.name, {}).items())
+        print(f"{kind.name:>24}  {times if kind.worst else '(free of blame)'} {what}; {told}; {did}")
+    print(f"\nthe healthy were due {outcome.events_due:,} events and got {outcome.events_got:,}")
+    second, last = outcome.quarters
+    print(f"memory: median of the second quarter {second:,.0f} KiB, of the last {last:,.0f} KiB")
+    print(f"the exchange: {outcome.exchange}")
+    if outcome.blocked is not None:
+        print(f"a handler blocked the loop: {outcome.blocked.told}")
+    for heading, texts in (("NOT SO", outcome.faults), ("NOT SHOWN", outcome.unshown)):
+        for text in texts[:20]:
+            print(f"{heading}: {text}")
+        if len(texts) > 20:
+            print(f"... and {len(texts) - 20} more")
+
+
+def as_dict(outcome: Outcome) -> dict[str, Any]:
+    """For machines."""
+    return {
+        "segments": [vars(segment) for segment in outcome.segments],
+        "p99_ms": {"without": outcome.p99(False), "with": outcome.p99(True)},
+        "named": outcome.named,
+        "told": outcome.steps,
+        "did": outcome.did,
+        "events_due": outcome.events_due,
+        "events_got": outcome.events_got,
+        "rss_kib": dict(zip(("second_quarter", "last_quarter"), outcome.quarters, strict=True)),
+        "exchange": outcome.exchange,
+        "blocked": None if outcome.blocked is None else outcome.blocked.told,
+        "faults": outcome.faults,
+        "not_shown": outcome.unshown,
+    }
