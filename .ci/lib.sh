@@ -11,6 +11,7 @@ AGAIN="-m 'not simulation' --ignore-glob=*/test_sim_* --ignore-glob=*/test_cli* 
 AGAIN="$AGAIN --ignore-glob=*/test_setup_scripts.py --ignore-glob=*/test_ci_run.py --ignore-glob=*/test_comparison.py"
 AGAIN="$AGAIN --ignore-glob=*/test_skips.py --ignore-glob=*/test_mutants.py --ignore-glob=*/test_examples.py"
 AGAIN="$AGAIN --ignore-glob=*/test_keeping.py --ignore-glob=*/test_resolver.py --ignore-glob=*/test_plain_manager.py"
+AGAIN="$AGAIN --ignore-glob=*/test_scenarios*"
 
 # What the checks of the debug build say nothing of: the control plane alone, in plain Python over plain tables.
 PURE="--ignore-glob=*/test_engine* --ignore-glob=*/test_planner* --ignore-glob=*/test_health* --ignore-glob=*/test_venue_*"

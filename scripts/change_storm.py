@@ -26,12 +26,12 @@ import json
 import random
 import sys
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from subcore.engine import actions
 from subcore.engine.clock import SECOND
+from subcore.scenarios.optimum import REMOVAL_WAITS, UPBIT, Nominal, Optimum, Windows
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
 from subcore.testing import EngineDriver, read_binance_frame
@@ -43,24 +43,12 @@ USED_AT_LEAST = 0.9
 OF_OPTIMUM_AT_MOST = 1.05
 JITTER = (0.0, 0.3)
 BACK = (0.01, 0.02)
-REMOVAL_WAITS = 2 * SECOND
 CALM_SECONDS = 15
 TRAFFIC = 1.0  # of the exchange's usual
 MINUTES = 10
 CLASSES = (Priority.LOW, Priority.NORMAL, Priority.NORMAL, Priority.HIGH)
 
 
-@dataclass(frozen=True)
-class Nominal:
-    """A venue's limit on the messages of a connection, typed again from its documents. Times in nanoseconds."""
-
-    windows: tuple[tuple[int, int], ...]
-    gap: int
-    a_second: float  # what may be sent in the long run
-    names: int | None  # a message takes; None = it carries everything
-
-
-UPBIT = Nominal(((5, SECOND), (100, 60 * SECOND)), 0, 100 / 60, None)
 # "5 per second; PING, PONG and JSON all count"; "1 per 220 ms got closed sooner or later": 300 ms lie between any two.
 BINANCE = Nominal(((5, SECOND),), 3 * SECOND // 10, 10 / 3, 100)
 
@@ -78,79 +66,6 @@ class Storm:
     @property
     def name(self) -> str:
         return f"{self.venue}, {self.size} topics, {self.rate:,} changes/s"
-
-
-class Windows:
-    """When the venue's own windows had no room, given the messages of one connection."""
-
-    def __init__(self, nominal: Nominal) -> None:
-        self.nominal = nominal
-        self.sent: list[int] = []
-        self._opens: list[int] = []  # when there was room again after each
-        self._full: list[int] = []  # time without room before each
-
-    def opens(self) -> int:
-        """When there is room for the next message."""
-        return self._opens[-1] if self._opens else 0
-
-    def send(self, now: int) -> None:
-        self._full.append(self.time_full(now))
-        self.sent.append(now)
-        opens = now + self.nominal.gap
-        for amount, window in self.nominal.windows:
-            if len(self.sent) >= amount:
-                opens = max(opens, self.sent[-amount] + window)
-        self._opens.append(max(now, opens))
-
-    def time_full(self, until: int) -> int:
-        """How long there was no room, all in all, until then."""
-        at = bisect_right(self.sent, until) - 1
-        return 0 if at < 0 else self._full[at] + min(until, self._opens[at]) - self.sent[at]
-
-
-@dataclass
-class Optimum:
-    """The least number of messages for the same changes."""
-
-    windows: Windows
-    on_wire: set[str] = field(default_factory=set)
-    adds: dict[str, int] = field(default_factory=dict)
-    removes: dict[str, int] = field(default_factory=dict)
-
-    def change(self, name: str, wanted: bool, now: int) -> None:
-        self.run(now)
-        if wanted:
-            self.removes.pop(name, None)
-            if name not in self.on_wire:
-                self.adds[name] = now
-        else:
-            self.adds.pop(name, None)
-            if name in self.on_wire:
-                self.removes[name] = now + REMOVAL_WAITS
-        self.run(now)
-
-    def run(self, until: int) -> None:
-        while True:
-            due = min(self.adds.values(), default=None)
-            if due is None:
-                due = min(self.removes.values(), default=until + 1)
-            when = max(due, self.windows.opens())
-            if when > until:
-                return
-            self.windows.send(when)
-            self._carry()
-
-    def _carry(self) -> None:
-        names = self.windows.nominal.names
-        if names is None:
-            self.on_wire = (self.on_wire | self.adds.keys()) - self.removes.keys()
-            self.adds.clear()
-            self.removes.clear()
-            return
-        taken = self.adds or self.removes  # a message adds or removes
-        for name in list(taken)[:names]:
-            del taken[name]
-            (self.on_wire.add if taken is self.adds else self.on_wire.discard)(name)
 
 
 class JitteryDriver(EngineDriver):

@@ -39,7 +39,7 @@ HOW = """\
 * Frames are generated: 256 different ones from 32 markets, with the venue's mixed number spellings. Decoding means
   bytes to a filled struct (every number converted, every text copied, every check on) and an event object made and
   dropped; msgspec fills typed Structs of the same fields.
-* The *plain manager* is `benchmarks/plain_manager.py`: picows, orjson and a dict of sets, what a competent team
+* The *plain manager* is `subcore.scenarios.plain_manager`: picows, orjson and a dict of sets, what a competent team
   writes first.
 
 ## How to reproduce it

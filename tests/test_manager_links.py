@@ -97,7 +97,7 @@ def test_answers_that_nobody_reads_cost_the_link_also_where_nothing_is_sent() ->
             desk = make(manager, "desk")
             desk.subscribe("ticker", "KRW-BTC")
             await desk.live(10.0)
-            (transport,) = world._links.values()
+            (transport,) = world._ends.values()
             transport.write_queue_bytes = 2 << 20
             await asyncio.sleep(5.0)
             assert manager.stats().losses_of_link == 1

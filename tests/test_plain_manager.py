@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import sys
-from pathlib import Path
 
 import pytest
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 pytest.importorskip("orjson", reason="the plain manager needs orjson: install the extra [dev]")
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from plain_manager import PlainManager, Topic, run
+from subcore.scenarios.plain_manager import PlainManager, Topic, run
 
 
 class Recorder:

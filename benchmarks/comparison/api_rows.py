@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from plain_manager import PlainManager
-
 import subcore
+from subcore.scenarios.plain_manager import PlainManager
 
 from .ledger_rows import INTERESTS, JOINERS, LARGE, SMALL, Crowd, both_ways
 from .measure import Contest, Effort, Row, Sample, Target

@@ -140,7 +140,7 @@ class _Last(_Component):
 
 async def plain_manager(url: str, bill: Bill) -> None:
     """The plain manager with one component that does nothing."""
-    from plain_manager import PlainManager, run
+    from subcore.scenarios.plain_manager import PlainManager, run
 
     manager, component, last = PlainManager(), _Component(), _Last(bill)
     manager.subscribe(component, "ticker", CODES[:-1])

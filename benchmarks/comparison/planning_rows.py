@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Mapping
 
 from bench_planning import CHANGE, SIZES, Planning
-from plain_manager import PlainManager
+
+from subcore.scenarios.plain_manager import PlainManager
 
 from .measure import Contest, Effort, Row, Sample, Target
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
-from pathlib import Path
 
 import numpy as np
 from drawing import BLUE, GREEN, GREY, INK, ORANGE, RED, save
@@ -12,11 +10,9 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from play import SYMBOLS, Recorded, binance, subscribe_all, upbit
 
+from subcore.scenarios.plain_manager import PlainManager
 from subcore.sim.faults import Fault
 from subcore.types import Priority, StreamState
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
-from plain_manager import PlainManager
 
 
 def draw_proof() -> None:

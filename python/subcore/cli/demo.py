@@ -16,6 +16,7 @@ import click
 from .._histogram import Histogram
 from ..types import Priority
 from .demo_hostile import RULES, Rogues, block
+from .demo_scenarios import CHOICES, run_scenarios
 from .demo_view import Look, Report, live_view, print_summary
 
 if TYPE_CHECKING:
@@ -218,8 +219,18 @@ def most_within(times: list[float], seconds: float) -> int:
     "--rate", type=click.FloatRange(min=0.01, max=200), default=1.0, show_default=True, help="Of the market."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object instead of the live view and summary.")
-def command(seconds: float, seed: int, rate: float, as_json: bool) -> None:
+@click.option(
+    "--scenario", type=click.Choice(CHOICES),
+    help="One scenario of the table, or all, with the plain manager and with subcore, in virtual time.",
+)  # fmt: skip
+@click.option("--full", is_flag=True, help="The long size of the scenarios.")
+def command(seconds: float, seed: int, rate: float, as_json: bool, scenario: str | None, full: bool) -> None:
     """Run 124 components over 600 symbols against an exchange that lives in this process."""
+    if scenario is not None:
+        run_scenarios(scenario, seed, full=full, as_json=as_json)
+        return
+    if full:
+        raise click.UsageError("--full is a size of --scenario: say which")
     from ..errors import SubcoreError
 
     logging.getLogger("subcore").addHandler(

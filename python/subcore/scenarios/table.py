@@ -1,0 +1,66 @@
+"""The table of all scenarios: which there are, how they are run, and what is written of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from subcore.errors import UsageError
+from subcore.scenarios.figures import Outcome
+
+__all__ = ["SCENARIOS", "as_dict", "check", "run"]
+
+NEEDS = "the scenarios play the plain manager too, and it needs orjson: pip install 'subcore[bench]'"
+
+
+def check() -> None:
+    """UsageError where what the plain manager needs is not installed."""
+    if importlib.util.find_spec("orjson") is None:
+        raise UsageError(NEEDS)
+
+
+def _overlap(seed: int, full: bool) -> Outcome:
+    from subcore.scenarios.changes import overlap
+
+    return overlap(seed, plays=10 if full else 3)
+
+
+def _change_fast(seed: int, full: bool) -> Outcome:
+    from subcore.scenarios.changes import change_fast
+
+    return change_fast(seed, seconds=600.0 if full else 180.0)
+
+
+SCENARIOS: dict[int, Callable[[int, bool], Outcome]] = {1: _overlap, 3: _change_fast}
+"""Number -> what plays it with a seed, in full or not."""
+
+
+def run(
+    numbers: Iterable[int], seed: int, *, full: bool = False, tell: Callable[[str], None] = lambda line: None
+) -> list[Outcome]:
+    """Play these scenarios, one after the other; `tell` hears which is under way. Raises as `check` does."""
+    check()
+    outcomes = []
+    for number in numbers:
+        tell(f"scenario {number} ...")
+        began = time.monotonic()
+        outcome = SCENARIOS[number](seed, full)
+        outcome.seconds = time.monotonic() - began
+        outcomes.append(outcome)
+    return outcomes
+
+
+def as_dict(outcomes: Iterable[Outcome], seed: int, *, full: bool) -> dict[str, Any]:
+    """What was run and what came out, in plain JSON types."""
+    outcomes = list(outcomes)
+    return {
+        "seed": seed,
+        "full": full,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "scenarios": [outcome.as_dict() for outcome in outcomes],
+        "good": all(outcome.is_good for outcome in outcomes),
+    }

@@ -1,0 +1,206 @@
+"""The definitions of the scenario table against cases made by hand, its plays, and `subcore demo --scenario`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+pytest.importorskip("orjson", reason="the plain manager needs orjson: install the extra [dev]")
+
+from subcore.cli import main
+from subcore.engine.clock import SECOND
+from subcore.scenarios import sides, table
+from subcore.scenarios.account import Account, Key, efficiency
+from subcore.scenarios.changes import change_fast, overlap
+from subcore.scenarios.figures import FIGURES, Figure, Outcome
+from subcore.scenarios.traces import FIRST_FOUR, fast_changes, overlapping
+
+A, B, C = ("ticker", "KRW-A"), ("ticker", "KRW-B"), ("trade", "KRW-A")
+
+
+def sets(*keys: Key) -> dict[int, set[Key]]:
+    return {1: set(keys)}
+
+
+def test_two_additions_of_one_turn_are_worth_one_message() -> None:
+    account = Account(0, {A}, sets(A))
+    account.turn([(B, True), (C, True)], 10 * SECOND)
+    account.message(10 * SECOND, within_limits=True)
+    account.message(10 * SECOND, within_limits=True)
+    account.carries(sets(A, B, C), 10 * SECOND)
+    account.until(20 * SECOND)
+    assert account.optimum.messages == 1
+    assert efficiency([account]) == 0.5  # one of two messages, and nothing more on the wire than is wanted
+
+
+def test_what_is_on_the_wire_and_not_wanted_costs_its_time() -> None:
+    account = Account(0, {A, B}, sets(A, B))
+    account.turn([(B, False)], 10 * SECOND)
+    account.message(12 * SECOND, within_limits=True)  # a removal at most 2 s later
+    account.carries(sets(A), 12 * SECOND)
+    account.until(30 * SECOND)
+    assert account.optimum.messages == 1
+    assert (account.wanted_ns, account.wire_ns) == (40 * SECOND, 42 * SECOND)
+    assert efficiency([account]) == pytest.approx(40 / 42)
+
+
+def test_fewer_messages_than_the_least_and_less_than_is_wanted_count_as_one() -> None:
+    account = Account(0, {A}, sets(A))
+    account.turn([(B, True)], 1 * SECOND)
+    account.until(5 * SECOND)
+    assert account.optimum.messages == 1
+    assert efficiency([account]) == 1.0
+    assert account.served_ns == 5 * SECOND
+    assert account.wanted_ns == 9 * SECOND
+
+
+def test_each_connection_counts_on_the_wire() -> None:
+    account = Account(0, {A}, {1: {A}, 2: {A}})
+    account.until(8 * SECOND)
+    assert efficiency([account]) == 0.5
+
+
+def test_a_change_that_is_cancelled_in_its_turn_is_worth_nothing() -> None:
+    account = Account(0, {A}, sets(A))
+    account.turn([(B, True), (B, False)], SECOND)
+    account.until(9 * SECOND)
+    assert account.optimum.messages == 0
+
+
+def test_the_ideal_waits_for_the_windows_too() -> None:
+    """Six additions within half a second: five go at once, the sixth when a second has passed since the first."""
+    account = Account(0)
+    for number in range(6):
+        account.turn([(("ticker", f"KRW-{number}"), True)], 10 * SECOND + number * SECOND // 10)
+    account.until(10 * SECOND + SECOND - 1)
+    assert account.optimum.messages == 5
+    account.until(11 * SECOND)
+    assert account.optimum.messages == 6
+
+
+def test_the_use_of_the_limit_counts_only_time_in_which_work_waited() -> None:
+    account = Account(0, {A}, sets(A))
+    account.until(60 * SECOND)  # nothing waits
+    account.turn([(B, True)], 60 * SECOND)
+    for number in range(10):
+        account.message((61 + number) * SECOND, within_limits=number < 5)
+    account.carries(sets(A, B), 72 * SECOND)
+    account.until(100 * SECOND)
+    assert account.busy_ns == 12 * SECOND
+    assert account.rate_use == pytest.approx(5 / (12 * 100 / 60))  # those over a limit do not count
+
+
+def test_a_removal_waits_only_once_it_is_overdue() -> None:
+    account = Account(0, {A, B}, sets(A, B))
+    account.turn([(B, False)], 10 * SECOND)
+    account.until(15 * SECOND)
+    account.carries(sets(A), 15 * SECOND)
+    account.until(20 * SECOND)
+    assert account.busy_ns == 3 * SECOND
+
+
+def test_accounts_add_up() -> None:
+    two = []
+    for sent in (1, 3):
+        account = Account(0, {A}, sets(A))
+        account.turn([(B, True)], SECOND)
+        account.carries(sets(A, B), SECOND)
+        for _ in range(sent):
+            account.message(SECOND, within_limits=True)
+        two.append(account)
+    assert efficiency(two) == 2 / 4
+
+
+def test_bounds_and_how_they_are_shown() -> None:
+    assert Figure("efficiency", 0.5, 0.95).met
+    assert not Figure("efficiency", 0.5, 0.9499).met
+    assert Figure("found_worst", None, 10.0).met
+    assert not Figure("found_worst", 600.0, None).met
+    assert FIGURES["found_worst"].show(None) == "never"
+    assert FIGURES["memory"].show_wanted() == "<= 0.60x"
+    assert FIGURES["availability"].show(0.99912) == "99.91%"
+
+
+def test_the_same_seed_gives_the_same_traces() -> None:
+    codes = [f"KRW-{number}" for number in range(60)]
+    for make in (overlapping, fast_changes):
+        one, same, other = (make(seed, codes, seconds=30.0) for seed in (1, 1, 2))
+        assert one == same != other
+    first = [(c.who, c.channel, c.symbols) for c in overlapping(1, codes, seconds=30.0) if c.at == 0]
+    assert first == [each[:3] for each in FIRST_FOUR]
+
+
+def figures(outcome: Outcome) -> dict[str, tuple[float | None, float | None]]:
+    return {figure.key: (figure.before, figure.after) for figure in outcome.figures}
+
+
+def test_components_that_overlap_cost_one_message() -> None:
+    outcome = overlap(3, seconds=20.0, plays=1)
+    assert outcome.facts["messages for the four that overlap"] == (5, 1)
+    before, after = figures(outcome)["efficiency"]
+    assert before is not None
+    assert after is not None
+    assert before < after
+    assert after > 0.9
+    assert not outcome.faults
+
+
+def test_fast_changes_keep_the_limit_and_use_it() -> None:
+    outcome = change_fast(3, seconds=20.0)
+    assert outcome.facts["messages over the venue's limits"][0] > 0
+    assert outcome.facts["messages over the venue's limits"][1] == 0
+    assert figures(outcome)["rate_use"][1] > 0.9  # type: ignore[operator]
+    assert outcome.is_good
+
+
+def test_a_manager_that_forgets_to_unsubscribe_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(self: Any, who: str, channel: str, symbols: list[str]) -> None:
+        pass
+
+    monkeypatch.setattr(sides.SubcoreSide, "drop", forget)
+    outcome = change_fast(3, seconds=20.0)
+    assert figures(outcome)["efficiency"][1] < 0.9  # type: ignore[operator]
+    assert outcome.faults
+    assert not outcome.is_good
+
+
+def play_of(good: bool) -> Any:
+    def play(seed: int, full: bool) -> Outcome:
+        return Outcome(1, f"seed {seed}, full {full}", [Figure("efficiency", 0.1, 0.99 if good else 0.9)])
+
+    return play
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_the_command_prints_the_table_and_says_by_its_exit_code_whether_all_is_kept(
+    monkeypatch: pytest.MonkeyPatch, good: bool
+) -> None:
+    monkeypatch.setitem(table.SCENARIOS, 1, play_of(good))
+    done = CliRunner().invoke(main, ["demo", "--scenario", "1", "--seed", "7"])
+    assert done.exit_code == (0 if good else 1)
+    assert "met" in done.output
+    assert "seed 7, full False" in " ".join(done.output.split())
+    done = CliRunner().invoke(main, ["demo", "--scenario", "1", "--full", "--json"])
+    said = json.loads(done.stdout)
+    assert said["good"] is good
+    (figure,) = said["scenarios"][0]["figures"]
+    assert (figure["before"], figure["met"]) == (0.1, good)
+    assert said["scenarios"][0]["title"] == "seed 1, full True"
+
+
+def test_without_orjson_the_command_says_so_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    done = CliRunner().invoke(main, ["demo", "--scenario", "all", "--json"])
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    assert done.stderr.strip().splitlines() == [f"Error: {table.NEEDS}"]
+
+
+def test_full_is_a_size_of_a_scenario() -> None:
+    done = CliRunner().invoke(main, ["demo", "--full"])
+    assert done.exit_code == 2
+    assert "--scenario" in done.stderr
