@@ -29,6 +29,7 @@ from .controls import ControlReader
 from .engine.engine import Engine
 from .enquiries import Enquiries
 from .granting import Granting
+from .handling import HandlerDuties
 from .intent import Intent
 from .link import Connect, Link
 from .listening import raise_in_loop
@@ -144,7 +145,7 @@ class Hub:
             self.notices.loss,
             self.notices.queue_changed,
             self.notices.handler_failed,
-            self.duties,
+            HandlerDuties(),
         )
         self._ties = Ties(
             self.router,

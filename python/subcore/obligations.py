@@ -123,7 +123,7 @@ class Duties:
         if not member.closed:
             self._waits[member] += by
             self._timed[member] += by * timed
-            self._liveness.excuse(member.id, by, owes=member.pumps.owed > 0)
+            self._liveness.excuse(member.id, by)
             if not self._waits[member]:
                 del self._waits[member], self._timed[member]
 
@@ -168,18 +168,17 @@ class Duties:
         self._forgiven.clear()
         if self._judges:
             due, done, lost = (column.view(np.int64) for column in self._hub.duties.columns())
-            look = Look(due, done, lost, sinks=dict(self._sinks()), held=list(self._held(due, done)))
+            held = list(self._held(due, done))
+            handlers = self._hub.pumping.duties.look()
+            look = Look(due, done, lost, sinks=dict(self._sinks()), held=held, handlers=handlers)
             self._carry_all(self._liveness.look(look, self._hub.clock.monotonic_ns()))
 
     def _held(self, due: Int64Array, done: Int64Array) -> Iterator[int]:
-        """Who waits in `live()` and owes something all the same. What it is to read by itself counts for nothing."""
+        """Who waits in `live()` and owes heartbeats all the same; what it is to read counts for nothing."""
         for member in self._waits:
-            owed, timed = member.pumps.owed, self._timed[member] > 0
-            if member.id < len(due):
-                due[member.id] = done[member.id] + owed
-            if owed or (member.promised_beats and not timed):
-                if timed and member.promised_beats:
-                    self._liveness.beat(member.id)
+            if member.promised_beats and self._timed[member] <= 0:
+                if member.id < len(due):
+                    due[member.id] = done[member.id]
                 yield member.id
 
     def _sinks(self) -> Iterator[tuple[int, SinkFacts]]:
@@ -193,7 +192,8 @@ class Duties:
         router = self._hub.router
         infos = [router.sink_info(one) for one in member.sinks]
         _, done, lost = self._hub.duties.row(member.id)
-        worked = sum(info.calls - info.errors for info in infos) + done - lost
+        handled = sum(self._hub.pumping.duties.worked(pump.duty) for pump in member.pumps)
+        worked = sum(info.calls - info.errors for info in infos) + done - lost + handled
         return SinkFacts(router.sink_info(sink).errors_in_row, worked)
 
     def _carry_all(self, steps: Iterable[Step | Action]) -> None:

@@ -20,10 +20,11 @@ from ._delivery import Queue, WakeBatch
 from ._queue import EventQueue
 from .errors import CapacityError, UsageError
 from .listening import raise_in_loop
+from .naming import words_of
 
 if TYPE_CHECKING:
-    from ._duties import DutyTable
     from ._route import Router
+    from .handling import HandlerDuties
     from .members import Member
     from .types import Status
 
@@ -48,7 +49,7 @@ class PumpTies:
     on_loss: Callable[[Member, int, dict[int, int]], Status | None]
     on_change: Callable[[Member, EventQueue], None]
     failed: Callable[[Member, BaseException], None]
-    duties: DutyTable
+    duties: HandlerDuties
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -81,6 +82,8 @@ class Pump:
                 pass  # it knows no weak references: held strongly, as a plain handler's is
             else:
                 self._handler = handler.__func__
+        self.name = words_of(handler)
+        self.duty = ties.duties.begin(member.id, self)
         self._queues = deque([self._new_queue()])
 
     # -- what its component does with it --
@@ -132,6 +135,7 @@ class Pump:
             queue.close()
             queue.drain()
             self._member.boxes.forget_told(queue)
+        self._ties.duties.end(self.duty, self)
         task = self._task
         if task is not None and not task.done() and task is not running_task():
             task.cancel()
@@ -181,8 +185,8 @@ class Pump:
             wakes=ties.wakes,
             on_loss=self._tell_loss,
             on_change=self._tell_change,
-            duties=ties.duties,
-            component=self._member.id,
+            duties=ties.duties.table,
+            component=self.duty,
             calls_done=True,  # what is under way is still owed
         )
         queue.begin_wait(self._go)

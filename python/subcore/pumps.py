@@ -31,11 +31,6 @@ class Pumps:
     def __iter__(self) -> Iterator[Pump]:
         return iter(list(self._pumps.values()))
 
-    @property
-    def owed(self) -> int:
-        """Events that wait for a handler, or whose call has not returned."""
-        return sum(pump.waiting + pump.in_flight for pump in self)
-
     def pump(self, handler: AsyncHandler, policy: Delivery | None) -> Pump:
         """That of this handler, made if there is none; with a `Queue` given it has that policy from now on."""
         key = _key_of(handler)

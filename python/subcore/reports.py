@@ -236,6 +236,7 @@ class Reports:
         hub = self._hub
         parts = (
             hub.ledger, hub.interner, hub.router, hub.meter, hub.scanner, hub.engine.streams, hub.duties,
+            hub.pumping.duties,
         )  # fmt: skip
         boxes = sum(member.boxes.nbytes for member in list(hub.members.values()))
         return boxes + sum(part.nbytes for part in parts)

@@ -520,6 +520,13 @@ MUTANTS = (
         "tests/test_watchdog.py",
     ),
     Mutant(
+        "a handler that hangs is hidden by others of its component",
+        "engine/takers.py",
+        "        return set(self._owner[found].tolist())",
+        "        return set()",
+        "tests/test_takers.py",
+    ),
+    Mutant(
         "the time of a stopped process is the handler's that was called then",
         "longcalls.py",
         "(call.duration_ns - stopped)",

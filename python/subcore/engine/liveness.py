@@ -19,6 +19,7 @@ from subcore.engine.breakers import Action, Breakers, SinkFacts
 from subcore.engine.clock import SECOND, RunnableClock, nanoseconds
 from subcore.engine.obligations import Cause, Obligations
 from subcore.engine.owing import NEVER, Owing
+from subcore.engine.takers import Handlers, Takers
 from subcore.types import Int64Array, StatusKind
 
 __all__ = ["TICK_NS", "Liveness", "Look", "Step"]
@@ -37,9 +38,10 @@ WELL_AGAIN = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """What is known at a tick, by component id: events that had to be taken so far, how many of them were taken or
-    lost, and how many were lost. `gone`: components whose owner went. `sinks`: how those of `Liveness.broken` stand;
-    one that is missing was given up. `held`: components that are judged though they are excused.
+    """What is known at a tick, by component id: events that had to be read so far, how many of them were taken or
+    lost, and how many were lost. `handlers`: the same of async ones, which are none of these. `gone`: components whose
+    owner went. `sinks`: how those of `Liveness.broken` stand; one that is missing was given up. `held`: components that
+    are judged though they are excused.
     """
 
     due: Int64Array
@@ -48,6 +50,7 @@ class Look:
     gone: Iterable[int] = ()
     sinks: Mapping[int, SinkFacts] = field(default_factory=dict)
     held: Sequence[int] = ()
+    handlers: Handlers | None = None
 
 
 class Step(NamedTuple):
@@ -75,6 +78,7 @@ class Liveness:
     def __init__(self, rules: Obligations) -> None:
         self.rules = rules
         self._rows = Owing()
+        self._takers = Takers()
         self._breakers = Breakers(rules)
         self._clock = RunnableClock(TICK_NS)
         self._last: int | None = None
@@ -110,18 +114,18 @@ class Liveness:
         """A heartbeat came."""
         self._rows.beaten[component] = True
 
-    def excuse(self, component: int, by: int, *, owes: bool = False) -> None:
-        """It waits in `live()` and is not judged (+1), or does so no more (-1); what it `owes` all the same stands."""
+    def excuse(self, component: int, by: int) -> None:
+        """It waits in `live()` (+1), or does so no more (-1): it need not read or beat. Its async handlers run."""
         self._rows.excuses[component] += by
         if by < 0:
             self._rows.beaten[component] = True
-            if not owes:
-                self._rows.begin_to_read(component)
+            self._rows.begin_to_read(component)
 
     def pause(self, component: int, flag: bool) -> None:
         """It need not read while it is paused, and what its handlers raised before waits."""
         self._rows.paused[component] = flag
         self._rows.begin_to_read(component)
+        self._takers.begin_to_read(component)
 
     def failed(self, sink: int, component: int, facts: SinkFacts) -> bool:
         """A handler raised. Whether the sink is to be cut off at once."""
@@ -136,6 +140,7 @@ class Liveness:
         self._rows.levels[:, component] = WELL
         for cause in LADDER:
             self._rows.restart(component, cause, whole=True)
+        self._takers.restart(component, whole=True, most=WELL)
         if component in self._held_loop:
             self._held_loop[component] = self._clock.runnable - self._calm
         return self._breakers.spare(component, StatusKind.SLOW, self._clock.runnable)
@@ -164,8 +169,10 @@ class Liveness:
         limits = (runnable, runnable - before, *self._limits)
         held = np.array(look.held, np.intp)
         excuses, self._rows.excuses[held] = self._rows.excuses[held], 0
-        found = _obliged.age(self._rows, look.due, look.done, lost, limits, not self._forbore)
+        found: Iterable[int] = _obliged.age(self._rows, look.due, look.done, lost, limits, not self._forbore)
         self._rows.excuses[held] = excuses
+        if look.handlers is not None:
+            found = sorted({*found, *self._takers.look(look.handlers, self._rows, limits, not self._forbore)})
         calm = self._let_go(runnable)
         return [*actions, *calm, *[step for c in found for step in self._steps(c, look, runnable)], *gone]
 
@@ -180,8 +187,13 @@ class Liveness:
         if step.kind is StatusKind.REAPED:
             if cause in LADDER:
                 rows.reap_at[cause, component] = now + self._grace
+            if cause is Cause.UNREAD:
+                self._takers.put_off(component, now + self._grace)
             return []
         rows.restart(component, cause, whole=step.kind is StatusKind.SLOW)
+        if cause is Cause.UNREAD:
+            shown = int(rows.shown[component])
+            self._takers.restart(component, whole=step.kind is StatusKind.SLOW, most=shown)
         rows.levels[cause, component] = min(rows.levels[cause, component], rows.shown[component])
         return self._breakers.spare(component, step.kind, now) if cause is Cause.RAISES else []
 
@@ -229,8 +241,14 @@ class Liveness:
         """What follows for one whose level is another than what was carried out, or the last of the ladder."""
         rows = self._rows
         levels = rows.levels[:, component].tolist()
+        handler = self._takers.worst(component)
+        if handler is not None and self._takers.level(handler) > levels[Cause.UNREAD]:
+            levels[Cause.UNREAD] = self._takers.level(handler)
+        else:
+            handler = None
         level = max(levels)
         waiting = int(look.due[component] - look.done[component]) if component < len(look.due) else 0
+        waiting += self._takers.waiting(component)
         if level == WELL and component in self._held_loop:
             return []  # it is told that once
         if level == WELL:
@@ -238,12 +256,19 @@ class Liveness:
             return [Step(component, StatusKind.RECOVERED, cause, WELL_AGAIN[cause], waiting, rises=False)]
         if level != rows.shown[component]:
             rows.cause[component] = cause = LADDER[levels.index(level)]
-            step = self._told(component, KINDS[level], cause, waiting, now)
+            step = self._told(component, KINDS[level], cause, waiting, now, handler)
             return [step._replace(rises=level > int(rows.shown[component]))]
-        over = [c for c in LADDER if levels[c] == QUARANTINED and rows.reap_at[c, component] <= now]
-        return [self._told(component, StatusKind.REAPED, cause, waiting, now) for cause in over[:1]]
+        over = [c for c in LADDER if levels[c] == QUARANTINED and self._reap_at(c, component) <= now]
+        return [self._told(component, StatusKind.REAPED, cause, waiting, now, handler) for cause in over[:1]]
 
-    def _told(self, component: int, kind: StatusKind, cause: Cause, count: int, now: int) -> Step:
+    def _reap_at(self, cause: Cause, component: int) -> int:
+        own = self._rows.levels[cause, component] == QUARANTINED
+        at = int(self._rows.reap_at[cause, component]) if own else NEVER
+        return min(at, self._takers.reap_at(component)) if cause is Cause.UNREAD else at
+
+    def _told(
+        self, component: int, kind: StatusKind, cause: Cause, count: int, now: int, handler: int | None
+    ) -> Step:
         """The step with its figures, and a sentence that has them."""
         rows = self._rows
         if cause is Cause.BEATS:
@@ -254,14 +279,24 @@ class Liveness:
             errors, since = self._breakers.figures(component)
             seconds = (now - since) / SECOND
             reason = f"a handler raised {errors} times in a row and is cut off, for {seconds:.1f} s by now"
+        elif handler is not None:
+            rows, taker = self._takers.rows, self._takers
+            seconds, reason = self._unread(
+                kind, int(rows.mark_age[handler]), int(rows.stuck[handler]), "done"
+            )
+            reason = (
+                f"its handler {taker.name(handler)} has {taker.waiting_for(handler)} events to do, {reason}"
+            )
         else:
-            seconds, reason = self._unread(kind, int(rows.mark_age[component]), int(rows.stuck[component]))
-            reason = f"{count} events wait, {reason}"
+            seconds, reason = self._unread(
+                kind, int(rows.mark_age[component]), int(rows.stuck[component]), "taken"
+            )
+            reason = f"{count - self._takers.waiting(component)} events wait, {reason}"
         return Step(component, kind, cause, reason, count, seconds)
 
-    def _unread(self, kind: StatusKind, oldest: int, stuck: int) -> tuple[float, str]:
+    def _unread(self, kind: StatusKind, oldest: int, stuck: int, what: str) -> tuple[float, str]:
         if kind is not StatusKind.SLOW or self._slow <= stuck >= oldest:
-            return stuck / SECOND, f"and none was taken for {stuck / SECOND:.1f} s"
+            return stuck / SECOND, f"and none was {what} for {stuck / SECOND:.1f} s"
         if oldest >= self._slow:
             return oldest / SECOND, f"the oldest for at least {oldest / SECOND:.1f} s"
         return oldest / SECOND, "and it was late a moment ago"

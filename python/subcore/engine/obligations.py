@@ -43,7 +43,8 @@ class Obligations:
     """How long a manager waits for its components. Seconds of runnable time: a stall or a sleep accuses nobody.
 
     Events that wait: with the oldest older than `slow` a component is SLOW; where none was taken for `quarantine`
-    seconds it is QUARANTINED: nothing is delivered to it, its interests stay. Heartbeats promised with
+    seconds it is QUARANTINED: nothing is delivered to it, its interests stay. What is read, and each async handler, is
+    judged by itself. Heartbeats promised with
     `component(heartbeat=)`: `beats_missed` of them missing = QUARANTINED, reaped once none came for `beats_reap`
     seconds or one interval more, whichever is later. A handler that raised `errors` times in a row is called no more,
     but for one try each after `tries` seconds; if it fails, and the component does nothing else, it is QUARANTINED

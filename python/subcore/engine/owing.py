@@ -67,8 +67,7 @@ class Owing:
         """A row for a component that is there from now on, and beats at least each so many nanoseconds."""
         while component >= self.room:
             self._grow(2 * self.room)
-        if self.alive[component]:
-            self.clear(component)
+        self.clear(component)
         if component >= self.used:
             self.used = component + 1
         self.alive[component] = True

@@ -1,0 +1,73 @@
+"""What each async handler was given to do, and what it did: a row for each, by an id of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ._duties import DutyTable
+from .engine.takers import NOBODY, Handlers
+from .errors import CapacityError
+from .types import Int64Array
+
+if TYPE_CHECKING:
+    from .pumping import Pump
+
+LIMIT = 65_536  # of the table
+FIRST_ROOM = 64
+
+
+class HandlerDuties:
+    """Of one manager. Belongs to the loop's thread; an id is another's once its handler has ended."""
+
+    def __init__(self) -> None:
+        self.table = DutyTable()
+        self._owner: Int64Array = np.full(FIRST_ROOM, NOBODY, np.int64)
+        self._pumps: list[Pump | None] = []
+        self._free: list[int] = []
+        self._born: set[int] = set()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the rows."""
+        return self.table.nbytes + self._owner.nbytes
+
+    def begin(self, component: int, pump: Pump) -> int:
+        """An id for a handler of a component. CapacityError where 65,536 are in use."""
+        if not self._free and len(self._pumps) == LIMIT:
+            raise CapacityError(f"{LIMIT} async handlers are in use: close components that are not needed")
+        if self._free:
+            id = self._free.pop()
+        else:
+            id = len(self._pumps)
+            self._pumps.append(None)
+            if id == len(self._owner):
+                self._owner = np.concatenate([self._owner, np.full(id, NOBODY, np.int64)])
+        self._pumps[id], self._owner[id] = pump, component
+        self._born.add(id)
+        return id
+
+    def end(self, id: int, pump: Pump) -> None:
+        """It does nothing more; its queues are closed. Again is nothing."""
+        if self._pumps[id] is pump:
+            self._pumps[id], self._owner[id] = None, NOBODY
+            self.table.reset(id)
+            self._free.append(id)
+
+    def worked(self, id: int) -> int:
+        """Events it was done with so far, one way or the other."""
+        _, done, lost = self.table.row(id)
+        return done - lost
+
+    def look(self) -> Handlers | None:
+        """How all stand; None while there are none."""
+        if not self._pumps:
+            return None
+        due, done, lost = (column.view(np.int64)[: len(self._pumps)] for column in self.table.columns())
+        born, self._born = self._born, set()
+        return Handlers(self._owner[: len(self._pumps)].copy(), due, done, lost, born, self._name)
+
+    def _name(self, id: int) -> str:
+        pump = self._pumps[id]
+        return "(ended)" if pump is None else pump.name
