@@ -61,8 +61,9 @@ class Takers:
 
     def worst(self, component: int) -> int | None:
         """That of its handlers which stands worst; None where it has none."""
-        rows = self.rows
-        own = self._of(component).tolist()
+        if not len(self._owner):
+            return None
+        rows, own = self.rows, self._of(component).tolist()
         return max(own, key=lambda h: (rows.levels[UNREAD, h], rows.stuck[h], rows.mark_age[h]), default=None)
 
     def level(self, handler: int) -> int:
@@ -71,13 +72,15 @@ class Takers:
 
     def reap_at(self, component: int) -> int:
         """When the first of those that are QUARANTINED has had all its time; NEVER where none is."""
+        if not len(self._owner):
+            return NEVER
         own = self._of(component)
         own = own[self.rows.levels[UNREAD, own] == QUARANTINED]
         return int(self.rows.reap_at[UNREAD, own].min(initial=NEVER))
 
     def waiting(self, component: int) -> int:
         """Events in the hands of its handlers, or that wait for them."""
-        return int(self._waiting[self._of(component)].sum())
+        return int(self._waiting[self._of(component)].sum()) if len(self._owner) else 0
 
     def waiting_for(self, handler: int) -> int:
         """The same of one handler."""
