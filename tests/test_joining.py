@@ -1,0 +1,88 @@
+"""What who joins a stream is told of how it stands."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from manager_rig import make
+from subcore.types import Status, StatusKind, Topic
+from virtual_manager import World
+
+MARKETS = [f"KRW-A{n}" for n in range(6)]
+
+
+def test_who_joins_is_told_once_for_each_state_before_the_image() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            first.subscribe("ticker", MARKETS[:4], lambda event: None)
+            await first.live(evidence="data")
+            late = make(manager, "late", include_status=True)
+            late.subscribe("ticker", MARKETS[:3])
+            late.subscribe("ticker", MARKETS[:3])
+            await asyncio.sleep(0)
+            status, *images = await late.batch()
+            assert (status.kind, status.reason, status.count) == (StatusKind.OPEN, "", 3)
+            assert status.topics == tuple(Topic("ticker", market) for market in MARKETS[:3])
+            assert [image.is_image for image in images] == [True] * 3
+            late.subscribe("ticker", MARKETS[:5], max_rate=5)  # one it joins, and one that is new
+            await late.live(evidence="data")
+            told = [item for item in await late.batch() if isinstance(item, Status)]
+            assert [(s.kind, [t.symbol for t in s.topics]) for s in told] == [
+                (StatusKind.OPEN, [MARKETS[3]]),
+                (StatusKind.OPEN, [MARKETS[4]]),
+            ]
+
+    world.run(main)
+
+
+def test_who_joins_while_a_link_is_lost_is_told_why() -> None:
+    """As those were who had it then; and once, however many topics."""
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            told: dict[str, list[Status]] = {"first": [], "late": [], "with": []}
+            first = make(manager, "first", on_status=told["first"].append)
+            first.subscribe("ticker", MARKETS[:4], lambda event: None)
+            await first.live(evidence="data")
+            told["first"].clear()
+            (link,) = manager._hub.runtime.links.values()
+            link.lost(link.generation, "cut")
+            await asyncio.sleep(0)
+            (lost,) = told["first"]
+            assert lost.kind is StatusKind.SUSPECT
+            late = make(manager, "late", on_status=told["late"].append)
+            late.subscribe("ticker", MARKETS[:3], lambda event: None)
+            assert told["late"] == [], "not inside the call"
+            await asyncio.sleep(0)
+            (status,) = told["late"]
+            assert (status.kind, status.reason, len(status.topics)) == (lost.kind, lost.reason, 3)
+            await late.live(evidence="data")
+            assert [s.kind for s in told["late"]][:2] == [StatusKind.SUSPECT, StatusKind.OPEN]
+
+    world.run(main)
+
+
+def test_who_joins_a_stream_that_waits_is_told_what_for() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        manager = world.manager(markets=MARKETS[:2])
+        async with manager:
+            told: dict[str, list[Status]] = {"first": [], "late": []}
+            components: dict[str, Any] = {}
+            known = make(manager, "known")
+            known.subscribe("ticker", MARKETS[0], lambda event: None)
+            await known.live()  # so the list of markets is known
+            for name, statuses in told.items():
+                components[name] = make(manager, name, on_status=statuses.append)
+                components[name].subscribe("ticker", "KRW-NOSUCH", lambda event: None)
+                await asyncio.sleep(0)
+            assert [status.kind for status in told["first"]] == [StatusKind.WAITING]
+            assert [(s.kind, s.reason) for s in told["late"]] == [(s.kind, s.reason) for s in told["first"]]
+
+    world.run(main)
