@@ -10,7 +10,6 @@ cdef class RecordRing:
     cdef size_t stride            # bytes a row: the record's own numbers, then its sequence number
     cdef size_t copied            # of those, taken from the record as they are
     cdef uint32_t slot            # where the next row goes
-    cdef uint64_t base            # number of the row that stood in place 0 at first
     cdef uint8_t kind             # EventKind
     cdef readonly uint32_t size
     cdef readonly uint64_t sequence       # rows written so far = the number of the next one

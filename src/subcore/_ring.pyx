@@ -3,7 +3,7 @@
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.math cimport NAN
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, uint64_t
 from libc.string cimport memcpy
 
 cimport numpy as cnp
@@ -99,7 +99,10 @@ cdef class RecordRing:
         self.kind = KINDS[kind]
         self.dtype, self.copied = row_dtype(self.kind)
         self.stride = self.dtype.itemsize
-        self.resize(size)
+        self.size = Ring(size).size
+        self.rows = <char*>PyMem_Calloc(self.size, self.stride)
+        if self.rows == NULL:
+            raise MemoryError(f"no memory for {size} rows of {self.stride} bytes")
 
     def __dealloc__(self):
         PyMem_Free(self.rows)
@@ -118,29 +121,13 @@ cdef class RecordRing:
         if self.slot == self.size:
             self.slot = 0
 
-    def resize(self, size):
-        """Hold `size` rows from now on; the newest stay. ValueError or MemoryError, and then nothing changed."""
-        cdef uint32_t wanted = Ring(size).size
-        cdef char* rows = <char*>PyMem_Calloc(wanted, self.stride)
-        cdef uint64_t kept
-        if rows == NULL:
-            raise MemoryError(f"no memory for {size} rows of {self.stride} bytes")
-        kept = min(self.sequence - self.oldest(), <uint64_t>wanted)
-        if kept:
-            self.copy_out(rows, self.sequence - kept, <Py_ssize_t>kept)
-        PyMem_Free(self.rows)
-        self.rows, self.size = rows, wanted
-        self.base = self.sequence - kept
-        self.slot = <uint32_t>(kept % wanted)
-
     cdef uint64_t oldest(self) noexcept:
         """Number of the oldest row kept."""
-        cdef uint64_t room = self.size
-        return self.sequence - room if self.sequence - self.base > room else self.base
+        return self.sequence - self.size if self.sequence > self.size else 0
 
     cdef void copy_out(self, char* target, uint64_t sequence, Py_ssize_t count) noexcept:
         """Rows that are kept, `count` of them from that number on."""
-        cdef size_t first = <size_t>((sequence - self.base) % self.size)
+        cdef size_t first = <size_t>(sequence % self.size)
         cdef size_t run = min(<size_t>count, self.size - first)
         memcpy(target, self.rows + first * self.stride, run * self.stride)
         memcpy(target + run * self.stride, self.rows, (<size_t>count - run) * self.stride)
