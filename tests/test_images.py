@@ -124,6 +124,13 @@ def join(world: World, topic: int, target: Any, **options: Any) -> tuple[int, in
     return component, sink
 
 
+def join_now(world: World, topic: int, target: Any, **options: Any) -> tuple[int, int]:
+    """... and give the image."""
+    joined = join(world, topic, target, **options)
+    world.router.give_images()
+    return joined
+
+
 def test_a_late_joiner_gets_the_last_event_with_its_own_times(world: World) -> None:
     topic, seen = world.topic(), []
     join(world, topic, lambda event: None)
@@ -200,14 +207,106 @@ def test_a_strategy_gets_the_record_and_a_queue_the_event(world: World) -> None:
     assert [(event.price, event.is_image) for event in queue.drain()] == [(7, True)]
 
 
-def test_who_is_muted_or_gone_gets_none(world: World) -> None:
+def test_a_joiner_gets_what_the_frame_carried_and_not_what_those_before_took(world: World) -> None:
+    """Their cuts, and whether they are muted, are no matter of his."""
+    narrow, whole = world.topic(cut=2), world.topic()
+    join(world, narrow, lambda event: None)
+    join(world, world.topic(cut=3), lambda event: None)
+    _, off = join(world, whole, lambda event: None)
+    world.router.mute_sink(off)
+    seen: list[Orderbook] = []
+    for levels in (10, 10, 7):
+        world.send(narrow, orderbook(levels))
+        for topic in (whole, world.topic(cut=5), narrow):
+            world.close(*join_now(world, topic, seen.append))
+    sizes = [(len(book.bids), len(book.asks)) for book in seen]
+    assert sizes == [(10, 9), (5, 5), (2, 2), (10, 9), (5, 5), (2, 2), (7, 6), (5, 5), (2, 2)]
+    assert all(book.is_image and book.raw is None for book in seen)
+
+
+def test_whoever_takes_it_whole_or_with_its_bytes_the_image_is_whole(world: World) -> None:
+    topic, made = world.topic(cut=3), []
+    for cut, raw in ((0, True), (3, False), (0, False)):
+        join(world, world.topic(cut=cut), made.append, raw=raw)
+        world.send(topic, orderbook(9))
+        seen: list[Orderbook] = []
+        world.close(*join_now(world, world.topic(), seen.append))
+        assert [len(book.bids) for book in seen] == [9]
+
+
+def test_frames_that_came_while_nobody_held_the_stream_are_its_image(world: World) -> None:
+    topic, seen = world.topic(), []
+    component, sink = join(world, topic, lambda event: None)
+    world.send(topic, ticker(1))
+    world.close(component, sink)
+    world.send(topic, ticker(2))
+    join_now(world, topic, seen.append)
+    assert [(event.price, event.is_image) for event in seen] == [(2, True)]
+
+
+def test_who_is_gone_gets_none(world: World) -> None:
     topic, seen = world.topic(), []
     join(world, topic, lambda event: None)
     world.send(topic)
     component, sink = join(world, topic, seen.append)
     world.close(component, sink)
-    _, muted = join(world, topic, seen.append)
-    world.router.mute_sink(muted)
+    world.router.give_images()
+    assert seen == []
+
+
+@pytest.mark.parametrize("gate", ["mute_sink", "block_sink"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("first", [True, False])
+def test_who_joins_while_he_is_kept_from_events_gets_the_last_one_when_he_is_let_on(
+    world: World, gate: str, when: str, first: bool
+) -> None:
+    """Whichever that is then: he has had none before. Who was there already is given none."""
+    topic, seen, other = world.topic(), [], []
+    join(world, topic, lambda event: None)
+    if first:
+        world.send(topic, ticker(1))
+    component = world.ledger.open_component()
+    sinks = [world.router.new_sink(component, target) for target in (seen.append, other.append)]
+    world.router.add(sinks[1], [world.topic(1)])
+    if when == "after":
+        world.router.add(sinks[0], [topic])
+    for sink in sinks:
+        getattr(world.router, gate)(sink)
+    if when == "before":
+        world.router.add(sinks[0], [topic])
+    world.router.give_images()
+    world.send(topic, ticker(2))
+    world.send(world.topic(1), ticker(3))
+    world.router.give_images()
+    assert seen == []
+    for sink in sinks:
+        getattr(world.router, gate)(sink, False)
+    world.router.let_on(component)
+    is_due = first or when == "before"
+    assert world.router.images_due == is_due
+    world.router.give_images()
+    assert [(event.price, event.is_image) for event in seen] == [(2, True)] * is_due
+    assert other == []
+    world.send(topic, ticker(4))
+    world.router.let_on(component)
+    world.router.give_images()
+    assert [event.price for event in seen] == [2] * is_due + [4]
+    assert world.router.sink_info(sinks[0]).withheld == (gate == "block_sink")
+
+
+def test_who_gives_up_what_he_joined_while_he_was_muted_is_due_nothing(world: World) -> None:
+    topic, seen = world.topic(), []
+    join(world, topic, lambda event: None)
+    world.send(topic)
+    component = world.ledger.open_component()
+    sink = world.router.new_sink(component, seen.append)
+    world.router.mute_sink(sink)
+    for image in (True, False):
+        world.router.add(sink, [topic], image=image)
+        world.router.mute_sink(sink, image)
+        if image:
+            world.router.remove(component, [topic])
+    world.router.let_on(component)
     world.router.give_images()
     assert seen == []
 

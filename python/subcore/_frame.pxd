@@ -7,6 +7,7 @@ from subcore._events cimport Event, OrderbookData, Record
 
 cdef enum:
     RAW_SHIFT = 16
+    RAW_KEY = 0x1_0000         # all of the record, with its bytes
     NO_KEY = 0x2_0000          # beyond every cut | raw << 16
 
 cdef struct Payload:          # the frame's own bytes, for who asked for them
@@ -28,6 +29,6 @@ cdef class Frame:
     cdef void start(self, const Record* record, str venue, str channel, str symbol, const Payload* payload) noexcept
     cdef void end(self) noexcept
     cdef int use(self, uint32_t key) except -1
-    # Of the events made, the one with most in it and no raw bytes, if there is such a one.
-    cdef Event widest(self)
+    # Of the events made, one that nothing was cut from: without raw bytes, if there are two; None where all are cut.
+    cdef Event whole(self)
     cdef const Record* cut_to(self, uint32_t cut) noexcept

@@ -32,4 +32,6 @@ cdef class Router(RouteCalls):
     cdef void give(self, int32_t component, int32_t topic, Event event) noexcept
     cdef void give_image(self, int32_t stream, int32_t component, int32_t topic) noexcept
     cdef void keep_image(self, int32_t stream, Frame frame) noexcept
+    # Those who joined before this frame are due no image any more.
+    cdef void pass_joiners(self, int32_t stream) noexcept
     cdef void finish(self) noexcept

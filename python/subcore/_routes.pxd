@@ -32,6 +32,7 @@ cdef class RouteTable(SinkTable):
     cdef size_t block_bytes               # of routes that are not inline
     cdef readonly ImageTable images
     cdef dict joining                     # {stream: {interest_key: None}} of those that an image is due to
+    cdef dict held_off                    # {component: {topic: None}} of those that are due one once they are let on
     cdef readonly Py_ssize_t interest_count
     cdef readonly uint64_t searches       # removals whose place had to be searched for
 
@@ -41,6 +42,8 @@ cdef class RouteTable(SinkTable):
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
                          bint keep, bint image) except -1
     cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept
+    # Whether it is muted or blocked.
+    cdef bint is_off(self, int32_t sink) noexcept
     # An interest goes: nothing that waits for it is delivered.
     cdef void forget_waiting(self, int32_t component, int32_t topic) noexcept
     # The sink that an interest is delivered to, -1 = none.

@@ -140,7 +140,7 @@ cdef class RouteChanges(RouteTable):
 
     cdef int leave_routes(self, int32_t component, const int32_t* topics, Py_ssize_t count) except -1:
         cdef Py_ssize_t i
-        if self.joining or self.limits.has(component):
+        if self.joining or self.held_off or self.limits.has(component):
             for i in range(count):
                 self.forget_waiting(component, topics[i])
         if not self.running:

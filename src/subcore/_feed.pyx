@@ -221,7 +221,7 @@ cdef class Feed(Receiver):
             return
         if self.meter.gap:
             self.tell(self.on_gap, (stream,))
-        if not self.router.has_route(stream):
+        if not self.router.has_route(stream) and not self.router.images.has(stream):
             return
         if record.head.symbol >= 0:
             symbol = <str>self.interner.text_of(record.head.symbol)

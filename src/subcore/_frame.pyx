@@ -40,13 +40,16 @@ cdef class Frame:
         self.event_key = key
         return 0
 
-    cdef Event widest(self):
-        cdef uint32_t best
-        if self.others is None:
+    cdef Event whole(self):
+        if self.event_key == 0:
             return self.event
-        keys = {**self.others, self.event_key: self.event}
-        best = min(keys, key=lambda key: (key >> RAW_SHIFT, key & CUT_MASK > 0, -(key & CUT_MASK)))
-        return keys[best]
+        if self.others is not None:
+            event = self.others.get(0)
+            if event is None and self.event_key != RAW_KEY:
+                event = self.others.get(RAW_KEY)
+            if event is not None:
+                return event
+        return self.event if self.event_key == RAW_KEY else None
 
     cdef const Record* cut_to(self, uint32_t cut) noexcept:
         """The record as a strategy or ring sees it: a book has at most `cut` levels a side, 0 = all."""

@@ -89,6 +89,8 @@ cdef class Router(RouteCalls):
         if self.running:
             raise RuntimeError("a fan-out is under way: a handler must not feed frames")
         if not self.has_route(stream):
+            if self.images.has(stream):       # nobody holds it just now, and whoever is next joins it as it is then
+                self.images.copy(stream, record, venue, channel, symbol)
             return 0
         route = &self.routes[stream]
         self.running = True
@@ -211,15 +213,28 @@ cdef class Router(RouteCalls):
         return self.begin_timed() if self.calls >= self.timed_at else 0
 
     cdef void keep_image(self, int32_t stream, Frame frame) noexcept:
-        if frame.event is None:
+        cdef Event whole = frame.event if frame.event_key == 0 else frame.whole()
+        if whole is None:                         # a later joiner may want more than any of those who are there
             self.images.copy(stream, frame.record, frame.venue, frame.channel, frame.symbol)
         else:
-            self.images.keep(stream, frame.event if frame.others is None else frame.widest())
+            self.images.keep(stream, whole)
         if self.joining:
-            self.joining.pop(stream, None)        # those got this one
+            self.pass_joiners(stream)
+
+    cdef void pass_joiners(self, int32_t stream) noexcept:
+        """They got the frame, but for those who are kept from events for now."""
+        cdef dict joiners = self.joining.pop(stream, None)
+        cdef uint64_t key
+        cdef int32_t sink
+        if joiners is not None:
+            for key in joiners:
+                sink = self.sink_of(<int32_t>(key >> 32), <int32_t>(key & 0xFFFF_FFFF))
+                if sink >= 0 and self.is_off(sink):
+                    self.join(sink, stream, <int32_t>(key & 0xFFFF_FFFF))
 
     def limit(self, int32_t component, topics, int64_t interval_ns, sinks):
-        """At most one event each `interval_ns` for these interests of the component, which has these sinks; 0 = all.
+        """At most one event each `interval_ns` for these interests of the component, which has these sinks; 0 = all,
+        the greatest int64 = none: the newest goes when there is another interval.
 
         `topics`: int32 ids. The newest event that was held back goes when it is due, see `flush_limits`. Another
         handler leaves the limit; what is disconnected has none. KeyError for a sink released. Cost: O(topics).
@@ -257,6 +272,7 @@ cdef class Router(RouteCalls):
     def give_images(self):
         """Deliver the last event, marked as image, to those who joined a stream and have had no frame of it since.
 
+        Who is muted or blocked is due it when he is let on; `images_due` then says so.
         RuntimeError inside a fan-out. Exceptions of handlers as for a frame.
         """
         cdef uint64_t key
@@ -288,7 +304,10 @@ cdef class Router(RouteCalls):
     cdef void give_image(self, int32_t stream, int32_t component, int32_t topic) noexcept:
         cdef int32_t sink = self.sink_of(component, topic)
         cdef Limit limit = self.limits.find(component, topic)
-        if sink < 0 or self.sinks[sink].gate & (GATE_DEAD | GATE_MUTED):
+        if sink < 0 or self.sinks[sink].gate & GATE_DEAD:
+            return
+        if self.is_off(sink):
+            self.join(sink, stream, topic)
             return
         if limit is not None and not self.limits.admit(limit, self.now_ns):
             return

@@ -6,14 +6,14 @@ remembers where each interest stands, so that taking one out costs the same in a
 
 cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
-from libc.stdint cimport UINT64_MAX, int32_t, uint32_t
+from libc.stdint cimport UINT64_MAX, int32_t, uint8_t, uint32_t
 from libc.string cimport memcpy, memset
 
 from _slots cimport subcore_prefetch
 from subcore._arrays cimport int32_vector, new_block
 from subcore._images cimport ImageTable
 from subcore._ledger cimport FRESH_PAYLOAD, Ledger
-from subcore._sinks cimport Sink
+from subcore._sinks cimport GATE_BLOCKED, GATE_MUTED, GATE_ONCE, Sink
 from subcore._streams cimport STREAM_HAS_CUTS
 from subcore._topics cimport TopicRow
 
@@ -40,6 +40,7 @@ cdef class RouteTable(SinkTable):
         self.ledger = ledger
         self.images = ImageTable()
         self.joining = {}
+        self.held_off = {}
 
     def __dealloc__(self):
         cdef int32_t stream
@@ -79,7 +80,7 @@ cdef class RouteTable(SinkTable):
             for i in range(count):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
-                elif replaced[i] > KEPT and image and self.images.count:
+                elif replaced[i] > KEPT and image and (self.images.count or self.sinks[sink].gate):
                     self.join(sink, self.ledger.stream_of(topics[i]), topics[i])   # its rows may have moved meanwhile
         except MemoryError:
             for i in range(done - 1, -1, -1):
@@ -90,15 +91,39 @@ cdef class RouteTable(SinkTable):
         return 0
 
     cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept:
-        if self.images.has(stream):
-            try:
-                self.joining.setdefault(stream, {})[interest_key(self.sinks[sink].component, topic)] = None
-            except MemoryError:
-                pass              # then it gets no image
+        cdef int32_t component = self.sinks[sink].component
+        try:
+            if self.is_off(sink):
+                self.held_off.setdefault(component, {})[topic] = None
+            elif self.images.has(stream):
+                self.joining.setdefault(stream, {})[interest_key(component, topic)] = None
+        except MemoryError:
+            pass                  # then it gets no image
+
+    cdef bint is_off(self, int32_t sink) noexcept:
+        cdef uint8_t gate = self.sinks[sink].gate
+        return gate & GATE_MUTED != 0 or gate & (GATE_BLOCKED | GATE_ONCE) == GATE_BLOCKED
+
+    def let_on(self, int32_t component):
+        """Sinks of a component were unmuted or let off: what joined a stream meanwhile is due its image now.
+
+        `images_due` then says so. Cost: nothing where nobody joined, else O(topics that did).
+        """
+        cdef dict topics = self.held_off.pop(component, None)
+        cdef int32_t sink, topic
+        if topics is not None:
+            for topic in topics:
+                sink = self.sink_of(component, topic)
+                if sink >= 0:
+                    self.join(sink, self.ledger.stream_of(topic), topic)
 
     cdef void forget_waiting(self, int32_t component, int32_t topic) noexcept:
         cdef dict joiners
         self.limits.forget(component, topic)
+        if self.held_off:
+            joiners = self.held_off.get(component)
+            if joiners is not None and joiners.pop(topic, 0) is None and not joiners:
+                del self.held_off[component]
         if self.joining:
             joiners = self.joining.get(self.ledger.stream_of(topic))
             if joiners is not None:
