@@ -11,7 +11,7 @@ import pytest
 
 from manager_rig import KEPT, make
 from subcore.errors import UsageError
-from subcore.types import Cap
+from subcore.types import Cap, Status, StatusKind
 from virtual_manager import World
 
 SECOND = 1_000_000_000
@@ -69,7 +69,7 @@ def test_the_strictest_cap_counts_and_each_says_who_and_why() -> None:
             await component.live(evidence="data")
             caps, member = manager._hub.granting.caps, component._member
             topics = manager._hub.ledger.interests(member.id)
-            caps.put(member, topics, "ladder", 1.0, "it is slow")
+            caps.impose({member: topics}, "ladder", "it is slow", 1.0)
             assert [(c.by, c.max_rate) for c in manager.topic("ticker", "KRW-BTC").caps] == [
                 ("user", 10),
                 ("ladder", 1.0),
@@ -80,7 +80,7 @@ def test_the_strictest_cap_counts_and_each_says_who_and_why() -> None:
             seen.clear()
             await asyncio.sleep(10)
             assert 8 <= len(seen) <= 11
-            caps.put(member, topics, "ladder", None)
+            caps.lift({member: topics}, "ladder")
             seen.clear()
             await asyncio.sleep(10)
             assert 80 <= len(seen) <= 101
@@ -188,5 +188,94 @@ def test_many_join_at_once_and_each_gets_one_image() -> None:
             assert got[0] == []
             assert all([event.symbol for event in seen] == ["KRW-BTC", "KRW-ETH"] for seen in got[1:])
             assert np.array([event.is_image for seen in got[1:] for event in seen]).all()
+
+    world.run(main)
+
+
+def test_a_cap_that_somebody_else_lays_on_is_told_once_and_so_is_its_end() -> None:
+    """To each component, with all topics it is about; what is so already is told to nobody."""
+    world = World(rate=40.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            caps = manager._hub.granting.caps
+            told: dict[str, list[Status]] = {"a": [], "b": []}
+            came: dict[str, list[Any]] = {"a": [], "b": []}
+            interests = {}
+            for name in told:
+                component = make(manager, name, on_status=told[name].append)
+                component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], came[name].append, max_rate=10)
+                await component.live(evidence="data")
+                held = manager._hub.ledger.interests(component._member.id)
+                interests[component._member] = held if name == "a" else held[:1]
+            await asyncio.sleep(0.1)
+            for statuses in told.values():
+                statuses.clear()
+            for _ in range(2):
+                caps.impose(interests, "adapt", "the loop is busy", 2)
+            assert [(s.kind, len(s.topics), s.count, s.reason) for n in told for s in told[n]] == [
+                (StatusKind.CAPPED, n, n, "at most 2 events a second: the loop is busy (adapt)")
+                for n in (2, 1)
+            ]
+            assert [cap.by for cap in manager.topic("ticker", "KRW-BTC").caps] == ["user", "adapt"] * 2
+            assert "a gets at most 2 events a second: the loop is busy (adapt)" in manager.explain(
+                "ticker", "KRW-BTC"
+            )
+            assert {
+                m: t.tolist() for m, t in caps.imposed("adapt", manager._hub.members.values()).items()
+            } == {member: topics.tolist() for member, topics in interests.items()}
+            caps.impose(interests, "adapt", "the loop is very busy")  # none at all
+            assert [told[n][1].reason for n in told] == ["no events: the loop is very busy (adapt)"] * 2
+            assert manager.topic("ticker", "KRW-BTC").caps[1].max_rate is None
+            for events in came.values():
+                events.clear()
+            await asyncio.sleep(20)
+            assert came["a"] == []
+            assert {event.symbol for event in came["b"]} == {"KRW-ETH"}
+            caps.lift(interests, "adapt", "it is calm")
+            caps.lift(interests, "adapt", "it is calm")
+            assert [(s[-1].kind, len(s), len(s[-1].topics), s[-1].reason) for s in told.values()] == [
+                (StatusKind.RECOVERED, 3, n, "the cap by adapt is lifted: it is calm") for n in (2, 1)
+            ]
+            await asyncio.sleep(0.2)
+            assert {event.symbol for event in came["a"]} == {"KRW-BTC", "KRW-ETH"}, "the newest held back"
+            assert [cap.by for cap in manager.topic("ticker", "KRW-BTC").caps] == ["user"] * 2
+            assert caps.imposed("adapt", manager._hub.members.values()) == {}
+            with pytest.raises(UsageError, match="say who"):
+                caps.impose(interests, "user", "")
+            with pytest.raises(UsageError, match="max_rate"):
+                caps.impose(interests, "adapt", "", -1)
+
+    world.run(main)
+
+
+def test_who_joins_while_he_is_paused_or_quarantined_gets_the_image_afterwards() -> None:
+    world = World(rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            came: list[Any] = []
+            first.subscribe("ticker", "KRW-BTC", came.append)
+            await first.live(evidence="data")
+            late, got = make(manager, "late"), list[Any]()
+            late.pause()
+            late.subscribe("ticker", "KRW-BTC", got.append)
+            await asyncio.sleep(10)
+            assert got == []
+            late.resume()
+            assert got == []
+            await asyncio.sleep(0)
+            assert [event.to_dict() for event in got] == [{**came[-1].to_dict(), "is_image": True}]
+            obligations, member = manager._hub.obligations, late._member
+            obligations._stop(member, True)
+            late.subscribe("trade", "KRW-BTC", got.append)
+            first.subscribe("trade", "KRW-BTC", came.append)
+            await first.live(evidence="data")
+            await asyncio.sleep(10)
+            obligations._stop(member, False)
+            await asyncio.sleep(0)
+            trade = [event for event in came if event.channel == "trade"][-1]
+            assert [event.to_dict() for event in got[1:]] == [{**trade.to_dict(), "is_image": True}]
 
     world.run(main)

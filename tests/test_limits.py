@@ -59,6 +59,18 @@ class Rig:
             self.now = max(self.now, due)
 
 
+NONE_GOES = 2**63 - 1
+
+
+def due_of(cell: dict[str, int | None]) -> int:
+    """When the next may go: an interval after the last one, and the first one at once."""
+    interval, last = cell["interval"], cell["last"]
+    assert interval is not None
+    if interval == NONE_GOES:
+        return NONE_GOES
+    return 0 if last is None or not interval else last + interval
+
+
 class LimitMachine(RuleBasedStateMachine):
     """Three components, two streams; limits that come, change and go, timers that are on time or late."""
 
@@ -88,9 +100,9 @@ class LimitMachine(RuleBasedStateMachine):
                 continue
             if cell["pending"] is not None:
                 self.conflated[at] = self.conflated.get(at, 0) + 1
-            if self.rig.now >= cell["due"]:
+            if self.rig.now >= due_of(cell):
                 self.due[component].append((self.rig.now, symbol, number))
-                cell.update(due=self.rig.now + cell["interval"], pending=None)
+                cell.update(last=self.rig.now, pending=None)
             else:
                 cell["pending"] = number
         self.tidy()
@@ -105,15 +117,20 @@ class LimitMachine(RuleBasedStateMachine):
     @rule()
     def flush(self) -> None:
         following = self.rig.router.flush_limits(self.rig.now)
-        for (component, symbol), cell in sorted(self.cells.items(), key=lambda item: item[1]["due"]):
-            if cell["pending"] is not None and cell["due"] <= self.rig.now:
+        for (component, symbol), cell in sorted(self.cells.items(), key=lambda item: due_of(item[1])):
+            if cell["pending"] is not None and due_of(cell) <= self.rig.now:
                 self.due[component].append((self.rig.now, symbol, cell["pending"]))
-                cell.update(due=self.rig.now + cell["interval"], pending=None)
+                cell.update(last=self.rig.now, pending=None)
         self.tidy()
-        waiting = [cell["due"] for cell in self.cells.values() if cell["pending"] is not None]
+        waiting = [due_of(cell) for cell in self.cells.values() if cell["pending"] is not None]
+        waiting = [due for due in waiting if due < NONE_GOES]
         assert following == min(waiting, default=0)
 
-    @rule(who=st.integers(0, 2), symbols=st.sets(st.integers(0, 1), min_size=1), interval=st.integers(0, 20))
+    @rule(
+        who=st.integers(0, 2),
+        symbols=st.sets(st.integers(0, 1), min_size=1),
+        interval=st.integers(0, 20) | st.just(NONE_GOES),
+    )
     def limit(self, who: int, symbols: set[int], interval: int) -> None:
         component, sink = self.members[who]
         self.rig.router.limit(component, [self.rig.topics[s] for s in sorted(symbols)], interval, [sink])
@@ -122,9 +139,8 @@ class LimitMachine(RuleBasedStateMachine):
             cell = self.cells.get(at)
             if cell is None:
                 if interval:
-                    self.cells[at] = {"interval": interval, "due": 0, "pending": None}
+                    self.cells[at] = {"interval": interval, "last": None, "pending": None}
             else:
-                cell["due"] = cell["due"] - cell["interval"] + interval if interval else 0
                 cell["interval"] = interval
         self.tidy()
 

@@ -69,9 +69,27 @@ cdef class Box:
     cdef int number_from(self, Arrivals arrivals) except -1
     cdef bint has_something(self) noexcept
     cdef uint64_t waiting(self) noexcept
+    # Of these topics, those that something waits of, or that are counted, go into the set.
+    cdef int add_mentioned(self, set found, const int32_t* topics, Py_ssize_t count) except -1
     # From a flush: wake the reader if there is something for it.
     cdef int settle(self) except -1
 
     cdef void notify(self) noexcept
     cdef void count_taken(self, uint64_t events) noexcept
     cdef void leave_duty(self) noexcept
+
+# What counts by topic, {topic: count}: for `Box.mentioned`, and for `Box.rename`.
+cdef int add_counted(set found, dict counts, const int32_t* topics, Py_ssize_t count) except -1
+cdef int rename_counted(dict counts, dict ids) except -1
+
+
+cdef inline bint is_among(int32_t topic, const int32_t* topics, Py_ssize_t count) noexcept nogil:
+    """Whether sorted ids have this one."""
+    cdef Py_ssize_t low = 0, high = count, middle
+    while low < high:
+        middle = (low + high) >> 1
+        if topics[middle] < topic:
+            low = middle + 1
+        else:
+            high = middle
+    return low < count and topics[low] == topic

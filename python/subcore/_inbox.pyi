@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Self, final
 
 from subcore._delivery import Box
+from subcore.types import Int32Array
 
 @final
 class Inbox:
@@ -36,6 +37,8 @@ class Inbox:
     def conflated(self) -> int: ...
     @property
     def conflations(self) -> dict[int, int]: ...
+    def mentioned(self, topics: Int32Array) -> set[int]: ...
+    def rename(self, ids: dict[int, int]) -> None: ...
     @property
     def nbytes(self) -> int: ...
 

@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 
 from subcore._delivery cimport Arrivals, Box, PutResult
 
-cdef struct Cell:             # one topic; stays once it is made
+cdef struct Cell:             # one topic; stays once it is made, but for those that were renamed
     PyObject* event           # owned; NULL: nothing waits
     uint64_t arrival
     uint64_t conflated
@@ -19,6 +19,8 @@ cdef class LatestBox(Box):
     cdef int32_t* slots       # hash of topic -> cell, -1 = free; `slot_count` is a power of two
     cdef uint32_t slot_count
     cdef int32_t cell_count
+    cdef int32_t free_cell    # the first of those that are no topic's, linked by `older`; -1 = none
+    cdef dict renamed         # {id: conflated}, of topics that are others' by now
     cdef int32_t oldest
     cdef int32_t newest
     cdef uint64_t event_count
@@ -28,5 +30,7 @@ cdef class LatestBox(Box):
     cdef int32_t cell_of(self, int32_t topic) noexcept
     cdef int32_t new_cell(self, int32_t topic) noexcept
     cdef bint grow(self) noexcept
+    cdef void fill_slots(self, int32_t* slots, uint32_t count) noexcept
+    cdef void free(self, int32_t index) noexcept
     cdef void unlink(self, Cell* cell) noexcept
     cdef void link_newest(self, int32_t index) noexcept

@@ -6,7 +6,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 from subcore._events cimport Event
 
 cdef class Limit:                 # of one interest
-    cdef int64_t interval_ns      # 0 = lifted: what is held back goes, and nothing more is
+    cdef int64_t interval_ns      # 0 = lifted: what is held back goes, and nothing more is; INT64_MAX = nothing goes
+    cdef int64_t last_ns          # when the last one went, INT64_MIN = none did
     cdef int64_t due_ns           # nothing goes before
     cdef uint64_t conflated       # events in whose place a newer one came
     cdef Event pending            # the newest one held back, or None
@@ -33,5 +34,6 @@ cdef class LimitTable:
     cdef Limit take_due(self, int64_t now_ns)
     cdef int64_t next_due(self) noexcept
 
+    cdef int set_interval(self, Limit limit, int64_t interval_ns) except -1
     cdef bint is_stale(self, tuple entry) noexcept
     cdef int queue(self, Limit limit) except -1

@@ -1,29 +1,38 @@
-"""Rate caps: who lets an interest have at most so many events a second, why and since when.
+"""Caps: who lets an interest have at most so many events a second, or none, why and since when.
 
 Any number of caps may lie on one interest, one for each who asked for it; the strictest counts. What the router holds
 back goes when it is due: one timer stands for the earliest. Caps never touch what is wanted.
+
+Users cap what is theirs with `max_rate=`. Whatever else caps (a measure against load) does it with `impose` and `lift`,
+and every component concerned is told.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from .checking import check_rate
+from .errors import UsageError
 from .timers import Timer
-from .types import Cap, Int32Array
+from .types import Cap, Int32Array, StatusKind
 
 if TYPE_CHECKING:
     from ._feed import Feed
     from .clock import Clock
     from .members import Member
+    from .notices import Notices
 
 __all__ = ["USER", "RateCaps"]
 
 USER = "user"
 BUSY_S = 0.01  # a handler runs the loop itself: what is due is looked at again after it
 SECOND_NS = 1_000_000_000
+NOTHING_NS = 2**63 - 1  # the interval of who gets none
+SUSPENDED = 0.0  # as a rate
 
 
 class _RateCap(NamedTuple):
@@ -31,51 +40,100 @@ class _RateCap(NamedTuple):
     reason: str
     since_ns: int
 
+    @property
+    def interval_ns(self) -> int:
+        return NOTHING_NS if self.max_rate == SUSPENDED else math.ceil(SECOND_NS / self.max_rate)
+
+    @property
+    def words(self) -> str:
+        told = "no events" if self.max_rate == SUSPENDED else f"at most {self.max_rate:g} events a second"
+        return f"{told}: {self.reason}" if self.reason else told
+
 
 class RateCaps:
     """Those of one manager. Belongs to the loop's thread; costs nothing where there are none."""
 
-    def __init__(self, feed: Feed, clock: Clock) -> None:
+    def __init__(self, feed: Feed, notices: Notices, clock: Clock) -> None:
         self._feed = feed
+        self._notices = notices
         self._router = feed.router
         self._clock = clock
         self._caps: dict[int, dict[int, dict[str, _RateCap]]] = {}  # by component, topic, and who asked
         self._timer = Timer(self._flush)
         self._router.on_limit_due(self._due)
 
-    def put(
-        self, member: Member, topics: Int32Array, by: str, max_rate: float | None, reason: str = ""
-    ) -> None:
-        """At most `max_rate` events a second for each of these interests, as far as `by` is concerned; None lifts that.
+    def put(self, member: Member, topics: Int32Array, max_rate: float | None) -> None:
+        """What a user asks for: at most `max_rate` events a second for each of these interests; None lifts that.
 
         In force at once; what was held back goes when it is due. UsageError for a rate that makes no sense. O(topics).
         """
         check_rate(max_rate)
+        self._change(member, topics, USER, max_rate, "")
+
+    def impose(
+        self, interests: Mapping[Member, Int32Array], by: str, reason: str, max_rate: float = SUSPENDED
+    ) -> None:
+        """Let each of these interests have at most `max_rate` events a second, or none. O(interests).
+
+        `by` is who asks and has one cap an interest: another one takes its place. In force at once; the newest of what
+        is held back goes once it is lifted. A component is told by one CAPPED, of what was not so before. Calls
+        `on_status`, so never call it inside a public call. UsageError for a rate that makes no sense.
+        """
+        if max_rate != SUSPENDED:
+            check_rate(max_rate)
+        if by == USER:
+            raise UsageError(f"{USER!r} is who asked for max_rate= himself: say who caps")
+        for member, topics in interests.items():
+            changed = [] if member.closed else self._change(member, topics, by, max_rate, reason)
+            if changed:
+                told = self._caps[member.id][changed[0]][by].words
+                self._notices.of_topics(member, StatusKind.CAPPED, changed, f"{told} ({by})")
+
+    def lift(self, interests: Mapping[Member, Int32Array], by: str, reason: str = "") -> None:
+        """Take back what `by` imposed on these interests; each component is told by one RECOVERED. As `impose`."""
+        for member, topics in interests.items():
+            changed = self._change(member, topics, by, None, "")
+            if changed:
+                told = f"the cap by {by} is lifted"
+                told = f"{told}: {reason}" if reason else told
+                self._notices.of_topics(member, StatusKind.RECOVERED, changed, told)
+
+    def imposed(self, by: str, members: Iterable[Member]) -> dict[Member, Int32Array]:
+        """The interests of these components that are capped by `by`, for `lift`. O(their capped interests)."""
+        found = {m: [t for t, caps in self._caps.get(m.id, {}).items() if by in caps] for m in members}
+        return {member: np.array(topics, np.int32) for member, topics in found.items() if topics}
+
+    def _change(
+        self, member: Member, topics: Int32Array, by: str, max_rate: float | None, reason: str
+    ) -> list[int]:
+        """One cap each, None takes it away; the topics whose cap is another one now."""
         rows = self._caps.setdefault(member.id, {}) if max_rate is not None else self._caps.get(member.id)
         if rows is None:
-            return
+            return []
         now_ns = self._clock.time_ns()
-        changed: dict[int, list[int]] = {}
+        changed: list[int] = []
+        by_interval: dict[int, list[int]] = {}
         for topic in topics.tolist():
             caps = rows.setdefault(topic, {})
             known = caps.pop(by, None)
             if max_rate is not None:
-                same = known is not None and known.max_rate == max_rate
+                same = known is not None and (known.max_rate, known.reason) == (max_rate, reason)
                 caps[by] = _RateCap(max_rate, reason, known.since_ns if known and same else now_ns)
-            changed.setdefault(_interval_ns(caps), []).append(topic)
+            if known != caps.get(by):
+                changed.append(topic)
+            by_interval.setdefault(_interval_ns(caps), []).append(topic)
             if not caps:
                 del rows[topic]
         if not rows:
             del self._caps[member.id]
-        for interval_ns, part in changed.items():
+        for interval_ns, part in by_interval.items():
             self._router.limit(member.id, part, interval_ns, member.sinks)
+        return changed
 
     def of(self, member: Member, topic: int) -> Iterator[Cap]:
         """The caps on one interest."""
         for by, cap in self._caps.get(member.id, {}).get(topic, {}).items():
-            told = f"at most {cap.max_rate:g} events a second"
-            reason = f"{told}: {cap.reason}" if cap.reason else told
-            yield Cap(member.name, by, reason, cap.since_ns, cap.max_rate)
+            yield Cap(member.name, by, cap.words, cap.since_ns, cap.max_rate or None)
 
     def dropped(self, component: int, topics: Int32Array) -> None:
         """These interests are gone, and in the router what was held back for them."""
@@ -111,4 +169,4 @@ class RateCaps:
 
 def _interval_ns(caps: dict[str, _RateCap]) -> int:
     """Of the strictest, 0 = none."""
-    return max((math.ceil(SECOND_NS / cap.max_rate) for cap in caps.values()), default=0)
+    return max((cap.interval_ns for cap in caps.values()), default=0)

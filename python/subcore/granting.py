@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
-from .caps import USER, RateCaps
+from .caps import RateCaps
 from .checking import as_priority, as_step, check_policy
 from .conflicting import Conflicts
 from .engine import events
 from .errors import UsageError
+from .former import FormerNames
 from .images import Images
-from .intent import Act, Wish
+from .intent import Act, Resolved, Wish
+from .joining import Joiners
 from .standby import Asked
 from .transaction import Transactions
 from .types import Int32Array, Priority, StreamState, Topic
@@ -51,9 +53,12 @@ class Granting:
         self.members = hub.members
         self.standby = Asked(hub.ledger, events.StandBy)
         self.own_link = Asked(hub.ledger, events.OwnLink)
-        self.caps = RateCaps(hub.feed, hub.clock)
+        self.caps = RateCaps(hub.feed, hub.notices, hub.clock)
         self.images = Images(hub.feed)
-        hub.intent.on_drop = self.caps.dropped
+        self.joiners = Joiners(hub.ledger, hub.engine.streams, hub.members, hub.notices)
+        self.former = FormerNames(hub.intent, hub.members)
+        hub.intent.on_drop = self._dropped
+        hub.intent.on_release = self.former.settle
         self.conflicts = Conflicts(hub.intent, hub.members, self.standby, self.own_link)
         self._grants = hub.grants
         self._has_whole = False
@@ -183,6 +188,7 @@ class Granting:
         if handler is None:
             check_policy(None, member.delivery, self.venue.channels[index])
         cls = self._priorities.get(index, member.priority)
+        self.joiners.note(member.id, topics)
         try:
             self.intent.grant_known(member.sink(handler, channel=index), topics, cls, keeps)
         except BaseException:  # a sink may have been made for what is not to be
@@ -190,7 +196,7 @@ class Granting:
             raise
         self.standby.put(member.id, topics, on=False)
         self.own_link.put(member.id, topics, on=False)
-        self.caps.put(member, topics, USER, None)
+        self.caps.put(member, topics, None)
         if handler is not None and member.has_one_sink:  # what _repin would find out
             self._pinned[member.id] = component
         else:
@@ -215,11 +221,11 @@ class Granting:
         granted = None
         try:
             with self.intent.whole:
-                granted = self.intent.grant(wishes, self.conflicts.check)
+                granted = self.intent.grant(wishes, self._check)
                 for wish, adds, _, _ in granted:
                     self.standby.put(wish.component, adds, wish.standby)
                     self.own_link.put(wish.component, adds, wish.own_link)
-                    self.caps.put(self.members[wish.component], adds, USER, wish.max_rate)
+                    self.caps.put(self.members[wish.component], adds, wish.max_rate)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 if (
@@ -231,6 +237,16 @@ class Granting:
         if self.engine.streams.reasons:
             self._ask_again(self.intent.streams_wanted(granted))
         self.runtime.changed()
+
+    def _check(self, resolved: Sequence[Resolved]) -> None:
+        """All that may be held against wishes whose topics are known. ConflictError."""
+        self.conflicts.check(resolved)
+        for wish, adds, _, _ in resolved:
+            self.joiners.note(wish.component, adds)
+
+    def _dropped(self, component: int, topics: Int32Array) -> None:
+        self.caps.dropped(component, topics)
+        self.former.dropped(component, topics)
 
     def _ask_again(self, streams: Int32Array) -> None:
         """A REFUSED stream gets another chance when somebody asks for it anew."""
@@ -283,8 +299,10 @@ class Granting:
         self._pinned.pop(member.id, None)
 
     def turn_done(self, handle: Callable[[events.Event], None]) -> None:
-        """What was granted in this turn is asked for: tell of standbys, and give joiners what they join."""
+        """What was granted in this turn is asked for: tell of standbys, and joiners of what they join."""
+        self.former.settle()
         self.standby.tell(handle)
+        self.joiners.tell()
         self.images.give()
 
     def end(self) -> None:

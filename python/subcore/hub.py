@@ -242,6 +242,7 @@ class Hub:
             member.closed = True
             member.release_all()
             member.pumps.end()
+            self.granting.former.closed(member)
             self.intent.close(member.id)
         self.waits.forget(member)
         del self.members[member.id]
@@ -260,9 +261,7 @@ class Hub:
             member.paused = flag
             member.paused_ns = self.clock.time_ns()
             self.ledger.pause(member.id, flag)
-            for sink in member.sinks:
-                self.router.mute_sink(sink, flag)
-            member.pumps.hold(flag)
+            member.hold(flag)
             self.obligations.paused(member, flag)
             if flag:
                 self.waits.paused(member)

@@ -84,6 +84,7 @@ class Intent:
         )  # held while a change has several steps: no other thread reads half of it
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
         self.on_drop: Callable[[int, Int32Array], None] = lambda component, topics: None
+        self.on_release: Callable[[], None] = lambda: None  # before ids are given back
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
 
     # -- wishes --
@@ -254,6 +255,7 @@ class Intent:
     def release(self, streams: Int32Array) -> None:
         """Give these ids back, but for those somebody holds (a paused component's interests count)."""
         gone = []
+        self.on_release()
         with self.whole:
             for stream in streams.tolist():
                 with contextlib.suppress(ValueError):

@@ -23,13 +23,14 @@ from ._timing import CallTimes
 from .boxes import Boxes
 from .errors import ComponentClosed, ComponentReaped, UsageError
 from .naming import handler_name
-from .pumping import PumpTies
+from .pumping import PumpTies, renamed
 from .pumps import Pumps, needs_pump
-from .types import Priority, Status
+from .types import Priority, Status, Topic
 
 if TYPE_CHECKING:
     from .component import Component, Handler, OnStatus
     from .pumping import Pump
+    from .types import Int32Array
     from .venue import Channel
 
 log = logging.getLogger("subcore.component")
@@ -61,9 +62,9 @@ class Member:
 
     __slots__ = (
         "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
-        "closed", "delivered_before", "delivery", "given_up", "handle", "handler_errors", "id", "include_status",
-        "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns", "priority",
-        "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
+        "closed", "delivered_before", "delivery", "former", "given_up", "handle", "handler_errors", "id",
+        "include_status", "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns",
+        "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +96,7 @@ class Member:
         self.last_error: str | None = None
         self.last_times: CallTimes | None = None  # once it is closed
         self.last_conflations: dict[int, int] = {}  # by rate caps
+        self.former: dict[int, Topic] = {}  # by the ids they have in it: see FormerNames
         self.given_up: tuple[int, str] | None = None  # sink and handler of the last call that gave itself up
         self.delivered_before = self.calls_before = self.withheld_before = 0  # through sinks that are no more
         self._ties = ties
@@ -259,6 +261,27 @@ class Member:
             self.boxes.leave_ring(key[1], key[2])
         elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
             self.boxes.leave(key[1])
+
+    def hold(self, flag: bool) -> None:
+        """It is paused: nothing reaches it. Or not any more: what it joined meanwhile is due its image."""
+        for sink in self._sinks.values():
+            self._router.mute_sink(sink, flag)
+        self.pumps.hold(flag)
+        if not flag:
+            self._router.let_on(self.id)
+
+    def mentioned(self, topics: Int32Array) -> set[int]:
+        """Of these topics (ascending), those that anything waits of, or was lost or conflated of."""
+        capped = self.last_conflations if self.closed else self._router.limits.conflated(self.id)
+        found = self.inbox.mentioned(topics) | self.pumps.mentioned(topics)
+        return found.union(set(topics.tolist()).intersection(capped)) if capped else found
+
+    def rename(self, ids: dict[int, int]) -> None:
+        """{topic: id}: all that goes by these topics goes by those ids from now on."""
+        self.inbox.rename(ids)
+        self.pumps.rename(ids)
+        self._router.limits.rename(self.id, ids)
+        self.last_conflations = renamed(self.last_conflations, ids)
 
     def pump_ended(self, pump: Pump) -> None:
         """An async handler's task ended by itself: asking for its topics again begins anew."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .former import named
 from .types import Status, StatusKind
 
 if TYPE_CHECKING:
@@ -57,7 +58,9 @@ class Notices:
 
     def loss(self, member: Member, count: int, topics: dict[int, int]) -> Status | None:
         """The Status that stands in the iteration where events were lost; None where the reader wants none."""
-        status = self._make(StatusKind.LOSS, list(topics), f"{count} events lost: the queue was full", count)
+        names = tuple(named(self._intent, member, topics))
+        reason = f"{count} events lost: the queue was full"
+        status = Status(StatusKind.LOSS, names, reason, count, self._clock.time_ns())
         if member.on_status is not None:
             member.call_on_status(status)
         return status if member.include_status else None
@@ -93,6 +96,10 @@ class Notices:
                 exc_info=error,
             )
         self._status(member, StatusKind.ERROR, [], member.last_error, member.handler_errors)
+
+    def of_topics(self, member: Member, kind: StatusKind, topics: list[int], reason: str) -> None:
+        """Tell one component of these interests."""
+        self._status(member, kind, topics, reason, len(topics))
 
     def step(self, member: Member, kind: StatusKind, reason: str, count: int) -> None:
         """Tell a component about itself as a whole: no topics; `count` events wait."""

@@ -213,6 +213,7 @@ class Duties:
             self._hub.router.try_sink(action.sink)
         else:
             self._hub.router.block_sink(action.sink, member.stopped)
+            self._let_on(member)
 
     def _carry(self, member: Member, step: Step) -> None:
         vetoed = step.rises and self._is_vetoed(member, step)
@@ -250,6 +251,14 @@ class Duties:
         for sink in member.sinks:
             if sink not in self._liveness.broken:
                 self._hub.router.block_sink(sink, flag)
+        if not flag:
+            self._let_on(member)
+
+    def _let_on(self, member: Member) -> None:
+        """What it joined while it was kept from events is due its image."""
+        self._hub.router.let_on(member.id)
+        if self._hub.router.images_due:
+            self._hub.runtime.changed()
 
     def _reap(self, member: Member, step: Step, *, in_call: bool) -> None:
         when = datetime.fromtimestamp(self._hub.clock.time_ns() / SECOND, UTC).isoformat(timespec="seconds")

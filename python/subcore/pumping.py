@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._route import Router
     from .handling import HandlerDuties
     from .members import Member
-    from .types import Status
+    from .types import Int32Array, Status
 
 log = logging.getLogger("subcore.component")
 
@@ -174,6 +174,17 @@ class Pump:
     def losses(self) -> dict[int, int]:
         """The same by topic."""
         return add_up(self._losses_before, *(queue.losses for queue in list(self._queues)))
+
+    def mentioned(self, topics: Int32Array) -> set[int]:
+        """See Box."""
+        found = set[int]().union(*(queue.mentioned(topics) for queue in self._queues))
+        return found.union(set(topics.tolist()).intersection(self._losses_before))
+
+    def rename(self, ids: dict[int, int]) -> None:
+        """See Box."""
+        for queue in self._queues:
+            queue.rename(ids)
+        self._losses_before = renamed(self._losses_before, ids)
 
     # -- inside --
 
@@ -344,6 +355,11 @@ def add_up(*counts: dict[int, int]) -> dict[int, int]:
         for key, count in one.items():
             total[key] = total.get(key, 0) + count
     return total
+
+
+def renamed(counts: dict[int, int], ids: dict[int, int]) -> dict[int, int]:
+    """Counts with other keys for some, added up."""
+    return add_up(*({ids.get(key, key): count} for key, count in counts.items()))
 
 
 def running_task() -> asyncio.Task[Any] | None:

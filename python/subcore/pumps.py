@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from ._delivery import Delivery, Queue
 from .checking import is_async
-from .pumping import AsyncHandler, Pump, PumpTies, add_up
+from .pumping import AsyncHandler, Pump, PumpTies, add_up, renamed
 
 if TYPE_CHECKING:
     from ._queue import EventQueue
     from .members import Member
+    from .types import Int32Array
 
 DEFAULT = Queue()
 
@@ -78,6 +79,17 @@ class Pumps:
                 self.dropped += pump.dropped
                 self._lost_before += pump.lost
                 self._losses_before = add_up(self._losses_before, pump.losses)
+
+    def mentioned(self, topics: Int32Array) -> set[int]:
+        """See Box."""
+        found = set(topics.tolist()).intersection(self._losses_before) if self._losses_before else set[int]()
+        return found.union(*(pump.mentioned(topics) for pump in self))
+
+    def rename(self, ids: dict[int, int]) -> None:
+        """See Box."""
+        for pump in self:
+            pump.rename(ids)
+        self._losses_before = renamed(self._losses_before, ids)
 
     def hold(self, flag: bool) -> None:
         """See Pump."""

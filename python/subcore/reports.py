@@ -11,6 +11,7 @@ import numpy as np
 from . import _columns
 from .component import ComponentStats
 from .errors import UsageError
+from .former import named
 from .pumping import add_up
 from .types import Cap, Priority, StreamState, Topic, TopicInfo
 
@@ -171,9 +172,9 @@ class Reports:
                 delivered=sum(info.delivered for info in infos) + member.delivered_before,
                 queued=pumps.waiting + len(inbox),
                 lost=pumps.lost + inbox.lost,
-                losses=self._named(add_up(inbox.losses, pumps.losses)),
+                losses=named(hub.intent, member, add_up(inbox.losses, pumps.losses)),
                 conflated=inbox.conflated + sum(capped.values()),
-                conflations=self._named(add_up(inbox.conflations, capped)),
+                conflations=named(hub.intent, member, add_up(inbox.conflations, capped)),
                 overrun=member.boxes.overrun,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,
@@ -186,10 +187,6 @@ class Reports:
                 loop_share=times.loop_share,
                 over_budget=times.over_budget,
             )
-
-    def _named(self, counts: dict[int, int]) -> dict[Topic, int]:
-        intent = self._hub.intent
-        return {intent.topic_of(topic): count for topic, count in counts.items() if intent.is_live(topic)}
 
     def stats(self) -> Stats:
         """Figures of the whole."""

@@ -138,7 +138,8 @@ class Cap:
     """Why a holder of a topic gets less than all of it, or nothing. `since_ns` is nanoseconds since 1970 UTC."""
 
     component: str
-    # "pause", "user" (`max_rate=`): it asked itself; "ladder": quarantined; "snapshot": restored, not confirmed yet
+    # "pause", "user" (`max_rate=`): it asked itself; "ladder": quarantined; "snapshot": restored, not confirmed yet;
+    # else what laid the cap on it, which was told by a CAPPED status
     by: str
     reason: str
     since_ns: int

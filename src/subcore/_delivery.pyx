@@ -9,6 +9,7 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
 
+from subcore._arrays cimport int32_vector
 from subcore._duties cimport DutyTable
 
 cdef extern from "Python.h":
@@ -222,6 +223,25 @@ cdef class Box:
         else:
             self.duty.done[0] += events
 
+    # --- names that go
+
+    cdef int add_mentioned(self, set found, const int32_t* topics, Py_ssize_t count) except -1:
+        return 0
+
+    def mentioned(self, topics):
+        """Of these topics (int32 ids, ascending), the set of those that it holds something of, or counts."""
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef set found = set()
+        if ids.shape[0]:
+            self.add_mentioned(found, &ids[0], ids.shape[0])
+        return found
+
+    def rename(self, dict ids not None):
+        """{topic: id}: what it holds and counts of these topics goes by those ids from now on, each below -1.
+
+        For topics that are about to be others'. O(what it holds).
+        """
+
     cdef void leave_duty(self) noexcept:
         """Nothing that waits or is in hand is due any more."""
         if self.table is not None:
@@ -270,3 +290,17 @@ cdef class Box:
     @property
     def reader_waits(self):
         return self.waiter is not None
+
+
+cdef int add_counted(set found, dict counts, const int32_t* topics, Py_ssize_t count) except -1:
+    for topic in counts:
+        if is_among(topic, topics, count):
+            found.add(topic)
+    return 0
+
+
+cdef int rename_counted(dict counts, dict ids) except -1:
+    for topic in [topic for topic in counts if topic in ids]:
+        other = ids[topic]
+        counts[other] = counts.get(other, 0) + counts.pop(topic)
+    return 0

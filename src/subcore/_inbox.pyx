@@ -3,9 +3,10 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport UINT64_MAX, uint64_t
+from libc.stdint cimport UINT64_MAX, int32_t, uint64_t
 
-from subcore._delivery cimport Arrivals, Box
+from subcore._arrays cimport int32_vector
+from subcore._delivery cimport Arrivals, Box, add_counted, rename_counted
 from subcore._latest cimport LatestBox
 from subcore._queue cimport EventQueue
 
@@ -289,6 +290,26 @@ cdef class Inbox:
             if isinstance(box, LatestBox):
                 add_to(found, box.conflations)
         return found
+
+    def mentioned(self, topics):
+        """See Box."""
+        cdef const int32_t[::1] ids = int32_vector(topics, "topics")
+        cdef set found = set()
+        cdef Box box
+        if ids.shape[0]:
+            for box in list(self.boxes):
+                box.add_mentioned(found, &ids[0], ids.shape[0])
+            add_counted(found, self.losses_before, &ids[0], ids.shape[0])
+            add_counted(found, self.conflations_before, &ids[0], ids.shape[0])
+        return found
+
+    def rename(self, dict ids not None):
+        """See Box."""
+        cdef Box box
+        for box in list(self.boxes):
+            box.rename(ids)
+        rename_counted(self.losses_before, ids)
+        rename_counted(self.conflations_before, ids)
 
     @property
     def nbytes(self):

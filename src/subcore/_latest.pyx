@@ -7,12 +7,13 @@ from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from subcore._delivery cimport PUT_KEPT, PUT_LOST, PUT_REFUSED, Arrivals, Box, PutResult
+from subcore._delivery cimport PUT_KEPT, PUT_LOST, PUT_REFUSED, Arrivals, Box, PutResult, is_among
 
 cdef extern from "_hash.h" nogil:
     uint64_t subcore_hash_word(uint64_t word, uint64_t seed)
 
 cdef uint32_t FIRST_SLOTS = 16
+cdef int32_t NO_TOPIC = -1      # what `put` takes where nobody says; those below are of topics renamed
 
 
 cdef inline uint32_t slot_of(int32_t topic, uint32_t slots) noexcept:
@@ -31,7 +32,8 @@ cdef class LatestBox(Box):
     """
 
     def __cinit__(self, **kwargs):
-        self.oldest = self.newest = -1
+        self.oldest = self.newest = self.free_cell = -1
+        self.renamed = {}
 
     def __dealloc__(self):
         cdef int32_t i
@@ -86,17 +88,21 @@ cdef class LatestBox(Box):
         return self.new_cell(topic)
 
     cdef int32_t new_cell(self, int32_t topic) noexcept:
-        cdef int32_t index = self.cell_count
+        cdef int32_t index = self.free_cell
         cdef uint32_t slot
-        if 2 * <uint32_t>index >= self.slot_count and not self.grow():
-            return -1
+        if index >= 0:
+            self.free_cell = self.cells[index].older
+        else:
+            if 2 * <uint32_t>self.cell_count >= self.slot_count and not self.grow():
+                return -1
+            index = self.cell_count
+            self.cell_count += 1
         slot = slot_of(topic, self.slot_count)
         while self.slots[slot] >= 0:
             slot = (slot + 1) & (self.slot_count - 1)
         self.slots[slot] = index
         memset(&self.cells[index], 0, sizeof(Cell))
         self.cells[index].topic = topic
-        self.cell_count += 1
         return index
 
     cdef bint grow(self) noexcept:
@@ -104,24 +110,59 @@ cdef class LatestBox(Box):
         cdef uint32_t count = self.slot_count * 2 if self.slot_count else FIRST_SLOTS
         cdef int32_t* slots = <int32_t*>PyMem_Malloc(count * sizeof(int32_t))
         cdef Cell* cells = <Cell*>PyMem_Malloc(count // 2 * sizeof(Cell))
-        cdef uint32_t slot
-        cdef int32_t index
         if slots == NULL or cells == NULL:
             PyMem_Free(slots)
             PyMem_Free(cells)
             return False
-        memset(slots, 0xFF, count * sizeof(int32_t))
-        for index in range(self.cell_count):
-            slot = slot_of(self.cells[index].topic, count)
-            while slots[slot] >= 0:
-                slot = (slot + 1) & (count - 1)
-            slots[slot] = index
+        self.fill_slots(slots, count)
         if self.cell_count:
             memcpy(cells, self.cells, <size_t>self.cell_count * sizeof(Cell))
         PyMem_Free(self.slots)
         PyMem_Free(self.cells)
         self.slots, self.cells, self.slot_count = slots, cells, count
         return True
+
+    cdef void fill_slots(self, int32_t* slots, uint32_t count) noexcept:
+        cdef uint32_t slot
+        cdef int32_t index
+        memset(slots, 0xFF, count * sizeof(int32_t))
+        for index in range(self.cell_count):
+            if self.cells[index].topic < NO_TOPIC:
+                continue
+            slot = slot_of(self.cells[index].topic, count)
+            while slots[slot] >= 0:
+                slot = (slot + 1) & (count - 1)
+            slots[slot] = index
+
+    cdef void free(self, int32_t index) noexcept:
+        """It is no topic's, and nothing waits in it."""
+        self.cells[index].older = self.free_cell
+        self.free_cell = index
+
+    cdef int add_mentioned(self, set found, const int32_t* topics, Py_ssize_t count) except -1:
+        cdef int32_t i
+        cdef Cell* cell
+        for i in range(self.cell_count):
+            cell = &self.cells[i]
+            if (cell.event != NULL or cell.conflated) and is_among(cell.topic, topics, count):
+                found.add(cell.topic)
+        return 0
+
+    def rename(self, dict ids not None):
+        """See Box. What waits is read in its place, and no newer event takes it."""
+        cdef int32_t i
+        for i in range(self.cell_count):
+            other = ids.get(self.cells[i].topic)
+            if other is None:
+                continue
+            if self.cells[i].conflated:
+                self.renamed[other] = self.renamed.get(other, 0) + self.cells[i].conflated
+                self.cells[i].conflated = 0
+            self.cells[i].topic = other
+            if self.cells[i].event == NULL:
+                self.free(i)
+        if self.slot_count:
+            self.fill_slots(self.slots, self.slot_count)
 
     cdef void unlink(self, Cell* cell) noexcept:
         if cell.older < 0:
@@ -164,14 +205,17 @@ cdef class LatestBox(Box):
 
     cdef object take_one(self):
         cdef Cell* cell
-        if self.oldest < 0:
+        cdef int32_t index = self.oldest
+        if index < 0:
             return None
-        cell = &self.cells[self.oldest]
+        cell = &self.cells[index]
         event = <object>cell.event
         Py_DECREF(event)                    # the reference moves: `event` holds one
         cell.event = NULL
         self.unlink(cell)
         self.event_count -= 1
+        if cell.topic < NO_TOPIC:
+            self.free(index)
         return event
 
     cdef list take_list(self, Py_ssize_t max, uint64_t before):
@@ -190,7 +234,11 @@ cdef class LatestBox(Box):
     def conflations(self):
         """{topic: events of it that a newer one took the place of}, those with any. O(topics)."""
         cdef int32_t i
-        return {self.cells[i].topic: self.cells[i].conflated for i in range(self.cell_count) if self.cells[i].conflated}
+        cdef dict counts = dict(self.renamed)
+        for i in range(self.cell_count):
+            if self.cells[i].conflated:
+                counts[self.cells[i].topic] = self.cells[i].conflated
+        return counts
 
     @property
     def losses(self):

@@ -5,10 +5,11 @@ its place; what is held back goes when the interval is over. So events are evenl
 interval, and after a burst the last one of it arrives. What is replaced is counted as conflated, it is no loss.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t
 
 from heapq import heappop, heappush
 
+from subcore._delivery cimport rename_counted
 from subcore._events cimport Event
 
 
@@ -35,7 +36,7 @@ cdef class LimitTable:
         if limit.pending is not None:       # the timer is late
             limit.conflated += 1
             limit.pending = None
-        limit.due_ns = now_ns + limit.interval_ns
+        limit.last_ns, limit.due_ns = now_ns, now_ns + limit.interval_ns
         if limit.interval_ns == 0:
             self.forget(limit.component, limit.topic)
         return True
@@ -45,7 +46,7 @@ cdef class LimitTable:
         if not is_first:
             limit.conflated += 1
         limit.pending = event
-        if is_first:
+        if is_first and limit.interval_ns != INT64_MAX:
             self.queue(limit)
         return 0
 
@@ -59,22 +60,29 @@ cdef class LimitTable:
 
     cdef int put(self, int32_t component, int32_t topic, int64_t interval_ns) except -1:
         """A new limit, another interval for the one there is, or with 0 none. What is held back stays until it is due,
-        which is at once where there is no limit any more."""
+        which is at once where there is no limit any more. With INT64_MAX nothing is."""
         cdef Limit limit = self.find(component, topic)
-        cdef int64_t due_ns
         if limit is None:
             if interval_ns:
                 limit = Limit()
-                limit.component, limit.topic, limit.interval_ns = component, topic, interval_ns
+                limit.component, limit.topic, limit.last_ns = component, topic, INT64_MIN
+                self.set_interval(limit, interval_ns)
                 self.limits.setdefault(component, {})[topic] = limit
             return 0
         if interval_ns == 0 and limit.pending is None:
             return self.forget(component, topic)
-        due_ns = limit.due_ns - limit.interval_ns + interval_ns if interval_ns else 0
+        return self.set_interval(limit, interval_ns)
+
+    cdef int set_interval(self, Limit limit, int64_t interval_ns) except -1:
+        cdef int64_t due_ns = 0
+        if interval_ns == INT64_MAX:
+            due_ns = INT64_MAX
+        elif interval_ns and limit.last_ns != INT64_MIN:
+            due_ns = limit.last_ns + interval_ns
         limit.interval_ns = interval_ns
         if due_ns != limit.due_ns:
             limit.due_ns = due_ns
-            if limit.pending is not None:
+            if limit.pending is not None and interval_ns != INT64_MAX:
                 self.queue(limit)
         return 0
 
@@ -112,7 +120,7 @@ cdef class LimitTable:
                 if <int64_t>self.heap[0][0] > now_ns:
                     return None
                 limit = heappop(self.heap)[2]
-                limit.due_ns = now_ns + limit.interval_ns
+                limit.last_ns, limit.due_ns = now_ns, now_ns + limit.interval_ns
                 return limit
             heappop(self.heap)
         return None
@@ -135,6 +143,12 @@ cdef class LimitTable:
             if limit.conflated:
                 counts[topic] = counts.get(topic, 0) + limit.conflated
         return counts
+
+    def rename(self, int32_t component, dict ids not None):
+        """{topic: id}: what was conflated of these topics, which have no limit any more, goes by those ids."""
+        cdef dict past = self.past.get(component)
+        if past is not None:
+            rename_counted(past, ids)
 
     def __len__(self):
         """Interests that have a limit. O(components that have any)."""

@@ -7,7 +7,19 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
 
-from subcore._delivery cimport CLOSE, DROP_OLDEST, PUT_KEPT, PUT_LOST, PUT_REFUSED, Arrivals, Box, PutResult
+from subcore._delivery cimport (
+    CLOSE,
+    DROP_OLDEST,
+    PUT_KEPT,
+    PUT_LOST,
+    PUT_REFUSED,
+    Arrivals,
+    Box,
+    PutResult,
+    add_counted,
+    is_among,
+    rename_counted,
+)
 
 from subcore._delivery import OVERFLOWS as _OVERFLOWS
 from subcore._delivery import Queue
@@ -208,6 +220,32 @@ cdef class EventQueue(Box):
         self.status_count -= 1
         self.statuses_lost += 1
         return 0
+
+    # --- names that go
+
+    cdef int add_mentioned(self, set found, const int32_t* topics, Py_ssize_t count) except -1:
+        cdef uint64_t sequence = self.head
+        cdef int32_t topic
+        while sequence < self.tail:
+            topic = self.topics[sequence & (self.room - 1)]
+            if is_among(topic, topics, count):
+                found.add(topic)
+            sequence += 1
+        return add_counted(found, self.lost_topics, topics, count)
+
+    def rename(self, dict ids not None):
+        """See Box."""
+        cdef uint64_t sequence = self.head
+        cdef Mark mark
+        while sequence < self.tail:
+            other = ids.get(self.topics[sequence & (self.room - 1)])
+            if other is not None:
+                self.topics[sequence & (self.room - 1)] = other
+            sequence += 1
+        rename_counted(self.lost_topics, ids)
+        for mark in self.marks:
+            if mark.lost:
+                rename_counted(mark.content, ids)
 
     # --- the reader's side
 
