@@ -29,10 +29,11 @@ US, MS = 1_000, 1_000_000
 class Rig:
     """One stream whose handlers take virtual time."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: int = 0) -> None:
+        """Of a system whose coarse clock ticks so seldom."""
         self.now = 1_000
         self.ledger = Ledger()
-        self.router = Router(self.ledger, gone=deque(), clock=CalledClock(lambda: self.now))
+        self.router = Router(self.ledger, gone=deque(), clock=CalledClock(lambda: self.now, tick))
         self.topics = self.ledger.topics(0, [0])
 
     def add(self, handler: Callable[[Event], object]) -> tuple[int, int]:
@@ -73,6 +74,40 @@ def test_sampled_figures_are_those_of_all_calls() -> None:
         assert found.p99_ns == pytest.approx(statistics.quantiles(times, n=100)[98], rel=0.15)
         assert found.loop_share == pytest.approx(sum(times) / rig.now, rel=0.15)
         assert max(times) * 0.95 <= found.worst_ns <= max(times)
+
+
+@pytest.mark.parametrize("all_timed", [False, True])
+@pytest.mark.parametrize("most", [6 * MS, 14 * MS, 19 * MS, 40 * MS])
+def test_calls_of_a_few_ticks_of_the_coarse_clock_count_for_as_many_as_there_are(
+    most: int, all_timed: bool
+) -> None:
+    """A coarse clock sees them now and then, according to where in a tick they begin; half of all calls are short."""
+    rig, chance = Rig(4 * MS), random.Random(most)
+    if not all_timed:
+        rig.router.frame_budget_ns = 1_000 * MS
+    times: list[int] = []
+
+    def spend() -> int:
+        times.append(round(chance.choice([0.4, 0.8, 1.0]) * most) if chance.random() < 0.6 else 50 * US)
+        return times[-1]
+
+    component, _ = rig.taking(spend)
+    for _ in range(20_000):
+        rig.send(gap=chance.randrange(5 * MS))
+    found = rig.router.call_times(component)
+    assert found.mean_ns == pytest.approx(statistics.mean(times), rel=0.08)
+    assert found.p50_ns == pytest.approx(statistics.median(times), rel=0.15)
+    assert found.p99_ns == pytest.approx(statistics.quantiles(times, n=100)[98], rel=0.15)
+
+
+def test_after_frames_of_which_all_calls_were_timed_the_next_is_chosen_by_lot() -> None:
+    """The first call of a route would stand for too many, if it were the one each time."""
+    rig, frame = Rig(), [0]
+    first, _ = rig.taking(lambda: 10 * US if frame[0] % 40 == 33 else US)
+    rig.taking(lambda: 2 * MS if frame[0] % 40 == 0 else US)
+    for frame[0] in range(20_000):
+        rig.send()
+    assert rig.router.call_times(first).mean_ns == pytest.approx(US * 49 / 40, rel=0.1)
 
 
 def test_every_sink_is_sampled_however_many_there_are() -> None:

@@ -12,6 +12,7 @@ from subcore._timing cimport SAMPLE_EVERY
 
 cdef enum:
     LONG_CALL_NS = 4_000_000   # a call that surely took so long is named each time
+    COUNTED_TICKS = 4          # ... and after so many ticks of the coarse clock it is timed well enough by that
     LONG_CALLS_KEPT = 64
     FRAME_BUDGET_NS = 1_000_000
     ALL_TIMED = 32             # frames, after one that was over budget
@@ -33,7 +34,8 @@ class LongCall(NamedTuple):
 @cython.no_gc_clear
 cdef class RouteCalls(RouteChanges):
     """Routes whose handlers are called, and timed: 1 call in 32 exactly, all for 32 frames after a fan-out took over
-    `frame_budget_ns` (1 ms), and those of several milliseconds each time."""
+    `frame_budget_ns` (1 ms), and each that took four ticks of the coarse clock or
+    more. Those of several milliseconds are named each time."""
 
     def __cinit__(self, ledger, *, gone, on_error=None, clock=None):
         self.called = -1
@@ -82,19 +84,24 @@ cdef class RouteCalls(RouteChanges):
 
     cdef void judge(self, int32_t sink, int64_t began, int64_t ticked, uint32_t together) noexcept:
         cdef int64_t ns = ticked
-        cdef uint32_t weight = 1
+        cdef int64_t least = ticked - self.clock.tick_ns
+        # Alone and so long that a tick is little beside it: counted whether or not it was chosen to be timed.
+        cdef bint counts = together == 1 and least >= max(LONG_CALL_NS, COUNTED_TICKS * self.clock.tick_ns)
+        cdef uint32_t weight = counts
         cdef bint is_long
         if began:
             ns = self.clock.precise() - began
-            if not self.all_timed:
-                self.choose_timed()
             is_long = ns >= LONG_CALL_NS
-            if not is_long and not self.all_timed:
-                weight = SAMPLE_EVERY
-                if self.sinks[sink].kind == SINK_STRATEGY:
-                    weight *= STRATEGY_SHARE
+            if self.all_timed:
+                weight = 1
+            else:
+                self.choose_timed()
+                if not counts:
+                    weight = SAMPLE_EVERY
+                    if self.sinks[sink].kind == SINK_STRATEGY:
+                        weight *= STRATEGY_SHARE
         else:
-            is_long = ticked - self.clock.tick_ns >= LONG_CALL_NS
+            is_long = least >= LONG_CALL_NS
             if not is_long:
                 return
             if together > 1:       # one of these: the next time it will be known which
@@ -116,6 +123,8 @@ cdef class RouteCalls(RouteChanges):
             self.time_all()
         elif self.all_timed:
             self.all_timed -= 1
+            if not self.all_timed:
+                self.choose_timed()
 
     cdef void time_all(self) noexcept:
         self.all_timed = ALL_TIMED

@@ -1,7 +1,7 @@
 """How long handlers take: clocks, and per component a few figures and a coarse histogram.
 
-Most calls are timed by sampling, and a time then counts for all those it stands for; what ran for milliseconds is seen
-each time, and counts once. So sums and percentiles are those of all calls, whichever were timed.
+Most calls are timed by sampling, and a time then counts for all those it stands for; what ran for several ticks of the
+kernel's clock is seen each time, and counts once. So sums and percentiles are those of all calls, whichever were timed.
 """
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
@@ -58,7 +58,7 @@ class CallTimes(NamedTuple):
     """What the handlers of a component took; None where nothing was timed yet.
 
     `p50_ns`, `p99_ns` are within 13 %. `loop_share`: of the time since its first handler, 0 to 1. `over_budget`: calls
-    beyond its budget, an estimate like the rest; those of several milliseconds are counted one by one.
+    beyond its budget, an estimate like the rest; those of over some 16 ms are counted one by one.
     """
 
     mean_ns: int | None = None
@@ -90,17 +90,18 @@ cdef class CallClock:
 
 
 cdef class CalledClock(CallClock):
-    """A clock of one's own, for virtual time: `read()` gives nanoseconds."""
+    """A clock of one's own, for virtual time: `read()` gives nanoseconds; `coarse` has those of the last tick."""
 
-    def __cinit__(self, read):
+    def __cinit__(self, read, int64_t tick_ns=0):
         self.read = read
-        self.tick_ns = 0
+        self.tick_ns = tick_ns
 
     cdef int64_t precise(self) noexcept:
         return self.read()
 
     cdef int64_t coarse(self) noexcept:
-        return self.read()
+        cdef int64_t now = self.read()
+        return now - now % self.tick_ns if self.tick_ns else now
 
 
 cdef int time_bucket(int64_t ns) noexcept nogil:
