@@ -81,7 +81,7 @@ def test_what_nobody_confirms_is_dropped_and_listed(caplog: pytest.LogCaptureFix
         assert names(fast.topics) == {"ticker:KRW-ETH"}
         assert [info.holders for info in manager.topics()] == [("fast",)]
         assert manager.snapshot().names == ("fast",)
-        assert manager.stats().components == 1
+        assert manager.stats().component_count == 1
         await asyncio.sleep(GRACE)
         assert world.carried() == {"ticker:KRW-ETH"}
         assert len(manager.claims) == 1, "there is nothing more to judge"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Delivery
 from ._ring import RingReader
 from .checking import as_step, check_handler, check_policy, check_rate, check_seconds
 from .errors import ConflictError, SubscribeTimeout, UsageError
+from .figures import ComponentStats
 from .intent import Act, Wish, as_symbols
 from .reading import Reader
 from .types import Priority, Status, Topic
@@ -50,41 +50,6 @@ class SubscribeOptions(TypedDict, total=False):
     own_link: bool
     max_rate: float | None
     image: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentStats:
-    """Figures of one component. `queued` events wait to be read; `lost` were due and dropped.
-
-    `calls` of its handlers took `mean_ns`, in half of them at most `p50_ns`, in all but 1 % at most `p99_ns`, and
-    `worst_ns` in the longest seen (None before one was timed); together `loop_share` of the time, 0 to 1. They are
-    timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time.
-    `withheld`: events that passed its handlers while they were kept from calls, since each of the last had raised.
-    `conflated`: of topics with `Latest()` or `max_rate=`, newer events took their place; `overrun`: rows of rings that
-    readers missed.
-    """
-
-    name: str
-    priority: Priority
-    paused: bool
-    interests: int
-    delivered: int
-    queued: int
-    lost: int
-    losses: dict[Topic, int]
-    handler_errors: int
-    last_error: str | None
-    calls: int = 0
-    mean_ns: int | None = None
-    p50_ns: int | None = None
-    p99_ns: int | None = None
-    worst_ns: int | None = None
-    loop_share: float = 0.0
-    over_budget: int = 0
-    withheld: int = 0
-    conflated: int = 0
-    conflations: dict[Topic, int] = field(default_factory=dict)
-    overrun: int = 0
 
 
 class Component(Reader):
@@ -271,7 +236,7 @@ class Component(Reader):
 
     def stats(self) -> ComponentStats:
         """Figures, also of a closed component. May be called from any thread."""
-        return self._hub.reports.component(self._member)
+        return self._hub.measuring.component(self._member)
 
     def __repr__(self) -> str:
         state = "closed" if self.closed else "paused" if self.paused else "live"

@@ -35,6 +35,7 @@ from .link import Connect, Link
 from .listening import raise_in_loop
 from .logins import Credentials, Login, account_of
 from .markets import Markets
+from .measuring import Measuring
 from .members import Member, Ties
 from .newest import LatestCall
 from .notices import Notices
@@ -159,6 +160,7 @@ class Hub:
             self.pumping,
         )
         self.reports = Reports(self)
+        self.measuring = Measuring(self)
         self.obligations = Duties(self, obligations)
         self.granting = Granting(self, channel_priority, gone)
         self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew, self.obligations.waits)
@@ -253,6 +255,7 @@ class Hub:
         member.close_boxes()
         self.notices.forget(member.id)
         self.obligations.left(member)
+        self.measuring.left(member)
         self.runtime.changed(urgent=member.reaped is not None)
 
     def set_paused(self, member: Member, flag: bool) -> None:

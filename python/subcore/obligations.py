@@ -33,6 +33,7 @@ __all__ = ["Duties", "Obligations"]
 
 log = logging.getLogger("subcore.component")
 
+HEALTH = ("well", "slow", "quarantined")
 LEVELS = {
     StatusKind.SLOW: logging.WARNING,
     StatusKind.QUARANTINED: logging.ERROR,
@@ -55,6 +56,7 @@ class Duties:
         self._waits: Counter[Member] = Counter()  # in `live()`
         self._timed: Counter[Member] = Counter()  # of these with a timeout
         self._forgiven: set[Member] = set()  # since the last look, whose steps are void
+        self.steps: Counter[StatusKind] = Counter()  # carried out, by kind
         self._watchdog: Watchdog | None = None
         self._long_calls: LongCalls | None = None
         if self._judges and self._rules.blocked is not None:
@@ -155,6 +157,10 @@ class Duties:
         self._reap(member, step, in_call=in_call)
         return True
 
+    def health(self, member: Member) -> str:
+        """In a word."""
+        return "closed" if member.closed else HEALTH[self._liveness.level(member.id)]
+
     # -- judging --
 
     def _tick(self) -> None:
@@ -226,6 +232,7 @@ class Duties:
             self._reap(member, step, in_call=False)
             return
         self._liveness.carried(step)
+        self.steps[step.kind] += 1
         self._stop(member, self._liveness.is_stopped(member.id))
         self._log(member, step)
         self._hub.notices.step(member, step.kind, step.reason, step.waiting)
@@ -266,6 +273,7 @@ class Duties:
             f"component {member.name!r} was reaped at {when}: {step.reason}. Ask the manager for a new one"
         )
         self._log(member, step)
+        self.steps[step.kind] += 1
         on_status = member.on_status
         self._hub.close_member(member)
         if on_status is None:

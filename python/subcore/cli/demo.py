@@ -174,7 +174,7 @@ class Demo:
 
     def _measure(self) -> None:
         report, stats = self._report, self._manager.stats()
-        report.components, report.interests = stats.components, stats.interests
+        report.components, report.interests = stats.component_count, stats.interests
         report.streams = sum(stats.streams.values())
         report.streams_open = stats.streams.get("OPEN", 0)
         report.frames = stats.frames - self._frames_before

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..reports import Stats
+    from ..figures import Stats
     from ..restoring import RestoreReport
     from .demo_hostile import Blocking, Rogue
 

@@ -154,6 +154,10 @@ class Liveness:
         """Whether nothing is to be delivered to it."""
         return bool(self._rows.shown[component] >= QUARANTINED)
 
+    def level(self, component: int) -> int:
+        """How far up the ladder it was brought: WELL, SLOW or QUARANTINED."""
+        return int(self._rows.shown[component]) if component < self._rows.used else WELL
+
     # Judging
 
     def look(self, look: Look, now: int) -> list[Step | Action]:

@@ -19,11 +19,12 @@ import threading
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from subcore.engine.clock import nanoseconds
 from subcore.venue import Counted, Limit, Scope
 
-__all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer"]
+__all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer", "WindowUse"]
 
 JITTER_NS = 300_000_000
 CALM_BURSTS = 3  # a burst is free again once it is this many times older than spreading it would have taken
@@ -77,6 +78,18 @@ class _Window:
     planned_ns: int
 
 
+class WindowUse(NamedTuple):
+    """How full one rolling window is: `used` of `amount`, of which `reserve` is kept for repair."""
+
+    counts: tuple[str, ...]
+    scope: str
+    amount: int
+    seconds: float
+    reserve: int
+    used: int
+    left: int
+
+
 class Rule:
     """One limit, ready to be judged against a log."""
 
@@ -107,6 +120,14 @@ class Rule:
         if self._burst and not repair:
             when = max(when, self._spread(log, now))
         return when
+
+    def used(self, log: SendLog, now: int) -> list[int]:
+        """For each window, the sends that are in it: one more is allowed while they are fewer than its amount."""
+        sends = list(zip(log.sent, log.arrived, strict=True))
+        return [
+            sum(sent + w.planned_ns > now or arrived + w.wire_ns > now for sent, arrived in sends)
+            for w in self._windows
+        ]
 
     def _spread(self, log: SendLog, now: int) -> int:
         """Not before this: so evenly that no later send has to wait longer, unless a burst is due."""
@@ -181,6 +202,7 @@ class Pacer:
         self._registry = registry
         self._rules: dict[Counted, list[tuple[Rule, SendLog, bool]]] = {counted: [] for counted in Counted}
         self._own: list[SendLog] = []
+        self._uses: list[tuple[Limit, Scope, Rule, SendLog, bool]] = []
         self._free: tuple[Counted, int, bool, int] | None = (
             None  # what was found free last, and at which change
         )
@@ -201,6 +223,8 @@ class Pacer:
             log.reserve(rule.amount)
         for counted in limit.counts:
             self._rules[counted] += uses
+        scopes = (shared_scope, limit.scope)
+        self._uses += [(limit, scope, *use) for scope, use in zip(scopes, uses, strict=False)]
 
     def next_allowed(self, counted: Counted, now: int, *, repair: bool = False) -> int:
         """The first moment, at least `now`, at which one may go out. Spends nothing.
@@ -228,6 +252,25 @@ class Pacer:
             for _, log, _ in self._rules[counted]:
                 log.append(now)
             return True
+
+    def usage(self, now: int) -> list[WindowUse]:
+        """How full each window is that its sends have to keep. From any thread; O(sends kept)."""
+        with self._registry.lock:
+            narrowed = self._registry.is_narrowed(self._host, now)
+            return [
+                WindowUse(
+                    tuple(sorted(counted.value for counted in limit.counts)),
+                    scope.value,
+                    window.amount,
+                    window.seconds,
+                    window.reserve,
+                    used,
+                    max(0, window.amount - used),
+                )
+                for limit, scope, rule, log, only_narrowed in self._uses
+                if narrowed or not only_narrowed
+                for window, used in zip(limit.windows, rule.used(log, now), strict=True)
+            ]
 
     def settle(self, now: int) -> None:
         """An answer came: everything this link sent has arrived. Shared logs keep their estimate."""

@@ -1,0 +1,235 @@
+"""Makes the figures that a manager gives about itself, out of the core's columns and the engine's counters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from . import _columns
+from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Rates, Stats, WindowStats, WireStats
+from .former import named
+from .memory import memory_of
+from .pumping import add_up
+from .topic_figures import topic_rows
+from .types import DataState, Evidence, StreamState
+
+if TYPE_CHECKING:
+    from ._histogram import Histogram
+    from .engine.link import Link
+    from .hub import Hub
+    from .members import Member
+
+WIRE = tuple(WireStats.__dataclass_fields__)
+BAD = (
+    "bad_json",
+    "bad_utf8",
+    "duplicate_key",
+    "depth",
+    "overflow",
+    "int_range",
+    "wrong_type",
+    "missing_field",
+    "trailing_bytes",
+    "number_syntax",
+    "unknown_channel",
+)
+
+
+class Measuring:
+    """Reads only. From any thread: what components are about is not given back meanwhile."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._made_ns = hub.clock.monotonic_ns()
+        self._before: Counter[str] = Counter()  # of components that are no more
+
+    def left(self, member: Member) -> None:
+        """A component was closed: what it had counted stays in the totals."""
+        figures = self.component(member)
+        self._before.update(
+            delivered=figures.delivered, queue_full=figures.lost, ring_overrun=figures.overrun
+        )
+
+    # -- components --
+
+    def component(self, member: Member) -> ComponentStats:
+        """Figures of one component."""
+        hub = self._hub
+        with hub.intent.whole:
+            infos = [hub.router.sink_info(sink) for sink in member.sinks]
+            times = member.last_times or hub.router.call_times(member.id)
+            inbox, pumps = member.inbox, member.pumps
+            capped = member.last_conflations if member.closed else hub.router.limits.conflated(member.id)
+            return ComponentStats(
+                name=member.name,
+                priority=member.priority,
+                paused=member.paused,
+                interests=0 if member.closed else len(hub.ledger.interests(member.id)),
+                delivered=sum(info.delivered for info in infos) + member.delivered_before,
+                queued=pumps.waiting + len(inbox),
+                lost=pumps.lost + inbox.lost,
+                losses=named(hub.intent, member, add_up(inbox.losses, pumps.losses)),
+                conflated=inbox.conflated + sum(capped.values()),
+                conflations=named(hub.intent, member, add_up(inbox.conflations, capped)),
+                overrun=member.boxes.overrun,
+                handler_errors=member.handler_errors,
+                last_error=member.last_error,
+                calls=sum(info.calls for info in infos) + member.calls_before,
+                withheld=sum(info.withheld for info in infos) + member.withheld_before,
+                mean_ns=times.mean_ns,
+                p50_ns=times.p50_ns,
+                p99_ns=times.p99_ns,
+                worst_ns=times.worst_ns,
+                loop_share=times.loop_share,
+                over_budget=times.over_budget,
+                health=hub.obligations.health(member),
+            )
+
+    # -- links and channels --
+
+    def _link(self, number: int) -> LinkStats:
+        hub = self._hub
+        link, flow, known = hub.runtime.links[number], hub.meter.link(number), hub.engine.links.get(number)
+        return LinkStats(
+            number=number,
+            up=link.is_up,
+            generation=link.generation,
+            frames=flow.frames,
+            bytes=flow.bytes,
+            streams=int(np.count_nonzero(hub.engine.streams.legs.link[::2] == number)),
+            snapshots=flow.snapshots,
+            skewed=flow.skewed,
+            last_receive_time_ns=flow.last_receive_ns,
+            delay=delays_of(flow.delays),
+            **({} if known is None else self._engine_side(known)),
+        )
+
+    def _engine_side(self, link: Link) -> dict[str, Any]:
+        return {
+            "route": link.route.name,
+            "role": link.role.name,
+            "phase": link.phase.name,
+            "waiting": link.wire.len_added + link.wire.len_removed,
+            "rtt_ns": link.rtt_ns,
+            "windows": tuple(WindowStats(*use) for use in link.pacer.usage(self._hub.clock.monotonic_ns())),
+        }
+
+    def _channels(self, streams: npt.NDArray[np.int32]) -> dict[str, ChannelStats]:
+        hub = self._hub
+        held = np.bincount(
+            _columns.stream_columns(hub.ledger, streams)[0], minlength=len(hub.venue.channels)
+        ).tolist()
+        found = {}
+        for index, channel in enumerate(hub.venue.channels):
+            flow = hub.meter.channel(index)
+            if not (held[index] or flow.frames):
+                continue
+            name = channel.name if channel.name not in found else channel.wire_name
+            found[name] = ChannelStats(
+                name=name,
+                streams=held[index],
+                frames=flow.frames,
+                bytes=flow.bytes,
+                snapshots=flow.snapshots,
+                repeats=flow.repeats,
+                skewed=flow.skewed,
+                last_receive_time_ns=flow.last_receive_ns,
+                delay=delays_of(flow.delays),
+            )
+        return found
+
+    # -- the whole --
+
+    def stats(self, *, components: bool = True) -> Stats:
+        """Figures of the whole."""
+        hub = self._hub
+        total, counters = hub.meter.total(), hub.feed.counters()
+        members = [self.component(member) for member in list(hub.members.values())]
+        with hub.intent.whole:
+            streams = _columns.live_streams(hub.ledger)
+            channels = self._channels(streams)
+        rows = hub.meter.streams()
+        return Stats(
+            time_ns=hub.clock.time_ns(),
+            uptime_ns=hub.clock.monotonic_ns() - self._made_ns,
+            interests=len(hub.ledger),
+            topics=len(self._held()[0]),
+            **self._axes(streams),
+            links=tuple(self._link(number) for number in list(hub.runtime.links)),
+            channels=channels,
+            components={one.name: one for one in members} if components else {},
+            component_count=len(hub.members),
+            frames=total.frames,
+            bytes=total.bytes,
+            snapshots=total.snapshots,
+            repeated=total.repeats,
+            duplicates=counters["duplicates"],
+            gaps=int(rows["gaps"].sum()),
+            skewed=total.skewed,
+            controls=counters.get("control", 0),
+            unknown_streams=counters["unknown_streams"],
+            events=counters["events"],
+            delivered=self._before["delivered"] + sum(one.delivered for one in members),
+            bad_frames={name: counters[name] for name in BAD if counters.get(name)},
+            losses=self._losses(members),
+            handler_errors=hub.router.failures,
+            frame_rate=Rates(),
+            byte_rate=Rates(),
+            delivered_rate=Rates(),
+            delay=delays_of(total.delays),
+            recent_delay=Delays(),
+            fan_out=delays_of(hub.router.fan_out_times()),
+            loop_lag=Delays(),
+            loop_share=min(1.0, sum(one.loop_share for one in members)),
+            wire=WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE}),
+            steps={kind.name: count for kind, count in sorted(hub.obligations.steps.items())},
+            memory=memory_of(hub),
+            snapshot=hub.saving.stats(),
+        )
+
+    def _losses(self, members: list[ComponentStats]) -> dict[str, int]:
+        lost = {
+            "queue_full": self._before["queue_full"] + sum(one.lost for one in members),
+            "ring_overrun": self._before["ring_overrun"] + sum(one.overrun for one in members),
+        }
+        return {reason: count for reason, count in lost.items() if count}
+
+    def _axes(self, streams: npt.NDArray[np.int32]) -> dict[str, dict[str, int]]:
+        """Streams by state, by what their data are worth, and by evidence."""
+        columns = self._hub.engine.streams
+        known = streams[streams < len(columns.state)]
+        states = np.bincount(columns.state[known], minlength=len(StreamState))
+        data = np.bincount(columns.data[known], minlength=len(DataState))
+        evidence = columns.legs.evidence[2 * known] | columns.legs.evidence[2 * known + 1]
+        return {
+            "streams": {s.name: int(states[s]) for s in StreamState if s is not StreamState.CLOSED},
+            "data": {d.name: int(data[d]) for d in DataState},
+            "evidence": {str(e.name): int(np.count_nonzero(evidence & e)) for e in Evidence},
+        }
+
+    # -- topics --
+
+    def _held(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+        """Topics somebody holds, and how many do."""
+        ledger = self._hub.ledger
+        held = [ledger.interests(member.id) for member in list(self._hub.members.values())]
+        topics, holders = np.unique(
+            np.concatenate(held) if held else np.empty(0, np.int32), return_counts=True
+        )
+        return topics, holders
+
+    def topics(self) -> npt.NDArray[Any]:
+        """See SubscriptionManager.topic_stats."""
+        with self._hub.intent.whole:
+            return topic_rows(self._hub, *self._held())
+
+
+def delays_of(histogram: Histogram) -> Delays:
+    """What a histogram says."""
+    if not histogram.count:
+        return Delays()
+    p50, p90, p99 = (histogram.percentile(q) for q in (50.0, 90.0, 99.0))
+    return Delays(histogram.count, round(histogram.mean or 0.0), p50, p90, p99, histogram.max)
