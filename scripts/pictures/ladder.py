@@ -78,7 +78,7 @@ def draw() -> None:
         for (at, kind), end in zip(play.steps, [*ends, LAST_S], strict=True):
             thick = 0.06 if kind is StatusKind.REAPED else 0.5
             axes.barh(-row, end - at, left=at, height=thick, color=COLOURS[kind], linewidth=0)
-        for at in ends:
+        for at in filter(None, ends):  # 0 stands at the axis
             axes.text(at, -row + 0.3, f"{at:g}", size=7, color=GREY, ha="center")
     axes.set_yticks([-row for row in range(len(plays))], list(plays))
     axes.set(xlim=(0, LAST_S), xlabel="seconds since the fault began (runnable time)")

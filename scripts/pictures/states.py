@@ -48,14 +48,14 @@ TOP, BOTTOM, LEFT, RIGHT = (0.0, HIGH), (0.0, -HIGH), (-WIDE, 0.0), (WIDE, 0.0)
 WAYS = {
     (S.CLOSED, S.WAITING): Way(RIGHT, LEFT, 0.0, (0.75, 0.13)),
     (S.WAITING, S.SENT): Way(RIGHT, LEFT, 0.0, (2.25, 0.13)),
-    (S.SENT, S.OPEN): Way(RIGHT, LEFT, 0.0, (3.75, 0.18)),
+    (S.SENT, S.OPEN): Way(RIGHT, LEFT, 0.0, (3.78, 0.35)),
     (S.CLOSED, S.SENT): Way((0.1, HIGH), (-0.3, HIGH), -0.25, (1.4, 0.72)),
     (S.CLOSED, S.OPEN): Way((-0.1, HIGH), (0.1, HIGH), -0.42, (2.1, 1.25)),
     (S.SENT, S.WAITING): Way((-0.2, -HIGH), (0.3, -HIGH), -0.35, (2.25, -0.22)),
     (S.OPEN, S.WAITING): Way((0.0, -HIGH), (0.1, -HIGH), -0.3, (3.1, -0.78)),
-    (S.SENT, S.RECOVERING): Way((0.0, HIGH), (-0.3, -HIGH), -0.15, (2.88, 0.72)),
+    (S.SENT, S.RECOVERING): Way((0.0, HIGH), (-0.3, -HIGH), -0.15, (2.8, 0.72)),
     (S.RECOVERING, S.SENT): Way((-0.05, -HIGH), (0.3, HIGH), -0.15, (3.72, 0.62)),
-    (S.OPEN, S.RECOVERING): Way((0.25, HIGH), (0.3, -HIGH), 0.15, (4.62, 0.72)),
+    (S.OPEN, S.RECOVERING): Way((0.25, HIGH), (0.3, -HIGH), 0.15, (4.92, 0.78)),
     (S.REFUSED, S.WAITING): Way(TOP, BOTTOM, 0.0, (1.16, -0.62)),
 }
 
