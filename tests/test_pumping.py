@@ -296,6 +296,44 @@ async def test_another_queue_comes_after_what_waits_in_the_present_one() -> None
     await manager.close()
 
 
+async def test_one_async_handler_has_one_policy_and_a_call_that_would_split_it_is_refused() -> None:
+    """It changes for all topics of the handler, by a call that names them all; handlers apart have queues apart."""
+    handler, manager = Handler(), offline()
+    component, _ = subscribed(manager, handler, delivery=subcore.Queue(10))
+    refused = pytest.raises(
+        UsageError, match=r"1 other topics go to this async handler by Queue\(10, .*partial"
+    )
+    with refused:
+        component.subscribe("trade", ETH, handler, delivery=subcore.Queue(20))
+    with refused:
+        component.subscribe("ticker", BTC, handler, raw=True, delivery=subcore.Queue(20))
+    assert [str(topic) for topic in component.topics] == [f"trade:{BTC}"]
+    (pump,) = component._member.pumps
+    assert pump.policy == subcore.Queue(10)
+    component.subscribe("trade", ETH, handler)
+    component.subscribe("ticker", BTC, handler, raw=True, delivery=subcore.Queue(10))
+    with pytest.raises(UsageError, match="2 other topics"):
+        component.subscribe("trade", BTC, handler, delivery=subcore.Queue(20))
+    with manager.transaction():
+        component.unsubscribe("ticker", BTC)
+        component.subscribe("trade", [BTC, ETH], handler, delivery=subcore.Queue(20))
+    assert pump.policy == subcore.Queue(20)
+    component.replace("trade", ETH, handler, delivery=subcore.Queue(30))
+    assert pump.policy == subcore.Queue(30)
+    apart = functools.partial(handler)
+
+    def split() -> None:
+        with manager.transaction():
+            for size, market in enumerate((BTC, ETH), 1):
+                component.subscribe("ticker", market, apart, delivery=subcore.Queue(size))
+
+    with pytest.raises(UsageError, match="one call gives an async handler"):
+        split()
+    component.subscribe("ticker", BTC, apart, delivery=subcore.Queue(40))
+    assert [pump.policy.maxsize for pump in component._member.pumps] == [30, 40]
+    await manager.close()
+
+
 async def test_a_plain_handler_has_no_queue() -> None:
     manager = offline()
     component = make(manager, "c")

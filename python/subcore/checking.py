@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from numbers import Real
 from types import EllipsisType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
@@ -150,6 +151,8 @@ def is_async(handler: Any) -> bool:
         )
     if inspect.iscoroutinefunction(handler):
         return True
+    while isinstance(handler, partial):  # of an object; of a function inspect knows
+        handler = handler.func
     return not isinstance(handler, MethodType) and inspect.iscoroutinefunction(type(handler).__call__)
 
 

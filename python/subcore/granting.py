@@ -241,8 +241,16 @@ class Granting:
     def _check(self, resolved: Sequence[Resolved]) -> None:
         """All that may be held against wishes whose topics are known. ConflictError."""
         self.conflicts.check(resolved)
+        for component in dict.fromkeys(wish.component for wish, _, _, _ in resolved):
+            self._check_policies(component, resolved)
         for wish, adds, _, _ in resolved:
             self.joiners.note(wish.component, adds)
+
+    def _check_policies(self, component: int, resolved: Sequence[Resolved]) -> None:
+        member = self.members[component]
+        if member.asks_for_queues:
+            parts = [(adds, removes) for wish, adds, removes, _ in resolved if wish.component == component]
+            member.check_policies({topic for pair in parts for part in pair for topic in part.tolist()})
 
     def _dropped(self, component: int, topics: Int32Array) -> None:
         self.caps.dropped(component, topics)

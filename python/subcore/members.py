@@ -38,6 +38,7 @@ log = logging.getLogger("subcore.component")
 _DEFAULT_QUEUE = Queue()
 DROPPED_AT_ONCE = 4096
 RELEASED = 16
+APART = "to have queues apart, give handlers apart: functools.partial(handler)"
 # What the keys of sinks that are no handler begin with.
 _BOX, _RING = "box", "ring"
 
@@ -182,12 +183,34 @@ class Member:
             return self._sink_of_policy(delivery or self.delivery, raw, channel)
         key = _key_of(handler, raw)
         sink = self._sinks.get(key)
-        if sink is None:
-            sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
-        elif delivery is not None:
+        if isinstance(delivery, Queue):
             self.pumps.check_room(handler)
             self._new_policies.append((handler, delivery))
+        if sink is None:
+            sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
         return sink
+
+    @property
+    def asks_for_queues(self) -> bool:
+        """Whether calls that are not granted yet say how events wait for async handlers."""
+        return bool(self._new_policies)
+
+    def check_policies(self, changed: set[int]) -> None:
+        """UsageError where what is asked for about these topics would give others of a handler another queue."""
+        asked: dict[Any, Delivery] = {}
+        for handler, delivery in self._new_policies:
+            key = _key_of(handler, False)
+            if asked.setdefault(key, delivery) != delivery:
+                raise UsageError(f"one call gives an async handler {asked[key]!r} and {delivery!r}: {APART}")
+            policy, sinks = self.pumps.policy_of(handler)
+            if delivery == policy or not sinks:
+                continue
+            served = {topic for sink in sinks for topic in self._router.topics_of_sink(sink).tolist()}
+            if others := len(served - changed):
+                raise UsageError(
+                    f"{others} other topics go to this async handler by {policy!r}, and it has one queue: name them "
+                    f"in the call that gives {delivery!r} too, or leave delivery= out; {APART}"
+                )
 
     def change_policies(self, *, granted: bool) -> None:
         """What was asked for with sinks that were there already: done once the wish is granted, else forgotten."""

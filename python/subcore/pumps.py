@@ -33,7 +33,7 @@ class Pumps:
         return iter(list(self._pumps.values()))
 
     def pump(self, handler: AsyncHandler, policy: Delivery | None) -> Pump:
-        """That of this handler, made if there is none; with a `Queue` given it has that policy from now on."""
+        """That of this handler, made if there is none, with this policy if it is a `Queue`."""
         key = _key_of(handler)
         pump = self._pumps.get(key)
         if pump is not None and pump.is_gone:
@@ -42,10 +42,13 @@ class Pumps:
         if pump is None:
             given = policy if isinstance(policy, Queue) else DEFAULT
             pump = self._pumps[key] = Pump(self._member, handler, given, self._ties)
-        elif isinstance(policy, Queue):
-            pump.change_policy(policy)
         pump.revive()
         return pump
+
+    def policy_of(self, handler: Any) -> tuple[Queue | None, set[int]]:
+        """The policy of a handler that is in use, and the sinks that put into its queue."""
+        pump = self._pumps.get(_key_of(handler))
+        return (None, set()) if pump is None else (pump.policy, pump.sinks)
 
     def change_policy(self, handler: Any, policy: Delivery | None) -> None:
         """Of a handler that is in use; nothing happens to others, and where no `Queue` is given."""
