@@ -5,10 +5,11 @@
     python scripts/hostile_virtual.py --seed 7  one of them
 
 They crash, hang, raise, beat without reading, read without beating, leave at any await, are collected, lose their
-owners, and subscribe and close others from inside their handlers. Judged: each is named within 10 s of its fault, and
-gone in time; the others get everything in order and are never accused; nobody's wishes are touched; nothing is left of
-who is gone, in the ledger or on the wire; no handler runs inside a public call. Exit 1 = a promise is broken, with the
-seed.
+owners; subscribe, found and close others from inside their handlers; change their policies in flight; are of several
+tasks, and of a thread. Judged: each that breaks an obligation is named within 10 s of its fault, and gone in time; the
+others get everything in order and at once, and are never accused; nobody's wishes are touched; nothing is left of who
+is gone, in the ledger or on the wire; no handler runs inside a public call, and none of a closed component. Exit 1 = a
+promise is broken, with the seed.
 """
 
 from __future__ import annotations

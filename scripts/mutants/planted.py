@@ -603,4 +603,40 @@ MUTANTS = (
         "self.timed_at = self.calls + SAMPLE_EVERY",
         "tests/test_timing.py",
     ),
+    Mutant(
+        "what was reaped is wanted on",
+        "hub.py",
+        "            self.intent.close(member.id)\n",
+        "            if member.reaped is None:\n                self.intent.close(member.id)\n",
+        "tests/test_hostile.py",
+    ),
+    Mutant(
+        "what waits goes with the policy that is changed in flight",
+        "boxes.py",
+        "            self.inbox.leave(box)\n",
+        "            box.drain()\n            self.inbox.leave(box)\n",
+        "tests/test_hostile.py",
+    ),
+    Mutant(
+        "a quarantine stops everybody",
+        "obligations.py",
+        "        for sink in member.sinks:\n            if sink not in self._liveness.broken:",
+        "        for sink in [one for any in self._hub.members.values() for one in any.sinks]:\n"
+        "            if sink not in self._liveness.broken:",
+        "tests/test_hostile.py",
+    ),
+    Mutant(
+        "a joiner is called in the call by which it joins",
+        "granting.py",
+        "        self.conflicts.report()\n        if self.engine",
+        "        self.conflicts.report()\n        self.images.give()\n        if self.engine",
+        "tests/test_hostile.py",
+    ),
+    Mutant(
+        "a handler of a closed component is called once more",
+        "members.py",
+        "        for key in list(self._sinks):\n            self._release(key)",
+        "        for key in list(self._sinks)[1:]:\n            self._release(key)",
+        "tests/test_hostile.py",
+    ),
 )
