@@ -273,7 +273,7 @@ class Acts:
                 task.cancel()
 
     async def read_a_part(self, actor: Actor) -> None:
-        while True:
+        while not self.held(actor).closed:
             try:
                 actor.got += await self.held(actor).batch(20, timeout=1.0)
             except UsageError:  # another one reads

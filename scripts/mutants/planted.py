@@ -604,6 +604,13 @@ MUTANTS = (
         "tests/test_timing.py",
     ),
     Mutant(
+        "what only a reaped one wanted stays on the wire",
+        "hub.py",
+        "        self.runtime.changed(urgent=member.reaped is not None)\n",
+        "        if member.reaped is None:\n            self.runtime.changed(urgent=False)\n",
+        "tests/test_obligations.py",
+    ),
+    Mutant(
         "what was reaped is wanted on",
         "hub.py",
         "            self.intent.close(member.id)\n",
