@@ -253,10 +253,12 @@ class Acts:
             reader.cancel()
 
     async def take_all(self, actor: Actor) -> None:
+        rests_at = 0.0
         async for event in self.held(actor):
             actor.got.append(event)
-            if self.random.random() < 0.02:  # something waits when the policy is changed
-                await asyncio.sleep(self.random.random())
+            if self.now() > rests_at:  # something waits when the policy is changed, but not for long
+                await asyncio.sleep(0.4)
+                rests_at = self.now() + 2.0
 
     async def share(self, actor: Actor) -> None:
         """Several tasks read it, want and let go of more, wait for it to be live, and are cancelled all the time."""

@@ -46,7 +46,10 @@ class HostileWorld(Acts):
         async def main(_: World) -> None:
             async with self.world.manager(obligations=subcore.Obligations()) as manager:
                 self.manager = manager
-                await self.run(manager, seconds)
+                try:
+                    await self.run(manager, seconds)
+                finally:
+                    await self.end()
 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
@@ -72,11 +75,13 @@ class HostileWorld(Acts):
         gc.collect()
         await asyncio.sleep(1.0)
         self.judge(manager)
-        for actor in self.actors:
-            if actor.task is not None:
-                actor.task.cancel()
-                await asyncio.gather(actor.task, return_exceptions=True)
-        for component in manager.components.values():
+
+    async def end(self) -> None:
+        tasks = [actor.task for actor in self.actors if actor.task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for component in self.manager.components.values():
             component.close()
 
     def somebody_goes(self) -> None:
