@@ -56,13 +56,18 @@ class Child:
 
     def __init__(self, acts: Acts, name: str, symbol: str) -> None:
         self._acts = acts
+        self._over = False
         self.component = acts.manager.component(name)
         self.component.subscribe("trade", symbol, self.take)
         self.component.subscribe("ticker", symbol, self.take)
 
     def take(self, event: Any) -> None:
         self._acts.outside()
-        self._acts.must(not self.component.closed, "a closed component got an event")
+        self._acts.must(not self._over, "something came after `close()` had returned")
+
+    def close(self) -> None:
+        self.component.close()
+        self._over = True
 
 
 class Acts:
@@ -186,7 +191,7 @@ class Acts:
                     self.children.append(Child(self, f"child {self.founded}", symbol))
                 case 6 if self.children:  # another meddler's, as often as not
                     at = self.random.randrange(len(self.children))
-                    self.children.pop(at).component.close()
+                    self.children.pop(at).close()
 
     def outside_call(self, event: Any) -> None:
         self.outside()

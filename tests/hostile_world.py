@@ -70,7 +70,7 @@ class HostileWorld(Acts):
             self.somebody_goes()
             self.check_intent(manager)
         for child in self.children:
-            child.component.close()
+            child.close()
         await asyncio.sleep(3.0)
         gc.collect()
         await asyncio.sleep(1.0)

@@ -640,10 +640,11 @@ MUTANTS = (
         "tests/test_hostile.py",
     ),
     Mutant(
-        "a handler of a closed component is called once more",
-        "members.py",
-        "        for key in list(self._sinks):\n            self._release(key)",
-        "        for key in list(self._sinks)[1:]:\n            self._release(key)",
+        "a close that waits for the end of the turn",
+        "component.py",
+        "        if not self._member.closed:\n            self._hub.close_member(self._member)\n",
+        "        if not (member := self._member).closed:\n            import asyncio\n\n            "
+        "asyncio.get_running_loop().call_soon(lambda: member.closed or self._hub.close_member(member))\n",
         "tests/test_hostile.py",
     ),
 )
