@@ -13,11 +13,14 @@ pytest.importorskip("orjson", reason="the plain manager needs orjson: install th
 
 from subcore.cli import main
 from subcore.engine.clock import SECOND
-from subcore.scenarios import sides, table
+from subcore.scenarios import bad_ends, drops, growth, sides, table
 from subcore.scenarios.account import Account, Key, efficiency
 from subcore.scenarios.changes import change_fast, overlap
 from subcore.scenarios.figures import FIGURES, Figure, Outcome
+from subcore.scenarios.finding import Finder, median, worst
+from subcore.scenarios.stage import Stage
 from subcore.scenarios.traces import FIRST_FOUR, fast_changes, overlapping
+from subcore.sim import Refusal
 
 A, B, C = ("ticker", "KRW-A"), ("ticker", "KRW-B"), ("trade", "KRW-A")
 
@@ -204,3 +207,95 @@ def test_full_is_a_size_of_a_scenario() -> None:
     done = CliRunner().invoke(main, ["demo", "--full"])
     assert done.exit_code == 2
     assert "--scenario" in done.stderr
+
+
+def test_what_was_heard_before_the_fault_or_on_a_dead_connection_is_not_back() -> None:
+    stage = Stage(1, ["KRW-BTC", "KRW-ETH"])
+    stage.note(("one", *key, True) for key in (BTC, ETH, ("trade", "KRW-BTC")))
+    conn = stage.exchange.connect(stage.ns())
+    assert isinstance(conn, int)
+    stage.heard = {BTC: (100, conn), ETH: (200, conn), ("trade", "KRW-BTC"): (200, conn + 1)}
+    assert set(drops._proven(stage, after=100)) == {ETH}
+    assert drops.share([restored(proven=3), restored(proven=1)]) == 0.5
+
+
+BTC, ETH = ("ticker", "KRW-BTC"), ("ticker", "KRW-ETH")
+
+
+def restored(proven: int) -> drops.Restored:
+    return drops.Restored("reset", 4, proven, None, None, 0)
+
+
+def test_after_a_drop_subcore_has_everything_back() -> None:
+    result = drops.played(sides.SubcoreSide, "reset, and connects refused for 3 s", 1)
+    assert result.proven == result.wanted > 100
+    assert result.seconds is not None
+    assert 3.0 < result.seconds < 30.0
+    assert result.critical_seconds is not None
+    assert result.over_limits == 0
+
+
+def test_a_manager_that_cannot_connect_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    knock, knocks = Stage.knock, []
+
+    async def once(self: Stage, headers: Any, path: str) -> Any:
+        knocks.append(path)
+        return await knock(self, headers, path) if len(knocks) == 1 else Refusal("refuse")
+
+    monkeypatch.setattr(Stage, "knock", once)
+    result = drops.played(sides.SubcoreSide, "reset", 1)
+    assert result.proven == 0
+    assert result.seconds is None
+
+
+def test_what_was_never_found_is_the_worst_and_counts_in_the_median() -> None:
+    assert worst([3.0, 1.0, 2.0]) == 3.0
+    assert worst([3.0, None]) is None
+    assert worst([]) is None
+    assert median([3.0, 1.0, 2.0]) == 2.0
+    assert median([1.0, None, None]) is None
+    assert median([1.0, 2.0, None]) == 2.0
+    assert median([1.0, 2.0]) == 2.0
+
+
+def test_only_the_event_that_names_a_fault_ends_its_time() -> None:
+    now = [0]
+    finder = Finder(lambda: now[0])
+    first = finder.inject("a", "1", lambda event: event == "one")
+    second = finder.inject("b", "2", lambda event: event == "two")
+    now[0] = 4 * SECOND
+    finder.told("one")
+    now[0] = 9 * SECOND
+    finder.told("one")
+    assert (first.seconds, second.seconds) == (4.0, None)
+    assert finder.seconds("b") == [None]
+    assert finder.seconds() == [4.0, None]
+
+
+def test_faults_are_named_by_what_a_component_is_told() -> None:
+    kinds = ("its task dies", "nobody reads any more", "a heartbeat promised each 1 s ends")
+    found = bad_ends.play_subcore(1, frozen=0, silent=1, kinds=kinds, warm_s=8.0)
+    assert [fault.kind for fault in found.faults] == ["a link falls silent", *kinds]
+    times = found.seconds()
+    assert worst(times) is not None, times
+    assert min(time for time in times if time is not None) > 0.0
+    assert worst(times) <= 10.0  # type: ignore[operator]
+
+
+def test_where_nobody_is_judged_a_dead_component_is_never_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bad_ends, "Obligations", lambda **given: None)
+    monkeypatch.setattr(bad_ends, "PATIENCE_S", 12.0)
+    found = bad_ends.play_subcore(1, frozen=0, silent=0, kinds=("nobody reads any more",), warm_s=5.0)
+    assert found.seconds() == [None]
+
+
+def test_memory_is_measured_with_the_events_that_wait() -> None:
+    outcome = Outcome(5, "growth")
+    growth.add_memory(outcome, (12, 30, 2, 100))
+    assert not outcome.faults
+    assert outcome.facts["events that wait in the slow ones"] == (200, 200)
+    before, after = outcome.facts["bytes"]
+    assert 0 < after < before < 10_000_000
+    ((key, ratio),) = ((figure.key, figure.after) for figure in outcome.figures)
+    assert key == "memory"
+    assert ratio == pytest.approx(after / before, abs=1e-4)

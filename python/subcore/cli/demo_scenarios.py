@@ -10,7 +10,7 @@ import click
 
 __all__ = ["CHOICES", "run_scenarios"]
 
-CHOICES = ("1", "3", "all")
+CHOICES = ("1", "2", "3", "4", "5", "all")
 
 
 def run_scenarios(which: str, seed: int, *, full: bool, as_json: bool) -> None:

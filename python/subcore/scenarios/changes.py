@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from subcore.scenarios.account import Account, efficiency
 from subcore.scenarios.figures import Figure, Outcome
@@ -34,6 +35,7 @@ class Played:
         return self.account.messages - self.account.within_limits
 
 
+@cache
 def markets(count: int) -> list[str]:
     """The exchange's first in KRW, those of the scenarios among them."""
     codes = [market.code for market in generate_markets() if market.quote == "KRW"]

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import re
+from collections import defaultdict, deque
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 from subcore.scenarios.account import Account, Key
 from subcore.sim import Exchange
+from subcore.sim.markets import Market, generate_markets
 from subcore.testing.frames import read_upbit_frame
 from subcore.testing.world import World
 
-__all__ = ["Stage", "WatchedExchange"]
+__all__ = ["Stage", "WatchedExchange", "market_values"]
+
+GAPS = 64
+QUICK = re.compile(rb'\{"type":"([a-z0-9.]+)","code":"([A-Z0-9-]+)",')  # as most frames begin
+
+
+@cache
+def _markets() -> dict[str, Market]:
+    return {market.code: market for market in generate_markets()}
+
+
+def market_values(codes: Iterable[str]) -> list[Market]:
+    """The exchange's markets of these codes."""
+    return [_markets()[code] for code in codes]
 
 
 class WatchedExchange(Exchange):
@@ -51,17 +67,32 @@ class Stage(World):
     exchange: WatchedExchange
 
     def __init__(self, seed: int, markets: Iterable[str], rate: float = 0.05, **options: Any) -> None:
-        super().__init__(seed, make=WatchedExchange, markets=list(markets), rate=rate, **options)
+        super().__init__(seed, make=WatchedExchange, markets=market_values(markets), rate=rate, **options)
         self.heard: dict[Key, tuple[int, int]] = {}
         """When a data frame of a stream last arrived, and on which connection."""
+        self.back: dict[Key, int] = {}
+        """When the first one arrived, since this was cleared."""
+        self.gaps: defaultdict[Key, deque[int]] = defaultdict(lambda: deque(maxlen=GAPS))
+        """Between the latest frames of a stream."""
         self.holders: defaultdict[Key, set[str]] = defaultdict(set)
 
     def arrives(self, end: Any, output: Any) -> None:
         """Note whose data it is, by the bytes alone."""
         if output.kind == "frame":
-            for key in read_upbit_frame(output.payload):
-                self.heard[key.channel, key.symbol] = self.ns(), output.conn
+            quick = QUICK.match(output.payload)
+            if quick is not None:
+                self._hear((quick[1].decode(), quick[2].decode()), output.conn)
+            else:
+                for key in read_upbit_frame(output.payload):
+                    self._hear((key.channel, key.symbol), output.conn)
         super().arrives(end, output)
+
+    def _hear(self, key: Key, conn: int) -> None:
+        now = self.ns()
+        if key in self.heard:
+            self.gaps[key].append(now - self.heard[key][0])
+        self.heard[key] = now, conn
+        self.back.setdefault(key, now)
 
     def wanted(self) -> set[Key]:
         """Streams that somebody holds."""

@@ -34,7 +34,31 @@ def _change_fast(seed: int, full: bool) -> Outcome:
     return change_fast(seed, seconds=600.0 if full else 180.0)
 
 
-SCENARIOS: dict[int, Callable[[int, bool], Outcome]] = {1: _overlap, 3: _change_fast}
+def _drop_links(seed: int, full: bool) -> Outcome:
+    from subcore.scenarios.drops import drop_links
+
+    return drop_links(seed, rounds=10 if full else 1)
+
+
+def _bad_ends(seed: int, full: bool) -> Outcome:
+    from subcore.scenarios.bad_ends import bad_ends
+
+    return bad_ends(seed, frozen=40 if full else 6, silent=10 if full else 2, rounds=5 if full else 1)
+
+
+def _grow(seed: int, full: bool) -> Outcome:
+    from subcore.scenarios.growth import grow
+
+    return grow(seed)
+
+
+SCENARIOS: dict[int, Callable[[int, bool], Outcome]] = {
+    1: _overlap,
+    2: _drop_links,
+    3: _change_fast,
+    4: _bad_ends,
+    5: _grow,
+}
 """Number -> what plays it with a seed, in full or not."""
 
 

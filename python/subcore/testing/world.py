@@ -81,6 +81,7 @@ class World:
         )
         self._ends: dict[int, Receiver] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._last_arrival = 0.0
         self.seed = seed
         self.url = f"ws://world-{next(_NUMBERS)}"  # limits are counted over the process for each host
 
@@ -141,7 +142,7 @@ class World:
         for output in self.exchange.advance(self.ns()):
             end = self._ends.get(output.conn)
             if end is not None:
-                asyncio.get_running_loop().call_later(DELAY_S, self.arrives, end, output)
+                self._later(self.arrives, end, output)
         if self._timer is not None:
             self._timer.cancel()
         due = self.exchange.deadline()
@@ -155,11 +156,20 @@ class World:
 
     def send(self, conn: int, opcode: int, payload: bytes) -> None:
         """A client sends; it arrives one way later."""
-        asyncio.get_running_loop().call_later(DELAY_S, self._tell, conn, opcode, payload)
+        self._later(self._tell, conn, opcode, payload)
 
     def leave(self, conn: int) -> None:
         """A client's end is gone."""
-        asyncio.get_running_loop().call_later(DELAY_S, self.exchange.closed, conn, self.ns())
+        self._later(self._gone, conn)
+
+    def _later(self, call: Callable[..., None], *arguments: Any) -> None:
+        """One way later, and after all that is on its way: timers of one time come in any order."""
+        loop = asyncio.get_running_loop()
+        self._last_arrival = max(loop.time() + DELAY_S, self._last_arrival + 1 / SECOND)
+        loop.call_at(self._last_arrival, call, *arguments)
+
+    def _gone(self, conn: int) -> None:
+        self.exchange.closed(conn, self.ns())
 
     def _tell(self, conn: int, opcode: int, payload: bytes) -> None:
         self.exchange.receive(conn, opcode, payload, self.ns())
