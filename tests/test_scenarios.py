@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ pytest.importorskip("orjson", reason="the plain manager needs orjson: install th
 
 from subcore.cli import main
 from subcore.engine.clock import SECOND
-from subcore.scenarios import bad_ends, drops, growth, sides, table
+from subcore.engine.links import Lifecycle
+from subcore.scenarios import bad_ends, drops, growth, month, plain_month, sides, table, troubles
 from subcore.scenarios.account import Account, Key, efficiency
-from subcore.scenarios.changes import change_fast, overlap
+from subcore.scenarios.changes import change_fast, markets, overlap
 from subcore.scenarios.figures import FIGURES, Figure, Outcome
 from subcore.scenarios.finding import Finder, median, worst
-from subcore.scenarios.stage import Stage
+from subcore.scenarios.stage import Stage, market_values
 from subcore.scenarios.traces import FIRST_FOUR, fast_changes, overlapping
 from subcore.sim import Refusal
 
@@ -172,7 +174,7 @@ def test_a_manager_that_forgets_to_unsubscribe_is_found_out(monkeypatch: pytest.
 
 
 def play_of(good: bool) -> Any:
-    def play(seed: int, full: bool) -> Outcome:
+    def play(seed: int, full: bool, tell: Any) -> Outcome:
         return Outcome(1, f"seed {seed}, full {full}", [Figure("efficiency", 0.1, 0.99 if good else 0.9)])
 
     return play
@@ -299,3 +301,62 @@ def test_memory_is_measured_with_the_events_that_wait() -> None:
     ((key, ratio),) = ((figure.key, figure.after) for figure in outcome.figures)
     assert key == "memory"
     assert ratio == pytest.approx(after / before, abs=1e-4)
+
+
+def test_a_month_has_the_troubles_it_is_defined_by() -> None:
+    drawn = troubles.draw_troubles(3, 30)
+    assert drawn == troubles.draw_troubles(3, 30) != troubles.draw_troubles(4, 30)
+    began = next(one.at for one in drawn if one.kind == troubles.MAINTENANCE)
+    kept = [one for one in drawn if not began < one.at < began + 7200]
+    assert kept == drawn == sorted(drawn, key=lambda one: one.at)
+    counts = Counter(one.kind for one in drawn)
+    assert counts[troubles.MAINTENANCE] == 1
+    for kind, a_day in ((troubles.DROP, 6), (troubles.STALL, 1), (troubles.REFUSAL, 1)):
+        assert 30 * a_day - 4 <= counts[kind] <= 30 * a_day
+
+
+def test_what_the_plain_manager_loses_of_a_month() -> None:
+    drawn = [
+        troubles.Trouble(1000.0, troubles.DROP), troubles.Trouble(2000.0, troubles.STALL),
+        troubles.Trouble(3000.0, troubles.REFUSAL, 12.0), troubles.Trouble(4000.0, troubles.MAINTENANCE, 7200.0),
+    ]  # fmt: skip
+    servable = 86_400.0 - 7200.0
+    lost = 5.34 + 35.34 + 15.34 + 0.34
+    assert plain_month.availability(drawn, 1, 5) == pytest.approx(1 - lost / servable)
+    assert plain_month.availability(drawn, 1, 6) == pytest.approx(1000.0 / servable)  # nothing comes back
+    assert plain_month.messages_after_a_loss(1) == 30
+
+
+def test_lost_stream_seconds_have_a_cause_and_what_is_left_out_is_taken_as_what_was_played() -> None:
+    book = month.Ledger(played=900.0, calm=400.0, left_out=9100.0)
+    book.lost["a drop"] = 20.0
+    assert book.availability == pytest.approx(1 - 20 / 10_000)
+    book.lost[month.NEEDLESS] = 4.0
+    assert book.lost_left_out == pytest.approx(91.0)
+    assert book.availability == pytest.approx(1 - (24 + 91) / 10_000)
+
+
+DROPPED = [troubles.Trouble(100.0, troubles.DROP), troubles.Trouble(200.0, troubles.STALL)]
+
+
+def played_month(drawn: list[troubles.Trouble]) -> month.Ledger:
+    world = month.Month(market_values(markets(3)), 5)
+    return world.run_month(drawn, 1)
+
+
+def test_a_drop_and_a_stall_cost_what_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(month, "WARM_S", 60.0)
+    book = played_month(DROPPED)
+    assert book.servable == pytest.approx(9 * 86_400.0, abs=9)
+    drop, stall, unfound = (book.lost[cause] / 9 for cause in sorted(book.lost))
+    assert 0.5 <= drop <= 5.0
+    assert 2.0 <= unfound <= 10.0
+    assert 0.5 <= stall <= 5.0
+
+
+def test_an_engine_that_never_pings_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(month, "WARM_S", 60.0)
+    monkeypatch.setattr(month, "GIVE_UP_S", 60.0)
+    monkeypatch.setattr(Lifecycle, "tick", lambda *given: None)
+    with pytest.raises(RuntimeError, match="was not over"):
+        played_month(DROPPED[1:])

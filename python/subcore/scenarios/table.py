@@ -13,6 +13,9 @@ from subcore.scenarios.figures import Outcome
 
 __all__ = ["SCENARIOS", "as_dict", "check", "run"]
 
+Tell = Callable[[str], None]
+"""Hears what is under way."""
+
 NEEDS = "the scenarios play the plain manager too, and it needs orjson: pip install 'subcore[bench]'"
 
 
@@ -22,48 +25,48 @@ def check() -> None:
         raise UsageError(NEEDS)
 
 
-def _overlap(seed: int, full: bool) -> Outcome:
+def _overlap(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.changes import overlap
 
     return overlap(seed, plays=10 if full else 3)
 
 
-def _change_fast(seed: int, full: bool) -> Outcome:
+def _change_fast(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.changes import change_fast
 
     return change_fast(seed, seconds=600.0 if full else 180.0)
 
 
-def _drop_links(seed: int, full: bool) -> Outcome:
+def _drop_links(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.drops import drop_links
 
     return drop_links(seed, rounds=10 if full else 1)
 
 
-def _bad_ends(seed: int, full: bool) -> Outcome:
+def _bad_ends(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.bad_ends import bad_ends
 
     return bad_ends(seed, frozen=40 if full else 6, silent=10 if full else 2, rounds=5 if full else 1)
 
 
-def _grow(seed: int, full: bool) -> Outcome:
+def _grow(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.growth import grow
 
-    return grow(seed)
+    return grow(seed, whole=full, tell=tell)
 
 
-SCENARIOS: dict[int, Callable[[int, bool], Outcome]] = {
+SCENARIOS: dict[int, Callable[[int, bool, Tell], Outcome]] = {
     1: _overlap,
     2: _drop_links,
     3: _change_fast,
     4: _bad_ends,
     5: _grow,
 }
-"""Number -> what plays it with a seed, in full or not."""
+"""Number -> what plays it with a seed, in full or not, and tells how far it is."""
 
 
 def run(
-    numbers: Iterable[int], seed: int, *, full: bool = False, tell: Callable[[str], None] = lambda line: None
+    numbers: Iterable[int], seed: int, *, full: bool = False, tell: Tell = lambda line: None
 ) -> list[Outcome]:
     """Play these scenarios, one after the other; `tell` hears which is under way. Raises as `check` does."""
     check()
@@ -71,7 +74,7 @@ def run(
     for number in numbers:
         tell(f"scenario {number} ...")
         began = time.monotonic()
-        outcome = SCENARIOS[number](seed, full)
+        outcome = SCENARIOS[number](seed, full, tell)
         outcome.seconds = time.monotonic() - began
         outcomes.append(outcome)
     return outcomes
