@@ -14,6 +14,7 @@ the names of 50,000 streams push the engine out of the caches, and planning take
 from __future__ import annotations
 
 import dataclasses
+import operator
 import random
 import statistics
 import sys
@@ -52,17 +53,9 @@ class TimedWire:
         self.set_target, self.set_wire, self.clear_wire = whole.set_target, whole.set_wire, whole.clear_wire
         self.wire, self.added, self.removed = whole.wire, whole.added, whole.removed
 
-    @property
-    def len_target(self) -> int:
-        return self._set.len_target
-
-    @property
-    def len_added(self) -> int:
-        return self._set.len_added
-
-    @property
-    def len_removed(self) -> int:
-        return self._set.len_removed
+    len_target = property(operator.attrgetter("_set.len_target"))
+    len_added = property(operator.attrgetter("_set.len_added"))
+    len_removed = property(operator.attrgetter("_set.len_removed"))
 
     def target(self) -> Int32Array:
         start = time.thread_time_ns()
@@ -82,8 +75,6 @@ class Planning:
         self.venue = dataclasses.replace(made, encode=self._timed, capacities=(Capacity("streams", 10**6),))
         self.ledger, self.interner = Ledger(max_streams=1 << 17), Interner()
         self.intent = Intent(self.venue, self.interner, self.ledger, Router(self.ledger, gone=deque()))
-        self._columns = self.intent.columns_to_write
-        self.intent.columns_to_write = self._timed_columns  # type: ignore[method-assign]
         self.component = self.ledger.open_component()
         self.engine = Engine(
             self.venue,
@@ -113,15 +104,6 @@ class Planning:
         outs = self._encode(add, remove, target, next_id)
         self.encoding += time.thread_time_ns() - start
         return outs
-
-    def _timed_columns(self, streams: Int32Array) -> StreamColumns:
-        """What is read of the whole link is read to write it."""
-        if len(streams) <= 2 * CHANGE:
-            return self._columns(streams)
-        start = time.thread_time_ns()
-        columns = self._columns(streams)
-        self.encoding += time.thread_time_ns() - start
-        return columns
 
     def _edges(self) -> events.Changed:
         edges = self.ledger.take_edges()

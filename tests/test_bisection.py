@@ -106,6 +106,26 @@ def test_one_that_kills_without_a_word_is_found_beside_one_that_is_silent_for_ev
     assert s.state(silent) is StreamState.SENT
 
 
+def test_who_gets_the_id_of_a_suspect_is_not_on_trial_for_it() -> None:
+    s = Script()
+    s.open_with("ticker", BTC)
+    s.wait(1.5, frames=1)
+    suspects = s.want("trade", XRP, ADA, ETH, BTC)
+    s.say(BAD)
+    trial = s.engine.links[1].trial
+    assert trial is not None
+    assert trial.holds(suspects).all()
+    leaves = trial.waiting[-1].streams.tolist()[0]
+    s.unwant("trade", s.ledger.topic(leaves).symbol)
+    released: list[int] = []
+    for _ in range(40):
+        for action in s.of(actions.ReleaseStreams):
+            released += action.streams.tolist()
+        s.wait(STEP, frames=1)
+    assert released == [leaves]
+    assert trial.holds(suspects).tolist() == [stream != leaves for stream in suspects.tolist()]
+
+
 @pytest.mark.parametrize("stall", [0.0, 0.9, 2.0, 60.0])
 def test_nobody_is_acquitted_by_a_stall(stall: float) -> None:
     """The loop stood still after a trial's request; its timers run before it reads the error that waits."""

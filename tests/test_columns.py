@@ -47,6 +47,32 @@ def test_what_is_wanted_of_streams_is_what_the_counts_say(ledger: Ledger) -> Non
         _columns.wanted_columns(ledger, [10**6])
 
 
+def test_columns_read_when_asked_for_are_the_columns(ledger: Ledger) -> None:
+    interner, steps = Interner(), np.array([0.0, 100.0, 2.5])
+    interner.intern_many([f"S{number}" for number in range(50)])
+    topics = np.concatenate([ledger.topics_of_stream(s) for s in _columns.live_streams(ledger)[5:].tolist()])
+    for cls in range(4):
+        ledger.add(ledger.open_component(), topics[cls::9], cls)
+    for streams in (_columns.live_streams(ledger), _columns.live_streams(ledger)[::-3]):
+        read = _columns.columns_to_write(ledger, interner, steps, streams)
+        channels, symbols, variants, classes, widths = _columns.wanted_columns(ledger, streams)
+        assert read.streams.tolist() == streams.tolist()
+        assert read.channels.tolist() == channels.tolist()
+        assert list(read.symbols) == _columns.texts(interner, symbols)
+        assert read.groupings.tolist() == steps[variants].tolist()
+        assert read.priorities.tolist() == classes.tolist()
+        assert read.widths.tolist() == widths.tolist()
+        assert sorted(_columns.channels_of(ledger, streams)) == sorted(set(channels.tolist()))
+        assert not _columns.columns_to_write(ledger, interner, steps[:1], streams).groupings.any()
+    assert _columns.channels_of(ledger, streams[:0]) == []
+    wrong = _columns.columns_to_write(ledger, interner, steps, np.array([10**6], np.int32))
+    for name in ("channels", "symbols", "groupings", "widths", "priorities"):
+        with pytest.raises(IndexError):
+            getattr(wrong, name)
+    with pytest.raises(IndexError):
+        _columns.channels_of(ledger, [10**6])
+
+
 def test_topic_columns_equal_the_single_reads(ledger: Ledger) -> None:
     for stream in _columns.live_streams(ledger).tolist():
         topics = ledger.topics_of_stream(stream)

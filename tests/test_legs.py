@@ -19,7 +19,6 @@ class Leg:
     turned: int = 0
     width: int = -1
     evidence: int = 0
-    generation: int = 0
     request: int = 0
     answered: int = 0
     left: int = 0
@@ -32,7 +31,7 @@ def random_legs(rng: random.Random) -> tuple[Legs, Plain]:
     legs, plain = Legs(STREAMS), {stream: [Leg(), Leg()] for stream in range(STREAMS)}
     for stream, both in plain.items():
         for place, link in enumerate(rng.sample(LINKS, rng.choice((0, 1, 1, 2)))):
-            numbers = [rng.randrange(4) for _ in range(6)]
+            numbers = [rng.randrange(4) for _ in range(5)]
             both[place] = Leg(link, numbers[0], rng.choice((-1, 0, 5)), *numbers[1:])
             for name, value in vars(both[place]).items():
                 getattr(legs, name)[2 * stream + place] = value
@@ -117,7 +116,7 @@ def test_what_happens_to_many_legs_is_what_happens_to_each(seed: int) -> None:
         streams, link, number = some(rng), rng.choice(LINKS), rng.randrange(1, 9)
         given = np.array(streams, np.int32)
         there = [leg for s in streams if (leg := on(plain, link, s))]
-        match rng.randrange(8):
+        match rng.randrange(9):
             case 0:
                 assert legs.turn(link, given, number) == any(leg.width >= 0 for leg in there)
                 change = {"turned": number}
@@ -125,8 +124,8 @@ def test_what_happens_to_many_legs_is_what_happens_to_each(seed: int) -> None:
                 legs.put_in_force(link, given, np.full(len(given), number, np.int32))
                 change = {"width": number}
             case 2:
-                legs.put_asked(link, given, number, number + 1)
-                change = {"request": number, "generation": number + 1, "evidence": 0}
+                legs.put_asked(link, given, number)
+                change = {"request": number, "evidence": 0}
             case 3:
                 legs.put_left(link, given, number)
                 change = {"width": -1, "left": number}
@@ -144,6 +143,12 @@ def test_what_happens_to_many_legs_is_what_happens_to_each(seed: int) -> None:
                     leg.answered, leg.evidence = max(leg.request, number), leg.evidence | 8
                 assert heard.tolist() == carry
                 assert numbers == sorted({leg.answered for leg in there})
+            case 7:
+                plainly = [
+                    s for s in streams if plain[s][0].link in (NO_LINK, link) and plain[s][1].link == NO_LINK
+                ]
+                assert legs.enter(link, given, number).tolist() == [s for s in streams if s not in plainly]
+                there, change = [plain[s][0] for s in plainly], {"link": link, "turned": number}
             case _:
                 lack = [s for s in streams if not on(plain, link, s)]
                 taken = [s for s in lack if plain[s][0].link != NO_LINK]
@@ -165,11 +170,15 @@ def test_a_wrong_id_changes_nothing() -> None:
         with pytest.raises(IndexError):
             legs.turn(0, wrong, 1)
         with pytest.raises(IndexError):
-            legs.put_asked(0, wrong, 1, 1)
+            legs.put_asked(0, wrong, 1)
+        with pytest.raises(IndexError):
+            legs.enter(0, wrong, 1)
     with pytest.raises(ValueError, match="one width"):
         legs.put_in_force(0, np.array([0, 1], np.int32), np.array([1], np.int32))
     with pytest.raises(OverflowError):
         legs.settle_free(1 << 16, np.array([2], np.int32))
+    with pytest.raises(OverflowError):
+        legs.enter(1 << 16, np.array([2], np.int32), 1)
     with pytest.raises(TypeError, match="width"):
         legs.take({**before, "width": np.zeros(8, np.int64)})
     for name, column in before.items():

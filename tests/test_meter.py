@@ -125,7 +125,7 @@ def test_heard_is_what_the_rows_say() -> None:
         stream = rng.randrange(0, 9)
         feed(meter, ticker(n * SECOND, n * SECOND - 5, snapshot=rng.random() < 0.2), stream=stream)
     rows, asked = meter.streams(), [7, 0, 3, 40, -1]
-    names = ("frames", "snapshots", "last_receive_ns", "last_exchange_ns", "interval_ns", "median_ns")
+    names = ("frames", "snapshots", "last_receive_ns", "last_exchange_ns")
     for name, column in zip(names, meter.heard(np.array(asked, np.int32)), strict=True):
         assert column.tolist() == [rows[name][s] if 0 <= s < len(rows) else 0 for s in asked], name
     assert all(len(column) == 0 for column in meter.heard([]))

@@ -104,3 +104,41 @@ def test_a_wrong_id_changes_nothing() -> None:
     assert not since.any()
     assert not counts.any()
     assert states.tolist() == [3, 0, 0, 0]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_columns_are_cleared_and_marked_where_the_streams_stand(seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    streams = chance.permutation(30)[: chance.integers(0, 30)].astype(np.int32)
+    columns = [chance.integers(1, 100, 30).astype(kind) for kind in (np.bool_, np.uint16, np.int32, np.int64)]
+    plain = [dict(enumerate(column.tolist())) for column in columns]
+    _states.clear(streams, *columns)
+    for column, was in zip(columns, plain, strict=True):
+        was.update(dict.fromkeys(streams.tolist(), 0))
+        assert column.tolist() == list(was.values())
+    marks = chance.integers(0, 2, 30).astype(np.bool_)
+    marked = set(np.flatnonzero(marks).tolist())
+    assert _states.mark(marks, streams).tolist() == [s for s in streams.tolist() if s not in marked]
+    assert set(np.flatnonzero(marks).tolist()) == marked | set(streams.tolist())
+
+
+def test_what_cannot_be_cleared_or_marked_changes_nothing() -> None:
+    marks, times = np.ones(4, np.bool_), np.ones(3, np.int64)
+    with pytest.raises(IndexError):
+        _states.clear(ids(0, 3), marks, times)
+    with pytest.raises(TypeError, match="written to"):
+        _states.clear(ids(0), marks, np.ones(8, np.int64)[::2])
+    with pytest.raises(IndexError):
+        _states.mark(marks, ids(0, 4))
+    assert marks.all()
+    assert times.all()
+
+
+def test_alike_is_all_of_one_value() -> None:
+    for kind in (np.int32, np.int64):
+        for values in ([], [3], [1 << 30, 1 << 30], [0, 0, 1], [1, 0, 0]):
+            assert _states.alike(np.array(values, kind)) == (len(set(values)) <= 1)
+    assert not _states.alike(np.array([1, 1 + (1 << 32)], np.int64))
+    for wrong in (np.zeros(2), np.zeros(4, np.int32)[::2]):
+        with pytest.raises(TypeError):
+            _states.alike(wrong)

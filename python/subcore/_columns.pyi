@@ -1,16 +1,43 @@
 """Many rows of the core's tables read at once, as columns."""
 
+from collections.abc import Sequence
+from typing import final
+
 import numpy as np
 import numpy.typing as npt
 
 from subcore._intern import Interner
 from subcore._ledger import Ledger
 from subcore._topics import TopicTable
+from subcore.types import StreamColumns
 
 _Ids = npt.NDArray[np.int32]
 
 def stream_columns(table: TopicTable, streams: npt.ArrayLike) -> tuple[_Ids, _Ids, _Ids]: ...
 def wanted_columns(ledger: Ledger, streams: npt.ArrayLike) -> tuple[_Ids, _Ids, _Ids, _Ids, _Ids]: ...
+
+@final
+class WantedColumns:
+    def __new__(
+        cls, ledger: Ledger, interner: Interner, steps: npt.NDArray[np.float64], streams: npt.ArrayLike
+    ) -> WantedColumns: ...
+    @property
+    def streams(self) -> _Ids: ...
+    @property
+    def channels(self) -> _Ids: ...
+    @property
+    def symbols(self) -> Sequence[str]: ...
+    @property
+    def groupings(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def widths(self) -> _Ids: ...
+    @property
+    def priorities(self) -> _Ids: ...
+
+def columns_to_write(
+    ledger: Ledger, interner: Interner, steps: npt.NDArray[np.float64], streams: npt.ArrayLike
+) -> StreamColumns: ...  # in all but name
+def channels_of(table: TopicTable, streams: npt.ArrayLike) -> list[int]: ...
 def topic_columns(table: TopicTable, topics: npt.ArrayLike) -> tuple[_Ids, _Ids, _Ids, _Ids, _Ids]: ...
 def get_topic(table: TopicTable, stream: int, cut: int = 0) -> int: ...
 def live_streams(table: TopicTable) -> _Ids: ...

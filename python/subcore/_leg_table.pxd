@@ -12,12 +12,11 @@ cdef struct Ids:                  # of the array that `checked` returned, while 
     Py_ssize_t count
 
 cdef class LegTable:
-    cdef readonly object link, turned, width, evidence, generation, request, answered, left
+    cdef readonly object link, turned, width, evidence, request, answered, left
     cdef int16_t* links           # the same columns, by pointer
     cdef int64_t* turns
     cdef int32_t* widths
     cdef uint8_t* proofs
-    cdef int32_t* generations
     cdef int32_t* requests
     cdef int32_t* answers
     cdef int64_t* departures

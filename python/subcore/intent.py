@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns, _names
-from ._encode import Names
 from ._intern import Interner, exact_texts
 from ._ledger import Ledger
 from ._route import Router
@@ -79,6 +78,7 @@ class Intent:
         self._router = router
         self._named = [venue.channel_indexes(channel.name) for channel in venue.channels]
         self._groupings: list[float] = [NO_GROUPING]
+        self._steps: Float64Array = np.array(self._groupings, np.float64)
         self.whole = (
             threading.RLock()
         )  # held while a change has several steps: no other thread reads half of it
@@ -206,7 +206,7 @@ class Intent:
             )
         groupings = [*self._groupings[:index], grouping, *self._groupings[index + 1 :]]
         self.on_grouping({value: place for place, value in enumerate(groupings) if value != NO_GROUPING})
-        self._groupings = groupings
+        self._groupings, self._steps = groupings, np.array(groupings, np.float64)
         return index
 
     def _unused_variant(self) -> int:
@@ -289,19 +289,15 @@ class Intent:
         """See engine.ports.StreamTable."""
         channels, symbols, variants, classes, widths = _columns.wanted_columns(self.ledger, streams)
         names = _columns.texts(self.interner, symbols)
-        return StreamColumns(streams, channels, names, widths, self._steps(variants), classes)
+        return StreamColumns(streams, channels, names, widths, self._steps[variants], classes)
 
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
-        channels, symbols, variants, classes, widths = _columns.wanted_columns(self.ledger, streams)
-        names = Names(self.interner, symbols)
-        return StreamColumns(streams, channels, names, widths, self._steps(variants), classes)
+        return _columns.columns_to_write(self.ledger, self.interner, self._steps, streams)
 
-    def _steps(self, variants: Int32Array) -> Float64Array:
-        if len(self._groupings) == 1:
-            return np.zeros(len(variants))
-        steps: Float64Array = np.array(self._groupings, np.float64)[variants]
-        return steps
+    def channels_of(self, streams: Int32Array) -> list[int]:
+        """See engine.ports.StreamTable."""
+        return _columns.channels_of(self.ledger, streams)
 
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See engine.ports.StreamTable."""

@@ -241,9 +241,9 @@ class Runtime:
     def _tell_heard(self, offset: int) -> None:
         streams = self._engine.to_look_at(self._clock.monotonic_ns())
         if len(streams):
-            frames, snapshots, received, exchange, interval, median = self._meter.heard(streams)
+            frames, snapshots, received, exchange = self._meter.heard(streams)
             received[received > 0] -= offset
-            self.handle(events.StreamsHeard(streams, frames, snapshots, received, exchange, interval, median))
+            self.handle(events.StreamsHeard(streams, frames, snapshots, received, exchange))
 
     def _rearm(self) -> None:
         deadline = self._engine.deadline()

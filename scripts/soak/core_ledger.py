@@ -118,6 +118,10 @@ class CoreLedger:
         """See engine.ports.StreamTable."""
         return self.intent.columns_to_write(streams)
 
+    def channels_of(self, streams: Int32Array) -> list[int]:
+        """See engine.ports.StreamTable."""
+        return self.intent.channels_of(streams)
+
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See engine.ports.StreamTable."""
         return self.intent.find_stream(channel, symbol, grouping)

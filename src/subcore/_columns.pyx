@@ -4,6 +4,7 @@
 Every function is O(ids given), checks every id first (IndexError names the bad one) and returns copies.
 """
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
@@ -11,6 +12,7 @@ cimport numpy as cnp
 import numpy as np
 
 from subcore._arrays cimport int32_vector, new_ids
+from subcore._encode import Names
 from subcore._intern cimport Interner
 from subcore._ledger cimport Ledger
 from subcore._streams cimport NOBODY, STREAM_LIVE, StreamRow, class_wanted
@@ -65,6 +67,106 @@ def wanted_columns(Ledger ledger not None, streams):
         ids_of(classes)[i] = -1 if cls == NOBODY else cls
         ids_of(widths)[i] = width_wanted(row, ledger.topic_rows, ledger.topic_extras)
     return channels, symbols, variants, classes, widths
+
+
+@cython.final
+cdef class WantedColumns:
+    """What `types.StreamColumns` holds, read from ledger and interner when it is first asked for.
+
+    For use at once: of most streams that a plan is about one or two columns are looked at. IndexError for an id that
+    has been given back by then. `steps`: price steps by variant, as float64. O(len(streams)) for each column.
+    """
+    cdef Ledger ledger
+    cdef Interner interner
+    cdef readonly cnp.ndarray streams
+    cdef cnp.ndarray steps
+    cdef object found_channels, found_symbols, found_groupings, found_widths, found_priorities
+
+    def __cinit__(self, Ledger ledger not None, Interner interner not None, cnp.ndarray steps not None, streams):
+        self.ledger, self.interner, self.steps = ledger, interner, steps
+        self.streams = int32_vector(streams, "streams")
+
+    @property
+    def channels(self):
+        if self.found_channels is None:
+            self.read_keys()
+        return self.found_channels
+
+    @property
+    def symbols(self):
+        if self.found_symbols is None:
+            self.read_keys()
+        return self.found_symbols
+
+    @property
+    def groupings(self):
+        if self.found_groupings is None:
+            if cnp.PyArray_SIZE(self.steps) == 1:
+                self.found_groupings = np.zeros(cnp.PyArray_SIZE(self.streams))
+            else:
+                self.found_groupings = self.steps[stream_columns(self.ledger, self.streams)[2]]
+        return self.found_groupings
+
+    @property
+    def widths(self):
+        if self.found_widths is None:
+            self.found_widths = self.read_rows(True)
+        return self.found_widths
+
+    @property
+    def priorities(self):
+        if self.found_priorities is None:
+            self.found_priorities = self.read_rows(False)
+        return self.found_priorities
+
+    cdef int read_keys(self) except -1:
+        cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
+        cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count)
+        cdef int32_t stream
+        for i in range(count):
+            stream = ids_of(self.streams)[i]
+            self.ledger.check_stream(stream)
+            ids_of(channels)[i] = <int32_t>(self.ledger.keys[stream] >> 48)
+            ids_of(symbols)[i] = <int32_t>(self.ledger.keys[stream] & <uint64_t>0xFFFFFFFF)
+        self.found_channels, self.found_symbols = channels, Names(self.interner, symbols)
+        return 0
+
+    cdef cnp.ndarray read_rows(self, bint widths):
+        cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
+        cdef cnp.ndarray found = new_ids(count)
+        cdef const StreamRow* row
+        cdef int32_t stream
+        cdef int cls
+        for i in range(count):
+            stream = ids_of(self.streams)[i]
+            self.ledger.check_stream(stream)
+            row = &self.ledger.streams[stream]
+            if widths:
+                ids_of(found)[i] = width_wanted(row, self.ledger.topic_rows, self.ledger.topic_extras)
+            else:
+                cls = class_wanted(row)
+                ids_of(found)[i] = -1 if cls == NOBODY else cls
+        return found
+
+
+def columns_to_write(Ledger ledger, Interner interner, steps, streams):
+    """These streams as WantedColumns."""
+    return WantedColumns(ledger, interner, steps, streams)
+
+
+def channels_of(TopicTable table not None, streams) -> list:
+    """The channels that these streams are of, each once."""
+    cdef cnp.ndarray given = int32_vector(streams, "streams")
+    cdef Py_ssize_t i
+    cdef int32_t channel, last = -1
+    cdef list found = []
+    for i in range(cnp.PyArray_DIM(given, 0)):
+        table.check_stream(ids_of(given)[i])
+        channel = <int32_t>(table.keys[ids_of(given)[i]] >> 48)
+        if channel != last and channel not in found:
+            found.append(channel)
+        last = channel
+    return found
 
 
 def topic_columns(TopicTable table not None, topics):

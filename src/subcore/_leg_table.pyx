@@ -19,8 +19,8 @@ NO_IDS.flags.writeable = False
 
 KINDS = {
     "link": np.dtype(np.int16), "turned": np.dtype(np.int64), "width": np.dtype(np.int32),
-    "evidence": np.dtype(np.uint8), "generation": np.dtype(np.int32), "request": np.dtype(np.int32),
-    "answered": np.dtype(np.int32), "left": np.dtype(np.int64),
+    "evidence": np.dtype(np.uint8), "request": np.dtype(np.int32), "answered": np.dtype(np.int32),
+    "left": np.dtype(np.int64),
 }
 
 
@@ -49,12 +49,12 @@ cdef class LegTable:
             if column.dtype != kind or column.shape != columns["link"].shape or not column.flags.carray:
                 raise TypeError(f"{name} must be a column of {kind}, as long as the others")
         self.link, self.turned, self.width = columns["link"], columns["turned"], columns["width"]
-        self.evidence, self.generation = columns["evidence"], columns["generation"]
-        self.request, self.answered, self.left = columns["request"], columns["answered"], columns["left"]
+        self.evidence, self.request = columns["evidence"], columns["request"]
+        self.answered, self.left = columns["answered"], columns["left"]
         self.links, self.turns = <int16_t*>data_of(self.link), <int64_t*>data_of(self.turned)
         self.widths, self.proofs = <int32_t*>data_of(self.width), <uint8_t*>data_of(self.evidence)
-        self.generations, self.requests = <int32_t*>data_of(self.generation), <int32_t*>data_of(self.request)
-        self.answers, self.departures = <int32_t*>data_of(self.answered), <int64_t*>data_of(self.left)
+        self.requests, self.answers = <int32_t*>data_of(self.request), <int32_t*>data_of(self.answered)
+        self.departures = <int64_t*>data_of(self.left)
         self.room = <int32_t>(cnp.PyArray_DIM(<cnp.ndarray>self.link, 0) // 2)
 
     cdef object checked(self, object streams, Ids* ids):

@@ -24,6 +24,12 @@ cdef inline int64_t* times_of(object array) noexcept:
     return <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
+cdef int check_link(int link) except -1:
+    if link != <int16_t>link:
+        raise OverflowError(f"the number of a link must fit 16 bits, not {link}")
+    return 0
+
+
 cdef class LegColumns(LegTable):
     """What is asked of legs, and what happens to them."""
 
@@ -207,8 +213,7 @@ cdef class LegColumns(LegTable):
         cdef object given = self.marked(streams, &ids)
         cdef Py_ssize_t i
         cdef int64_t row
-        if link != <int16_t>link:
-            raise OverflowError(f"the number of a link must fit 16 bits, not {link}")
+        check_link(link)
         for i in range(ids.count):
             row = 2 * <int64_t>ids.at[i]
             self.marks[i] = False
@@ -218,6 +223,24 @@ cdef class LegColumns(LegTable):
                 self.links[row] = <int16_t>link
             else:
                 self.marks[i] = True
+        return self.picked(given, ids)
+
+    def enter(self, int link, streams, int64_t when) -> np.ndarray:
+        """These come into the link's target at that time: those that have no leg get one there, as their home.
+
+        Returns, int32 and in order, those for which that is not all: who has a leg elsewhere, and is left as it was.
+        """
+        cdef Ids ids
+        cdef object given = self.marked(streams, &ids)
+        cdef Py_ssize_t i
+        cdef int64_t row
+        check_link(link)
+        for i in range(ids.count):
+            row = 2 * <int64_t>ids.at[i]
+            self.marks[i] = self.links[row + 1] != NO_LINK or (self.links[row] != NO_LINK and self.links[row] != link)
+            if not self.marks[i]:
+                self.links[row] = <int16_t>link
+                self.turns[row] = when
         return self.picked(given, ids)
 
     def turn(self, int link, streams, int64_t when) -> bool:
@@ -272,7 +295,7 @@ cdef class LegColumns(LegTable):
             if row >= 0:
                 self.widths[row] = ids_of(wide)[i]
 
-    def put_asked(self, int link, streams, int32_t request, int32_t generation) -> None:
+    def put_asked(self, int link, streams, int32_t request) -> None:
         """A request of the link added these: nothing speaks for them there yet."""
         cdef Ids ids
         cdef object _given = self.checked(streams, &ids)
@@ -282,7 +305,6 @@ cdef class LegColumns(LegTable):
             row = row_on(self.links, link, ids.at[i])
             if row >= 0:
                 self.requests[row] = request
-                self.generations[row] = generation
                 self.proofs[row] = 0
 
     def put_left(self, int link, streams, int64_t when) -> None:

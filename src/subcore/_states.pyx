@@ -6,6 +6,7 @@ twenty streams costs more than all that is done with them. Ids are checked (Inde
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
 
 cimport numpy as cnp
 import numpy as np
@@ -222,6 +223,61 @@ def fill(cnp.ndarray column not None, streams, uint8_t value) -> None:
     check_within(id, count, cnp.PyArray_SIZE(column))
     for i in range(count):
         cell[id[i]] = value
+
+
+def clear(streams, *columns) -> None:
+    """Set every one of these columns (of numbers or bools) to 0 where these streams stand."""
+    cdef object given = int32_vector(streams, "streams")
+    cdef const int32_t* id = ids_of(given)
+    cdef Py_ssize_t count = cnp.PyArray_DIM(<cnp.ndarray>given, 0), size, i
+    cdef cnp.ndarray column
+    cdef uint8_t* cell
+    for column in columns:
+        check_within(id, count, cnp.PyArray_SIZE(column))
+        if not cnp.PyArray_ISCARRAY(column):
+            raise TypeError("a column is a contiguous array that can be written to")
+    for column in columns:
+        cell, size = bytes_of(column), cnp.PyArray_ITEMSIZE(column)
+        for i in range(count):
+            memset(cell + id[i] * size, 0, <size_t>size)
+
+
+def mark(cnp.ndarray marks not None, streams) -> np.ndarray:
+    """Mark these (distinct) streams in a bool column; those that were not marked before, in order."""
+    cdef object given = int32_vector(streams, "streams")
+    cdef const int32_t* id = ids_of(given)
+    cdef Py_ssize_t count = cnp.PyArray_DIM(<cnp.ndarray>given, 0), found = 0, i
+    cdef uint8_t* flag = bytes_of(marks)
+    cdef object fresh = NO_IDS
+    check_within(id, count, cnp.PyArray_SIZE(marks))
+    for i in range(count):
+        found += flag[id[i]] == 0
+    if found == count:
+        fresh = given
+    elif found:
+        fresh = new_ids(found)
+    found = 0
+    for i in range(count):
+        if flag[id[i]] == 0:
+            flag[id[i]] = 1
+            if fresh is not given:
+                ids_of(fresh)[found] = id[i]
+                found += 1
+    return fresh
+
+
+def alike(values) -> bool:
+    """Whether these (int32 or int64) are all the same."""
+    cdef cnp.ndarray column = values
+    cdef Py_ssize_t count = cnp.PyArray_SIZE(column), i
+    cdef const int32_t* few = ids_of(column)
+    cdef const int64_t* many = <const int64_t*>cnp.PyArray_DATA(column)
+    cdef bint same = True
+    if not cnp.PyArray_ISCARRAY_RO(column) or cnp.PyArray_TYPE(column) not in (cnp.NPY_INT32, cnp.NPY_INT64):
+        raise TypeError("a contiguous column of int32 or int64 is needed")
+    for i in range(1, count):
+        same &= few[i] == few[0] if cnp.PyArray_ITEMSIZE(column) == 4 else many[i] == many[0]
+    return same
 
 
 def without(streams, left, right) -> np.ndarray:

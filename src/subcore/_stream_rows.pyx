@@ -43,7 +43,6 @@ cdef object row_dtype():
 
 
 cdef object ROW_DTYPE = row_dtype()
-cdef tuple HEARD = (np.int64, np.int64, np.int64, np.int64, np.float32, np.float32)
 
 
 cdef class StreamRows:
@@ -101,8 +100,8 @@ cdef class StreamRows:
         return rows
 
     def heard(self, streams) -> tuple:
-        """What was heard of these streams, one column each: (frames int64, snapshots int64, last_receive_ns int64,
-        last_exchange_ns int64, interval_ns float32, median_ns float32), as in `streams`.
+        """What was heard of these streams, one int64 column each: (frames, snapshots, last_receive_ns,
+        last_exchange_ns), as in `streams`.
 
         Ids that nothing came for read as zeros. O(streams given), with about two cache misses a stream.
         """
@@ -110,20 +109,17 @@ cdef class StreamRows:
         cdef const int32_t* id = <const int32_t*>cnp.PyArray_DATA(ids)
         cdef Py_ssize_t i, count = cnp.PyArray_SIZE(ids)
         cdef const StreamRow* row
-        columns = [np.zeros(count, kind) for kind in HEARD]
+        columns = [np.zeros(count, np.int64) for _ in range(4)]
         cdef int64_t* frames = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>columns[0])
         cdef int64_t* snapshots = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>columns[1])
         cdef int64_t* received = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>columns[2])
         cdef int64_t* exchange = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>columns[3])
-        cdef float* interval = <float*>cnp.PyArray_DATA(<cnp.ndarray>columns[4])
-        cdef float* median = <float*>cnp.PyArray_DATA(<cnp.ndarray>columns[5])
         for i in range(count):
             if not 0 <= id[i] < self.used:
                 continue
             row = &self.rows[id[i]]
             frames[i], snapshots[i] = <int64_t>row.frames, row.snapshots
             received[i], exchange[i] = row.last_receive_ns, row.last_exchange_ns
-            interval[i], median[i] = row.interval_ns, row.median_ns
         return tuple(columns)
 
     cdef size_t row_bytes(self) noexcept nogil:

@@ -81,7 +81,7 @@ def legs(chance: random.Random) -> None:
             == len(columns.turned_since(link, streams, 1))
             == len(streams)
         )
-        columns.put_asked(link, streams, 4, 1)
+        columns.put_asked(link, streams, 4)
         columns.put_in_force(link, streams, np.full(len(streams), 3, np.int32))
         columns.turn(link, streams, 9)
         assert columns.first_turned(link, streams, 99) == (9 if len(there) else 99)

@@ -1,4 +1,5 @@
-"""What the engine wants done, in this order. Every action is immutable; none of them may block.
+"""What the engine wants done, in this order. Nobody changes an action; none of them may block. Those of each
+plan are not frozen, which would cost more than all else it takes to make one.
 
 An action that names a link and generation which is no longer open is skipped by whoever carries it out:
 its LinkDown is on the way, and the engine learns from that.
@@ -46,7 +47,7 @@ class Connect:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Send:
     """Write one message. `request` numbers the link's requests (0 = not a subscription request, e.g. a
     listing).
@@ -77,7 +78,7 @@ class Disconnect:
     code: int = 1000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class AwaitEvidence:
     """Tell the meter, before the Send that follows goes out, to report these streams' first data from
     now on.

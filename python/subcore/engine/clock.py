@@ -35,10 +35,12 @@ class RunnableClock:
 
     def read(self, now: int) -> int:
         """The loop runs, at `now`; the runnable time so far."""
-        if self._last is not None:
-            self.runnable += min(max(now - self._last, 0), 2 * self.tick_ns)
-            if now - self._last > 2 * self.tick_ns:
-                self._stalls.append((now, now - self._last - 2 * self.tick_ns))
+        passed = 0 if self._last is None else now - self._last
+        if passed > 2 * self.tick_ns:
+            self._stalls.append((now, passed - 2 * self.tick_ns))
+            passed = 2 * self.tick_ns
+        if passed > 0:
+            self.runnable += passed
         self._last = now
         return self.runnable
 

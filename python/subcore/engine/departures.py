@@ -28,11 +28,10 @@ class Departures:
     def add(self, streams: Int32Array, now: int) -> None:
         """These were closed."""
         columns = self._ctx.streams
-        _, fresh = _states.split(columns.leaving, streams)
+        fresh = _states.mark(columns.leaving, streams)
         later, never = columns.legs.were_carried(fresh)
         self._forget(never)
         if len(later):
-            _states.fill(columns.leaving, later, True)
             due = now + self._ctx.settings.late_frames
             heapq.heappush(self._queue, (due, next(self._order), later))
 

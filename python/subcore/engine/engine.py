@@ -235,6 +235,8 @@ class Engine:
             self._planner.forget(gone)
             for link in self.links.values():
                 link.suspects = np.setdiff1d(link.suspects, gone)
+                if link.trial is not None:
+                    link.trial.forget(gone)
 
     def _serve(self, link: Link, now: int) -> bool:
         """Do what is due on one link; whether it could send yet another message."""

@@ -139,7 +139,7 @@ class StreamsHeard:
     """Sent once a tick, for the streams that `Engine.to_look_at` names: what was heard of each so far.
 
     One column each: frames and, of them, snapshots; when the last frame came (same clock as `now`, 0 = none yet) and
-    the exchange's time of it (0 = none); average and median of the gaps between live frames (0 = none yet).
+    the exchange's time of it (0 = none).
     """
 
     streams: Int32Array
@@ -147,8 +147,6 @@ class StreamsHeard:
     snapshots: npt.NDArray[np.int64]
     received_ns: npt.NDArray[np.int64]
     exchange_ns: npt.NDArray[np.int64]
-    interval_ns: npt.NDArray[np.float32]
-    median_ns: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "turned": (np.int64, 0),  # when it last came into that link's target, or left it
     "width": (np.int32, -1),  # in force on the wire, -1 = the wire does not carry it
     "evidence": (np.uint8, 0),
-    "generation": (np.int32, 0),  # of the link, when it was last asked for there
     "request": (
         np.int32,
         0,

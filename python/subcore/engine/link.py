@@ -53,6 +53,9 @@ class Phase(IntEnum):
     UP = 3
 
 
+UP = Phase.UP
+
+
 @dataclass(slots=True, eq=False)
 class Request:
     """A message on its way: what it added, all that it stated (empty where a message says what changes), and until when
@@ -78,10 +81,19 @@ class Trial:
     current: Group | None = None
     passed: int = 0  # streams found innocent
 
+    @property
+    def groups(self) -> list[Group]:
+        """Those that wait, and the one on trial."""
+        return [*self.waiting, *(() if self.current is None else (self.current,))]
+
     def holds(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
         """Which of these are on trial, or wait for it."""
-        groups = (*self.waiting, *(() if self.current is None else (self.current,)))
-        return np.isin(streams, np.concatenate([NO_STREAMS, *(group.streams for group in groups)]))
+        return np.isin(streams, np.concatenate([NO_STREAMS, *(group.streams for group in self.groups)]))
+
+    def forget(self, streams: Int32Array) -> None:
+        """These ids are given back: whoever gets one of them next is not on trial."""
+        for group in self.groups:
+            group.streams = group.streams[~np.isin(group.streams, streams)]
 
 
 @dataclass(slots=True, eq=False)
@@ -113,6 +125,10 @@ class Habit:
     gaps: int = 0
     median: float = 0.0
     worst: float = 0.0  # longest of the last day
+
+    def forget(self) -> None:
+        """Nothing is usual any more."""
+        self.gaps, self.median, self.worst = 0, 0.0, 0.0
 
     def learn(self, gap: float) -> None:
         """Frames came after so long."""
@@ -188,7 +204,7 @@ class Link:
     @property
     def is_up(self) -> bool:
         """Whether it can carry messages."""
-        return self.phase is Phase.UP
+        return self.phase is UP
 
     def expect(self, streams: Int32Array) -> None:
         """These were asked for, and are not proven yet."""

@@ -17,6 +17,7 @@ from subcore.venue import Counted, KeepaliveRole
 
 __all__ = ["Lifecycle"]
 
+IDLE = Phase.IDLE
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 SYMBOLS_AT_LEAST = 3  # on a link that is judged by its silence: a market may be halted for an hour
 ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
@@ -77,7 +78,7 @@ class Lifecycle:
 
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""
-        if link.phase is Phase.IDLE:
+        if link.phase is IDLE:
             link.phase, link.connect_at = Phase.BACKOFF, max(now, link.connect_at)
 
     def service(self, link: Link, now: int) -> int | None:

@@ -26,6 +26,7 @@ from subcore.venue import Counted, Limit, Scope
 
 __all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer", "WindowUse"]
 
+CONNECT = Counted.CONNECT
 JITTER_NS = 300_000_000
 CALM_BURSTS = 3  # a burst is free again once it is this many times older than spreading it would have taken
 
@@ -112,14 +113,14 @@ class Rule:
         sent = log.sent
         if not sent:
             return now
-        when = max(now, sent[-1] + self._gap_ns)
+        when, count = sent[-1] + self._gap_ns, len(sent)
         for window in self._windows:
             amount = window.amount if repair else window.usable
-            if len(sent) >= amount:
+            if count >= amount:
                 when = max(when, sent[-amount] + window.planned_ns, log.arrived[-amount] + window.wire_ns)
-        if self._burst and not repair:
-            when = max(when, self._spread(log, now))
-        return when
+        if self._burst and not repair and (even := self._spread(log, now)) > when:
+            when = even
+        return when if when > now else now
 
     def used(self, log: SendLog, now: int) -> list[int]:
         """For each window, the sends that are in it: one more is allowed while they are fewer than its amount."""
@@ -231,15 +232,16 @@ class Pacer:
 
         `repair`: may use the part of the windows that is kept for restores and re-asks.
         """
-        with self._registry.lock:
+        registry = self._registry
+        with registry.lock:
             when = now
-            if counted is Counted.CONNECT:
-                when = max(when, self._registry.blocked_until(self._host) or now)
-            narrowed = self._registry.is_narrowed(self._host, now)
+            if counted is CONNECT:
+                when = max(when, registry.blocked_until(self._host) or now)
+            narrowed = registry.is_narrowed(self._host, now)
             for rule, log, only_narrowed in self._rules[counted]:
-                if narrowed or not only_narrowed:
-                    when = max(when, rule.next_allowed(log, now, repair))
-            self._free = (counted, now, repair, self._registry.changes) if when == now else None
+                if (narrowed or not only_narrowed) and (free := rule.next_allowed(log, now, repair)) > when:
+                    when = free
+            self._free = (counted, now, repair, registry.changes) if when == now else None
             return when
 
     def try_spend(self, counted: Counted, now: int, *, repair: bool = False) -> bool:

@@ -34,11 +34,12 @@ from subcore.engine.pacing import Pacer
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.engine.proposals import Proposal, optimize
-from subcore.types import Int32Array, Priority, StreamColumns, StreamState
+from subcore.types import Int32Array, Priority, StreamState
 from subcore.venue import Model, Scope
 
 __all__ = ["Placement"]
 
+SETTLED, NURSERY, IDLE = Role.SETTLED, Role.NURSERY, Phase.IDLE
 AGE_MARGIN = 0.02  # of the greatest age, for the successor to be proven in
 AGE_SPREAD = 0.03  # links opened together are not replaced together
 
@@ -82,41 +83,45 @@ class Placement:
 
     def nursery_beside(self, link: Link) -> Link:
         """The nursery of that link's route, made if there is none."""
-        found = self.links_of(link.route.name, Role.NURSERY)
-        return found[0] if found else self.open_link(link.route.name, Role.NURSERY)
+        return self.home(link.route.name, NURSERY)
 
     def home(self, route: str, role: Role) -> Link:
         """The first link of that route and role, made if there is none."""
-        found = self.links_of(route, role)
-        return found[0] if found else self.open_link(route, role)
+        for link in self._lifecycle.links.values():
+            if link.role is role and link.route.name == route:
+                return link
+        return self.open_link(route, role)
 
     def by_role(self, streams: Int32Array) -> Iterator[tuple[Role, Int32Array]]:
         """Which of these belong on which kind of link; what is settled first."""
         own, shared = _states.split(self._ctx.streams.own_link, streams)
-        for role, part in ((Role.SETTLED, shared), (Role.OWN, own)):
-            if len(part):
-                yield role, part
+        if len(shared):
+            yield SETTLED, shared
+        if len(own):
+            yield Role.OWN, own
 
     def may_have(self, route: str, role: Role) -> bool:
         """Whether there is a link of that kind, or one may be opened."""
-        return role is Role.SETTLED or bool(self.links_of(route, role)) or self._lifecycle.may_open()
+        return role is SETTLED or bool(self.links_of(route, role)) or self._lifecycle.may_open()
 
     # Streams
 
-    def place(self, columns: StreamColumns, now: int) -> None:
+    def place(self, streams: Int32Array, now: int) -> None:
         """Find a link for streams that were asked for."""
-        channels = columns.channels.tolist()
-        routes = {self._routes[channel] for channel in set(channels)}
+        table = self._ctx.table
+        routes = {self._routes[channel] for channel in table.channels_of(streams)}
         if len(routes) == 1:
-            self._place_on(routes.pop(), columns.streams, now)
+            self._place_on(routes.pop(), streams, now)
             return
-        of = np.array([self._routes[channel] for channel in channels])
+        of = np.array(
+            [self._routes[channel] for channel in table.columns_to_write(streams).channels.tolist()]
+        )
         for name in dict.fromkeys(of.tolist()):
-            self._place_on(name, columns.streams[of == name], now)
+            self._place_on(name, streams[of == name], now)
 
     def _place_on(self, route: str, streams: Int32Array, now: int) -> None:
         for role, part in self.by_role(streams):
-            self.put(route, role if self.may_have(route, role) else Role.SETTLED, part, now)
+            self.put(route, role if self.may_have(route, role) else SETTLED, part, now)
 
     def put(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         """Have links of that kind carry these, which no wire carries."""
@@ -140,7 +145,7 @@ class Placement:
 
     def _is_restoring(self, link: Link) -> bool:
         """Down, and what it carried was proven: nothing new may spoil its coming back."""
-        if link.is_up or link.phase is Phase.IDLE or link.generation == 0:
+        if link.is_up or link.phase is IDLE or link.generation == 0:
             return False
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))
 
@@ -155,8 +160,9 @@ class Placement:
             return True
         settings, since = self._ctx.settings, now - self._ctx.settings.minute
         changes = list(link.rewrites)
-        for nursery in self.links_of(link.route.name, Role.NURSERY):
-            changes += nursery.rewrites
+        for other in self._lifecycle.links.values():
+            if other.role is NURSERY and other.route.name == link.route.name:
+                changes += other.rewrites
         if len(changes) < settings.hurts or sum(when > since for when in changes) < settings.hurts:
             return False
         goes_on = link.spared_until > max(since, 0)  # or it would come back as it shrinks
@@ -182,8 +188,10 @@ class Placement:
 
     def _room(self, link: Link, count: int) -> int:
         """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link."""
-        bounds = [most for most in (self._capacity, link.takes) if most is not None]
-        return max(min([count, *(most - self._load(link) for most in bounds)]), 0)
+        for most in (self._capacity, link.takes):
+            if most is not None:
+                count = min(count, most - self._load(link))
+        return max(count, 0)
 
     def _load(self, link: Link) -> int:
         """Streams on its wire until removed, and those to come."""

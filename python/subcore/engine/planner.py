@@ -17,7 +17,7 @@ import numpy as np
 from subcore.engine.actions import Arbitrate, AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.link import Habit, Link, Request, Role
+from subcore.engine.link import Link, Request, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.queueing import Queueing
 from subcore.engine.restore import Restores
@@ -27,6 +27,7 @@ from subcore.venue import Counted, EmptyTarget, GroupBy, Model, Out
 
 __all__ = ["Planner"]
 
+MESSAGE, ASKED = Counted.MESSAGE, TopicEvent.ASKED
 NEVER = (1 << 63) - 1
 NOTHING = StreamColumns(NO_STREAMS, NO_STREAMS, (), NO_STREAMS, np.empty(0), NO_STREAMS)
 NOT_OPEN = tuple(state for state in StreamState if state is not StreamState.OPEN)
@@ -44,6 +45,10 @@ class Planner:
         self.queueing = Queueing(ctx)
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
+        self._replaces = ctx.venue.model is Model.REPLACE
+        self._closes_empty = ctx.venue.empty_target is EmptyTarget.CLOSE
+        self._most_in_flight = ctx.venue.packing.max_in_flight
+        self._error_window = nanoseconds(ctx.venue.error_window)
         self._widest = np.array([max(channel.depths, default=0) for channel in ctx.venue.channels], np.int32)
 
     def want(self, link: Link, streams: Int32Array, now: int) -> None:
@@ -52,11 +57,13 @@ class Planner:
             return
         legs = self._ctx.streams.legs
         link.wire.set_target(streams)
-        legs.attach(link.id, streams)
-        legs.turn(link.id, streams, now)
-        twice = legs.doubled(streams)
-        if len(twice):  # another wire has not let go of these yet, and may bring them still
-            self._ctx.out.append(Arbitrate(twice, True))
+        others = legs.enter(link.id, streams, now)
+        if len(others):
+            legs.attach(link.id, others)
+            legs.turn(link.id, others, now)
+            twice = legs.doubled(others)
+            if len(twice):  # another wire has not let go of these yet, and may bring them still
+                self._ctx.out.append(Arbitrate(twice, True))
         self._lifecycle.want(link, now)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
@@ -145,14 +152,13 @@ class Planner:
     def service(self, link: Link, now: int) -> int | None:
         """Send what is due on an open link, one message at most; when to look again, `now` = at once."""
         self._end_windows(link, now)
-        passing = self._ctx.venue.empty_target is EmptyTarget.CLOSE or link.role is not Role.SETTLED
-        if passing and not link.wire.len_target:
+        if not link.wire.len_target and (self._closes_empty or link.role is not Role.SETTLED):
             return self._empty(link, now)
         link.linger_by = None
         due = self._due(link, now)
         if due is None:
             link.remove_by = None
-        elif due <= now and len(link.in_flight) < self._ctx.venue.packing.max_in_flight:
+        elif due <= now and self._has_room(link):
             due = self._send(link, now)
         if not link.in_flight:
             return due
@@ -162,7 +168,7 @@ class Planner:
         return min(due, ends)
 
     def _has_room(self, link: Link) -> bool:
-        return len(link.in_flight) < self._ctx.venue.packing.max_in_flight
+        return len(link.in_flight) < self._most_in_flight
 
     def _empty(self, link: Link, now: int) -> int | None:
         if link.linger_by is None:
@@ -214,10 +220,10 @@ class Planner:
     def _send(self, link: Link, now: int) -> int | None:
         """Write one message, if the limits let it out; when the next one is due, None = all is as wanted."""
         repair = link.repairs or link.requests < link.first_request
-        when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=repair)
+        when = link.pacer.next_allowed(MESSAGE, now, repair=repair)
         if when > now:
             return when
-        if self._ctx.venue.model is Model.REPLACE:
+        if self._replaces:
             return self._replace(link, now, repair)
         return self._add_or_remove(link, now, repair)
 
@@ -227,7 +233,7 @@ class Planner:
         add, remove = read(link.wire.added()), read(link.wire.removed()) if link.wire.len_removed else NOTHING
         whole = link.wire.target()
         for out in ctx.venue.encode(add, remove, read(whole), link.requests + 1):
-            link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
+            link.pacer.try_spend(MESSAGE, now, repair=repair)
             link.carries_all = link.requests + 1
             self._in_force(link, add)  # before what leaves is taken out again
             if link.resized:
@@ -245,10 +251,11 @@ class Planner:
         ctx = self._ctx
         adds, removes = self._next(link, now)
         read = ctx.table.columns_to_write
-        add, remove = (read(part) if len(part) else NOTHING for part in (adds, removes))
+        add = read(adds) if len(adds) else NOTHING
+        remove = read(removes) if len(removes) else NOTHING
         outs = ctx.venue.encode(add, remove, NOTHING, link.requests + 1)[:1]
         for out in outs:
-            link.pacer.try_spend(Counted.MESSAGE, now, repair=repair)
+            link.pacer.try_spend(MESSAGE, now, repair=repair)
             self._write(link, out, NO_STREAMS, now)
             if len(out.adds):
                 self._in_force(link, add if len(out.adds) == len(adds) else read(out.adds))
@@ -282,14 +289,14 @@ class Planner:
         """`whole`: all that the message states, where that is what the link carries from now on."""
         ctx, streams = self._ctx, self._ctx.streams
         link.requests += 1
-        window = max(nanoseconds(ctx.venue.error_window), WINDOW_RTTS * link.rtt_ns)
+        window = max(self._error_window, WINDOW_RTTS * link.rtt_ns)
         acquits_at = ctx.clock.runnable + max(window, ctx.settings.blame)
         request = Request(
             link.requests, out.request_id, out.adds, whole, now, now + window, out.removes, acquits_at
         )
         link.in_flight.append(request)
         link.sent_at = now
-        link.habit = Habit()  # it is a habit of what the link carries: with another set it says nothing
+        link.habit.forget()  # it is a habit of what the link carries: with another set it says nothing
         rewrites = len(whole) > len(out.adds)
         if rewrites:
             link.rewrites.append(now)
@@ -299,8 +306,8 @@ class Planner:
         ctx.stats.restores += request.number == link.first_request and link.generation > 1
         self._await(link, request)
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
-        streams.legs.put_asked(link.id, out.adds, request.number, link.generation)
-        streams.apply(TopicEvent.ASKED, streams.in_state(out.adds, *NOT_OPEN), now)
+        streams.legs.put_asked(link.id, out.adds, request.number)
+        streams.move(ASKED, streams.in_state(out.adds, *NOT_OPEN), now)
         self._restores.asked(out.adds, now)
         self._leave(link, out.removes, now)
         link.wire.set_wire(out.removes, False)

@@ -18,7 +18,10 @@ class StreamTable(Protocol):
         """The streams' keys and what their holders want of them now. O(len(streams))."""
 
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
-        """The same for use at once: symbols are read when asked for. So is read all that a link carries."""
+        """The same for use at once: each column is read when it is asked for. So is read all that a link carries."""
+
+    def channels_of(self, streams: Int32Array) -> list[int]:
+        """The channels that these are of, each once. O(len(streams))."""
 
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """The live stream with this key, or -1. `grouping` 0.0 = none."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _states
 from subcore.engine.context import Context
 from subcore.engine.link import Link
 from subcore.types import Int32Array, Int64Array, Priority, StreamState
@@ -18,7 +19,7 @@ __all__ = ["Place", "Queueing"]
 
 Place = tuple[int, int, int]  # how soon something goes: least first
 CARRIED_ELSEWHERE = Priority.LOW - 1
-FEW = 64
+OPEN = StreamState.OPEN
 LAST: Place = (2, 0, 0)
 
 
@@ -32,9 +33,10 @@ class Queueing:
         """The additions that wait for `link`, the most important first."""
         if len(adds) < 2:
             return adds
-        starves, classes, since = self._columns(link, adds, now)
-        if len(adds) <= FEW and len(set(zip(classes.tolist(), since.tolist(), strict=True))) == 1:
+        classes, since = self._columns(link, adds, now)
+        if _states.alike(since) and _states.alike(classes):
             return adds  # of one turn and class, as most are
+        starves = self._starve(since, now)
         # Of those that starve only the age counts, ties by class; of the others only the class, ties by age.
         first = np.where(starves, since, -classes)
         then = np.where(starves, -classes, since)
@@ -46,16 +48,20 @@ class Queueing:
         adds = link.wire.added()
         if not len(adds):
             return LAST
-        starves, classes, since = self._columns(link, adds, now)
+        classes, since = self._columns(link, adds, now)
+        starves = self._starve(since, now)
         if starves.any():
             return (0, int(since[starves].min()), 0)
         best = int(classes.max())
         return (1, -best, int(since[classes == best].min()))
 
-    def _columns(
-        self, link: Link, adds: Int32Array, now: int
-    ) -> tuple[npt.NDArray[np.bool_], Int64Array, Int64Array]:
-        """Which starve, the class of each, and since when each waits for this link's messages.
+    def _starve(self, since: Int64Array, now: int) -> npt.NDArray[np.bool_]:
+        """Which have waited past the guard."""
+        waited: npt.NDArray[np.bool_] = now - since >= self._ctx.settings.starvation
+        return waited
+
+    def _columns(self, link: Link, adds: Int32Array, now: int) -> tuple[Int32Array, Int64Array]:
+        """The class of each, and since when each waits for this link's messages.
 
         A link that is not up has no messages to wait for: its streams are due together when it opens.
         """
@@ -65,7 +71,7 @@ class Queueing:
             if link.is_up
             else np.full(len(adds), now, np.int64)
         )
-        classes = self._ctx.table.columns_to_write(adds).priorities.astype(np.int64)
-        if len(states.in_state(adds, StreamState.OPEN)):
-            classes[states.state[adds] == StreamState.OPEN] = CARRIED_ELSEWHERE
-        return now - since >= self._ctx.settings.starvation, classes, since
+        classes = self._ctx.table.columns_to_write(adds).priorities
+        if len(states.in_state(adds, OPEN)):
+            classes[states.state[adds] == OPEN] = CARRIED_ELSEWHERE
+        return classes, since

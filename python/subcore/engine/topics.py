@@ -93,7 +93,6 @@ _COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "
 _COLUMNS += ("leaving", "standby", "own_link")
 
 
-_DATA_STAYS = frozenset(event for event, row in _DATA_ROWS.items() if row == _SAME)
 NO_IDS: Int32Array = np.empty(0, np.int32)
 NO_IDS.flags.writeable = False
 
@@ -168,23 +167,32 @@ class Streams:
             NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
         )
         self.late += late
-        if event in _DATA_STAYS:
-            return Moved(moved, NO_IDS, NO_IDS)
         return Moved(moved, *_states.turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid))
+
+    def move(self, event: TopicEvent, streams: Int32Array, now: int) -> Int32Array:
+        """`apply` for WANTED and ASKED, which leave the data axis as it is: those whose state is another now."""
+        moved, _, late = _states.step(
+            NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
+        )
+        self.late += late
+        return moved
 
     def forget(self, streams: Int32Array) -> None:
         """Reset the rows of streams whose ids are given back."""
         if len(self.in_state(streams, StreamState.CLOSED)) != len(streams):
             raise InternalError("a stream that is not CLOSED was to be forgotten; please report this")
-        for name in _COLUMNS:
-            getattr(self, name)[streams] = 0
+        _states.clear(streams, *(getattr(self, name) for name in _COLUMNS))
         self.legs.forget(streams)
         self.explain(streams, "")
 
+    def begin(self, streams: Int32Array) -> None:
+        """What was before counts no more for these: neither proof nor failures."""
+        _states.clear(streams, self.proven, self.retries, self.left_out)
+        self.legs.put_evidence(streams)
+
     def start_over(self, streams: Int32Array) -> None:
         """What failed before counts no more for these."""
-        self.retries[streams] = 0
-        _states.fill(self.left_out, streams, 0)
+        _states.clear(streams, self.retries, self.left_out)
 
     def explain(self, streams: Int32Array, reason: str) -> None:
         """Note one reason for these streams; "" takes it away. O(their number), and nothing while none has one."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from subcore import _states
 from subcore.engine.actions import AwaitEvidence
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
@@ -20,6 +19,9 @@ from subcore.engine.topics import TopicEvent
 from subcore.types import Evidence, Int32Array, StatusKind, StreamState
 
 __all__ = ["Wants"]
+
+# A member of an enum is dear to find, on Python 3.11: for what each change needs it is found once.
+WANTED, UNWANTED, CLOSED = TopicEvent.WANTED, TopicEvent.UNWANTED, StreamState.CLOSED
 
 
 class Wants:
@@ -57,7 +59,7 @@ class Wants:
 
     def _close(self, streams: Int32Array, now: int, urgent: bool) -> None:
         columns = self._ctx.streams
-        moved = columns.apply(TopicEvent.UNWANTED, streams, now).state
+        moved = columns.apply(UNWANTED, streams, now).state
         columns.explain(moved, "")
         self._restores.ended(moved, now)
         self._gate.drop(moved)
@@ -67,13 +69,11 @@ class Wants:
 
     def _open(self, streams: Int32Array, now: int) -> None:
         columns = self._ctx.streams
-        carried, fresh = columns.legs.carried(columns.in_state(streams, StreamState.CLOSED))
+        carried, fresh = columns.legs.carried(columns.in_state(streams, CLOSED))
         if len(carried):
             self._resume(carried, now)
-        _states.fill(columns.proven, fresh, False)
-        columns.legs.put_evidence(fresh, Evidence.NONE)
-        columns.start_over(fresh)
-        self._admit(columns.apply(TopicEvent.WANTED, fresh, now).state, now)
+        columns.begin(fresh)
+        self._admit(columns.move(WANTED, fresh, now), now)
 
     def _resume(self, streams: Int32Array, now: int) -> None:
         """Wanted again while a wire still carries them: no message is needed."""
@@ -103,7 +103,7 @@ class Wants:
         if not len(streams):
             return
         if self._gate.known is None:
-            self._placement.place(self._ctx.table.columns_to_write(streams), now)
+            self._placement.place(streams, now)
             return
         columns = self._ctx.table.columns(streams)
         passes = self._gate.passes(columns)
@@ -114,7 +114,7 @@ class Wants:
             self._ctx.notify(StatusKind.WAITING, streams[~passes], reason)
             columns = self._ctx.table.columns(streams[passes])
         if len(columns.streams):
-            self._placement.place(columns, now)
+            self._placement.place(columns.streams, now)
 
     def _resize(self, streams: Int32Array, now: int) -> None:
         self._ctx.streams.ensure(streams)
@@ -146,7 +146,7 @@ class Wants:
         waiting = self._ctx.streams.in_state(passed, StreamState.WAITING)
         waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched
         if len(waiting):
-            self._placement.place(self._ctx.table.columns(waiting), now)
+            self._placement.place(waiting, now)
 
     def _watch_unlisted(self, now: int) -> None:
         """Streams sent before a list was known, silent so far and not in it, are refused by the next list."""

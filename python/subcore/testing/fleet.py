@@ -59,7 +59,6 @@ class Columns:
         self.snapshots = np.zeros(count, np.int64)
         self.received = np.zeros(count, np.int64)
         self.exchange = np.zeros(count, np.int64)
-        self.interval = np.zeros(count)
         self.median = np.zeros(count)
         self.was_live = np.zeros(count, np.bool_)
         self.happened = np.ones(count, np.int64)  # time of the last event at the venue
@@ -86,10 +85,6 @@ class Columns:
         new = np.where(old > 0, old * factor ** np.clip(steps, -40, 40), gap)
         known = self.was_live[streams]
         self.median[streams] = np.where(known, np.maximum(new, 1000.0), old)
-        share = 1 - (15 / 16) ** many
-        mean, average = (last - self.received[streams]) / many, self.interval[streams]
-        new = np.where(average > 0, average + share * (mean - average), mean)
-        self.interval[streams] = np.where(known, new, average)
         self.frames[streams] += many.astype(np.int64)
         self.received[streams] = self.exchange[streams] = last.astype(np.int64)
         self.was_live[streams] = True
@@ -104,15 +99,12 @@ class Columns:
         return float(np.median(self._gaps[stream, : min(int(self._counted[stream]), GAPS_KEPT)]))
 
     def heard(self, streams: Int32Array) -> events.StreamsHeard:
-        interval, median = self.interval[streams].astype(np.float32), self.median[streams].astype(np.float32)
         return events.StreamsHeard(
             streams,
             self.frames[streams],
             self.snapshots[streams],
             self.received[streams],
             self.exchange[streams],
-            interval,
-            median,
         )
 
 

@@ -21,7 +21,6 @@ class _Heard:
     snapshots: int = 0
     received: int = 0
     exchange: int = 0
-    interval: float = 0.0
     median: float = 0.0
     was_live: bool = False
 
@@ -41,7 +40,6 @@ class Hearing:
         row.snapshots += key.is_snapshot
         if row.was_live and not key.is_snapshot:
             gap = float(now - row.received)
-            row.interval += (gap - row.interval) / 16 if row.interval else gap
             step = 1.25 if row.frames < FRAMES_TO_SETTLE else 1.0625
             row.median = max(
                 row.median * (step if gap > row.median else 1 / step) if row.median else gap, 1e3
@@ -64,8 +62,6 @@ class Hearing:
             np.array([row.snapshots for row in rows], np.int64),
             np.array([row.received for row in rows], np.int64),
             np.array([row.exchange for row in rows], np.int64),
-            np.array([row.interval for row in rows], np.float32),
-            np.array([row.median for row in rows], np.float32),
         )
 
     def median_of(self, stream: int) -> float:

@@ -118,6 +118,10 @@ class PlainLedger:
         """See `engine.ports.StreamTable`."""
         return self.columns(streams)
 
+    def channels_of(self, streams: Int32Array) -> list[int]:
+        """See `engine.ports.StreamTable`."""
+        return sorted({self._streams[stream].channel for stream in streams.tolist()})
+
     def find_stream(self, channel: int, symbol: str, grouping: float) -> int:
         """See `engine.ports.StreamTable`."""
         return self._ids.get((channel, symbol, grouping), -1)
