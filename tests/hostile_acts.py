@@ -68,6 +68,7 @@ class Child:
     def close(self) -> None:
         self.component.close()
         self._over = True
+        self._acts.over.append(self)  # else its handler had no object any more
 
 
 class Acts:
@@ -81,6 +82,7 @@ class Acts:
         self.inside = 0
         self.actors: list[Actor] = []
         self.children: list[Child] = []
+        self.over: list[Child] = []
         self.founded = 0
         self.faults_until = 0.0
         self.broken: list[str] = []

@@ -113,7 +113,7 @@ class HostileWorld(Acts):
                 assert tickers == set(actor.wants), (name, "wants another set than it said")
 
     def judge(self, manager: subcore.SubscriptionManager) -> None:
-        assert self.broken == []
+        assert self.broken == [], self.broken[:5]
         for actor in self.actors:
             (self.judge_well if self.is_well(actor) else self.judge_hostile)(actor, manager)
         alive = {actor.name for actor in self.actors if not self.is_over(actor)} | {"witness"}
