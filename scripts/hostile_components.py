@@ -36,6 +36,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import sizes
 from hostile_blocking import play_blocking
 from hostile_crowd import NAMED_WITHIN_S, Crowd
 from hostile_exchange import codes
@@ -245,15 +246,9 @@ async def run(chosen: argparse.Namespace, seconds: float) -> Outcome:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--ci", action="store_true", help="45 seconds")
-    size.add_argument("--full", action="store_true", help="10 minutes")
+    parser = sizes.parser(__doc__, ci="45 seconds", full="10 minutes")
     parser.add_argument("--seconds", type=float, default=None, help="of the segments together")
     parser.add_argument("--events", type=float, default=EVENTS, help="trades a second of the exchange")
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="the figures alone, for machines")
     parser.add_argument("--verbose", action="store_true", help="show what the manager logs")
     chosen = parser.parse_args()

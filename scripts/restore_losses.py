@@ -21,7 +21,6 @@ Exit 1 = something did not come back, was refused without cause, or a limit was 
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import dataclasses
 import json
@@ -33,6 +32,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import sizes
 from faster import FASTER, faster_settings, faster_venue
 from restore_figures import Outcome, show, summary
 from restore_kinds import KINDS, Kind, TroubledExchange
@@ -289,15 +289,9 @@ async def run(losses: int, seed: int, managers: int, progress: bool) -> dict[str
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--ci", action="store_true", help="70 losses")
-    size.add_argument("--full", action="store_true", help="1,000 losses")
+    parser = sizes.parser(__doc__, ci="70 losses", full="1,000 losses")
     parser.add_argument("--losses", type=int, default=None)
     parser.add_argument("--managers", type=int, default=MANAGERS)
-    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="the figures alone, for machines")
     parser.add_argument("--verbose", action="store_true", help="show what the managers log")
     chosen = parser.parse_args()

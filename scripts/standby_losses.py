@@ -12,7 +12,6 @@ must have reached every manager exactly once. Exit 1 = it did not, or a limit wa
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import logging
 import random
@@ -23,6 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import sizes
 from faster import FASTER, faster_settings, faster_venue
 
 import subcore
@@ -164,15 +164,9 @@ async def run(managers: int, losses: int, seed: int) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    size = parser.add_mutually_exclusive_group(required=True)
-    size.add_argument("--ci", action="store_true", help="60 losses")
-    size.add_argument("--full", action="store_true", help="1,000 losses")
+    parser = sizes.parser(__doc__, ci="60 losses", full="1,000 losses")
     parser.add_argument("--managers", type=int, default=2)
     parser.add_argument("--losses", type=int, default=None)
-    parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     losses = chosen.losses or (1000 if chosen.full else 60)
     print(f"seed {chosen.seed}, {losses} losses, {chosen.managers} managers", flush=True)
