@@ -156,7 +156,11 @@ def is_of_a_thread(it: Hostile) -> None:
             time.sleep(EACH_S)
 
     def until_closed() -> None:
-        with contextlib.suppress(errors.UsageError):
+        try:
             work()
+        except errors.UsageError:  # it is closed
+            pass
+        except Exception as error:
+            it.faults.append(f"a thread of {it.name} was told {error!r}")
 
     threading.Thread(target=until_closed, name=it.name, daemon=True).start()

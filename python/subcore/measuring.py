@@ -151,12 +151,13 @@ class Measuring:
         with hub.intent.whole:
             streams = _columns.live_streams(hub.ledger)
             channels = self._channels(streams)
+            topics, _ = self._held()
         rows = hub.meter.streams()
         return Stats(
             time_ns=hub.clock.time_ns(),
             uptime_ns=hub.clock.monotonic_ns() - self._made_ns,
             interests=len(hub.ledger),
-            topics=len(self._held()[0]),
+            topics=len(topics),
             **self._axes(streams),
             links=tuple(self._link(number) for number in list(hub.runtime.links)),
             channels=channels,
@@ -213,9 +214,11 @@ class Measuring:
     # -- topics --
 
     def _held(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
-        """Topics somebody holds, and how many do."""
+        """Topics somebody holds, and how many do. Within `whole`, since another thread may ask: one that is being
+        closed is among the members, but no more in the ledger."""
         ledger = self._hub.ledger
-        held = [ledger.interests(member.id) for member in list(self._hub.members.values())]
+        members = list(self._hub.members.values())
+        held = [ledger.interests(member.id) for member in members if not member.closed]
         topics, holders = np.unique(
             np.concatenate(held) if held else np.empty(0, np.int32), return_counts=True
         )
