@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tracemalloc
 from typing import Any
 
@@ -201,6 +202,32 @@ async def test_iteration_takes_one_after_the_other_and_waits_for_more() -> None:
             queue.put(item)
     found = [item async for item in iterate(inbox)]
     assert found == [item for item in items if item is not None]
+
+
+def test_a_step_taken_by_hand_says_its_item_however_long_its_exception_is_kept() -> None:
+    inbox, _, (queue,) = make(8)
+    steps, kept = iterate(inbox), []
+    for number in range(6):
+        queue.put([number])
+        with pytest.raises(StopIteration) as stop:
+            next(steps.__anext__())  # type: ignore[call-overload]
+        if number % 3:
+            kept.append((number, stop.value))
+        del stop
+    assert [stop.value for _, stop in kept] == [[number] for number, _ in kept]
+
+
+async def test_an_item_that_was_read_is_held_no_longer_than_till_the_next_step() -> None:
+    inbox, _, (queue,) = make(8)
+    steps, items = iterate(inbox), [object() for _ in range(3)]
+    before = [sys.getrefcount(item) for item in items]
+    while len(inbox) < len(items):
+        queue.put(items[len(inbox)])
+    while inbox:
+        await steps.__anext__()
+    with pytest.raises(StopAsyncIteration):
+        await steps.__anext__()
+    assert [sys.getrefcount(item) for item in items] == before
 
 
 async def test_a_step_that_is_given_up_takes_nothing() -> None:

@@ -29,11 +29,12 @@ cdef extern from "Python.h":
         AsyncMethods* tp_as_async
         NextFunction tp_iternext
 
-    PyObject* STOP "PyExc_StopIteration"
-    PyObject* call_one "PyObject_CallOneArg"(PyObject* callable, PyObject* argument) noexcept
-    void set_error "PyErr_SetObject"(PyObject* kind, PyObject* error) noexcept
     void release "Py_XDECREF"(PyObject* object) noexcept
     PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result) noexcept
+
+cdef extern from "_stop.h":
+    void subcore_stop(PyObject** kept, PyObject* item) noexcept
+    void subcore_empty_stop(PyObject* kept) noexcept
 
 cdef Py_ssize_t BOX_LIMIT = 16
 
@@ -332,16 +333,21 @@ cdef class Reading:
 
     cdef Inbox inbox
     cdef object wait
+    cdef PyObject* stop           # raised again and again, see _stop.h; NULL at first
 
     def __cinit__(self, Inbox inbox not None, wait not None):
         self.inbox = inbox
         self.wait = wait
+
+    def __dealloc__(self):
+        release(self.stop)
 
     def __aiter__(self):
         return self
 
     def __anext__(self):
         cdef Turn turn
+        subcore_empty_stop(self.stop)
         if self.inbox.ended or not self.inbox.has_something():
             return self.wait()
         turn = Turn.__new__(Turn)
@@ -420,14 +426,10 @@ cdef PySendResult send_quickly(PyObject* self, PyObject* value, PyObject** resul
 cdef PyObject* next_quickly(PyObject* self) noexcept:
     """What `await` calls from Python 3.12 on: the item is raised, but with no traceback made."""
     cdef PyObject* item = NULL
-    cdef PyObject* stop
     if send_quickly(self, <PyObject*>None, &item) != PYGEN_RETURN:
         return item
-    stop = call_one(STOP, item)
+    subcore_stop(&(<Turn>self).reading.stop, item)
     release(item)
-    if stop != NULL:
-        set_error(STOP, stop)
-        release(stop)
     return NULL
 
 
