@@ -8,6 +8,7 @@ import pytest
 
 from conftest import ROOT
 from subcore import figures
+from subcore.costing import TOPIC_COSTS, ComponentCost
 from subcore.topic_figures import TOPIC_STATS
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -28,3 +29,8 @@ def test_every_figure_is_explained(record: str) -> None:
 
 def test_every_column_of_topics_is_explained() -> None:
     assert named("TOPIC_STATS") == list(TOPIC_STATS.names or ())
+    assert named("TOPIC_COSTS") == list(TOPIC_COSTS.names or ())
+
+
+def test_every_cost_is_explained() -> None:
+    assert named("ComponentCost") == list(ComponentCost.__dataclass_fields__)

@@ -72,6 +72,7 @@ def test_rates_are_those_of_a_recount(steps: list[tuple[int, list[int], int]], n
             continue
         rates = monitor.rates(np.arange(5, dtype=np.int32))
         assert not rates[:, 4].any()
+        assert [monitor.of(id) for id in range(5)] == [tuple(rates[:, id].tolist()) for id in range(5)]
         for row, window in enumerate(WINDOWS_NS):
             for id in range(used):
                 least, most = recount.bounds(id, window)

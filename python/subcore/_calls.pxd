@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from subcore._changes cimport RouteChanges
+from subcore._delays cimport DelayTable
 from subcore._histogram cimport Histogram
 
 cdef class RouteCalls(RouteChanges):
@@ -16,6 +17,8 @@ cdef class RouteCalls(RouteChanges):
     cdef object long_calls                # deque of LongCall
     cdef public int64_t frame_budget_ns
     cdef readonly uint64_t fan_outs
+    cdef public DelayTable delays         # how long events had waited when they were handed over; None = not measured
+    cdef int64_t received_ns              # of the event in hand; 0 where nobody asks
 
     cdef int64_t begin_timed(self) noexcept
     cdef uint32_t choose_timed(self) noexcept

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from typing_extensions import disjoint_base
 
 from subcore._changes import RouteChanges
+from subcore._delays import DelayTable
 from subcore._histogram import Histogram
 from subcore._timing import CallTimes
 
@@ -17,6 +18,7 @@ class LongCall(NamedTuple):
 @disjoint_base
 class RouteCalls(RouteChanges):
     frame_budget_ns: int
+    delays: DelayTable | None
     @property
     def fan_outs(self) -> int: ...
     @property

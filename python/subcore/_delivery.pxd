@@ -4,6 +4,7 @@
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
+from subcore._delays cimport DelayTable
 from subcore._duties cimport Duty, DutyTable
 
 cdef enum Overflow:
@@ -53,6 +54,8 @@ cdef class Box:
     cdef readonly bint calls_done         # taking an event is not doing it: `returned` says when
     cdef DutyTable table          # keeps alive what `duty` points to
     cdef Duty duty
+    cdef DelayTable delays        # measures how long what is taken had waited; None = nobody does
+    cdef int32_t owner            # the component whose delays they are
     cdef uint64_t unwatched       # what `duty` points to where nobody counts
     cdef uint64_t in_hand         # taken and not yet returned; 0 where taking is doing
 
@@ -76,6 +79,9 @@ cdef class Box:
 
     cdef void notify(self) noexcept
     cdef void count_taken(self, uint64_t events) noexcept
+    # What was handed over just now, for who measures how long it waited.
+    cdef void note_one(self, object event) noexcept
+    cdef void note_list(self, list events) noexcept
     cdef void leave_duty(self) noexcept
 
 # What counts by topic, {topic: count}: for `Box.mentioned`, and for `Box.rename`.

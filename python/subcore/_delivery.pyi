@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 
 from typing_extensions import disjoint_base
 
+from subcore._delays import DelayTable
 from subcore._duties import DutyTable
 from subcore.types import Int32Array
 
@@ -49,6 +50,8 @@ class Box:
         duties: DutyTable | None = None,
         component: int = -1,
         calls_done: bool = False,
+        delays: DelayTable | None = None,
+        owner: int = -1,
         **kwargs: object,
     ) -> Self: ...
     def put(self, event: object, topic: int = -1) -> bool: ...
@@ -62,5 +65,6 @@ class Box:
     def get_many(self, max: int = 256) -> list[Any]: ...
     def drain(self) -> list[Any]: ...
     def __len__(self) -> int: ...
+    def oldest_ns(self) -> int: ...
     @property
     def reader_waits(self) -> bool: ...

@@ -3,6 +3,8 @@
 
 from libc.stdint cimport int32_t, uint64_t
 
+from subcore._delays cimport DelayTable
+
 cdef enum:
     CHUNK = 1024              # components; a chunk never moves, so boxes count through pointers into it
     CHUNK_LIMIT = 64
@@ -21,6 +23,7 @@ cdef class DutyTable:
     cdef DutyChunk* chunks[CHUNK_LIMIT]
     cdef Py_ssize_t chunk_count           # up to the last one made; those between may be missing
     cdef readonly Py_ssize_t nbytes
+    cdef readonly DelayTable delays       # how long what was taken had waited; None = not measured
 
     # IndexError beyond the limit, MemoryError.
     cdef Duty duty_of(self, int32_t component) except *

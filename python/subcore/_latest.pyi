@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Self, final
 
+from subcore._delays import DelayTable
 from subcore._delivery import Box, WakeBatch
 from subcore._duties import DutyTable
 
@@ -18,6 +19,8 @@ class LatestBox(Box):
         duties: DutyTable | None = None,
         component: int = -1,
         calls_done: bool = False,
+        delays: DelayTable | None = None,
+        owner: int = -1,
     ) -> Self: ...
     def rename(self, ids: dict[int, int]) -> None: ...
     def first_time_ns(self) -> int: ...

@@ -5,6 +5,7 @@ from typing import Self, final
 
 from typing_extensions import disjoint_base
 
+from subcore._delays import DelayTable
 from subcore._delivery import Box, WakeBatch
 from subcore._duties import DutyTable
 
@@ -29,6 +30,8 @@ class EventQueue(Box):
         duties: DutyTable | None = None,
         component: int = -1,
         calls_done: bool = False,
+        delays: DelayTable | None = None,
+        owner: int = -1,
     ) -> Self: ...
     def put_status(self, status: object) -> None: ...
     def rename(self, ids: dict[int, int]) -> None: ...

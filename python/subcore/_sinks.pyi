@@ -4,6 +4,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
+import numpy as np
+import numpy.typing as npt
 from typing_extensions import disjoint_base
 
 from subcore._delivery import Box
@@ -67,5 +69,10 @@ class SinkTable:
     def release_sink(self, sink_id: int) -> None: ...
     def is_idle(self, sink_id: int) -> bool: ...
     def sink_info(self, sink_id: int) -> SinkInfo: ...
+    def counts(
+        self, components: int
+    ) -> tuple[
+        npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.uint64]
+    ]: ...
     def call_failed(self, sink_id: int, error: BaseException) -> None: ...
     def call_returned(self, sink_id: int) -> None: ...

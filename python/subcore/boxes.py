@@ -63,7 +63,7 @@ class Boxes:
 
     def _make(self, policy: Delivery) -> Box:
         if isinstance(policy, Latest):
-            return LatestBox(wakes=self._wakes)
+            return LatestBox(wakes=self._wakes, delays=self._duties.delays, owner=self._component)
         assert isinstance(policy, Queue)
         return EventQueue(
             policy.maxsize,
@@ -74,6 +74,10 @@ class Boxes:
             duties=self._duties,
             component=self._component,
         )
+
+    def oldest_ns(self) -> int:
+        """When the oldest event that waits to be read was received; -1 where none waits."""
+        return min((when for box in list(self._boxes.values()) if (when := box.oldest_ns()) >= 0), default=-1)
 
     def put_status(self, status: Status) -> None:
         """Into the iteration, behind what waits now. There is always room for the box of these."""

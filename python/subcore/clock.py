@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
+from ._delays import DelayTable
 from ._timing import CallClock, CalledClock
 
 
@@ -32,3 +33,8 @@ class SystemClock:
 def call_clock(clock: Clock) -> CallClock:
     """The clock that calls of handlers are timed by: the machine's own, read without Python, or a test's."""
     return CallClock() if isinstance(clock, SystemClock) else CalledClock(clock.monotonic_ns)
+
+
+def delay_table(clock: Clock) -> DelayTable:
+    """What measures how long events waited, by that clock."""
+    return DelayTable() if isinstance(clock, SystemClock) else DelayTable(clock.time_ns)

@@ -67,6 +67,8 @@ class FormerNames:
 
 def named(intent: Intent, member: Member, counts: Mapping[int, int]) -> dict[Topic, int]:
     """Counts by topic, of those of a component. Under `Intent.whole`, if not in the loop's thread."""
+    if not counts:
+        return {}
     live = [topic for topic in counts if topic >= 0 and intent.is_live(topic)]
     names = dict(zip(live, intent.topics_of(np.array(live, np.int32)), strict=True))
     total: dict[Topic, int] = {}

@@ -23,7 +23,7 @@ from ._scan import Scanner
 from ._schema import Schema
 from ._sets import WireSet
 from .claims import Claims
-from .clock import Clock, call_clock
+from .clock import Clock, call_clock, delay_table
 from .closing import Closing
 from .controls import ControlReader
 from .engine.engine import Engine
@@ -37,6 +37,7 @@ from .logins import Credentials, Login, account_of
 from .markets import Markets
 from .measuring import Measuring
 from .members import Member, Ties
+from .monitoring import Monitoring
 from .newest import LatestCall
 from .notices import Notices
 from .obligations import Duties, Obligations
@@ -98,7 +99,9 @@ class Hub:
         self.interner = Interner(seed=seed)
         gone: deque[int] = deque()  # sinks whose object was collected
         self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed, clock=call_clock(clock))
-        self.duties = DutyTable()
+        # what is replayed was received long ago
+        self.duties = DutyTable(delay_table(clock) if replay is None else None)
+        self.router.delays = self.duties.delays
         self.meter = Meter(len(venue.channels))
         wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
         self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)
@@ -128,7 +131,6 @@ class Hub:
         if credentials is not None:
             connect = Login(venue, connect, credentials, clock)
         self.runtime = Runtime(self.engine, self.ledger, self.meter, owner=self, connect=connect, clock=clock)
-        self.duties = DutyTable()
         self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
         self.feed.on_evidence = self.runtime.evidence_waits
         self.feed.on_control = self._control
@@ -147,6 +149,7 @@ class Hub:
             self.notices.queue_changed,
             self.notices.handler_failed,
             HandlerDuties(),
+            self.duties.delays,
         )
         self._ties = Ties(
             self.router,
@@ -160,6 +163,7 @@ class Hub:
             self.pumping,
         )
         self.reports = Reports(self)
+        self.monitoring = Monitoring(self)
         self.measuring = Measuring(self)
         self.obligations = Duties(self, obligations)
         self.granting = Granting(self, channel_priority, gone)
@@ -256,6 +260,7 @@ class Hub:
         self.notices.forget(member.id)
         self.obligations.left(member)
         self.measuring.left(member)
+        self.monitoring.left(member.id)
         self.runtime.changed(urgent=member.reaped is not None)
 
     def set_paused(self, member: Member, flag: bool) -> None:
@@ -297,6 +302,7 @@ class Hub:
     def release_streams(self, streams: Int32Array) -> None:
         """See RuntimeOwner."""
         self.meter.reset_streams(streams)
+        self.monitoring.released(streams)
         self.intent.release(streams)
 
     def data_came(self, streams: Int32Array) -> None:
@@ -337,6 +343,8 @@ class Hub:
 
     def housekeeping(self, *, in_call: bool = False) -> None:
         """See RuntimeOwner: what the garbage collector noted is carried out; within a public call, no user's code."""
+        if not in_call:
+            self.monitoring.look(self.clock.monotonic_ns())
         self.granting.collect()
         self.claims.look()
         for _ in range(len(self._left)):

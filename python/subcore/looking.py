@@ -13,6 +13,7 @@ from .types import Topic, TopicInfo
 if TYPE_CHECKING:
     from .claims import ClaimReport
     from .clock import Clock
+    from .costing import Costs
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
     from .engine.proposals import Proposal
@@ -44,7 +45,7 @@ class Looking:
     def stats(self, *, components: bool = True) -> Stats:
         """Figures of the whole manager; see `subcore.figures`, and `as_json` there. May be called from any thread.
 
-        O(streams + components), some 20 us for each component; their records are left out with `components=False`.
+        O(streams + components), some 50 us for each component; their records are left out with `components=False`.
         """
         return self._hub.measuring.stats(components=components)
 
@@ -55,6 +56,13 @@ class Looking:
         are nanoseconds since 1970 UTC. A copy; about 1 us a topic. May be called from any thread.
         """
         return self._hub.measuring.topics()
+
+    def costs(self) -> Costs:
+        """What each component and topic costs, and what removing it would save; see `subcore.costing`.
+
+        O(interests), some 80 us for each component. May be called from any thread.
+        """
+        return self._hub.measuring.costs()
 
     def optimize(self) -> tuple[Proposal, ...]:
         """Moves that would leave fewer links, each with its reason and when it is done by itself; does none of them."""

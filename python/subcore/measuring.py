@@ -9,10 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns
+from .costing import Costs, costs_of
 from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Rates, Stats, WindowStats, WireStats
 from .former import named
+from .handed import handed
 from .memory import memory_of
-from .pumping import add_up
+from .pumping import add_up, oldest_of
 from .topic_figures import topic_rows
 from .types import DataState, Evidence, StreamState
 
@@ -53,6 +55,11 @@ class Measuring:
             delivered=figures.delivered, queue_full=figures.lost, ring_overrun=figures.overrun
         )
 
+    @property
+    def delivered_before(self) -> int:
+        """To components that are no more."""
+        return self._before["delivered"]
+
     # -- components --
 
     def component(self, member: Member) -> ComponentStats:
@@ -60,7 +67,7 @@ class Measuring:
         hub = self._hub
         with hub.intent.whole:
             infos = [hub.router.sink_info(sink) for sink in member.sinks]
-            times = member.last_times or hub.router.call_times(member.id)
+            times, delay, recent = member.last or handed(hub.router, hub.duties, member.id)
             inbox, pumps = member.inbox, member.pumps
             capped = member.last_conflations if member.closed else hub.router.limits.conflated(member.id)
             return ComponentStats(
@@ -85,14 +92,23 @@ class Measuring:
                 worst_ns=times.worst_ns,
                 loop_share=times.loop_share,
                 over_budget=times.over_budget,
+                queue_age_ns=self._age(member),
                 health=hub.obligations.health(member),
+                rate=Rates() if member.closed else hub.monitoring.component(member.id),
+                delay=Delays(*delay),
+                recent_delay=Delays(*recent),
             )
+
+    def _age(self, member: Member) -> int | None:
+        oldest = oldest_of([member.boxes, *member.pumps])
+        return None if oldest < 0 else max(0, self._hub.clock.time_ns() - oldest)
 
     # -- links and channels --
 
     def _link(self, number: int) -> LinkStats:
         hub = self._hub
         link, flow, known = hub.runtime.links[number], hub.meter.link(number), hub.engine.links.get(number)
+        frames, size = hub.monitoring.link(number)
         return LinkStats(
             number=number,
             up=link.is_up,
@@ -103,6 +119,8 @@ class Measuring:
             snapshots=flow.snapshots,
             skewed=flow.skewed,
             last_receive_time_ns=flow.last_receive_ns,
+            frame_rate=frames,
+            byte_rate=size,
             delay=delays_of(flow.delays),
             **({} if known is None else self._engine_side(known)),
         )
@@ -127,6 +145,7 @@ class Measuring:
             flow = hub.meter.channel(index)
             if not (held[index] or flow.frames):
                 continue
+            frames, size = hub.monitoring.channel(index)
             name = channel.name if channel.name not in found else channel.wire_name
             found[name] = ChannelStats(
                 name=name,
@@ -137,6 +156,8 @@ class Measuring:
                 repeats=flow.repeats,
                 skewed=flow.skewed,
                 last_receive_time_ns=flow.last_receive_ns,
+                frame_rate=frames,
+                byte_rate=size,
                 delay=delays_of(flow.delays),
             )
         return found
@@ -147,12 +168,14 @@ class Measuring:
         """Figures of the whole."""
         hub = self._hub
         total, counters = hub.meter.total(), hub.feed.counters()
-        members = [self.component(member) for member in list(hub.members.values())]
+        members = [self.component(member) for member in list(hub.members.values())] if components else []
         with hub.intent.whole:
             streams = _columns.live_streams(hub.ledger)
             channels = self._channels(streams)
-            topics, _ = self._held()
+            topics, _ = self.held()
+            delivered = self._before["delivered"] + int(hub.monitoring.delivered().sum())
         rows = hub.meter.streams()
+        frame_rate, byte_rate, delivered_rate = hub.monitoring.total()
         return Stats(
             time_ns=hub.clock.time_ns(),
             uptime_ns=hub.clock.monotonic_ns() - self._made_ns,
@@ -161,7 +184,7 @@ class Measuring:
             **self._axes(streams),
             links=tuple(self._link(number) for number in list(hub.runtime.links)),
             channels=channels,
-            components={one.name: one for one in members} if components else {},
+            components={one.name: one for one in members},
             component_count=len(hub.members),
             frames=total.frames,
             bytes=total.bytes,
@@ -173,30 +196,35 @@ class Measuring:
             controls=counters.get("control", 0),
             unknown_streams=counters["unknown_streams"],
             events=counters["events"],
-            delivered=self._before["delivered"] + sum(one.delivered for one in members),
+            delivered=delivered,
             bad_frames={name: counters[name] for name in BAD if counters.get(name)},
-            losses=self._losses(members),
+            losses=self._losses(),
             handler_errors=hub.router.failures,
-            frame_rate=Rates(),
-            byte_rate=Rates(),
-            delivered_rate=Rates(),
+            frame_rate=frame_rate,
+            byte_rate=byte_rate,
+            delivered_rate=delivered_rate,
             delay=delays_of(total.delays),
-            recent_delay=Delays(),
+            recent_delay=hub.monitoring.recent_delay(total.delays),
             fan_out=delays_of(hub.router.fan_out_times()),
-            loop_lag=Delays(),
-            loop_share=min(1.0, sum(one.loop_share for one in members)),
+            loop_lag=hub.monitoring.loop_lag,
+            loop_share=self._loop_share(),
             wire=WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE}),
             steps={kind.name: count for kind, count in sorted(hub.obligations.steps.items())},
             memory=memory_of(hub),
             snapshot=hub.saving.stats(),
         )
 
-    def _losses(self, members: list[ComponentStats]) -> dict[str, int]:
+    def _losses(self) -> dict[str, int]:
+        members = list(self._hub.members.values())
         lost = {
-            "queue_full": self._before["queue_full"] + sum(one.lost for one in members),
-            "ring_overrun": self._before["ring_overrun"] + sum(one.overrun for one in members),
+            "queue_full": self._before["queue_full"] + sum(m.inbox.lost + m.pumps.lost for m in members),
+            "ring_overrun": self._before["ring_overrun"] + sum(m.boxes.overrun for m in members),
         }
         return {reason: count for reason, count in lost.items() if count}
+
+    def _loop_share(self) -> float:
+        router = self._hub.router
+        return min(1.0, sum(router.call_times(component).loop_share for component in list(self._hub.members)))
 
     def _axes(self, streams: npt.NDArray[np.int32]) -> dict[str, dict[str, int]]:
         """Streams by state, by what their data are worth, and by evidence."""
@@ -213,7 +241,7 @@ class Measuring:
 
     # -- topics --
 
-    def _held(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+    def held(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
         """Topics somebody holds, and how many do. Within `whole`, since another thread may ask: one that is being
         closed is among the members, but no more in the ledger."""
         ledger = self._hub.ledger
@@ -224,10 +252,15 @@ class Measuring:
         )
         return topics, holders
 
+    def costs(self) -> Costs:
+        """See SubscriptionManager.costs."""
+        with self._hub.intent.whole:
+            return costs_of(self._hub)
+
     def topics(self) -> npt.NDArray[Any]:
         """See SubscriptionManager.topic_stats."""
         with self._hub.intent.whole:
-            return topic_rows(self._hub, *self._held())
+            return topic_rows(self._hub, *self.held())
 
 
 def delays_of(histogram: Histogram) -> Delays:

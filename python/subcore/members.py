@@ -19,9 +19,9 @@ from ._inbox import Inbox
 from ._queue import EventQueue
 from ._ring import RecordRing
 from ._route import Router
-from ._timing import CallTimes
 from .boxes import Boxes
 from .errors import ComponentClosed, ComponentReaped, UsageError
+from .handed import Handed, handed
 from .naming import handler_name
 from .pumping import PumpTies, renamed
 from .pumps import Pumps, needs_pump
@@ -64,8 +64,8 @@ class Member:
     __slots__ = (
         "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
         "closed", "delivered_before", "delivery", "former", "given_up", "handle", "handler_errors", "id",
-        "include_status", "last_conflations", "last_error", "last_times", "name", "on_status", "paused", "paused_ns",
-        "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
+        "include_status", "last", "last_conflations", "last_error", "name", "on_status", "paused",
+        "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -95,7 +95,7 @@ class Member:
         self._owner: weakref.ref[Any] | None = None
         self.handler_errors = 0
         self.last_error: str | None = None
-        self.last_times: CallTimes | None = None  # once it is closed
+        self.last: Handed | None = None  # once it is closed
         self.last_conflations: dict[int, int] = {}  # by rate caps
         self.former: dict[int, Topic] = {}  # by the ids they have in it: see FormerNames
         self.given_up: tuple[int, str] | None = None  # sink and handler of the last call that gave itself up
@@ -261,7 +261,7 @@ class Member:
 
     def release_all(self) -> None:
         """It is closed: nothing is delivered to any of its handlers from now on."""
-        self.last_times = self._router.call_times(self.id)
+        self.last = handed(self._router, self._ties.duties, self.id)
         self.last_conflations = self._router.limits.conflated(self.id)
         for key in list(self._sinks):
             self._release(key)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from .hub import Hub
 
 # Estimates, in bytes; tests/test_figures_memory.py holds them against what tracemalloc sees.
-A_MANAGER = 600_000
-A_COMPONENT = 8_000
-AN_EVENT = 250
+A_MANAGER = 250_000
+A_COMPONENT = 4_000
+AN_EVENT = 420
 
 
 def memory_of(hub: Hub) -> MemoryStats:
@@ -29,6 +29,8 @@ def memory_of(hub: Hub) -> MemoryStats:
         "scanner": hub.scanner.nbytes,
         "streams": hub.engine.streams.nbytes,
         "duties": hub.duties.nbytes + hub.pumping.duties.nbytes,
+        "delays": 0 if hub.duties.delays is None else hub.duties.delays.nbytes,
+        "rates": hub.monitoring.nbytes,
         "boxes": sum(member.boxes.nbytes for member in members),
     }
     waiting = sum(len(member.inbox) + member.pumps.waiting for member in members)

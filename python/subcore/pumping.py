@@ -10,11 +10,11 @@ import asyncio
 import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextvars import Context
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ._delivery import Queue, WakeBatch
 from ._queue import EventQueue
@@ -23,6 +23,7 @@ from .listening import raise_in_loop
 from .naming import words_of
 
 if TYPE_CHECKING:
+    from ._delays import DelayTable
     from ._route import Router
     from .handling import HandlerDuties
     from .members import Member
@@ -50,6 +51,7 @@ class PumpTies:
     on_change: Callable[[Member, EventQueue], None]
     failed: Callable[[Member, BaseException], None]
     duties: HandlerDuties
+    delays: DelayTable | None = None
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
@@ -148,6 +150,10 @@ class Pump:
         """Events not yet handed over."""
         return sum(map(len, list(self._queues)))
 
+    def oldest_ns(self) -> int:
+        """See Box."""
+        return oldest_of(self._queues)
+
     @property
     def is_working(self) -> bool:
         """Whether anything is handled, or waits and may be; other than by the task that asks."""
@@ -197,6 +203,8 @@ class Pump:
             on_loss=self._tell_loss,
             on_change=self._tell_change,
             duties=ties.duties.table,
+            delays=ties.delays,
+            owner=self._member.id,
             component=self.duty,
             calls_done=True,  # what is under way is still owed
         )
@@ -346,6 +354,17 @@ class Pump:
                 )
             )
             self._end_by_itself()
+
+
+class Waits(Protocol):
+    """Where events wait."""
+
+    def oldest_ns(self) -> int: ...
+
+
+def oldest_of(boxes: Iterable[Waits]) -> int:
+    """When the oldest event that waits in any of them was received; -1 where none waits."""
+    return min((when for box in list(boxes) if (when := box.oldest_ns()) >= 0), default=-1)
 
 
 def add_up(*counts: dict[int, int]) -> dict[int, int]:

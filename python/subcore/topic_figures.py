@@ -67,6 +67,8 @@ def topic_rows(hub: Hub, topics: Int32Array, holders: npt.NDArray[np.intp]) -> n
     _state(hub, rows, streams)
     meter = hub.meter.streams()
     seen = streams < len(meter)
+    rates = hub.monitoring.streams(streams)
+    rows["rate_1s"], rows["rate_10s"], rows["rate_60s"] = rates
     for name, column in _METER.items():
         rows[name][seen] = meter[column][streams[seen]]
     return rows

@@ -111,6 +111,8 @@ cdef class RouteCalls(RouteChanges):
             self.note_long(sink, ns)
         if not self.sinks[sink].gate & GATE_DEAD:
             self.times.add(self.sinks[sink].component, ns, weight)
+            if began and self.delays is not None and self.received_ns:
+                self.delays.add(self.sinks[sink].component, self.delays.wall_ns() - ns - self.received_ns, weight)
 
     cdef void note_long(self, int32_t sink, int64_t ns) noexcept:
         component = -1 if self.sinks[sink].gate & GATE_DEAD else self.sinks[sink].component

@@ -10,6 +10,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
 
 from subcore._arrays cimport int32_vector
+from subcore._delays cimport DelayTable
 from subcore._duties cimport DutyTable
 
 cdef extern from "Python.h":
@@ -143,11 +144,12 @@ cdef class Box:
 
     `wakes` tells the reader and the owner of news. `on_change(box)` is called from a flush when a figure that the box
     watches changed. `duties` with `component`: where it counts what it was given and what was taken; with
-    `calls_done` an event taken is done only when `returned()` is called. A put never raises.
+    `calls_done` an event taken is done only when `returned()` is called. How long events had waited is measured by the
+    table of duties, or by `delays` for component `owner`. A put never raises.
     """
 
     def __cinit__(self, *args, WakeBatch wakes not None, on_change=None, DutyTable duties=None, int32_t component=-1,
-                  bint calls_done=False, **kwargs):
+                  bint calls_done=False, DelayTable delays=None, int32_t owner=-1, **kwargs):
         self.wakes = wakes
         self.on_change = on_change
         self.calls_done = calls_done
@@ -155,6 +157,9 @@ cdef class Box:
         if duties is not None:
             self.duty = duties.duty_of(component)
             self.table = duties
+            self.delays, self.owner = duties.delays, component
+        if delays is not None:
+            self.delays, self.owner = delays, owner
 
     # --- the writer's side
 
@@ -242,6 +247,16 @@ cdef class Box:
         For topics that are about to be others'. O(what it holds).
         """
 
+    # --- delays
+
+    cdef void note_one(self, object event) noexcept:
+        if self.delays is not None:
+            self.delays.took(self.owner, event)
+
+    cdef void note_list(self, list events) noexcept:
+        if self.delays is not None:
+            self.delays.took_list(self.owner, events)
+
     cdef void leave_duty(self) noexcept:
         """Nothing that waits or is in hand is due any more."""
         if self.table is not None:
@@ -249,6 +264,7 @@ cdef class Box:
             self.duty.lost[0] += self.waiting() + self.in_hand
             self.duty.due = self.duty.done = self.duty.lost = &self.unwatched
             self.table = None
+        self.delays = None          # the id may be another component's soon
 
     # --- waking
 
@@ -286,6 +302,10 @@ cdef class Box:
     def __len__(self):
         """Events waiting; statuses and gaps are not counted."""
         return self.waiting()
+
+    def oldest_ns(self):
+        """When the oldest event that waits was received, int ns since 1970, images passed over; -1 where none does."""
+        return -1
 
     @property
     def reader_waits(self):

@@ -13,6 +13,8 @@ from typing import NamedTuple
 cimport numpy as cnp
 import numpy as np
 
+from subcore._delays cimport DelayTable
+
 cnp.import_array()
 
 
@@ -29,8 +31,11 @@ class DutyColumns(NamedTuple):
 cdef class DutyTable:
     """Columns by component id (0 to 65,535), written by boxes. Belongs to the loop's thread.
 
-    Memory: 24 KiB for each 1,024 components that ever had a box.
+    Memory: 24 KiB for each 1,024 components that ever had a box. `delays`: measures what is taken.
     """
+
+    def __cinit__(self, DelayTable delays=None):
+        self.delays = delays
 
     def __dealloc__(self):
         cdef Py_ssize_t i
@@ -87,3 +92,5 @@ cdef class DutyTable:
         """The component is gone; close its boxes first, they count no more then. IndexError beyond the limit."""
         cdef Duty duty = self.duty_of(component)
         duty.due[0] = duty.done[0] = duty.lost[0] = 0
+        if self.delays is not None:
+            self.delays.forget(component)

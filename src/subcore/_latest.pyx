@@ -216,6 +216,7 @@ cdef class LatestBox(Box):
         self.event_count -= 1
         if cell.topic < NO_TOPIC:
             self.free(index)
+        self.note_one(event)
         return event
 
     cdef list take_list(self, Py_ssize_t max, uint64_t before):
@@ -229,6 +230,16 @@ cdef class LatestBox(Box):
         return -1 if self.oldest < 0 else (<object>self.cells[self.oldest].event).receive_time_ns
 
     # --- figures
+
+    def oldest_ns(self):
+        """See Box. O(images that wait before it)."""
+        cdef int32_t index = self.oldest
+        while index >= 0:
+            event = <object>self.cells[index].event
+            if not event.is_image:
+                return event.receive_time_ns
+            index = self.cells[index].newer
+        return -1
 
     @property
     def conflations(self):

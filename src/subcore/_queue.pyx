@@ -271,6 +271,7 @@ cdef class EventQueue(Box):
         self.head += 1
         Py_DECREF(event)
         self.after_take(1)
+        self.note_one(event)
         return event
 
     cdef list take_list(self, Py_ssize_t max, uint64_t before):
@@ -310,6 +311,7 @@ cdef class EventQueue(Box):
             PyList_SET_ITEM(taken, i, <object> self.items[(self.head + <uint64_t> i) & (self.room - 1)])
         self.head += <uint64_t> count
         self.after_take(<uint64_t> count)
+        self.note_list(taken)
         return taken
 
     cdef object take_mark(self):
@@ -339,6 +341,16 @@ cdef class EventQueue(Box):
         return (<object>self.items[self.head & (self.room - 1)]).receive_time_ns
 
     # --- figures
+
+    def oldest_ns(self):
+        """See Box. O(images that wait before it)."""
+        cdef uint64_t sequence = self.head
+        while sequence < self.tail:
+            event = <object> self.items[sequence & (self.room - 1)]
+            if not event.is_image:
+                return event.receive_time_ns
+            sequence += 1
+        return -1
 
     @property
     def losses(self):

@@ -10,7 +10,7 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
 from subcore._arrays cimport int32_vector
 from subcore._delivery cimport Box
-from subcore._events cimport Event, Record, record_of
+from subcore._events cimport FLAG_IMAGE, Event, Record, record_of
 from subcore._frame cimport RAW_SHIFT, Frame, Payload
 from subcore._limits cimport Limit
 from subcore._ring cimport RecordRing
@@ -95,6 +95,7 @@ cdef class Router(RouteCalls):
         route = &self.routes[stream]
         self.running = True
         began = self.now_ns = self.clock.precise()
+        self.received_ns = record.head.receive_time_ns
         self.frame.start(record, venue, channel, symbol, payload)
         self.deliver(entries_of(route), route.count, self.frame)
         self.called = -1
@@ -334,6 +335,7 @@ cdef class Router(RouteCalls):
         if sink.kind == SINK_QUEUE:
             keep(sink, <PyObject*>event, topic)
             return
+        self.received_ns = 0 if event.head.flags & FLAG_IMAGE else event.head.receive_time_ns
         began = self.begin_call(index)
         if sink.kind == SINK_STRATEGY:
             sink.delivered += 1

@@ -91,6 +91,13 @@ class Monitor:
         found[:, known] = self._rates[:, ids[known]]
         return found
 
+    def of(self, id: int) -> tuple[float, float, float]:
+        """The same of one id."""
+        if not 0 <= id < self._rates.shape[1]:
+            return 0.0, 0.0, 0.0
+        over_1s, over_10s, over_60s = self._rates[:, id].tolist()
+        return over_1s, over_10s, over_60s
+
     @property
     def nbytes(self) -> int:
         """Bytes of the samples and rates kept."""
