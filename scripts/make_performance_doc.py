@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from comparison.table import value_text  # noqa: E402
+from make_scenarios_doc import kept, placed  # noqa: E402
 
 DOC = ROOT / "docs" / "performance.md"
 
@@ -113,7 +114,9 @@ def main() -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[1]} is not what `compare.py --json` wrote: {error}")
     DOC.parent.mkdir(exist_ok=True)
-    DOC.write_text(document(run), encoding="utf-8")
+    scenarios = kept(DOC.read_text(encoding="utf-8")) if DOC.exists() else ""
+    page = document(run)
+    DOC.write_text(placed(page, scenarios) if scenarios else page, encoding="utf-8")
     print(f"wrote {DOC.relative_to(ROOT)}")
 
 

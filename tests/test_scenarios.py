@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
 pytest.importorskip("orjson", reason="the plain manager needs orjson: install the extra [dev]")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+import make_scenarios_doc
 
 from subcore.cli import main
 from subcore.engine.clock import SECOND
@@ -360,3 +366,21 @@ def test_an_engine_that_never_pings_is_found_out(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Lifecycle, "tick", lambda *given: None)
     with pytest.raises(RuntimeError, match="was not over"):
         played_month(DROPPED[1:])
+
+
+def test_the_page_has_the_table_between_its_marks_and_keeps_all_else() -> None:
+    outcome = Outcome(4, "bad ends", [Figure("found_worst", None, 8.0)], {"faults": (1, 2.5)})
+    runs = [
+        table.as_dict([outcome], 1, full=False),
+        table.as_dict([Outcome(2, "the link drops")], 1, full=False),
+    ]
+    said = make_scenarios_doc.together(runs)
+    assert [each["scenario"] for each in said["scenarios"]] == [2, 4]
+    page = "# Performance\n\nFirst.\n\n## The table\n\nOld.\n"
+    once = make_scenarios_doc.placed(page, make_scenarios_doc.section(said))
+    assert once.index("First.") < once.index("What it is for") < once.index("## The table")
+    assert "| 4. bad ends | a fault is found after, worst | never | 8.0 s | <= 10.0 s | met |" in once
+    assert "| faults | 1 | 2.5 |" in once
+    assert make_scenarios_doc.placed(once, make_scenarios_doc.section(said)) == once
+    assert make_scenarios_doc.kept(once) == make_scenarios_doc.section(said)
+    assert make_scenarios_doc.kept(page) == ""
