@@ -24,7 +24,7 @@ from subcore.engine.links import Lifecycle
 from subcore.scenarios import bad_ends, drops, growth, month, plain_month, sides, table, troubles
 from subcore.scenarios.account import Account, Key, efficiency
 from subcore.scenarios.changes import change_fast, markets, overlap
-from subcore.scenarios.figures import FIGURES, Figure, Outcome
+from subcore.scenarios.figures import FIGURES, Figure, Outcome, show_fact
 from subcore.scenarios.finding import Finder, median, worst
 from subcore.scenarios.stage import Stage, market_values
 from subcore.scenarios.traces import FIRST_FOUR, fast_changes, overlapping
@@ -82,6 +82,15 @@ def test_a_change_that_is_cancelled_in_its_turn_is_worth_nothing() -> None:
     assert account.optimum.messages == 0
 
 
+def test_what_comes_back_before_its_removal_is_due_is_worth_nothing() -> None:
+    account = Account(0, {A, B}, sets(A, B))
+    account.turn([(B, False)], 10 * SECOND)
+    account.turn([(B, True)], 11 * SECOND)
+    account.until(20 * SECOND)
+    assert account.optimum.messages == 0
+    assert account.busy_ns == 0
+
+
 def test_the_ideal_waits_for_the_windows_too() -> None:
     """Six additions within half a second: five go at once, the sixth when a second has passed since the first."""
     account = Account(0)
@@ -134,6 +143,10 @@ def test_bounds_and_how_they_are_shown() -> None:
     assert FIGURES["found_worst"].show(None) == "never"
     assert FIGURES["memory"].show_wanted() == "<= 0.60x"
     assert FIGURES["availability"].show(0.99912) == "99.91%"
+    assert show_fact("it ends, worst, seconds", None) == "never"
+    assert show_fact("stream-seconds lost: a drop", None) == ""
+    assert show_fact("bytes", 62035211.0) == "62,035,211"
+    assert show_fact("share", 0.999052) == "0.999052"
 
 
 def test_the_same_seed_gives_the_same_traces() -> None:

@@ -51,7 +51,7 @@ def print_table(said: dict[str, Any]) -> None:
     for each in said["scenarios"]:
         console.print(f"[bold]{each['scenario']} {each['title']}[/] ({each['seconds']:.0f} s)")
         for what, both in each["facts"].items():
-            console.print(f"   {what}: {_show(both['before'])} before, {_show(both['after'])} after")
+            console.print(f"   {_line(what, both)}")
         for fault in each["faults"]:
             console.print(f"   [red]wrong: {fault}[/]")
     texts = {figure["name"]: figure["definition"] for _, figure, _ in _rows(said)}
@@ -71,7 +71,8 @@ def _rows(said: dict[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any], tu
     return rows
 
 
-def _show(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _line(what: str, both: dict[str, Any]) -> str:
+    from ..scenarios.figures import show_fact
+
+    shown = [(show_fact(what, both[when]), when) for when in ("before", "after")]
+    return f"{what}: " + ", ".join(f"{value} {when}" for value, when in shown if value)

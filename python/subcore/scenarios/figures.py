@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["FIGURES", "Definition", "Figure", "Outcome"]
+__all__ = ["FIGURES", "Definition", "Figure", "Outcome", "show_fact"]
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,15 @@ FIGURES: dict[str, Definition] = {
         "and 1 refusal a day and 2 h of maintenance.",
     ),
 }  # fmt: skip
+
+
+def show_fact(what: str, value: Any) -> str:
+    """What was counted, as people read it: a time that has no value did not end, anything else was not counted."""
+    if value is None:
+        return "never" if what.endswith("seconds") or what.startswith("seconds") else ""
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.6g}"
+    return f"{value:,.0f}" if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def _drop_links(seed: int, full: bool, tell: Tell) -> Outcome:
 def _bad_ends(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.bad_ends import bad_ends
 
-    return bad_ends(seed, frozen=40 if full else 6, silent=10 if full else 2, rounds=5 if full else 1)
+    return bad_ends(seed, plays=5 if full else 1)
 
 
 def _grow(seed: int, full: bool, tell: Tell) -> Outcome:
