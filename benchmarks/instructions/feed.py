@@ -11,6 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from subcore._delays import DelayTable
 from subcore._events import Ticker
 from subcore._feed import Feed
 
@@ -45,6 +46,7 @@ def ignore(event: object) -> None:
 
 def feed_to(callbacks: int) -> Feed:
     feed = new_feed(SYMBOLS)
+    feed.router.delays = DelayTable()  # as a manager has it
     feed.router.frame_budget_ns = 10**12  # under callgrind frames take too long, and each call would be timed
     for _ in range(callbacks):
         subscribe(feed, "ticker", SYMBOLS, ignore)
