@@ -683,10 +683,10 @@ MUTANTS = (
         "tests/test_figures.py",
     ),
     Mutant(
-        "listings left out of the messages",
+        "removals told as additions",
         "measuring.py",
         "WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE})",
-        "WireStats(**{name: getattr(hub.engine.stats, name.replace('messages', 'plans')) for name in WIRE})",
+        "WireStats(**{name: getattr(hub.engine.stats, name.replace('removals', 'additions')) for name in WIRE})",
         "tests/test_figures_wire.py",
     ),
 )
