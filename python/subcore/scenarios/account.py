@@ -102,9 +102,10 @@ def efficiency(accounts: Iterable[Account]) -> float:
     connection counted, 1 where less was on the wire), over several accounts together."""
     optimal = sent = wanted = on_wire = 0
     for account in accounts:
-        optimal, sent = optimal + account.optimum.messages, sent + account.messages
+        optimal += min(account.optimum.messages, account.messages)
+        sent += account.messages
         wanted, on_wire = wanted + account.wanted_ns, on_wire + account.wire_ns
-    of_messages = min(1.0, optimal / sent) if sent else 1.0
+    of_messages = optimal / sent if sent else 1.0
     return of_messages * (min(1.0, wanted / on_wire) if on_wire else 1.0)
 
 

@@ -66,7 +66,7 @@ def played(make: Callable[[Stage], Side], trace: Trace, seed: int, codes: list[s
     return result
 
 
-def overlap(seed: int = 1, *, seconds: float = 300.0, plays: int = 3) -> Outcome:
+def overlap(seed: int = 1, *, seconds: float = 300.0, plays: int = 8) -> Outcome:
     """Scenario 1: four components that overlap, then groups of others that come and go; several plays."""
     codes = markets(60)
     traces = [overlapping(seed + n, codes, seconds=seconds) for n in range(plays)]

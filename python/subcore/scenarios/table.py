@@ -28,7 +28,7 @@ def check() -> None:
 def _overlap(seed: int, full: bool, tell: Tell) -> Outcome:
     from subcore.scenarios.changes import overlap
 
-    return overlap(seed, plays=10 if full else 3)
+    return overlap(seed, plays=20 if full else 8)
 
 
 def _change_fast(seed: int, full: bool, tell: Tell) -> Outcome:
