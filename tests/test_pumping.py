@@ -18,6 +18,7 @@ from manager_rig import KEPT, make
 from subcore.component import Component
 from subcore.errors import UsageError
 from subcore.manager import SubscriptionManager
+from subcore.testing import VirtualClock
 from subcore.types import Status, StatusKind
 from trades import BTC, ETH, handler_tasks, offline, send, turns
 
@@ -446,3 +447,53 @@ async def test_adopted_topics_may_go_to_an_async_handler(tmp_path: Any) -> None:
         await turns()
         await handler.go()
         assert handler.ended == [7]
+
+
+async def test_a_handler_whose_calls_take_long_lets_the_loop_go_on_sooner() -> None:
+    """Time on the loop counts, by the manager's clock: 2 ms a call, so three calls."""
+    clock = VirtualClock()
+    manager, seen, between = offline(clock=clock), [], []
+
+    async def handler(event: Any) -> None:
+        clock.advance_to(clock.now + 2_000_000)
+        seen.append(event.id)
+
+    component, _ = subscribed(manager, handler)
+    for number in range(30):
+        send(manager, BTC, number)
+    while len(seen) < 30:
+        await asyncio.sleep(0)
+        between.append(len(seen))
+    assert seen == list(range(30))
+    assert max(b - a for a, b in itertools.pairwise(between)) == 3
+    stats = component.stats()
+    assert (stats.calls, stats.mean_ns, stats.worst_ns) == (30, 2_000_000, 2_000_000)
+    await manager.close()
+
+
+async def test_calls_are_timed_and_counted_beside_a_budget() -> None:
+    """What a call waits for costs nobody anything."""
+    clock = VirtualClock()
+    manager, numbers = offline(clock=clock), iter([1, 9, 2])
+    handler = Handler()
+
+    async def spend(event: Any) -> None:
+        clock.advance_to(clock.now + 1_000_000 * next(numbers))
+        await handler.take(event)
+        clock.advance_to(clock.now + 4_000_000)
+
+    component = make(manager, "c", callback_budget=0.005)
+    component.subscribe("trade", BTC, spend)
+    for number in range(3):
+        send(manager, BTC, number)
+    await turns()
+    for _ in range(3):
+        clock.advance_to(clock.now + 1_000_000_000)
+        await handler.go()
+    stats = component.stats()
+    assert (stats.calls, stats.over_budget, stats.worst_ns) == (3, 1, 9_000_000)
+    assert stats.mean_ns == 24_000_000 // 6, "each step is timed by itself"
+    assert 0.007 < stats.loop_share < 0.009
+    component.close()
+    assert component.stats().calls == 3
+    await manager.close()

@@ -136,7 +136,7 @@ def test_a_long_call_is_named_each_time_and_counts_once(long: set[int], who: int
         if frame[0] in long:
             ends.append(rig.now - (2 - who) * US)
     calls = rig.router.take_long_calls()
-    assert [tuple(call) for call in calls] == [(*members[who], 50 * MS, at) for at in ends]
+    assert [tuple(call) for call in calls] == [(*members[who], 50 * MS, at, None) for at in ends]
     assert rig.router.take_long_calls() == []
     for number, (component, _) in enumerate(members):
         found = rig.router.call_times(component)

@@ -76,6 +76,47 @@ async def test_a_handler_that_holds_the_loop_is_named_while_it_does_and_told_aft
     assert [thread for thread in threading.enumerate() if thread.name == NAME] == []
 
 
+@pytest.mark.parametrize("who", ["async handler", "on_status", "veto"])
+async def test_an_async_handler_and_hooks_that_hold_the_loop_are_named_too(
+    server: SimServer, named: Named, who: str
+) -> None:
+    told: list[subcore.Status] = []
+    held: list[bool] = []
+
+    def hold(what: Any) -> bool:
+        if not held:
+            held.append(named.said.wait(PATIENCE_S))
+        return False
+
+    async def hold_later(event: Any) -> None:
+        await asyncio.sleep(0)
+        hold(event)
+
+    def hear(status: subcore.Status) -> None:
+        told.append(status)
+        if who == "on_status":
+            hold(status)
+
+    rules = subcore.Obligations(blocked=0.1, slow=0.0, veto=hold if who == "veto" else None)
+    async with subcore.SubscriptionManager("upbit", url=server.url, seed=1, obligations=rules) as manager:
+        blocker = manager.component("blocker", on_status=hear)
+        blocker.subscribe("ticker", "KRW-BTC", hold_later if who == "async handler" else None)
+        await until(lambda: manager.blockers and manager.blockers[0].over)
+        [found] = manager.blockers
+        name = {"async handler": "hold_later", "on_status": "hear (on_status)", "veto": "hold (veto)"}[who]
+        assert (found.component, found.handler.rsplit(".", 1)[-1]) == ("blocker", name)
+        assert found.seconds >= rules.blocked
+        assert "named.said.wait" in found.stack
+        assert "'blocker' holds the event loop" in named.lines[0]
+        if who == "async handler":
+            await until(lambda: any("held the event loop" in status.reason for status in told))
+            assert (blocker.stats().worst_ns or 0) >= 100_000_000
+        else:
+            await asyncio.sleep(0)
+            assert not any("held the event loop" in status.reason for status in told)
+        blocker.close()
+
+
 async def test_code_that_keeps_the_interpreter_to_itself_is_named_at_once_afterwards(
     server: SimServer,
 ) -> None:
@@ -104,6 +145,7 @@ class FakeRouter:
         self.looks = 0
         self.looked = threading.Condition()
         self.each_is_new = False
+        self.called_names: tuple[str, str] | None = None
 
     @property
     def calling(self) -> tuple[int, int]:
@@ -113,10 +155,9 @@ class FakeRouter:
             self.looked.notify_all()
         return self.call
 
-    def sink_info(self, sink: int) -> Any:
-        if sink == 404:
-            raise KeyError(sink)
-        return type("Info", (), {"delivered": self.number})
+    @property
+    def call_number(self) -> int:
+        return self.number
 
     def wait(self, looks: int) -> None:
         with self.looked:

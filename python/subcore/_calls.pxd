@@ -7,6 +7,12 @@ from subcore._changes cimport RouteChanges
 from subcore._delays cimport DelayTable
 from subcore._histogram cimport Histogram
 
+cdef class CallMark:
+    cdef readonly int32_t component       # whose call it is
+    cdef readonly object sink_id          # -1 = of none
+    cdef readonly object names            # (the component's, the handler's), to be read by any thread
+    cdef bint is_its_own                  # timed, and its component told where it was long
+
 cdef class RouteCalls(RouteChanges):
     cdef int32_t called                   # the sink whose call is under way, -1 = none; read by a watchdog's thread
     cdef readonly uint64_t calls          # of handlers so far, the one under way included
@@ -19,6 +25,8 @@ cdef class RouteCalls(RouteChanges):
     cdef readonly uint64_t fan_outs
     cdef public DelayTable delays         # how long events had waited when they were handed over; None = not measured
     cdef int64_t received_ns              # of the event in hand; 0 where nobody asks
+    cdef CallMark mark                    # what runs outside of a fan-out, or of its handlers; None = nothing
+    cdef uint64_t marked                  # how often that began
 
     cdef int64_t begin_timed(self) noexcept
     cdef uint32_t choose_timed(self) noexcept
@@ -28,3 +36,7 @@ cdef class RouteCalls(RouteChanges):
     cdef void note_long(self, int32_t sink, int64_t ns) noexcept
     cdef void time_frame(self, int64_t ns) noexcept
     cdef void time_all(self) noexcept
+    # What runs from now on, None = what ran before; what ran until now.
+    cdef CallMark swap_mark(self, CallMark mark)
+    # What was marked ran for so long.
+    cdef void judge_mark(self, CallMark mark, int64_t ns) noexcept

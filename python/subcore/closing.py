@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .pumping import running_task
+from .tasks import running_task
 from .types import CloseReport
 
 if TYPE_CHECKING:

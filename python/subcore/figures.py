@@ -125,7 +125,8 @@ class ComponentStats:
 
     `calls` of its handlers took `mean_ns`, in half of them at most `p50_ns`, in all but 1 % at most `p99_ns`, and
     `worst_ns` in the longest seen (None before one was timed); together `loop_share` of the time, 0 to 1. They are
-    timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time.
+    timed by sampling, 1 in 32 and all while fan-outs are long; what runs for milliseconds is seen each time. Of async
+    handlers each step is timed, from where the loop resumes it to where it waits; what it waits for is not.
     `withheld`: events that passed its handlers while they were kept from calls, since each of the last had raised.
     `conflated`: of topics with `Latest()` or `max_rate=`, newer events took their place; `overrun`: rows of rings that
     readers missed.

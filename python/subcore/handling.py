@@ -27,6 +27,7 @@ class HandlerDuties:
         self._pumps: list[Pump | None] = []
         self._free: list[int] = []
         self._born: set[int] = set()
+        self._cut_off: set[Pump] = set()
 
     @property
     def nbytes(self) -> int:
@@ -54,6 +55,11 @@ class HandlerDuties:
             self._pumps[id], self._owner[id] = None, NOBODY
             self.table.reset(id)
             self._free.append(id)
+            self._cut_off.discard(pump)
+
+    def cut_off(self, pump: Pump, flag: bool) -> None:
+        """Whether it may not be called: then what waits for it is owed by nobody."""
+        (self._cut_off.add if flag else self._cut_off.discard)(pump)
 
     def worked(self, id: int) -> int:
         """Events it was done with so far, one way or the other."""
@@ -65,6 +71,8 @@ class HandlerDuties:
         if not self._pumps:
             return None
         due, done, lost = (column.view(np.int64)[: len(self._pumps)] for column in self.table.columns())
+        for pump in self._cut_off:
+            due[pump.duty] -= pump.kept_back
         born, self._born = self._born, set()
         return Handlers(self._owner[: len(self._pumps)].copy(), due, done, lost, born, self._name)
 

@@ -147,7 +147,7 @@ class Hub:
             gone,
             self.notices.loss,
             self.notices.queue_changed,
-            self.notices.handler_failed,
+            self.notices.failed_elsewhere,
             HandlerDuties(),
             self.duties.delays,
         )
@@ -257,7 +257,7 @@ class Hub:
         self.granting.forget(member)
         self.claims.forget(member)
         member.close_boxes()
-        self.notices.forget(member.id)
+        self.notices.forget(member)
         self.obligations.left(member)
         self.measuring.left(member)
         self.monitoring.left(member.id)
@@ -356,9 +356,11 @@ class Hub:
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)
-        if member is not None and member.had_sink(sink):  # not who has the id of one that its call closed
-            self.notices.handler_failed(member, error)
-            self.obligations.handler_failed(member, sink)
+        if member is None or not member.had_sink(sink):  # another may have the id of one that its call closed
+            self.notices.failed_after_close(sink, error)
+            return
+        self.notices.handler_failed(member, error)
+        self.obligations.handler_failed(member, sink)
 
     def _expect_format(self) -> None:
         """Frames in another format than the one asked for are read all the same, and counted."""

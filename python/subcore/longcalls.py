@@ -72,18 +72,23 @@ class LongCalls:
     def _collect(self, leaving: Member | None) -> None:
         for call in self._hub.router.take_long_calls():
             if call.duration_ns >= self._watchdog.blocked * SECOND:
-                member = self._whose(call.sink_id, leaving)
-                named = self._gone.get(call.sink_id)
-                if member is not None:
+                member = self._whose(call, leaving)
+                named = call.names or self._gone.get(call.sink_id)
+                if member is not None and named is None:
                     named = member.name, _handler_of(self._hub, member, call.sink_id)
                 if named is not None:
                     self._found.append(_Found(call, member, *named, self._watchdog.looks))
 
-    def _whose(self, sink: int, leaving: Member | None) -> Member | None:
-        """By the sink: the id of a component may be another's by now."""
+    def _whose(self, call: LongCall, leaving: Member | None) -> Member | None:
+        """By the sink: the id of a component may be another's by now. What has names of its own has the right id, or
+        none: a hook is nobody's call, since `on_status` might take as long again over a status about it."""
+        if call.names is not None:
+            if leaving is not None and leaving.id == call.component:
+                return leaving
+            return self._hub.members.get(call.component)
         members: list[Member] = [*self._hub.members.values(), *(() if leaving is None else (leaving,))]
         for member in members:
-            if member.had_sink(sink):
+            if member.had_sink(call.sink_id):
                 return member
         return None
 

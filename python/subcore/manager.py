@@ -177,7 +177,7 @@ class SubscriptionManager(Looking):
         each `Status`, in order with the data; `include_status=True` puts them into the iteration. When `owner` (a task,
         or any object that can be weakly referenced) is done or gone, so is the component. `heartbeat`: it promises to
         call `component.heartbeat()` at least each so many seconds. `callback_budget`: seconds that one call of its
-        handlers may take; `stats()` counts those that took longer.
+        handlers, or one step of an async one, may take; `stats()` counts those that took longer.
         A name that came back from a snapshot is claimed: the component has its restored topics, in their restored
         classes; they are proven on the wire and go nowhere until `subscribe`, `replace` or `adopt` confirms them.
         """

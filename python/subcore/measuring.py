@@ -10,11 +10,11 @@ import numpy.typing as npt
 
 from . import _columns
 from .costing import Costs, costs_of
+from .counts import add_up, oldest_of
 from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Rates, Stats, WindowStats, WireStats
 from .former import named
 from .handed import handed
 from .memory import memory_of
-from .pumping import add_up, oldest_of
 from .topic_figures import topic_rows
 from .types import DataState, Evidence, StreamState
 
@@ -84,7 +84,7 @@ class Measuring:
                 overrun=member.boxes.overrun,
                 handler_errors=member.handler_errors,
                 last_error=member.last_error,
-                calls=sum(info.calls for info in infos) + member.calls_before,
+                calls=sum(info.calls for info in infos) + member.calls_before + pumps.calls,
                 withheld=sum(info.withheld for info in infos) + member.withheld_before,
                 mean_ns=times.mean_ns,
                 p50_ns=times.p50_ns,

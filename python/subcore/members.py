@@ -19,11 +19,13 @@ from ._inbox import Inbox
 from ._queue import EventQueue
 from ._ring import RecordRing
 from ._route import Router
+from ._steps import Hook
 from .boxes import Boxes
+from .counts import renamed
 from .errors import ComponentClosed, ComponentReaped, UsageError
 from .handed import Handed, handed
-from .naming import handler_name
-from .pumping import PumpTies, renamed
+from .naming import handler_name, words_of
+from .pumping import PumpTies
 from .pumps import Pumps, needs_pump
 from .types import Priority, Status, Topic
 
@@ -245,7 +247,7 @@ class Member:
             return self._router.new_sink(self.id, handler, raw=raw)
         pump = self.pumps.pump(handler, delivery)
         sink = self._router.new_sink(self.id, pump.queue, raw=raw)
-        pump.sinks.add(sink)
+        pump.add_sink(sink)
         return sink
 
     def release_idle_sinks(self) -> None:
@@ -379,7 +381,8 @@ class Member:
         """Call `on_status`, whose exceptions are logged and counted."""
         assert self.on_status is not None
         try:
-            self.on_status(status)
+            with Hook(self._router, self.id, (self.name, f"{words_of(self.on_status)} (on_status)")):
+                self.on_status(status)
         except Exception as error:
             self.handler_errors += 1
             self.last_error = f"on_status: {type(error).__name__}: {error}"

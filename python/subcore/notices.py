@@ -36,6 +36,7 @@ class Notices:
         self._members = members
         self._clock = clock
         self._logged: dict[int, int] = {}
+        self._closed_in_call = (-1, "")  # the sink whose call closed its own component, and its name
 
     def spread(self, notice: Notify) -> None:
         """Tell every component that holds one of the streams and listens."""
@@ -101,6 +102,22 @@ class Notices:
         """Tell one component of these interests."""
         self._status(member, kind, topics, reason, len(topics))
 
+    def failed_elsewhere(self, member: Member, error: BaseException) -> None:
+        """Of an async call that no sink stands for any more: its handler was given up, or the component is closed."""
+        self._router.count_failure()
+        if member.closed:
+            self._log_closed(member.name, error)
+        else:
+            self.handler_failed(member, error)
+
+    def failed_after_close(self, sink: int, error: BaseException) -> None:
+        """Of a call that had closed its own component: logged, and told to nobody, for another may have its id."""
+        closed, name = self._closed_in_call
+        self._log_closed(name if sink == closed else "(closed)", error)
+
+    def _log_closed(self, name: str, error: BaseException) -> None:
+        log.error("a handler of component %r raised after the component was closed", name, exc_info=error)
+
     def step(self, member: Member, kind: StatusKind, reason: str, count: int) -> None:
         """Tell a component about itself as a whole: no topics; `count` events wait."""
         self._status(member, kind, [], reason, count)
@@ -111,9 +128,12 @@ class Notices:
             member.call_on_status(self._make(kind, [], reason, count))
             member.on_status = None
 
-    def forget(self, component: int) -> None:
-        """The id may be another component's soon."""
-        self._logged.pop(component, None)
+    def forget(self, member: Member) -> None:
+        """It is closed, and its id may be another component's soon, even in the same call."""
+        self._logged.pop(member.id, None)
+        component, sink = self._router.calling
+        if component == member.id and sink != self._closed_in_call[0]:
+            self._closed_in_call = sink, member.name
 
     def _status(self, member: Member, kind: StatusKind, topics: list[int], reason: str, count: int) -> None:
         if member.listens:

@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ._steps import Hook
 from .engine.breakers import Action, SinkFacts, Try
 from .engine.clock import SECOND
 from .engine.liveness import TICK_NS, Liveness, Look, Step
 from .engine.obligations import DEFAULTS, Cause, Obligations, Verdict
 from .errors import UsageError
 from .longcalls import LongCalls
+from .naming import words_of
 from .types import Int64Array, StatusKind
 from .watchdog import Blocker, Watchdog
 
@@ -142,6 +144,9 @@ class Duties:
             return
         if self._liveness.failed(sink, member.id, self._facts(member, sink)):
             self._hub.router.block_sink(sink, True)
+            pump = member.pumps.of_sink(sink)
+            if pump is not None:
+                pump.cut_off(sink)
 
     def owner_gone(self, member: Member, *, in_call: bool) -> bool:
         """Nobody is responsible for it any more: reaped at once. False where that has to wait for a tick, since the
@@ -215,11 +220,16 @@ class Duties:
     def _act(self, member: Member, action: Action) -> None:
         if action.sink not in member.sinks:
             return
-        if isinstance(action, Try):
-            self._hub.router.try_sink(action.sink)
-        else:
+        pump = member.pumps.of_sink(action.sink)
+        if not isinstance(action, Try):
             self._hub.router.block_sink(action.sink, member.stopped)
+            if pump is not None:
+                pump.mend()
             self._let_on(member)
+        elif pump is not None:
+            pump.try_once()
+        else:
+            self._hub.router.try_sink(action.sink)
 
     def _carry(self, member: Member, step: Step) -> None:
         vetoed = step.rises and self._is_vetoed(member, step)
@@ -241,8 +251,10 @@ class Duties:
         if self._rules.veto is None:
             return False
         verdict = Verdict(member.name, step.kind, step.cause, step.reason, step.waiting, step.seconds)
+        veto = self._rules.veto
         try:
-            return bool(self._rules.veto(verdict))
+            with Hook(self._hub.router, member.id, (member.name, f"{words_of(veto)} (veto)")):
+                return bool(veto(verdict))
         except Exception:
             log.exception(
                 "the veto hook raised, which vetoes nothing: %s of component %r", step.kind.name, member.name

@@ -1,26 +1,28 @@
 """Async handlers: events wait in a bounded queue, and one task hands them over, one call at a time, in order.
 
-A task begins with the first event of its handler and ends with its component. It runs in a context of its own, and a
-handler that never waits for anything still lets the loop go on after a few calls.
+A task begins with the first event of its handler and ends with its component, in a context of its own. A handler that
+never waits lets the loop go on after a few calls, or milliseconds. One that is cut off gets one event for each try.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from contextvars import Context
 from dataclasses import dataclass, field
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from ._delivery import Queue, WakeBatch
 from ._queue import EventQueue
+from ._steps import CallSteps
+from .counts import add_up, oldest_of, renamed
 from .errors import CapacityError, UsageError
 from .listening import raise_in_loop
 from .naming import words_of
+from .tasks import running_task
 
 if TYPE_CHECKING:
     from ._delays import DelayTable
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
     from .members import Member
     from .types import Int32Array, Status
 
-log = logging.getLogger("subcore.component")
-
 TURN = 16  # calls in a row that let nobody else run
+TURN_NS = 5_000_000  # ... or so long
 QUEUES = 16  # of one handler, whose policy was changed before what waited was handed over
 AsyncHandler = Callable[[Any], Coroutine[Any, Any, object]]
 
@@ -41,7 +42,7 @@ class PumpTies:
     """What the pumps of one manager share. `tasks`: of all of them that did not end yet, also of those told to.
 
     `on_loss` tells a component of lost events, and gives back what shall stand in its iteration; `on_change` of a queue
-    that fills or ends. `failed` is told of an exception whose sink is no more.
+    that fills or ends. `failed` is told of an exception of a call whose sinks, or component, are no more.
     """
 
     router: Router
@@ -65,6 +66,8 @@ class Pump:
     def __init__(self, member: Member, handler: AsyncHandler, policy: Queue, ties: PumpTies) -> None:
         self.policy = policy
         self.sinks: set[int] = set()  # those that put into its queue
+        self._broken: int | None = None  # that of them which is cut off, since every call raised
+        self._may_try = False
         self.dropped = 0  # events that waited when it was told to end
         self.in_flight = False
         self._member = member
@@ -85,6 +88,7 @@ class Pump:
             else:
                 self._handler = handler.__func__
         self.name = words_of(handler)
+        self.steps = CallSteps(ties.router, member.id, (member.name, self.name))
         self.duty = ties.duties.begin(member.id, self)
         self._queues = deque([self._new_queue()])
 
@@ -113,15 +117,48 @@ class Pump:
                 f"{QUEUES} queues of one handler wait to be handed over: change its policy less often"
             )
 
-    def retire(self) -> None:
-        """No sink leads here any more: what waits is still handed over, then it ends, unless it gets one again."""
-        self._retired = True
-        if self.is_gone or not (self.waiting or self.in_flight):
-            self.end()
+    def add_sink(self, sink: int) -> None:
+        """It puts into the queue from now on."""
+        self.sinks.add(sink)
+        self.steps.use_sink(sink)
+
+    def drop_sink(self, sink: int) -> None:
+        """No longer. With the last one what waits is still handed over (but by a handler that is cut off), then it
+        ends, unless it gets one again."""
+        self.sinks.discard(sink)
+        self.steps.use_sink(next(iter(self.sinks), -1))
+        if not self.sinks:
+            self._retired = True
+            if self.is_gone or not (self.in_flight or self.waiting > self.kept_back):
+                self.end()
+        elif sink == self._broken:
+            self.mend()
 
     def revive(self) -> None:
-        """A sink leads here again."""
+        """It is asked for again."""
         self._retired = False
+        if self._broken is not None and self._broken not in self.sinks:
+            self.mend()
+
+    def cut_off(self, sink: int) -> None:
+        """Each of its last calls raised: hand over nothing, but for tries."""
+        self._broken, self._may_try = sink, False
+        self._ties.duties.cut_off(self, True)
+
+    def try_once(self) -> None:
+        """Hand over one event though it is cut off: one that waits, or the next that comes."""
+        if self._broken is not None:
+            self._may_try = True
+            if not self.waiting:
+                self._ties.router.try_sink(self._broken)
+            self._go()
+
+    def mend(self) -> None:
+        """It is cut off no more: go on with what waits."""
+        self._broken = None
+        self._ties.duties.cut_off(self, False)
+        if self._begun or self.waiting:
+            self._go()
 
     def hold(self, flag: bool) -> None:
         """Hand over nothing for now; the call in flight goes on. Or go on with what waits."""
@@ -132,6 +169,7 @@ class Pump:
     def end(self) -> None:
         """Nothing is handed over from now on. The call in flight is cancelled, unless it is the one that asks."""
         self._ended = True
+        self.steps.leave()
         self.dropped += self.waiting
         for queue in self._queues:
             queue.close()
@@ -155,11 +193,16 @@ class Pump:
         return oldest_of(self._queues)
 
     @property
+    def kept_back(self) -> int:
+        """Events that wait and may not be handed over, since the handler is cut off: nobody owes these."""
+        return 0 if self._broken is None else self.waiting
+
+    @property
     def is_working(self) -> bool:
         """Whether anything is handled, or waits and may be; other than by the task that asks."""
         if self._task is not None and (self._task.done() or self._task is running_task()):
             return False
-        return self.in_flight or (self.waiting > 0 and not self._held)
+        return self.in_flight or (self.waiting > 0 and not self._is_still)
 
     @property
     def is_gone(self) -> bool:
@@ -193,6 +236,11 @@ class Pump:
         self._losses_before = renamed(self._losses_before, ids)
 
     # -- inside --
+
+    @property
+    def _is_still(self) -> bool:
+        """Whether nothing may be handed over now."""
+        return self._held or (self._broken is not None and not self._may_try)
 
     def _new_queue(self, policy: Queue | None = None) -> EventQueue:
         policy, ties = policy or self.policy, self._ties
@@ -243,17 +291,18 @@ class Pump:
     async def _work(self) -> None:
         """Until it is ended, or empty and retired, or empty and its queue overflowed for good."""
         self._task = asyncio.current_task()  # a loop may run its first step before it hands out the task
-        calls = 0
         while not self._ended:
             event = self._take()
             if event is not None:
                 await self._hand_over(event)
                 self._queues[0].returned()
                 del event  # what waits for the next one holds none
-                calls += 1
-                if calls % TURN == 0:
+                if self.steps.held_calls >= TURN or self.steps.held_ns >= TURN_NS:
                     await asyncio.sleep(0)
-            elif not self.waiting and (self._retired or self.queue.overflowed):
+                    self.steps.let_go()
+            elif self.waiting == self.kept_back and (
+                self._retired or (self.queue.overflowed and not self.waiting)
+            ):
                 break
             else:
                 await self._news()
@@ -268,8 +317,9 @@ class Pump:
 
     def _take(self) -> Any:
         """The next event; None where there is none, or none may be handed over."""
-        while not (self._held or self._ended):
+        while not (self._is_still or self._ended):
             event = self._queues[0].get_nowait()
+            self._may_try = self._may_try and event is None
             if event is not None or len(self._queues) == 1:
                 return None if self._ended else event  # who was told of a loss may have closed the component
             old = self._queues.popleft()
@@ -281,7 +331,7 @@ class Pump:
     async def _news(self) -> None:
         """Until there may be something to do."""
         queue = self._queues[0]
-        if not self._held:
+        if not self._is_still:
             queue.end_wait()
             if not queue.begin_wait(self._go):
                 if queue.closed and not queue.overflowed and len(self._queues) == 1:
@@ -292,6 +342,7 @@ class Pump:
             await self._idle
         finally:
             self._idle = None
+        self.steps.let_go()
 
     async def _hand_over(self, event: Any) -> None:
         """One call, whose exceptions are the handler's matter."""
@@ -300,7 +351,7 @@ class Pump:
             return  # its object went; the loop is about to hear of it
         self.in_flight = True
         try:
-            await handler(event)
+            await self.steps.call(handler, event)
         except asyncio.CancelledError as error:
             task = running_task()
             if self._ended or (task is not None and task.cancelling()):
@@ -328,11 +379,9 @@ class Pump:
     def _fail(self, error: BaseException) -> None:
         """As for a plain handler; a closed component is told nothing more."""
         if self._ended and isinstance(error, Exception):
-            log.error(
-                "an async handler of component %r raised as it was ended", self._member.name, exc_info=error
-            )
+            self._ties.failed(self._member, error)
             return
-        sink = next(iter(self.sinks), None)
+        sink = min(self.sinks, default=None)
         try:
             if sink is None:
                 self._ties.failed(self._member, error)
@@ -354,36 +403,3 @@ class Pump:
                 )
             )
             self._end_by_itself()
-
-
-class Waits(Protocol):
-    """Where events wait."""
-
-    def oldest_ns(self) -> int: ...
-
-
-def oldest_of(boxes: Iterable[Waits]) -> int:
-    """When the oldest event that waits in any of them was received; -1 where none waits."""
-    return min((when for box in list(boxes) if (when := box.oldest_ns()) >= 0), default=-1)
-
-
-def add_up(*counts: dict[int, int]) -> dict[int, int]:
-    """One dict of sums."""
-    total: dict[int, int] = {}
-    for one in counts:
-        for key, count in one.items():
-            total[key] = total.get(key, 0) + count
-    return total
-
-
-def renamed(counts: dict[int, int], ids: dict[int, int]) -> dict[int, int]:
-    """Counts with other keys for some, added up."""
-    return add_up(*({ids.get(key, key): count} for key, count in counts.items()))
-
-
-def running_task() -> asyncio.Task[Any] | None:
-    """The task that calls; None outside of any, and where no loop runs."""
-    try:
-        return asyncio.current_task()
-    except RuntimeError:
-        return None

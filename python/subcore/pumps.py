@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ._delivery import Delivery, Queue
 from .checking import is_async
-from .pumping import AsyncHandler, Pump, PumpTies, add_up, renamed
+from .counts import add_up, renamed
+from .pumping import AsyncHandler, Pump, PumpTies
 
 if TYPE_CHECKING:
     from ._queue import EventQueue
@@ -27,6 +28,7 @@ class Pumps:
         self._pumps: dict[tuple[int, int | None], Pump] = {}
         self.dropped = 0
         self._lost_before = 0
+        self._calls_before = 0
         self._losses_before: dict[int, int] = {}
 
     def __iter__(self) -> Iterator[Pump]:
@@ -66,9 +68,11 @@ class Pumps:
         """Nothing is put through this sink any more."""
         for pump in self:
             if sink in pump.sinks:
-                pump.sinks.discard(sink)
-                if not pump.sinks:
-                    pump.retire()
+                pump.drop_sink(sink)
+
+    def of_sink(self, sink: int) -> Pump | None:
+        """That whose queue a sink puts into; None where the sink is a plain handler's, or a box's."""
+        return next((pump for pump in self if sink in pump.sinks), None)
 
     def sinks_into(self, queue: EventQueue) -> set[int]:
         """Those that put into this queue."""
@@ -80,6 +84,7 @@ class Pumps:
             if known is pump:
                 del self._pumps[key]
                 self.dropped += pump.dropped
+                self._calls_before += pump.steps.calls
                 self._lost_before += pump.lost
                 self._losses_before = add_up(self._losses_before, pump.losses)
 
@@ -108,6 +113,11 @@ class Pumps:
     def waiting(self) -> int:
         """Events not yet handed over."""
         return sum(pump.waiting for pump in self)
+
+    @property
+    def calls(self) -> int:
+        """Of handlers so far, also of those that are no more."""
+        return self._calls_before + sum(pump.steps.calls for pump in self)
 
     @property
     def are_working(self) -> bool:

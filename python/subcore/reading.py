@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ._inbox import Inbox, Reading
 from .checking import check_seconds
 from .errors import QueueOverflow, UsageError
-from .pumping import running_task
+from .tasks import running_task
 
 if TYPE_CHECKING:
     from .manager import SubscriptionManager

@@ -57,7 +57,7 @@ class Blocker:
 
 
 class _Call(NamedTuple):
-    """One call of a handler: the sink's count of calls tells it from the next."""
+    """One call of a handler, a step of an async one, or a hook: the router's count of them tells it from the next."""
 
     component: int
     sink: int
@@ -195,15 +195,10 @@ class Watchdog:
 
     def _calling(self) -> _Call | None:
         component, sink = self._router.calling
-        if component < 0:
-            return None
-        try:
-            return _Call(component, sink, self._router.sink_info(sink).delivered)
-        except KeyError:  # released meanwhile, by the call itself perhaps: one call all the same
-            return _Call(component, sink, -1)
+        return None if component < 0 else _Call(component, sink, self._router.call_number)
 
     def _name(self, call: _Call, seconds: float) -> None:
-        named = self._names(call.component, call.sink)
+        named = self._router.called_names or self._names(call.component, call.sink)
         if named is None:
             return
         name, handler = named

@@ -450,7 +450,7 @@ MUTANTS = (
     Mutant(
         "an async handler called while its component is paused",
         "pumping.py",
-        "        while not (self._held or self._ended):",
+        "        while not (self._is_still or self._ended):",
         "        while not self._ended:",
         "tests/test_pumping.py tests/test_pumping_model.py",
     ),
@@ -515,8 +515,8 @@ MUTANTS = (
     Mutant(
         "a busy handler taken for one that holds the loop",
         "watchdog.py",
-        "self._router.sink_info(sink).delivered)",
-        "int(self._router.sink_info(sink).delivered < 0))",
+        "_Call(component, sink, self._router.call_number)",
+        "_Call(component, sink, 0)",
         "tests/test_watchdog.py",
     ),
     Mutant(
@@ -546,6 +546,20 @@ MUTANTS = (
         "            self.set_gate(sink, GATE_ONCE, False)\n        return True\n",
         "        return True\n",
         "tests/test_breaker.py",
+    ),
+    Mutant(
+        "an async handler that is cut off is called with all that waits",
+        "pumping.py",
+        "self._broken, self._may_try = sink, False",
+        "self._may_try = False",
+        "tests/test_obligations_cut_off.py",
+    ),
+    Mutant(
+        "errors of calls that were under way taken for failed tries",
+        "engine/breakers.py",
+        "        if breaker.used >= len(",
+        "        if facts.errors - breaker.errors >= len(",
+        "tests/test_obligations_cut_off.py",
     ),
     Mutant(
         "a capped burst ends with what came first",

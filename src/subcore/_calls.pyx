@@ -20,15 +20,22 @@ cdef enum:
 
 
 class LongCall(NamedTuple):
-    """A call of a handler that took several milliseconds. `component` is -1 where the handler closed its own.
+    """A call of a handler that took several milliseconds. `component` is -1 where the handler closed its own, and for
+    hooks.
 
     `duration_ns`: within a tick of the kernel's clock, mostly 4 ms. `at_ns`: when it ended, on the monotonic clock.
+    `names`: the component's and the handler's, where the sink does not tell: a step of an async handler, a hook.
     """
 
     component: int
     sink_id: int
     duration_ns: int
     at_ns: int
+    names: tuple[str, str] | None = None
+
+
+cdef class CallMark:
+    """What is called, but not by a fan-out: a step of an async handler, or a hook."""
 
 
 @cython.no_gc_clear
@@ -45,11 +52,28 @@ cdef class RouteCalls(RouteChanges):
 
     @property
     def calling(self):
-        """(component, sink_id) of the handler that is running now, (-1, -1) where none is. From any thread."""
+        """(component, sink_id) of the handler, step of one, or hook that is running now, (-1, -1) where none is; the
+        sink is -1 for hooks. From any thread."""
         cdef int32_t sink = self.called
+        cdef CallMark mark = self.mark
+        if mark is not None:
+            return mark.component, mark.sink_id
         if sink < 0:
             return -1, -1
         return self.sinks[sink].component, self.sink_id_of(sink)
+
+    @property
+    def called_names(self):
+        """(component, handler), both str, of the step or hook that is running now; None where none is, or a handler
+        that a fan-out called. From any thread."""
+        cdef CallMark mark = self.mark
+        return None if mark is None else mark.names
+
+    @property
+    def call_number(self):
+        """How many handlers, steps of such, and hooks were called so far; so it tells each from the next. From any
+        thread."""
+        return self.calls + self.marked
 
     def take_long_calls(self):
         """[LongCall] since the last time, the latest 64, oldest first."""
@@ -131,3 +155,15 @@ cdef class RouteCalls(RouteChanges):
     cdef void time_all(self) noexcept:
         self.all_timed = ALL_TIMED
         self.timed_at = 0
+
+    cdef CallMark swap_mark(self, CallMark mark):
+        before, self.mark = self.mark, mark
+        self.marked += mark is not None
+        return before
+
+    cdef void judge_mark(self, CallMark mark, int64_t ns) noexcept:
+        if mark.is_its_own:
+            self.times.add(mark.component, ns, 1)
+        if ns >= LONG_CALL_NS:
+            component = mark.component if mark.is_its_own else -1
+            self.long_calls.append(LongCall(component, mark.sink_id, ns, self.clock.precise(), mark.names))

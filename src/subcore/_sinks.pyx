@@ -233,6 +233,10 @@ cdef class SinkTable:
             if fatal is not None:
                 raise fatal
 
+    def count_failure(self):
+        """Count an exception of a call made elsewhere that no sink stands for any more."""
+        self.failures += 1
+
     def call_returned(self, sink_id):
         """A call made elsewhere raised nothing: errors in a row begin anew. KeyError for an id that was released."""
         cdef int32_t sink = self.sink_at(sink_id)

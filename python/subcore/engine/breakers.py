@@ -24,7 +24,7 @@ class SinkFacts(NamedTuple):
 
 
 class Try(NamedTuple):
-    """Let one call through to a sink that is cut off."""
+    """Let one call through to a sink that is cut off: that of an event that waits for it, else of the next."""
 
     sink: int
     component: int
@@ -44,12 +44,13 @@ Action = Try | Unblock
 class _Breaker:
     component: int
     errors: int  # in a row, at its opening
-    errors_now: int
+    errors_now: int  # at the last look
     worked: int
     opened_at: int | None = None  # the first look at it
     idle_since: int = 0  # the component got nothing done since
     tried: int = 0
     tried_at: int = 0
+    used: int = 0  # tries that failed
 
 
 class Breakers:
@@ -114,19 +115,20 @@ class Breakers:
         return held
 
     def _level(self, breaker: _Breaker, facts: SinkFacts, now: int) -> int:
+        if facts.errors > breaker.errors_now and breaker.used < breaker.tried:
+            breaker.used += 1  # a call that was under way when the sink was cut off is no try
         breaker.errors_now = facts.errors
         if breaker.opened_at is None:
             breaker.opened_at = breaker.idle_since = now
         if facts.worked != breaker.worked:
             breaker.worked, breaker.idle_since = facts.worked, now
-        used = facts.errors - breaker.errors
-        if used >= len(self._tries) and now - breaker.idle_since >= self._failing:
+        if breaker.used >= len(self._tries) and now - breaker.idle_since >= self._failing:
             return QUARANTINED
         return SLOW
 
     def _is_to_try(self, breaker: _Breaker, now: int) -> bool:
         """At its times, and each so long after them; but not before the last try was used: a market may be quiet."""
-        if breaker.errors_now - breaker.errors < breaker.tried:
+        if breaker.used < breaker.tried:
             return False
         if breaker.tried < len(self._tries):
             return now - (breaker.opened_at or 0) >= self._tries[breaker.tried]
