@@ -343,8 +343,6 @@ class Hub:
 
     def housekeeping(self, *, in_call: bool = False) -> None:
         """See RuntimeOwner: what the garbage collector noted is carried out; within a public call, no user's code."""
-        if not in_call:
-            self.monitoring.look(self.clock.monotonic_ns())
         self.granting.collect()
         self.claims.look()
         for _ in range(len(self._left)):
@@ -353,6 +351,8 @@ class Hub:
                 continue
             if not self.obligations.owner_gone(member, in_call=in_call):
                 self._left.append(id)
+        if not in_call:
+            self.monitoring.look(self.clock.monotonic_ns())
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)

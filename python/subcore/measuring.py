@@ -229,7 +229,8 @@ class Measuring:
     def _axes(self, streams: npt.NDArray[np.int32]) -> dict[str, dict[str, int]]:
         """Streams by state, by what their data are worth, and by evidence."""
         columns = self._hub.engine.streams
-        known = streams[streams < len(columns.state)]
+        room = min(len(columns.state), len(columns.legs.evidence) // 2)  # they grow one after the other
+        known = streams[streams < room]
         states = np.bincount(columns.state[known], minlength=len(StreamState))
         data = np.bincount(columns.data[known], minlength=len(DataState))
         evidence = columns.legs.evidence[2 * known] | columns.legs.evidence[2 * known + 1]

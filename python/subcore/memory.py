@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import resource
 import sys
 from typing import TYPE_CHECKING
 
 from .figures import MemoryStats
+
+with contextlib.suppress(ImportError):  # not on Windows
+    import resource
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -43,5 +46,12 @@ def resident_bytes() -> int | None:
         with open("/proc/self/statm", "rb") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError, ValueError):
+        return _peak_bytes()
+
+
+def _peak_bytes() -> int | None:
+    try:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
+    except NameError:
+        return None
+    return peak if sys.platform == "darwin" else peak * 1024

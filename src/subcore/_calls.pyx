@@ -112,18 +112,18 @@ cdef class RouteCalls(RouteChanges):
         # Alone and so long that a tick is little beside it: counted whether or not it was chosen to be timed.
         cdef bint counts = together == 1 and least >= max(LONG_CALL_NS, COUNTED_TICKS * self.clock.tick_ns)
         cdef uint32_t weight = counts
+        cdef uint32_t sampled = 1     # calls that one chosen by lot stands for
         cdef bint is_long
         if began:
             ns = self.clock.precise() - began
             is_long = ns >= LONG_CALL_NS
-            if self.all_timed:
-                weight = 1
-            else:
+            if not self.all_timed:
                 self.choose_timed()
-                if not counts:
-                    weight = SAMPLE_EVERY
-                    if self.sinks[sink].kind == SINK_STRATEGY:
-                        weight *= STRATEGY_SHARE
+                sampled = SAMPLE_EVERY
+                if self.sinks[sink].kind == SINK_STRATEGY:
+                    sampled *= STRATEGY_SHARE
+            if not counts:
+                weight = sampled
         else:
             is_long = least >= LONG_CALL_NS
             if not is_long:
@@ -136,7 +136,7 @@ cdef class RouteCalls(RouteChanges):
         if not self.sinks[sink].gate & GATE_DEAD:
             self.times.add(self.sinks[sink].component, ns, weight)
             if began and self.delays is not None and self.received_ns:
-                self.delays.add(self.sinks[sink].component, self.delays.wall_ns() - ns - self.received_ns, weight)
+                self.delays.add(self.sinks[sink].component, self.delays.wall_ns() - ns - self.received_ns, sampled)
 
     cdef void note_long(self, int32_t sink, int64_t ns) noexcept:
         component = -1 if self.sinks[sink].gate & GATE_DEAD else self.sinks[sink].component

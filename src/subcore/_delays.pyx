@@ -87,17 +87,23 @@ cdef int64_t value_at(const DelayCounts* now, const DelayCounts* before, uint64_
     return now.worst_ns
 
 
+cdef int64_t at_share(const DelayCounts* now, const DelayCounts* before, uint64_t count, double share) noexcept nogil:
+    return value_at(now, before, max(<uint64_t>1, <uint64_t>ceil(<double>count * share)))
+
+
 cdef object times_of(const DelayCounts* now, const DelayCounts* before):
     cdef uint64_t count = now.count
     cdef uint64_t sum_ns = now.sum_ns
-    cdef int64_t worst
+    cdef int64_t p50, p90, p99, worst
     if before != NULL:
         count -= before.count
         sum_ns -= before.sum_ns
     if count == 0:
         return NOTHING_MEASURED
-    p50, p90, p99 = [value_at(now, before, max(<uint64_t>1, <uint64_t>ceil(<double>count * <double>share)))
-                     for share in (0.5, 0.9, 0.99)]
+    # All of it before any object is made: that may run the collector, and a user's __del__ that ends the component.
+    p50 = at_share(now, before, count, 0.5)
+    p90 = at_share(now, before, count, 0.9)
+    p99 = at_share(now, before, count, 0.99)
     worst = now.worst_ns if before == NULL else value_at(now, before, count)
     return DelayTimes(count, sum_ns // count, p50, p90, p99, worst)
 

@@ -282,5 +282,6 @@ class Pacer:
     def renew(self) -> None:
         """A new connection: its own counters start at zero."""
         self._free = None
-        for log in self._own:
-            log.clear()
+        with self._registry.lock:  # another thread may read how full the windows are
+            for log in self._own:
+                log.clear()
