@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "budget of an address forgotten at a reconnect",
         "engine/pacing.py",
-        "        for log in self._own:\n            log.clear()",
-        "        for log in [log for rules in self._rules.values() for _, log, _ in rules]:\n            log.clear()",
+        "            for log in self._own:\n                log.clear()",
+        "            for log in [log for rules in self._rules.values() for _, log, _ in rules]:\n                log.clear()",
         "tests/test_pacing.py tests/test_engine_loss.py",
     ),
     Mutant(
