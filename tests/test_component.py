@@ -177,6 +177,32 @@ async def test_a_closed_component_says_so_and_can_be_read_out(manager: Subscript
     assert await component.batch() == []
 
 
+async def test_a_loop_of_batches_ends_when_its_component_is_closed(manager: SubscriptionManager) -> None:
+    """However it is written, and whoever closes it: a parked one too."""
+    component = make(manager, "read")
+    component.subscribe("ticker", "KRW-BTC")
+    await component.live(SOON)
+    got: list[int] = []
+
+    async def read() -> None:
+        while True:
+            got.append(len(await component.batch()))
+
+    reading = asyncio.create_task(read())
+    await until(lambda: got)
+    component.close()
+    with pytest.raises(ComponentClosed, match="'read' is closed"):
+        await asyncio.wait_for(reading, SOON)
+    assert got[-1] == 0
+    assert 0 not in got[:-1]
+    with pytest.raises(ComponentClosed):
+        await component.batch(timeout=0.0)
+    other = make(manager, "other")
+    assert await other.batch(timeout=0.0) == await other.batch(timeout=0.0) == [], "it is not closed"
+    other.close()
+    assert await other.batch() == []
+
+
 async def test_pause_takes_streams_off_the_wire_and_resume_puts_them_back(
     manager: SubscriptionManager,
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import subcore
 from manager_rig import KEPT, SOON, make, until
-from subcore.errors import QueueOverflow, UsageError
+from subcore.errors import ComponentClosed, QueueOverflow, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.server import SimServer
@@ -134,6 +134,8 @@ async def test_each_ends_for_itself_and_the_iteration_with_the_last(what: str) -
     assert got == [1, 2, 3]
     assert merged.components == ()
     assert await merged.batch() == []
+    with pytest.raises(ComponentClosed, match="merge others"):
+        await merged.batch()  # a loop of batches would never let anything else run
 
 
 async def test_statuses_and_losses_stand_in_their_places() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .checking import check_seconds
 from .component import Component
-from .errors import QueueOverflow, UsageError
+from .errors import ComponentClosed, QueueOverflow, UsageError
 
 if TYPE_CHECKING:
     from ._inbox import Inbox
@@ -45,6 +45,7 @@ class Merged:
 
     def __init__(self, components: tuple[Component, ...]) -> None:
         self._sources = list(components)
+        self._told_end = False  # by a batch of nothing
 
     @property
     def components(self) -> tuple[Component, ...]:
@@ -66,9 +67,9 @@ class Merged:
         return taken[0]
 
     async def batch(self, max: int = 256, timeout: float | None = None) -> list[Any]:
-        """Up to `max` events at once, at least one; empty after `timeout` seconds, or when all have ended.
+        """Up to `max` events at once, at least one; empty after `timeout` seconds, or once all have ended.
 
-        Cancel-safe; errors as of iteration.
+        Cancel-safe; errors as of iteration. The end is told by one empty list; from then on it raises ComponentClosed.
         """
         if max < 1:
             raise UsageError(f"max is at least 1, not {max}")
@@ -80,6 +81,10 @@ class Merged:
                     pass
         except TimeoutError:
             return []
+        if not taken:
+            if self._told_end:
+                raise ComponentClosed("all components that were merged are closed or ended: merge others")
+            self._told_end = True
         return taken
 
     def _take(self, max: int) -> list[Any]:

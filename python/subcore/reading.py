@@ -21,6 +21,7 @@ class Reader:
 
     _manager: SubscriptionManager
     _member: Member
+    _told_end = False  # by a batch of nothing
 
     def _check_thread(self) -> None:
         self._manager.check_thread()
@@ -45,9 +46,11 @@ class Reader:
         return item
 
     async def batch(self, max: int = 256, timeout: float | None = None) -> list[Any]:
-        """Up to `max` events at once, at least one; empty after `timeout` seconds, or when closed and all is read.
+        """Up to `max` events at once, at least one; empty after `timeout` seconds, or once closed and all is read.
 
-        Much cheaper an event than `async for`. Cancel-safe. QueueOverflow as for iteration.
+        Much cheaper an event than `async for`. Cancel-safe. After `close()` it gives what is queued, then one empty
+        list, and from then on raises ComponentClosed: neither `while events := await component.batch()` nor a loop
+        without an end goes on for ever. QueueOverflow and ComponentReaped as for iteration.
         """
         self._check_thread()
         inbox = self._member.inbox
@@ -61,7 +64,11 @@ class Reader:
                 while not (items := inbox.get_many(max)) and not self._is_over(inbox):
                     await self._news(inbox)
         except TimeoutError:
-            pass
+            return items
+        if not items:
+            if self._told_end:
+                raise self._member.closed_error()
+            self._told_end = True
         return items
 
     def _is_over(self, inbox: Inbox) -> bool:
