@@ -95,6 +95,36 @@ def test_the_strictest_cap_counts_and_each_says_who_and_why() -> None:
     world.run(main)
 
 
+def test_lifting_a_cap_leaves_alone_who_got_the_id_of_one_that_was_told_before_closed() -> None:
+    world = World()
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            caps = manager._hub.granting.caps
+            new: list[Any] = []
+
+            def close(status: Status) -> None:
+                if status.kind is StatusKind.RECOVERED:
+                    second.close()
+                    new.append(make(manager, "new"))
+                    new[0].subscribe("ticker", "KRW-BTC", lambda event: None)
+                    assert new[0]._member.id == id_
+                    caps.impose({new[0]._member: topics}, "load", "it is young", 1.0)
+
+            first, second = make(manager, "first", on_status=close), make(manager, "second")
+            for component in (first, second):
+                component.subscribe("ticker", "KRW-BTC", lambda event: None)
+            id_, topics = second._member.id, manager._hub.ledger.interests(second._member.id)
+            both = {first._member: topics, second._member: topics}
+            caps.impose(both, "load", "too much", 1.0)
+            caps.lift(both, "load")
+            assert [(c.component, c.reason) for c in manager.topic("ticker", "KRW-BTC").caps] == [
+                ("new", "at most 1 events a second: it is young")
+            ]
+
+    world.run(main)
+
+
 @pytest.mark.parametrize("rate", [0, -1, float("nan"), float("inf"), "5", 1e9])
 async def test_a_rate_that_makes_no_sense(rate: Any) -> None:
     world = World()

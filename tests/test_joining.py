@@ -86,3 +86,83 @@ def test_who_joins_a_stream_that_waits_is_told_what_for() -> None:
             assert [(s.kind, s.reason) for s in told["late"]] == [(s.kind, s.reason) for s in told["first"]]
 
     world.run(main)
+
+
+def test_who_asks_anew_for_what_was_refused_is_told_once_that_it_waits() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        manager = world.manager(markets=MARKETS[:2])
+        async with manager:
+            told: dict[str, list[Status]] = {"first": [], "late": []}
+            for name, statuses in told.items():
+                make(manager, name, on_status=statuses.append).subscribe(
+                    "ticker", "KRW-NOSUCH", lambda _: None
+                )
+                await asyncio.sleep(20)
+            assert [status.kind for status in told["late"]] == [StatusKind.WAITING, StatusKind.REFUSED]
+            assert [status.kind for status in told["first"]][-3:] == [
+                StatusKind.REFUSED,
+                StatusKind.WAITING,
+                StatusKind.REFUSED,
+            ]
+
+    world.run(main)
+
+
+def test_who_closes_itself_on_the_first_of_several_statuses_is_told_nothing_more() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            first.subscribe("ticker", MARKETS[0], lambda event: None)
+            await first.live(evidence="data")
+            told: list[Status] = []
+
+            def close(status: Status) -> None:
+                told.append(status)
+                late.close()
+
+            late = make(manager, "late", on_status=close)
+            first.subscribe("ticker", MARKETS[1], lambda event: None)
+            late.subscribe(
+                "ticker", MARKETS[:2], lambda event: None
+            )  # one is open, and one is not on the wire
+            await asyncio.sleep(5)
+            assert [status.kind for status in told] == [StatusKind.OPEN]
+
+    world.run(main)
+
+
+def test_a_status_is_not_told_to_who_got_the_id_of_one_that_another_closed() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            told: dict[str, list[Status]] = {"first": [], "second": [], "new": []}
+            new: list[Any] = []
+
+            def close(status: Status) -> None:
+                told["first"].append(status)
+                if status.kind is StatusKind.SUSPECT:
+                    components["second"].close()
+                    new.append(make(manager, "new", on_status=told["new"].append))
+
+            components = {
+                "first": make(manager, "first", on_status=close),
+                "second": make(manager, "second", on_status=told["second"].append),
+            }
+            for component in components.values():
+                component.subscribe("ticker", MARKETS[:2], lambda event: None)
+                await component.live(evidence="data")
+            (link,) = manager._hub.runtime.links.values()
+            second = components["second"]._member.id
+            link.lost(link.generation, "cut")
+            await asyncio.sleep(0)
+            assert new[0]._member.id == second
+            assert StatusKind.SUSPECT in {status.kind for status in told["first"]}
+            assert StatusKind.SUSPECT not in {status.kind for status in told["second"]}
+            assert told["new"] == []
+
+    world.run(main)

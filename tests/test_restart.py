@@ -14,7 +14,7 @@ from subcore import Latest, Ring, _columns
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import UsageError
 from subcore.manager import SubscriptionManager
-from subcore.types import Cap, StreamState
+from subcore.types import Cap, Status, StatusKind, StreamState
 from virtual_manager import World
 
 
@@ -151,6 +151,36 @@ def test_what_is_adopted_stays_and_is_delivered() -> None:
         assert manager.stats().messages_sent == sent
         assert manager.claims[-1].dropped == {}
         assert manager.claims[-1].unclaimed == ("idle",)
+
+    restarted(main)
+
+
+def test_who_confirms_what_was_restored_is_told_how_it_stands() -> None:
+    async def main(world: World, manager: SubscriptionManager, snapshot: Snapshot) -> None:
+        told: dict[str, list[Status]] = {"fast": [], "slow": []}
+        fast, slow = (make(manager, name, on_status=statuses.append) for name, statuses in told.items())
+        await asyncio.sleep(1.0)
+        assert told == {"fast": [], "slow": []}, "nothing is confirmed"
+        fast.subscribe("ticker", [BTC, ETH])
+        fast.subscribe("ticker", [BTC, ETH])
+        assert slow.adopt() == 1
+        await asyncio.sleep(1.0)
+        assert [(s.kind, names(s.topics)) for s in told["fast"]] == [
+            (StatusKind.OPEN, {"ticker:KRW-BTC", "ticker:KRW-ETH"})
+        ]
+        assert [(s.kind, names(s.topics)) for s in told["slow"]] == [(StatusKind.OPEN, {"trade:KRW-XRP"})]
+
+    restarted(main)
+
+
+def test_what_could_not_be_adopted_is_not_told_of() -> None:
+    async def main(world: World, manager: SubscriptionManager, snapshot: Snapshot) -> None:
+        told: list[Status] = []
+        slow = make(manager, "slow", delivery=Latest(), on_status=told.append)
+        with pytest.raises(UsageError, match="Latest"):
+            slow.adopt()
+        await asyncio.sleep(1.0)
+        assert (told, names(slow.provisional)) == ([], {"trade:KRW-XRP"})
 
     restarted(main)
 

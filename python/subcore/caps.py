@@ -92,7 +92,7 @@ class RateCaps:
     def lift(self, interests: Mapping[Member, Int32Array], by: str, reason: str = "") -> None:
         """Take back what `by` imposed on these interests; each component is told by one RECOVERED. As `impose`."""
         for member, topics in interests.items():
-            changed = self._change(member, topics, by, None, "")
+            changed = [] if member.closed else self._change(member, topics, by, None, "")
             if changed:
                 told = f"the cap by {by} is lifted"
                 told = f"{told}: {reason}" if reason else told

@@ -283,6 +283,7 @@ class Claims:
     def adopt(self, member: Member, handler: Handler | None, raw: bool) -> int:
         """Confirm all that is provisional of a component; how many topics."""
         topics = self.provisional(member)
+        self._hub.granting.joiners.note(member.id, topics)
         self._hub.granting.connect(member, topics, handler, raw)
         self._until.pop(member.id, None)
         self._hub.runtime.changed()  # the turn that follows gives images

@@ -55,7 +55,13 @@ class Granting:
         self.own_link = Asked(hub.ledger, events.OwnLink)
         self.caps = RateCaps(hub.feed, hub.notices, hub.clock)
         self.images = Images(hub.feed)
-        self.joiners = Joiners(hub.ledger, hub.engine.streams, hub.members, hub.notices)
+        self.joiners = Joiners(
+            hub.ledger,
+            hub.engine.streams,
+            hub.members,
+            hub.notices,
+            lambda member: hub.claims.provisional(member),
+        )
         self.former = FormerNames(hub.intent, hub.members)
         hub.intent.on_drop = self._dropped
         hub.intent.on_release = self.former.settle

@@ -297,6 +297,7 @@ class Hub:
     def notify(self, notice: Notify) -> None:
         """See RuntimeOwner."""
         self.notices.spread(notice)
+        self.granting.joiners.heard(notice)
         self.waits.changed(notice.streams)
 
     def release_streams(self, streams: Int32Array) -> None:

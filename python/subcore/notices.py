@@ -46,16 +46,14 @@ class Notices:
         """As `spread`, for streams by id."""
         if not any(member.listens for member in self._members.values()):
             return
-        topics: dict[int, list[int]] = {}
+        topics: dict[Member, list[int]] = {}
         for stream in streams:
             for component, topic, _, _ in self._router.route(stream):
                 member = self._members.get(component)
                 if member is not None and member.listens:
-                    topics.setdefault(component, []).append(topic)
-        for component, held in topics.items():
-            member = self._members.get(component)
-            if member is not None:  # one that was told before may have closed it
-                self._status(member, kind, held, reason, len(held))
+                    topics.setdefault(member, []).append(topic)
+        for member, held in topics.items():
+            self.of_topics(member, kind, held, reason)
 
     def loss(self, member: Member, count: int, topics: dict[int, int]) -> Status | None:
         """The Status that stands in the iteration where events were lost; None where the reader wants none."""
@@ -99,8 +97,9 @@ class Notices:
         self._status(member, StatusKind.ERROR, [], member.last_error, member.handler_errors)
 
     def of_topics(self, member: Member, kind: StatusKind, topics: list[int], reason: str) -> None:
-        """Tell one component of these interests."""
-        self._status(member, kind, topics, reason, len(topics))
+        """Tell one component of these interests; nothing once it is closed, by who was told before perhaps."""
+        if not member.closed:
+            self._status(member, kind, topics, reason, len(topics))
 
     def failed_elsewhere(self, member: Member, error: BaseException) -> None:
         """Of an async call that no sink stands for any more: its handler was given up, or the component is closed."""
