@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import numpy as np
 import pytest
 
 from manager_rig import KEPT, SOON, make
 from subcore.component import ComponentStats
+from subcore.engine.pacing import LimitRegistry, Pacer
+from subcore.limits import Counted, Limit, Scope, Window
 from subcore.manager import SubscriptionManager
 
 MOMENT_S = 0.1  # for the loop to get on, where nothing keeps it
@@ -26,6 +29,85 @@ class Held:
             self.reached.set()
             self.go_on.wait(MOMENT_S)
         return getattr(self._real, name)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "waits.forget",
+        "granting.forget",
+        "claims.forget",
+        "notices.forget",
+        "obligations.left",
+        "measuring.left",
+        "monitoring.left",
+    ],
+)
+def test_the_whole_can_be_read_at_each_step_of_a_closing(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    """Another thread runs where the loop's thread gives up the interpreter, which it may do at any of them."""
+    manager = SubscriptionManager("upbit", url="ws://127.0.0.1:9", seed=1)
+    closing, stays = make(manager, "closing"), make(manager, "stays")
+    for component in (closing, stays):
+        component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], lambda _: None)
+    part, name = step.split(".")
+    owner = getattr(manager._hub, part)
+    real = getattr(owner, name)
+    got: list[Any] = []
+
+    def read() -> None:
+        try:
+            got.append((manager.stats().topics, len(manager.topic_stats()), len(manager.costs().components)))
+        except Exception as error:
+            got.append(error)
+
+    def read_then(*args: Any) -> Any:
+        reading = threading.Thread(target=read)
+        reading.start()
+        reading.join(SOON)
+        return real(*args)
+
+    monkeypatch.setattr(owner, name, read_then)
+    closing.close()
+    ((topics, rows, _),) = got
+    assert topics == rows == 2
+    assert "closing" not in manager.stats().components
+    stays.close()
+    KEPT.clear()
+
+
+def test_the_whole_can_be_read_while_the_engine_s_columns_grow() -> None:
+    manager = SubscriptionManager("upbit", url="ws://127.0.0.1:9", seed=1)
+    columns = manager._hub.engine.streams
+    component = make(manager, "c")
+    component.subscribe("ticker", [f"KRW-A{number}" for number in range(len(columns.state) + 1)])
+    columns.state = np.zeros(
+        2 * len(columns.state), columns.state.dtype
+    )  # the first of them, as `ensure` does
+    assert sum(manager.stats().data.values()) == len(columns.data)
+    component.close()
+    KEPT.clear()
+
+
+def test_the_windows_of_a_link_do_not_change_while_they_are_read() -> None:
+    registry = LimitRegistry()
+    pacer = Pacer(
+        [Limit("g", Scope.LINK, frozenset({Counted.MESSAGE}), (Window(5, 1.0, 1.1),))], "host", registry
+    )
+    kept: list[bool] = []
+
+    class Log:
+        def clear(self) -> None:
+            other = threading.Thread(target=lambda: kept.append(not registry.lock.acquire(blocking=False)))
+            other.start()
+            other.join(SOON)
+
+        def settle(self, now: int) -> None:
+            self.clear()
+
+    pacer._own = [Log()]  # type: ignore[list-item]
+    pacer.renew()
+    pacer.settle(1)
+    assert kept == [True, True]
 
 
 @pytest.mark.parametrize("change", ["close", "handler"])

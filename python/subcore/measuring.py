@@ -229,11 +229,12 @@ class Measuring:
     def _axes(self, streams: npt.NDArray[np.int32]) -> dict[str, dict[str, int]]:
         """Streams by state, by what their data are worth, and by evidence."""
         columns = self._hub.engine.streams
-        room = min(len(columns.state), len(columns.legs.evidence) // 2)  # they grow one after the other
-        known = streams[streams < room]
-        states = np.bincount(columns.state[known], minlength=len(StreamState))
-        data = np.bincount(columns.data[known], minlength=len(DataState))
-        evidence = columns.legs.evidence[2 * known] | columns.legs.evidence[2 * known + 1]
+        # Each is taken once: in the loop's thread they may be growing, one after the other.
+        state, worth, legs = columns.state, columns.data, columns.legs.evidence
+        known = streams[streams < min(len(state), len(worth), len(legs) // 2)]
+        states = np.bincount(state[known], minlength=len(StreamState))
+        data = np.bincount(worth[known], minlength=len(DataState))
+        evidence = legs[2 * known] | legs[2 * known + 1]
         return {
             "streams": {s.name: int(states[s]) for s in StreamState if s is not StreamState.CLOSED},
             "data": {d.name: int(data[d]) for d in DataState},

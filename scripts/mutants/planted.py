@@ -98,7 +98,7 @@ MUTANTS = (
         "budget of an address forgotten at a reconnect",
         "engine/pacing.py",
         "            for log in self._own:\n                log.clear()",
-        "            for log in [log for rules in self._rules.values() for _, log, _ in rules]:\n                log.clear()",
+        "            for log in [u[1] for uses in self._rules.values() for u in uses]:\n                log.clear()",
         "tests/test_pacing.py tests/test_engine_loss.py",
     ),
     Mutant(

@@ -276,12 +276,13 @@ class Pacer:
 
     def settle(self, now: int) -> None:
         """An answer came: everything this link sent has arrived. Shared logs keep their estimate."""
-        for log in self._own:
-            log.settle(now)
+        with self._registry.lock:
+            for log in self._own:
+                log.settle(now)
 
     def renew(self) -> None:
         """A new connection: its own counters start at zero."""
-        self._free = None
-        with self._registry.lock:  # another thread may read how full the windows are
+        with self._registry.lock:
+            self._free = None
             for log in self._own:
                 log.clear()
