@@ -12,8 +12,10 @@ import pytest
 
 import subcore
 from manager_rig import make, until
+from subcore._calls import LongCall
 from subcore.engine.liveness import TICK_NS, Liveness, Look, Step
 from subcore.engine.obligations import Cause, Obligations
+from subcore.longcalls import without_hooks
 from subcore.sim.server import SimServer
 from subcore.types import StatusKind
 from subcore.watchdog import Watchdog, _Reading
@@ -27,10 +29,13 @@ MS = 1_000_000
 
 @pytest.mark.parametrize("way", ["close", "unsubscribe"])
 @pytest.mark.parametrize("seen", [True, False])
+@pytest.mark.skipif(sys.platform == "win32", reason="no usleep, and nothing says how often a thread woke")
 async def test_a_call_that_gives_itself_up_is_named(
-    server: SimServer, named: Named, way: str, seen: bool
+    server: SimServer, named: Named, monkeypatch: pytest.MonkeyPatch, way: str, seen: bool
 ) -> None:
-    """While it runs, where the thread can look; else at once afterwards."""
+    """While it runs, where the thread can look; else at once afterwards. Where only the process is counted, too."""
+    if way == "close":
+        monkeypatch.delattr("resource.RUSAGE_THREAD", raising=False)  # as on macOS
     told: list[subcore.Status] = []
     over: list[Any] = []
 
@@ -56,6 +61,41 @@ async def test_a_call_that_gives_itself_up_is_named(
         assert bad.closed is (way == "close")
         held = [status for status in told if status.kind is StatusKind.SLOW]
         assert len(held) == (way == "unsubscribe")
+
+
+async def test_a_hook_that_a_call_led_to_is_named_and_the_call_is_not(
+    server: SimServer, named: Named
+) -> None:
+    told: list[subcore.Status] = []
+
+    def hear(status: subcore.Status) -> None:
+        told.append(status)
+        if status.kind is StatusKind.ERROR:
+            assert named.said.wait(PATIENCE_S)
+
+    def fail(event: Any) -> None:
+        if not told or told[-1].kind is not StatusKind.ERROR:
+            raise ValueError("once")
+
+    async with subcore.SubscriptionManager("upbit", url=server.url, seed=1, obligations=QUICK) as manager:
+        bad = make(manager, "bad", on_status=hear)
+        bad.subscribe("ticker", "KRW-BTC", fail)
+        await until(lambda: manager.blockers and manager.blockers[0].over)
+        await until(lambda: not manager._hub.obligations._long_calls._found)  # type: ignore[union-attr]
+        assert [found.handler.rsplit(".", 1)[-1] for found in manager.blockers] == ["hear (on_status)"]
+        assert StatusKind.SLOW not in {status.kind for status in told}
+
+
+def test_the_time_of_hooks_is_taken_off_once_however_they_nest() -> None:
+    call = LongCall(3, 5, 1000 * MS, 2000 * MS)
+    assert without_hooks(call, []) == call
+    hooks = [
+        LongCall(-1, -1, 50 * MS, 900 * MS, ("a", "before it")),
+        LongCall(-1, -1, 100 * MS, 1300 * MS, ("a", "inside of the next")),
+        LongCall(-1, -1, 300 * MS, 1400 * MS, ("a", "hook")),
+        LongCall(-1, -1, 400 * MS, 1990 * MS, ("a", "hook")),
+    ]
+    assert without_hooks(call, hooks) == call._replace(duration_ns=300 * MS, at_ns=1300 * MS)
 
 
 STOPPED = """
@@ -129,6 +169,18 @@ def test_a_look_that_comes_late_tells_a_stop_from_a_call_that_keeps_it_from_look
     assert dog.stopped_ns(0, 1000 * MS) == dog.stopped_ns(5000 * MS, 6000 * MS) == 0
 
 
+@pytest.mark.parametrize(("woke", "lost"), [(2, 1750), (19, 0)])
+def test_a_long_switch_interval_tells_no_stop_as_a_call(woke: int, lost: int) -> None:
+    """A thread that waits for the interpreter wakes once each such interval: 19 times here."""
+    dog = Watchdog(FakeRouter(), lambda *_: None, 0.3, False)  # type: ignore[arg-type]
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(0.1)
+    try:
+        assert dog._note_stop(_Reading(0, 0, 0), _Reading(1900 * MS, 50 * MS, woke)) == lost * MS
+    finally:
+        sys.setswitchinterval(usual)
+
+
 def test_who_held_the_loop_is_well_again_once_it_did_not_for_a_while() -> None:
     alone = Alone()
     assert alone.kinds(40) == []
@@ -159,6 +211,24 @@ def test_who_held_the_loop_and_does_not_read_is_told_once_that_it_is_well() -> N
     alone.engine.held_loop(5)
     alone.due[5] = 20
     assert alone.kinds(40) == [StatusKind.SLOW, StatusKind.QUARANTINED]
+
+
+def test_who_held_the_loop_and_beats_again_is_let_on_at_once_and_well_later() -> None:
+    alone = Alone()
+    alone.engine.forget(5)
+    alone.engine.add(5, 1.0)
+    assert alone.kinds(20) == [StatusKind.QUARANTINED]
+    alone.engine.held_loop(5)
+    alone.engine.beat(5)
+    (step,) = alone.look()
+    assert (step.kind, step.cause, step.rises) == (StatusKind.SLOW, Cause.BEATS, False)
+    assert step.reason == "its heartbeats come again; a handler of it held the event loop of late"
+    assert not alone.engine.is_stopped(5)
+    kinds = []
+    for _ in range(40):
+        alone.engine.beat(5)
+        kinds += alone.kinds(1)
+    assert kinds == [StatusKind.RECOVERED]
 
 
 def test_a_stall_shorter_than_two_ticks_costs_no_heartbeat_however_short_its_interval() -> None:

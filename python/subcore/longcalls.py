@@ -6,7 +6,7 @@ stopped is nobody's, which only the watchdog's next look shows: so a call is tol
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,9 @@ class LongCalls:
                 self._tell(one)
 
     def _collect(self, leaving: Member | None) -> None:
-        for call in self._hub.router.take_long_calls():
+        calls = self._hub.router.take_long_calls()
+        for place, whole in enumerate(calls):
+            call = without_hooks(whole, calls[:place]) if whole.names is None else whole
             if call.duration_ns >= self._watchdog.blocked * SECOND:
                 member = self._whose(call, leaving)
                 named = call.names or self._gone.get(call.sink_id)
@@ -103,6 +105,19 @@ class LongCalls:
             self._held(one.member.id)
             reason = f"its handler {one.handler} held the event loop for {seconds:.1f} s"
             hub.notices.step(one.member, StatusKind.SLOW, reason, 0)
+
+
+def without_hooks(call: LongCall, before: Sequence[LongCall]) -> LongCall:
+    """A call made by a fan-out, but for hooks that were called on account of it, such as `on_status` when it raised:
+    these are named by themselves. `before`: the long calls that ended before it."""
+    began, ended, hooks = call.at_ns - call.duration_ns, call.at_ns, 0
+    for other in reversed(before):
+        if other.at_ns <= began:
+            break
+        if other.names is not None and other.at_ns <= ended:  # else it is inside of one that counts already
+            hooks += other.duration_ns
+            ended = other.at_ns - other.duration_ns
+    return call._replace(duration_ns=max(0, call.duration_ns - hooks), at_ns=call.at_ns - hooks)
 
 
 def _handler_of(hub: Hub, member: Member, sink: int) -> str:

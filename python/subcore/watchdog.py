@@ -38,6 +38,7 @@ LEAST_S, MOST_S = 0.1, TICK_NS / SECOND  # between two looks
 SOON_S = 0.1
 KEPT = 16
 STOPS_KEPT = 64
+OWN_WAKES = 3  # between two looks, where it waits for nobody
 WAKES_NEED = 10  # a thread that waits for the interpreter wakes once each switch interval, or so many
 STACK_FRAMES = 32
 
@@ -66,7 +67,7 @@ class _Call(NamedTuple):
 
 class _Reading(NamedTuple):
     """What shows whether the process ran: nanoseconds on the clock and of its processor time, and how often this thread
-    woke up (None where no system says it)."""
+    (or any of the process) woke up (None where no system says it)."""
 
     now: int
     worked: int
@@ -186,8 +187,8 @@ class Watchdog:
         if lost <= self._every * SECOND:
             return 0
         if now.woke is not None and before.woke is not None:
-            woken = (now.woke - before.woke) * WAKES_NEED * sys.getswitchinterval() * SECOND
-            if woken >= gap:
+            woken = max(0, now.woke - before.woke - OWN_WAKES) * WAKES_NEED
+            if woken * sys.getswitchinterval() * SECOND >= gap:
                 return 0
         with self._lock:
             self._stops.append(_Stop(before.now, now.now, lost))
@@ -219,8 +220,14 @@ class Watchdog:
 
 
 def _times_woken() -> int | None:
-    """How often this thread gave its processor up by itself so far; None where no system says it."""
-    try:
-        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-    except (NameError, AttributeError):
+    """How often this thread gave its processor up by itself so far; None where no system says it.
+
+    macOS counts all threads of the process together, and of which kind a switch was is not told apart there: busy
+    threads hide a stop of the process then, but no call is hidden.
+    """
+    if "resource" not in globals():
         return None
+    if hasattr(resource, "RUSAGE_THREAD"):
+        return resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+    whole = resource.getrusage(resource.RUSAGE_SELF)
+    return whole.ru_nvcsw + whole.ru_nivcsw

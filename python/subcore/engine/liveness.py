@@ -253,17 +253,24 @@ class Liveness:
         level = max(levels)
         waiting = int(look.due[component] - look.done[component]) if component < len(look.due) else 0
         waiting += self._takers.waiting(component)
-        if level == WELL and component in self._held_loop:
-            return []  # it is told that once
         if level == WELL:
-            cause = Cause(int(rows.cause[component]))
-            return [Step(component, StatusKind.RECOVERED, cause, WELL_AGAIN[cause], waiting, rises=False)]
+            return self._down(component, waiting)
         if level != rows.shown[component]:
             rows.cause[component] = cause = LADDER[levels.index(level)]
             step = self._told(component, KINDS[level], cause, waiting, now, handler)
             return [step._replace(rises=level > int(rows.shown[component]))]
         over = [c for c in LADDER if levels[c] == QUARANTINED and self._reap_at(c, component) <= now]
         return [self._told(component, StatusKind.REAPED, cause, waiting, now, handler) for cause in over[:1]]
+
+    def _down(self, component: int, waiting: int) -> list[Step]:
+        """What was held against it is over. Who held the loop of late stays SLOW, and is told once that it is well."""
+        cause = Cause(int(self._rows.cause[component]))
+        kind, reason = StatusKind.RECOVERED, WELL_AGAIN[cause]
+        if component in self._held_loop:
+            if not self.is_stopped(component):
+                return []
+            kind, reason = StatusKind.SLOW, f"{reason}; a handler of it held the event loop of late"
+        return [Step(component, kind, cause, reason, waiting, rises=False)]
 
     def _reap_at(self, cause: Cause, component: int) -> int:
         own = self._rows.levels[cause, component] == QUARANTINED
