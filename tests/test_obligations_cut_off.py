@@ -146,6 +146,61 @@ def test_what_waits_for_it_goes_with_it() -> None:
     world.run(main)
 
 
+def test_what_waits_for_it_is_lost_once_it_is_given_up_and_told_so() -> None:
+    world = silent_world()
+
+    async def main(world: World) -> None:
+        async with world.manager(obligations=Obligations()) as manager:
+            statuses: list[subcore.Status] = []
+            broken = Broken(world)
+            bad = manager.component("bad", on_status=statuses.append)
+            bad.subscribe("trade", [BTC, ETH], broken.take)
+            await asyncio.sleep(1.0)
+            for number in range(50):
+                send(manager, ETH if number % 5 == 4 else BTC, number)
+            await asyncio.sleep(1.0)
+            statuses.clear()
+            bad.unsubscribe("trade")
+            assert statuses == [], "not inside the call"
+            await asyncio.sleep(1.0)
+            [loss] = [status for status in statuses if status.kind is StatusKind.LOSS]
+            assert (loss.count, {topic.symbol for topic in loss.topics}) == (40, {BTC, ETH})
+            assert "Broken.take was cut off" in loss.reason
+            stats = bad.stats()
+            assert (stats.queued, stats.lost) == (0, 40)
+            assert {topic.symbol: count for topic, count in stats.losses.items()} == {BTC: 32, ETH: 8}
+            assert len(broken.calls) == 10
+            bad.close()
+
+    world.run(main)
+
+
+def test_tries_are_counted_for_what_was_cut_off_whatever_else_leads_to_its_handler_by_then() -> None:
+    world = silent_world()
+
+    async def main(world: World) -> None:
+        async with world.manager(obligations=Obligations()) as manager:
+            told, broken = Told(world), Broken(world)
+            before = manager.component("before")
+            before.subscribe("trade", BTC, lambda event: None)
+            before.close()  # so what comes first has the greater id: its place had another before
+            bad = manager.component("bad", on_status=told)
+            bad.subscribe("trade", BTC, broken.take)
+            await asyncio.sleep(1.0)
+            for number in range(20):
+                send(manager, BTC, number)
+            await asyncio.sleep(1.0)
+            first = bad._member.sinks
+            bad.subscribe("trade", ETH, broken.take, raw=True)
+            assert len(bad._member.sinks) == 2
+            assert min(bad._member.sinks) not in first
+            await until_true(lambda: QUARANTINED in told.kinds)
+            assert broken.calls == list(range(12))
+            await until_true(lambda: bad.closed)
+
+    world.run(main)
+
+
 def test_resume_lets_it_go_on_and_a_pause_lets_nothing_through() -> None:
     world = silent_world()
 

@@ -41,7 +41,7 @@ from .monitoring import Monitoring
 from .newest import LatestCall
 from .notices import Notices
 from .obligations import Duties, Obligations
-from .pumping import PumpTies
+from .pump_ties import PumpTies
 from .reports import Reports
 from .restoring import RestoreReport, make_report
 from .runtime import Runtime
@@ -147,6 +147,7 @@ class Hub:
             gone,
             self.notices.loss,
             self.notices.queue_changed,
+            self.notices.given_up,
             self.notices.failed_elsewhere,
             HandlerDuties(),
             self.duties.delays,
@@ -296,8 +297,8 @@ class Hub:
 
     def notify(self, notice: Notify) -> None:
         """See RuntimeOwner."""
-        self.notices.spread(notice)
         self.granting.joiners.heard(notice)
+        self.notices.spread(notice)
         self.waits.changed(notice.streams)
 
     def release_streams(self, streams: Int32Array) -> None:

@@ -25,7 +25,7 @@ from .counts import renamed
 from .errors import ComponentClosed, ComponentReaped, UsageError
 from .handed import Handed, handed
 from .naming import handler_name, words_of
-from .pumping import PumpTies
+from .pump_ties import PumpTies
 from .pumps import Pumps, needs_pump
 from .types import Priority, Status, Topic
 

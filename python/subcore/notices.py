@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextvars import Context
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,6 +65,18 @@ class Notices:
         if member.on_status is not None:
             member.call_on_status(status)
         return status if member.include_status else None
+
+    def given_up(self, member: Member, topics: dict[int, int], reason: str) -> None:
+        """Events that waited are lost, maybe inside a public call: named now, told as soon as it is over."""
+        count = sum(topics.values())
+        names = tuple(named(self._intent, member, topics))
+        reason = f"{count} events lost: {reason}"
+        status = Status(StatusKind.LOSS, names, reason, count, self._clock.time_ns())
+        asyncio.get_running_loop().call_soon(self._tell_made, member, status, context=Context())
+
+    def _tell_made(self, member: Member, status: Status) -> None:
+        if member.listens and not member.closed:
+            member.tell(status)
 
     def queue_changed(self, member: Member, queue: EventQueue) -> None:
         """A queue is three quarters full, or half full again; or it was full, and that ended it."""

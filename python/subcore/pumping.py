@@ -11,11 +11,10 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from dataclasses import dataclass, field
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
-from ._delivery import Queue, WakeBatch
+from ._delivery import Queue
 from ._queue import EventQueue
 from ._steps import CallSteps
 from .counts import add_up, oldest_of, renamed
@@ -25,35 +24,14 @@ from .naming import words_of
 from .tasks import running_task
 
 if TYPE_CHECKING:
-    from ._delays import DelayTable
-    from ._route import Router
-    from .handling import HandlerDuties
     from .members import Member
-    from .types import Int32Array, Status
+    from .pump_ties import PumpTies
+    from .types import Int32Array
 
 TURN = 16  # calls in a row that let nobody else run
 TURN_NS = 5_000_000  # ... or so long
 QUEUES = 16  # of one handler, whose policy was changed before what waited was handed over
 AsyncHandler = Callable[[Any], Coroutine[Any, Any, object]]
-
-
-@dataclass(frozen=True, slots=True)
-class PumpTies:
-    """What the pumps of one manager share. `tasks`: of all of them that did not end yet, also of those told to.
-
-    `on_loss` tells a component of lost events, and gives back what shall stand in its iteration; `on_change` of a queue
-    that fills or ends. `failed` is told of an exception of a call whose sinks, or component, are no more.
-    """
-
-    router: Router
-    wakes: WakeBatch
-    gone: deque[int]
-    on_loss: Callable[[Member, int, dict[int, int]], Status | None]
-    on_change: Callable[[Member, EventQueue], None]
-    failed: Callable[[Member, BaseException], None]
-    duties: HandlerDuties
-    delays: DelayTable | None = None
-    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Pump:
@@ -123,13 +101,14 @@ class Pump:
         self.steps.use_sink(sink)
 
     def drop_sink(self, sink: int) -> None:
-        """No longer. With the last one what waits is still handed over (but by a handler that is cut off), then it
-        ends, unless it gets one again."""
+        """No longer. With the last one what waits is still handed over, then it ends, unless it gets one again. What
+        waits for one that is cut off is lost, and told so."""
         self.sinks.discard(sink)
         self.steps.use_sink(next(iter(self.sinks), -1))
         if not self.sinks:
             self._retired = True
             if self.is_gone or not (self.in_flight or self.waiting > self.kept_back):
+                self._lose_kept()
                 self.end()
         elif sink == self._broken:
             self.mend()
@@ -307,9 +286,17 @@ class Pump:
             else:
                 await self._news()
         if not self._ended:
+            self._lose_kept()
             if self.queue.overflowed:
                 self._fail(OverflowError(f"its queue was full: {self.policy!r} hands over no more"))
             self._end_by_itself()
+
+    def _lose_kept(self) -> None:
+        if self.kept_back and not (self.is_gone or self._member.closed):
+            lost = add_up(*(queue.lose_all() for queue in self._queues))
+            self._ties.on_given_up(
+                self._member, lost, f"its handler {self.name} was cut off, and is given up"
+            )
 
     def _end_by_itself(self) -> None:
         self.end()
@@ -381,7 +368,8 @@ class Pump:
         if self._ended and isinstance(error, Exception):
             self._ties.failed(self._member, error)
             return
-        sink = min(self.sinks, default=None)
+        broken = self._broken in self.sinks  # whose tries are counted
+        sink = self._broken if broken else min(self.sinks, default=None)
         try:
             if sink is None:
                 self._ties.failed(self._member, error)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from ._delivery import Delivery, Queue
 from .checking import is_async
 from .counts import add_up, renamed
-from .pumping import AsyncHandler, Pump, PumpTies
+from .pump_ties import PumpTies
+from .pumping import AsyncHandler, Pump
 
 if TYPE_CHECKING:
     from ._queue import EventQueue

@@ -221,6 +221,28 @@ cdef class EventQueue(Box):
         self.statuses_lost += 1
         return 0
 
+    def lose_all(self):
+        """Nobody will take what waits: it counts as lost. {topic: count} of these, and of losses not told yet."""
+        cdef PyObject* event
+        cdef uint64_t slot
+        cdef Mark mark
+        cdef dict found = {}
+        for mark in self.marks:
+            if mark.lost:
+                for topic, count in mark.content.items():
+                    found[topic] = found.get(topic, 0) + count
+        while self.tail > self.head:
+            slot = self.head & (self.room - 1)
+            event, topic = self.items[slot], self.topics[slot]
+            self.head += 1
+            self.lost += 1
+            self.duty.done[0] += 1
+            self.duty.lost[0] += 1
+            self.lost_topics[topic] = self.lost_topics.get(topic, 0) + 1
+            found[topic] = found.get(topic, 0) + 1
+            Py_DECREF(<object> event)
+        return found
+
     # --- names that go
 
     cdef int add_mentioned(self, set found, const int32_t* topics, Py_ssize_t count) except -1:
