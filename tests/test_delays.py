@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections import deque
 from typing import Any
@@ -154,3 +155,33 @@ def test_a_closed_box_measures_nothing_any_more() -> None:
     one.box.close()
     assert one.box.get_nowait() is not None
     assert one.table.figures(4) == NOTHING_MEASURED
+
+
+def test_a_destructor_that_closes_the_component_as_its_figures_are_read_harms_nothing() -> None:
+    """The collector runs wherever a list is made; what it frees may close the component, and with it the row."""
+    table = DelayTable()
+
+    class Closes:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            table.forget(0)
+
+    seen = set()
+    was = gc.get_threshold()
+    for _ in range(50):
+        for ns in range(1000, 2000):
+            table.count(0, ns * 1000)
+        gc.collect()
+        Closes()
+        gc.set_threshold(1)
+        try:
+            seen.add(table.figures(0))
+        finally:
+            gc.set_threshold(*was)
+        gc.collect()
+    expected = DelayTable()
+    for ns in range(1000, 2000):
+        expected.count(0, ns * 1000)
+    assert seen <= {expected.figures(0), NOTHING_MEASURED}

@@ -161,7 +161,10 @@ def test_nothing_is_kept_where_nothing_waits_and_what_is_kept_does_not_grow() ->
 
 
 class RenameMachine(RuleBasedStateMachine):
-    """Boxes whose topics' ids are given to others at any time, beside lists of (name, number)."""
+    """Boxes whose topics' ids are given to others at any time, or to the same again, beside a list of what waits.
+
+    An event of a topic that was given up stays in its place, but for one of the same that was given up before.
+    """
 
     @initialize(latest=st.booleans(), maxsize=st.integers(1, 6))
     def start(self, latest: bool, maxsize: int) -> None:
@@ -174,10 +177,12 @@ class RenameMachine(RuleBasedStateMachine):
                 maxsize, wakes=wakes, on_loss=lambda n, topics: self.told.append((n, topics))
             )
         self.maxsize = maxsize
-        self.names = {0: "a", 1: "b", 2: "c"}  # of the ids, now
+        self.names = {0: "a", 1: "b", 2: "c"}  # of the ids, now; a name has the same id below -1 each time
         self.former: dict[int, str] = {}
         self.number = 0
-        self.waits: list[tuple[str, int]] = []
+        self.waits: list[
+            tuple[str, int, bool]
+        ] = []  # name, number, and whether the topic is still the name's
         self.gone: dict[str, int] = {}  # lost or conflated
         self.gap: dict[str, int] = {}
 
@@ -189,31 +194,42 @@ class RenameMachine(RuleBasedStateMachine):
         self.number += 1
         name = self.names[topic]
         if self.latest:
-            for held in [held for held in self.waits if held[0] == name]:
-                self.waits.remove(held)
-                self.count(name)
+            self.replace(name, is_live=True)
         elif len(self.waits) == self.maxsize:
-            lost, _ = self.waits.pop(0)
+            lost, _, _ = self.waits.pop(0)
             self.count(lost)
             self.gap[lost] = self.gap.get(lost, 0) + 1
-        self.waits.append((name, self.number))
+        self.waits.append((name, self.number, True))
         self.box.put(self.number, topic)
 
-    @rule(topics=st.sets(st.integers(0, 2), min_size=1))
-    def rename(self, topics: set[int]) -> None:
+    def replace(self, name: str, *, is_live: bool) -> None:
+        for held in [held for held in self.waits if (held[0], held[2]) == (name, is_live)]:
+            self.waits.remove(held)
+            self.count(name)
+
+    @rule(topics=st.sets(st.integers(0, 2), min_size=1), others=st.permutations("abcdef"))
+    def rename(self, topics: set[int], others: list[str]) -> None:
         found = self.box.mentioned(np.array(sorted(topics), np.int32))
-        mentioned = {name for name, _ in self.waits} | set(self.gone)
-        assert found == {topic for topic in topics if self.names[topic] in mentioned}
-        ids = {topic: -2 - len(self.former) - place for place, topic in enumerate(sorted(found))}
-        self.former |= {id: self.names[topic] for topic, id in ids.items()}
-        self.box.rename(ids)
-        for topic in topics:
-            self.names[topic] = f"{self.names[topic][0]}{self.number}.{len(self.former)}"
+        waits = {name for name, _, is_live in self.waits if is_live}
+        assert {topic for topic in topics if self.names[topic] in waits} <= found
+        assert {self.names[topic] for topic in found} <= waits | set(self.gone)
+        known = {name: id for id, name in self.former.items()}
+        for topic in sorted(found):
+            known.setdefault(self.names[topic], -2 - len(known))
+        self.former = {id: name for name, id in known.items()}
+        self.box.rename({topic: known[self.names[topic]] for topic in found})
+        for name in {self.names[topic] for topic in found} & waits:
+            if self.latest:
+                self.replace(name, is_live=False)
+            self.waits = [(held, number, live and held != name) for held, number, live in self.waits]
+        kept = [name for topic, name in self.names.items() if topic not in topics]
+        others = [name for name in others if name not in kept]
+        self.names |= dict(zip(sorted(topics), others, strict=False))
 
     @rule(most=st.integers(1, 4))
     def take(self, most: int) -> None:
         self.told.clear()
-        assert self.box.get_many(most) == [number for _, number in self.waits[:most]]
+        assert self.box.get_many(most) == [number for _, number, _ in self.waits[:most]]
         del self.waits[:most]
         if self.gap:
             ((count, topics),) = self.told

@@ -101,3 +101,17 @@ def test_bytes_are_as_reported_and_bounded_by_topics() -> None:
     assert abs(churned - traced[-1]) <= 500
     assert abs(left - traced[0]) <= 500  # the box itself was there before
     assert reported[-1] / 3000 < 100
+
+
+def test_of_a_topic_that_comes_and_goes_the_newest_event_waits() -> None:
+    """However often it gets another id, and whoever else has its id in between."""
+    box, _ = make_box()
+    for number in range(1, 101):
+        box.put(("a", number), number % 3)
+        box.put(("b", number), 3 + number % 2)
+        box.rename({number % 3: -2, 3 + number % 2: -3})
+        assert len(box) == 2
+    assert box.conflations == {-2: 99, -3: 99}
+    assert box.conflated == 198
+    assert box.drain() == [("a", 100), ("b", 100)]
+    assert len(box) == 0

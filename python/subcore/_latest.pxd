@@ -32,5 +32,7 @@ cdef class LatestBox(Box):
     cdef bint grow(self) noexcept
     cdef void fill_slots(self, int32_t* slots, uint32_t count) noexcept
     cdef void free(self, int32_t index) noexcept
+    # `replaced` holds its event from then on.
+    cdef int replace_renamed(self, int32_t index, list replaced) except -1
     cdef void unlink(self, Cell* cell) noexcept
     cdef void link_newest(self, int32_t index) noexcept

@@ -34,6 +34,7 @@ cdef class LimitTable:
     cdef Limit take_due(self, int64_t now_ns)
     cdef int64_t next_due(self) noexcept
 
+    cdef void replace(self, Limit limit, Event newer) noexcept
     cdef int set_interval(self, Limit limit, int64_t interval_ns) except -1
     cdef bint is_stale(self, tuple entry) noexcept
     cdef int queue(self, Limit limit) except -1

@@ -30,8 +30,11 @@ cdef class Router(RouteCalls):
     cdef void end_alone(self) noexcept
     # Deliver an event of its own to one interest, outside of frames.
     cdef void give(self, int32_t component, int32_t topic, Event event) noexcept
-    cdef void give_image(self, int32_t stream, int32_t component, int32_t topic) noexcept
+    # With `limited`, a limit on the interest may hold it back.
+    cdef void give_image(self, int32_t stream, int32_t component, int32_t topic, bint limited) noexcept
     cdef void keep_image(self, int32_t stream, Frame frame) noexcept
+    # It is kept from this frame: if an image is due to it, it stays due.
+    cdef void note_missed(self, int32_t sink, int32_t topic) noexcept
     # Those who joined before this frame are due no image any more.
     cdef void pass_joiners(self, int32_t stream) noexcept
     cdef void finish(self) noexcept

@@ -31,8 +31,10 @@ cdef class RouteTable(SinkTable):
     cdef int32_t route_room
     cdef size_t block_bytes               # of routes that are not inline
     cdef readonly ImageTable images
-    cdef dict joining                     # {stream: {interest_key: None}} of those that an image is due to
-    cdef dict held_off                    # {component: {topic: None}} of those that are due one once they are let on
+    # Of those that an image is due to, and of those that are due one once they are let on: the number of the last
+    # fan-out of their stream that passed them by while they were muted or blocked, None where none did.
+    cdef dict joining                     # {stream: {interest_key: number}}
+    cdef dict held_off                    # {component: {topic: number}}
     cdef readonly Py_ssize_t interest_count
     cdef readonly uint64_t searches       # removals whose place had to be searched for
 
@@ -41,7 +43,7 @@ cdef class RouteTable(SinkTable):
     # Those that get a route with `image` are noted for the stream's image, where there is one.
     cdef int connect_now(self, int32_t sink, const int32_t* topics, Py_ssize_t count, int32_t** places,
                          bint keep, bint image) except -1
-    cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept
+    cdef void join(self, int32_t sink, int32_t stream, int32_t topic, object missed) noexcept
     # Whether it is muted or blocked.
     cdef bint is_off(self, int32_t sink) noexcept
     # An interest goes: nothing that waits for it is delivered.

@@ -564,8 +564,8 @@ MUTANTS = (
     Mutant(
         "a capped burst ends with what came first",
         "_limits.pyx",
-        "            limit.conflated += 1\n        limit.pending = event\n",
-        "            limit.conflated += 1\n            return 0\n        limit.pending = event\n",
+        "            limit.conflated += 1\n        limit.pending = newer\n",
+        "            limit.conflated += 1\n            return\n        limit.pending = newer\n",
         "tests/test_limits.py",
     ),
     Mutant(
@@ -585,9 +585,30 @@ MUTANTS = (
     Mutant(
         "who joined while he was muted gets no image",
         "_routes.pyx",
-        "                self.held_off.setdefault(component, {})[topic] = None\n",
+        "                self.held_off.setdefault(component, {})[topic] = missed\n",
         "                pass\n",
         "tests/test_images.py",
+    ),
+    Mutant(
+        "who is let on inside a fan-out loses its event",
+        "_route.pyx",
+        "            self.note_missed(sink, topic_in(entry))\n",
+        "            pass\n",
+        "tests/test_images.py",
+    ),
+    Mutant(
+        "who joins while he is capped to no events gets no image",
+        "_route.pyx",
+        "                    self.limits.hold(limit, image)\n",
+        "                    pass\n",
+        "tests/test_images.py",
+    ),
+    Mutant(
+        "of a topic given up twice two events wait",
+        "_latest.pyx",
+        "                if other in last:\n",
+        "                if False:\n",
+        "tests/test_former.py tests/test_latest.py",
     ),
     Mutant(
         "what waits of a topic that is gone is another's",

@@ -211,7 +211,7 @@ cdef class RouteChanges(RouteTable):
                     replaced = self.connect_one(change.sink, stream, change.topic, place)
                     self.settle_replaced(replaced)
                     if replaced == UINT64_MAX and change.image:
-                        self.join(change.sink, stream, change.topic)
+                        self.join(change.sink, stream, change.topic, None)
                 except MemoryError as error:
                     self.report(change.sink, error)
             self.drop_use(change.sink, 1)

@@ -73,7 +73,8 @@ cdef class Latest(Delivery):
     """Only the newest event of each topic waits, for `async for` or `batch`: who is slow reads less, never old news.
 
     A newer event takes the place of the one that waits, and stands last. That is counted as conflated, per topic, and
-    is no loss. Memory is bounded by the topics. A component with it owes nothing: it may read when it likes.
+    is no loss. Memory is bounded by the topics; of one that was given up and asked for again, the last event of before
+    may wait beside the newest. A component with it owes nothing: it may read when it likes.
     """
 
 

@@ -149,8 +149,10 @@ cdef class LatestBox(Box):
         return 0
 
     def rename(self, dict ids not None):
-        """See Box. What waits is read in its place, and no newer event takes it."""
-        cdef int32_t i
+        """See Box. What waits is read in its place; of two that go by one id by now, the newer stays."""
+        cdef dict last = {}                     # {id below -1: the cell of what waits}
+        cdef list replaced = []                 # let go of at the end: a destructor may look at the box
+        cdef int32_t i, following
         for i in range(self.cell_count):
             other = ids.get(self.cells[i].topic)
             if other is None:
@@ -163,6 +165,28 @@ cdef class LatestBox(Box):
                 self.free(i)
         if self.slot_count:
             self.fill_slots(self.slots, self.slot_count)
+        i = self.oldest
+        while i >= 0:
+            following, other = self.cells[i].newer, self.cells[i].topic
+            if other < NO_TOPIC:
+                if other in last:
+                    self.replace_renamed(last[other], replaced)
+                last[other] = i
+            i = following
+
+    cdef int replace_renamed(self, int32_t index, list replaced) except -1:
+        """What waits in the cell of a topic that is another's goes: a newer one of it waits."""
+        cdef Cell* cell = &self.cells[index]
+        other = cell.topic
+        replaced.append(<object>cell.event)
+        Py_DECREF(<object>cell.event)
+        cell.event = NULL
+        self.unlink(cell)
+        self.free(index)
+        self.event_count -= 1
+        self.conflated += 1
+        self.renamed[other] = self.renamed.get(other, 0) + 1
+        return 0
 
     cdef void unlink(self, Cell* cell) noexcept:
         if cell.older < 0:

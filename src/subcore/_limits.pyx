@@ -10,7 +10,7 @@ from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t
 from heapq import heappop, heappush
 
 from subcore._delivery cimport rename_counted
-from subcore._events cimport Event
+from subcore._events cimport FLAG_IMAGE, Event
 
 
 cdef class Limit:
@@ -34,8 +34,7 @@ cdef class LimitTable:
         if now_ns < limit.due_ns:
             return False
         if limit.pending is not None:       # the timer is late
-            limit.conflated += 1
-            limit.pending = None
+            self.replace(limit, None)
         limit.last_ns, limit.due_ns = now_ns, now_ns + limit.interval_ns
         if limit.interval_ns == 0:
             self.forget(limit.component, limit.topic)
@@ -43,12 +42,16 @@ cdef class LimitTable:
 
     cdef int hold(self, Limit limit, Event event) except -1:
         cdef bint is_first = limit.pending is None
-        if not is_first:
-            limit.conflated += 1
-        limit.pending = event
+        self.replace(limit, event)
         if is_first and limit.interval_ns != INT64_MAX:
             self.queue(limit)
         return 0
+
+    cdef void replace(self, Limit limit, Event newer) noexcept:
+        """A newer event takes the place of what is held back; an image is no event that came."""
+        if limit.pending is not None and not limit.pending.head.flags & FLAG_IMAGE:
+            limit.conflated += 1
+        limit.pending = newer
 
     cdef int queue(self, Limit limit) except -1:
         self.number += 1

@@ -14,7 +14,7 @@ from subcore._events cimport FLAG_IMAGE, Event, Record, record_of
 from subcore._frame cimport RAW_SHIFT, Frame, Payload
 from subcore._limits cimport Limit
 from subcore._ring cimport RecordRing
-from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, sink_in, topic_in
+from subcore._routes cimport CUT_MASK, Entry, Route, entries_of, interest_key, sink_in, topic_in
 from subcore._sinks cimport (
     GATE_BLOCKED,
     GATE_DEAD,
@@ -174,6 +174,8 @@ cdef class Router(RouteCalls):
 
     cdef bint admits(self, int32_t sink, Entry entry, Frame frame) noexcept:
         cdef uint8_t gate = self.sinks[sink].gate
+        if (self.held_off or self.joining) and self.is_off(sink):
+            self.note_missed(sink, topic_in(entry))
         if gate & (GATE_DEAD | GATE_MUTED):
             return False
         if gate & GATE_LIMITED and gate & (GATE_BLOCKED | GATE_ONCE) != GATE_BLOCKED:
@@ -222,16 +224,29 @@ cdef class Router(RouteCalls):
         if self.joining:
             self.pass_joiners(stream)
 
+    cdef void note_missed(self, int32_t sink, int32_t topic) noexcept:
+        cdef int32_t component = self.sinks[sink].component
+        cdef uint64_t key = interest_key(component, topic)
+        cdef dict held = self.held_off.get(component)
+        cdef dict joiners = self.joining.get(self.ledger.stream_of(topic))
+        try:
+            if held is not None and topic in held:
+                held[topic] = self.fan_outs
+            if joiners is not None and key in joiners:
+                joiners[key] = self.fan_outs
+        except MemoryError:
+            pass                  # then it gets no image
+
     cdef void pass_joiners(self, int32_t stream) noexcept:
-        """They got the frame, but for those who are kept from events for now."""
+        """They got the frame, but for those who were kept from it, however they stand by now."""
         cdef dict joiners = self.joining.pop(stream, None)
         cdef uint64_t key
         cdef int32_t sink
         if joiners is not None:
-            for key in joiners:
+            for key, missed in joiners.items():
                 sink = self.sink_of(<int32_t>(key >> 32), <int32_t>(key & 0xFFFF_FFFF))
-                if sink >= 0 and self.is_off(sink):
-                    self.join(sink, stream, <int32_t>(key & 0xFFFF_FFFF))
+                if sink >= 0 and missed is not None and <uint64_t>missed == self.fan_outs - 1:   # of the one just made
+                    self.join(sink, stream, <int32_t>(key & 0xFFFF_FFFF), missed)
 
     def limit(self, int32_t component, topics, int64_t interval_ns, sinks):
         """At most one event each `interval_ns` for these interests of the component, which has these sinks; 0 = all,
@@ -266,7 +281,10 @@ cdef class Router(RouteCalls):
             event, limit.pending = limit.pending, None
             if limit.interval_ns == 0:
                 self.limits.forget(limit.component, limit.topic)
-            self.give(limit.component, limit.topic, event)
+            if event.head.flags & FLAG_IMAGE:     # by now there may be a newer one, and it may be muted
+                self.give_image(self.ledger.stream_of(limit.topic), limit.component, limit.topic, False)
+            else:
+                self.give(limit.component, limit.topic, event)
         self.end_alone()
         return self.limits.next_due()
 
@@ -282,7 +300,7 @@ cdef class Router(RouteCalls):
         while self.joining:
             stream = next(iter(self.joining))
             for key in self.joining.pop(stream):
-                self.give_image(stream, <int32_t>(key >> 32), <int32_t>(key & 0xFFFF_FFFF))
+                self.give_image(stream, <int32_t>(key >> 32), <int32_t>(key & 0xFFFF_FFFF), True)
         self.end_alone()
 
     @property
@@ -302,23 +320,26 @@ cdef class Router(RouteCalls):
             self.finish()
         self.running = False
 
-    cdef void give_image(self, int32_t stream, int32_t component, int32_t topic) noexcept:
+    cdef void give_image(self, int32_t stream, int32_t component, int32_t topic, bint limited) noexcept:
         cdef int32_t sink = self.sink_of(component, topic)
         cdef Limit limit = self.limits.find(component, topic)
         if sink < 0 or self.sinks[sink].gate & GATE_DEAD:
             return
         if self.is_off(sink):
-            self.join(sink, stream, topic)
-            return
-        if limit is not None and not self.limits.admit(limit, self.now_ns):
+            self.join(sink, stream, topic, None)
             return
         try:
             image = self.images.image_of(stream, <uint32_t>self.ledger.cut_of(topic), self.sinks[sink].raw)
-        except MemoryError as error:
+            if image is None:
+                return
+            if limited and limit is not None and not self.limits.admit(limit, self.now_ns):
+                if limit.pending is None:
+                    self.limits.hold(limit, image)
+                return
+        except BaseException as error:            # whoever is told what is due runs in `hold`
             self.report(sink, error)
             return
-        if image is not None:
-            self.give(component, topic, image)
+        self.give(component, topic, image)
 
     cdef void give(self, int32_t component, int32_t topic, Event event) noexcept:
         cdef int32_t index = self.sink_of(component, topic)

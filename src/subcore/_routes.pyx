@@ -81,7 +81,7 @@ cdef class RouteTable(SinkTable):
                 if replaced[i] < KEPT:
                     self.settle_replaced(replaced[i])
                 elif replaced[i] > KEPT and image and (self.images.count or self.sinks[sink].gate):
-                    self.join(sink, self.ledger.stream_of(topics[i]), topics[i])   # its rows may have moved meanwhile
+                    self.join(sink, self.ledger.stream_of(topics[i]), topics[i], None)   # its rows may have moved
         except MemoryError:
             for i in range(done - 1, -1, -1):
                 self.undo_connect(sink, topics[i], replaced[i])
@@ -90,13 +90,13 @@ cdef class RouteTable(SinkTable):
             PyMem_Free(replaced)
         return 0
 
-    cdef void join(self, int32_t sink, int32_t stream, int32_t topic) noexcept:
+    cdef void join(self, int32_t sink, int32_t stream, int32_t topic, object missed) noexcept:
         cdef int32_t component = self.sinks[sink].component
         try:
             if self.is_off(sink):
-                self.held_off.setdefault(component, {})[topic] = None
-            elif self.images.has(stream):
-                self.joining.setdefault(stream, {})[interest_key(component, topic)] = None
+                self.held_off.setdefault(component, {})[topic] = missed
+            elif missed is not None or self.images.has(stream):   # the first frame of all may be under way
+                self.joining.setdefault(stream, {})[interest_key(component, topic)] = missed
         except MemoryError:
             pass                  # then it gets no image
 
@@ -112,18 +112,20 @@ cdef class RouteTable(SinkTable):
         cdef dict topics = self.held_off.pop(component, None)
         cdef int32_t sink, topic
         if topics is not None:
-            for topic in topics:
+            for topic, missed in topics.items():
                 sink = self.sink_of(component, topic)
                 if sink >= 0:
-                    self.join(sink, self.ledger.stream_of(topic), topic)
+                    self.join(sink, self.ledger.stream_of(topic), topic, missed)
 
     cdef void forget_waiting(self, int32_t component, int32_t topic) noexcept:
         cdef dict joiners
         self.limits.forget(component, topic)
         if self.held_off:
             joiners = self.held_off.get(component)
-            if joiners is not None and joiners.pop(topic, 0) is None and not joiners:
-                del self.held_off[component]
+            if joiners is not None:
+                joiners.pop(topic, None)
+                if not joiners:
+                    del self.held_off[component]
         if self.joining:
             joiners = self.joining.get(self.ledger.stream_of(topic))
             if joiners is not None:
