@@ -63,6 +63,28 @@ def test_an_event_taken_by_calls_is_done_when_the_call_returned() -> None:
     assert table.row(2) == (2, 2, 1)
 
 
+def test_what_nobody_will_take_is_lost_and_said_with_the_losses_not_told_yet() -> None:
+    table, turns, told = DutyTable(), Turns(), []
+    queue = EventQueue(
+        3,
+        wakes=turns.batch,
+        duties=table,
+        component=2,
+        on_loss=lambda *gap: told.append(gap),
+        calls_done=True,
+    )
+    for number in range(4):
+        queue.put(number, 7)
+    assert queue.get_nowait() == 1
+    assert told == [(1, {7: 1})]
+    for topic in (8, 8, 9):
+        queue.put("event", topic)
+    assert queue.lose_all() == {7: 2, 8: 2, 9: 1}  # those of topic 7 were lost as the last two came
+    assert (len(queue), queue.lost, queue.losses) == (0, 6, {7: 3, 8: 2, 9: 1})
+    assert (waiting(table, 2), table.row(2)) == (1, (7, 6, 6)), "what is in hand is owed still"
+    assert queue.lose_all() == {7: 2}, "the gap is still to be told"
+
+
 def test_the_newest_of_each_topic_is_never_due() -> None:
     table, turns = DutyTable(), Turns()
     box = LatestBox(wakes=turns.batch, duties=table, component=1)
