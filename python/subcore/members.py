@@ -41,8 +41,7 @@ _DEFAULT_QUEUE = Queue()
 DROPPED_AT_ONCE = 4096
 RELEASED = 16
 APART = "to have queues apart, give handlers apart: functools.partial(handler)"
-# What the keys of sinks that are no handler begin with.
-_BOX, _RING = "box", "ring"
+_BOX, _RING = "box", "ring"  # what the keys of sinks that are no handler begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +87,8 @@ class Member:
         self.include_status = include_status
         self.closed = False
         self.paused = False
-        self.paused_ns = 0  # since when, in wall time
+        self.paused_ns = self.stopped_ns = 0  # since when, in wall time
         self.stopped = False  # quarantined: nothing is delivered to it
-        self.stopped_ns = 0
         self.promised_beats = False
         self.reaped: str | None = None  # when and why
         self.handle: weakref.ref[Component] | None = None
