@@ -72,6 +72,20 @@ def test_an_exception_is_isolated_and_named(probe: ModuleType) -> None:
     assert len(good.calls) == 1
 
 
+def test_among_strategies_who_is_kept_from_events_gets_none(probe: ModuleType) -> None:
+    world = World()
+    topic, told = world.topic(), [probe.Told() for _ in range(5)]
+    sinks = [world.component(strategy, [topic])[1] for strategy in told]
+    world.router.mute_sink(sinks[1])
+    world.router.block_sink(sinks[3])
+    world.send(topic)
+    assert [len(strategy.calls) for strategy in told] == [1, 0, 1, 0, 1]
+    world.router.mute_sink(sinks[1], False)
+    world.router.block_sink(sinks[3], False)
+    world.send(topic)
+    assert [len(strategy.calls) for strategy in told] == [2, 1, 2, 1, 2]
+
+
 def test_the_class_carries_the_abi_number(probe: ModuleType) -> None:
     assert probe.COMPILED_ABI == subcore._strategy.STRATEGY_ABI
     assert subcore._strategy.Strategy.__name__ == f"StrategyAbi{probe.COMPILED_ABI}"

@@ -4,6 +4,7 @@
 from libc.stdint cimport int32_t, uint32_t
 
 from subcore._events cimport Event, OrderbookData, Record
+from subcore._images cimport ImageTable
 
 cdef enum:
     RAW_SHIFT = 16
@@ -15,6 +16,8 @@ cdef struct Payload:          # the frame's own bytes, for who asked for them
     Py_ssize_t size
 
 cdef class Frame:
+    cdef ImageTable images    # whose events of before may serve again
+    cdef int32_t stream
     cdef const Record* record
     cdef const Payload* payload
     cdef str venue
@@ -26,9 +29,11 @@ cdef class Frame:
     cdef dict others          # {key: event} of the other keys met in this frame
     cdef OrderbookData book   # the book cut for a strategy
 
-    cdef void start(self, const Record* record, str venue, str channel, str symbol, const Payload* payload) noexcept
+    cdef void start(self, int32_t stream, const Record* record, str venue, str channel, str symbol,
+                    const Payload* payload) noexcept
     cdef void end(self) noexcept
     cdef int use(self, uint32_t key) except -1
     # Of the events made, one that nothing was cut from: without raw bytes, if there are two; None where all are cut.
     cdef Event whole(self)
+    cdef Event new_event(self, uint32_t key)
     cdef const Record* cut_to(self, uint32_t cut) noexcept

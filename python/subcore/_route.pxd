@@ -18,6 +18,7 @@ cdef class Router(RouteCalls):
     cdef int fan_out(self, int32_t stream, const Record* record, str venue, str channel, str symbol,
                      const Payload* payload) except -1
     cdef void deliver(self, const Entry* entries, uint32_t count, Frame frame) noexcept
+    cdef uint32_t call_strategies(self, const Entry* entries, uint32_t count, Frame frame, int64_t* ticked) noexcept
     # Before each call; the time, if this one is timed exactly.
     cdef int64_t begin_call(self, int32_t sink) noexcept
     cdef int64_t begin_strategy(self, int32_t sink) noexcept

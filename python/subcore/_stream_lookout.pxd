@@ -14,3 +14,6 @@ cdef class StreamLookout(Lookout):
     cdef Router router
     cdef uint32_t stream_tag
     cdef int32_t stream           # the likely one, from step 3 on; whoever reads it sets it to -1 before each record
+
+    # Once the stream is known to be this one: its last event, which this frame's may be written over.
+    cdef void expect_event(self) noexcept nogil

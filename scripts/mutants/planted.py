@@ -632,6 +632,20 @@ MUTANTS = (
         "tests/test_joining.py",
     ),
     Mutant(
+        "an event that somebody keeps is written over by the stream's next",
+        "_images.pyx",
+        "return held if Py_REFCNT(held) == 1 and renew_event",
+        "return held if renew_event",
+        "tests/test_events_kept.py",
+    ),
+    Mutant(
+        "a strategy behind another gets events from which it is kept",
+        "_route.pyx",
+        "if done and (sink.kind != SINK_STRATEGY or sink.gate):",
+        "if done and sink.kind != SINK_STRATEGY:",
+        "tests/test_strategy.py",
+    ),
+    Mutant(
         "one of 32 callbacks is timed, and the others never",
         "_calls.pyx",
         "self.timed_at = self.calls + 1 + (self.chance >> 16) % (2 * SAMPLE_EVERY - 1)",

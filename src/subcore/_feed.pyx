@@ -187,6 +187,7 @@ cdef class Feed(Receiver):
         if stream >= 0 and self.ledger.keys[stream] == key_of(record.head.channel, record.head.symbol,
                                                               record.head.variant):
             self.foreseen += 1
+            self.lookout.expect_event()
             return stream
         stream = self.ledger.find_stream(record.head.channel, record.head.symbol, record.head.variant)
         if stream < 0:

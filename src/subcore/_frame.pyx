@@ -1,9 +1,11 @@
 """The frame under fan-out: its record, and the events made of it for those who take events."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, uint16_t, uint32_t
 
 from subcore._events cimport KIND_ORDERBOOK, Event, Record, make_event
+from subcore._images cimport ImageTable
 from subcore._routes cimport CUT_MASK
 
 
@@ -11,7 +13,12 @@ from subcore._routes cimport CUT_MASK
 cdef class Frame:
     """The frame under fan-out, and the events made of it so far: one for each cut, with raw bytes or without."""
 
-    cdef void start(self, const Record* record, str venue, str channel, str symbol, const Payload* payload) noexcept:
+    def __cinit__(self, ImageTable images not None):
+        self.images = images
+
+    cdef void start(self, int32_t stream, const Record* record, str venue, str channel, str symbol,
+                    const Payload* payload) noexcept:
+        self.stream = stream
         self.record = record
         self.payload = payload
         self.venue, self.channel, self.symbol = venue, channel, symbol
@@ -25,20 +32,26 @@ cdef class Frame:
 
     cdef int use(self, uint32_t key) except -1:
         """Make `event` the one for this key."""
-        cdef bytes raw = None
         cdef Event event = None
         if self.event is not None:
             if self.others is None:
                 self.others = {}
             self.others[self.event_key] = self.event
             event = self.others.get(key)
-        if event is None:
-            if key >> RAW_SHIFT and self.payload != NULL:
-                raw = self.payload.data[:self.payload.size]
-            event = make_event(self.record, self.venue, self.channel, self.symbol, raw, <uint16_t>(key & CUT_MASK))
-        self.event = event
+        self.event = self.new_event(key) if event is None else event
         self.event_key = key
         return 0
+
+    cdef Event new_event(self, uint32_t key):
+        cdef bytes raw = None
+        cdef PyObject* renewed
+        if key == 0:
+            renewed = self.images.renewed(self.stream, self.record)
+            if renewed != NULL:
+                return <Event>renewed
+        elif key >> RAW_SHIFT and self.payload != NULL:
+            raw = self.payload.data[:self.payload.size]
+        return make_event(self.record, self.venue, self.channel, self.symbol, raw, <uint16_t>(key & CUT_MASK))
 
     cdef Event whole(self):
         if self.event_key == 0:
@@ -53,7 +66,7 @@ cdef class Frame:
 
     cdef const Record* cut_to(self, uint32_t cut) noexcept:
         """The record as a strategy or ring sees it: a book has at most `cut` levels a side, 0 = all."""
-        if cut == 0:
+        if cut == 0 or <int32_t>cut >= self.deepest:
             return self.record
         self.book = self.record.orderbook
         self.book.bid_count = min(self.book.bid_count, <int32_t>cut)

@@ -1,7 +1,8 @@
 """Images: the last event of each stream, so that who joins it later knows at once how things stand.
 
-Where a fan-out made an event, that one is held, at the cost of a reference. Where it made none (all holders take the
-record), the record is written over the event held, which nobody else has.
+Where a fan-out made an event, that one is held, at the cost of a reference. An event that nobody else has any more is
+written over with the stream's next record, and is then the event of that fan-out: so what a stream's frames touch is
+always the same memory, and where nobody keeps events none is made and dropped.
 """
 
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
@@ -32,6 +33,8 @@ cdef class ImageTable:
         if stream >= self.room and not self.reserve(stream):
             return
         old = self.events[stream]
+        if old == <PyObject*>event:
+            return
         Py_INCREF(event)
         self.events[stream] = <PyObject*>event
         if old == NULL:
@@ -39,12 +42,15 @@ cdef class ImageTable:
         else:
             Py_XDECREF(old)
 
+    cdef PyObject* renewed(self, int32_t stream, const Record* record) noexcept:
+        cdef PyObject* held
+        if not self.has(stream):
+            return NULL
+        held = self.events[stream]
+        return held if Py_REFCNT(held) == 1 and renew_event(held, record) else NULL
+
     cdef void copy(self, int32_t stream, const Record* record, str venue, str channel, str symbol) noexcept:
-        if (
-            self.has(stream)
-            and Py_REFCNT(self.events[stream]) == 1
-            and renew_event(self.events[stream], record)
-        ):
+        if self.renewed(stream, record) != NULL:
             return
         try:
             self.keep(stream, make_event(record, venue, channel, symbol, None, 0))

@@ -30,20 +30,14 @@ def check_picows(version):
 
 check_picows(picows.__version__)
 
-cdef extern from "<time.h>" nogil:
-    """
-    #include <time.h>
-    #include <stdint.h>
-    static inline int64_t subcore_clock_ns(clockid_t clock) {
-        struct timespec now;
-        clock_gettime(clock, &now);
-        return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    }
-    """
+cdef extern from "_clock.h" nogil:
     ctypedef int clockid_t
     clockid_t CLOCK_REALTIME
     clockid_t CLOCK_MONOTONIC
-    int64_t subcore_clock_ns(clockid_t clock) noexcept
+    void subcore_find_clock() noexcept
+    int64_t subcore_time_ns(clockid_t clock) noexcept
+
+subcore_find_clock()
 
 cdef enum:
     PROTOCOL_ERROR = 1002
@@ -61,7 +55,7 @@ DEFAULT_MAX_FRAGMENTS = 1024
 
 def ping_payload():
     """What to send in a ping so that its pong tells the round trip: the monotonic time, 8 bytes."""
-    cdef int64_t now = subcore_clock_ns(CLOCK_MONOTONIC)
+    cdef int64_t now = subcore_time_ns(CLOCK_MONOTONIC)
     return (<char*>&now)[:PING_BYTES]
 
 
@@ -122,9 +116,9 @@ cdef class FeedListener(WSListener):
         self.writing_paused = False
 
     cpdef on_ws_frame(self, WSTransport transport, WSFrame frame):
-        cdef int64_t receive_time_ns = subcore_clock_ns(CLOCK_REALTIME)
+        cdef int64_t receive_time_ns = subcore_time_ns(CLOCK_REALTIME)
         if self.frames_now == 0:
-            self.clock_offset = subcore_clock_ns(CLOCK_MONOTONIC) - receive_time_ns
+            self.clock_offset = subcore_time_ns(CLOCK_MONOTONIC) - receive_time_ns
         self.frames_now += 1
         if self.frames_now > self.most_frames:
             self.most_frames = self.frames_now
@@ -212,7 +206,7 @@ cdef class FeedListener(WSListener):
     # --- the protocol's own frames
 
     cdef void pong_frame(self, WSFrame frame) noexcept:
-        cdef int64_t sent, now = subcore_clock_ns(CLOCK_MONOTONIC)
+        cdef int64_t sent, now = subcore_time_ns(CLOCK_MONOTONIC)
         cdef int64_t rtt = -1
         if frame.payload_size == PING_BYTES:
             memcpy(&sent, frame.payload_ptr, PING_BYTES)

@@ -37,7 +37,7 @@ cdef extern from "_call.h":
     void subcore_release "Py_DECREF"(PyObject* object) noexcept
 
 cdef enum:
-    STRATEGIES_TOGETHER = 16   # between two looks at the coarse clock, which costs more than a call of one
+    STRATEGIES_TOGETHER = 64   # between two looks at the coarse clock, which costs more than a call of one
 
 # The same function seen as one that leaves its exception set.
 ctypedef int (*UseCall)(Frame, uint32_t) noexcept
@@ -80,7 +80,7 @@ cdef class Router(RouteCalls):
     """
 
     def __cinit__(self, ledger, *, gone, on_error=None, clock=None):
-        self.frame = Frame()
+        self.frame = Frame(self.images)
 
     cdef int fan_out(self, int32_t stream, const Record* record, str venue, str channel, str symbol,
                      const Payload* payload) except -1:
@@ -96,7 +96,7 @@ cdef class Router(RouteCalls):
         self.running = True
         began = self.now_ns = self.clock.precise()
         self.received_ns = record.head.receive_time_ns
-        self.frame.start(record, venue, channel, symbol, payload)
+        self.frame.start(stream, record, venue, channel, symbol, payload)
         self.deliver(entries_of(route), route.count, self.frame)
         self.called = -1
         self.time_frame(self.clock.precise() - began)
@@ -110,61 +110,81 @@ cdef class Router(RouteCalls):
     cdef void deliver(self, const Entry* entries, uint32_t count, Frame frame) noexcept:
         """Changes of routes wait, so `entries` stays put. Sinks may be added, by a handler or by a destructor that runs
         wherever something is allocated: so their rows may move, and each is looked up anew after that."""
-        cdef uint32_t i, cut, together = 0           # calls since the coarse clock was read
-        cdef uint32_t most = 1
-        cdef int32_t index = -1
+        cdef uint32_t i = 0
+        cdef uint32_t cut
+        cdef int32_t index
         cdef int status
         cdef Sink* sink
-        cdef const Record* record
         cdef int64_t began, now
         cdef int64_t ticked = self.now_ns            # the coarse clock is behind it: nothing looks longer than it was
-        for i in range(count):
-            sink = &self.sinks[sink_in(entries[i])]
-            if together and sink.kind != SINK_STRATEGY:
-                now = self.clock.coarse()
-                self.judge(index, 0, now - ticked, together)
-                ticked, together = max(now, ticked), 0
+        while i < count:
             index = sink_in(entries[i])
             sink = &self.sinks[index]
             if sink.gate:
                 if not self.admits(index, entries[i], frame):
+                    i += 1
                     continue
                 sink = &self.sinks[index]
+            if sink.kind == SINK_STRATEGY:
+                i += self.call_strategies(entries + i, count - i, frame, &ticked)
+                continue
             cut = <uint32_t>(entries[i] & CUT_MASK)
             if <int32_t>cut >= frame.deepest:
                 cut = 0
-            if sink.kind >= SINK_STRATEGY:
-                record = frame.cut_to(cut) if cut else frame.record
+            i += 1
+            if sink.kind == SINK_RING:
                 sink.delivered += 1
-                if sink.kind == SINK_RING:
-                    (<RecordRing>sink.target).put(record, topic_in(entries[i]))
+                (<RecordRing>sink.target).put(frame.cut_to(cut), topic_in(entries[i - 1]))
+                continue
+            cut |= <uint32_t>sink.raw << RAW_SHIFT
+            if cut != frame.event_key:
+                if (<UseCall>use_key)(frame, cut) < 0:
+                    self.handler_failed(index)
                     continue
-                began = self.begin_strategy(index)
-                status = subcore_call_strategy(sink.target, record, record.head.kind)
-                most = STRATEGIES_TOGETHER
-            else:
-                cut |= <uint32_t>sink.raw << RAW_SHIFT
-                if cut != frame.event_key:
-                    if (<UseCall>use_key)(frame, cut) < 0:
-                        self.handler_failed(index)
-                        continue
-                    sink = &self.sinks[index]
-                if sink.kind == SINK_QUEUE:
-                    keep(sink, <PyObject*>frame.event, topic_in(entries[i]))
-                    continue
-                began = self.begin_call(index)
-                status = call(sink, <PyObject*>frame.event)
-                most = 1
-            together += 1
+                sink = &self.sinks[index]
+            if sink.kind == SINK_QUEUE:
+                keep(sink, <PyObject*>frame.event, topic_in(entries[i - 1]))
+                continue
+            began = self.begin_call(index)
+            status = call(sink, <PyObject*>frame.event)
             self.settle_call(index, status)
-            if together >= most or began:
+            now = self.clock.coarse()
+            if now > ticked or began:
+                self.judge(index, began, now - ticked, 1)
+                ticked = max(now, ticked)
+
+    cdef uint32_t call_strategies(self, const Entry* entries, uint32_t count, Frame frame, int64_t* ticked) noexcept:
+        """Calls the first, which was admitted, and those that stand right behind it and need not be; how many."""
+        cdef uint32_t done = 0
+        cdef uint32_t cut, together = 0              # calls since the coarse clock was read
+        cdef unsigned int kind = frame.record.head.kind
+        cdef int32_t index
+        cdef int status
+        cdef Sink* sink
+        cdef int64_t began = 0
+        cdef int64_t now
+        while done < count:
+            index = sink_in(entries[done])
+            sink = &self.sinks[index]
+            if done and (sink.kind != SINK_STRATEGY or sink.gate):
+                break
+            cut = <uint32_t>(entries[done] & CUT_MASK)
+            done += 1
+            sink.delivered += 1
+            began = self.begin_strategy(index)
+            status = subcore_call_strategy(sink.target, frame.cut_to(cut) if cut else frame.record, kind)
+            together += 1
+            if status < 0 or self.sinks[index].in_row:
+                self.settle_call(index, status)
+            if began or together == STRATEGIES_TOGETHER or done == count:
                 now = self.clock.coarse()
-                if now > ticked or began:
-                    self.judge(index, began, now - ticked, together)
-                    ticked = max(now, ticked)
-                together = 0
+                self.judge(index, began, now - ticked[0], together)
+                ticked[0], together = max(now, ticked[0]), 0
         if together:
-            self.judge(index, 0, self.clock.coarse() - ticked, together)
+            now = self.clock.coarse()
+            self.judge(index, 0, now - ticked[0], together)
+            ticked[0] = max(now, ticked[0])
+        return done
 
     cdef inline void settle_call(self, int32_t sink, int status) noexcept:
         if status < 0:

@@ -9,6 +9,7 @@ from subcore._streams cimport key_of, tag_of
 
 cdef enum:
     CACHE_LINE = 64
+    EVENT_LINES = 7         # of the largest that is copied as it is, a ticker
 
 
 @cython.final
@@ -49,3 +50,15 @@ cdef class StreamLookout(Lookout):
             subcore_prefetch(row + CACHE_LINE)
         if stream < self.router.route_room:
             subcore_prefetch(&self.router.routes[stream])
+        if stream < self.router.images.room:
+            subcore_prefetch(&self.router.images.events[stream])
+
+    @cython.nonecheck(False)          # the check needs the GIL
+    cdef void expect_event(self) noexcept nogil:
+        cdef const char* event
+        cdef int line
+        if self.stream < self.router.images.room:
+            event = <const char*>self.router.images.events[self.stream]
+            if event != NULL:
+                for line in range(EVENT_LINES):
+                    subcore_prefetch(event + line * CACHE_LINE)
