@@ -79,7 +79,9 @@ class ImageMachine(RuleBasedStateMachine):
         self.number += 1
         before = set(self.held)
         event = Ticker(venue="v", channel="ticker", symbol="S", price=self.number, open=symbol)
-        if any(s == symbol for _, s in self.held):
+        if symbol in self.last or any(
+            s == symbol for _, s in self.held
+        ):  # what it had goes on, wanted or not
             self.last[symbol] = self.number  # also for a joiner inside this fan-out
             self.wanted = {at for at in self.wanted if at[1] != symbol}
         self.world.router.send(self.world.stream(self.topics[symbol]), event)
