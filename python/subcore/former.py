@@ -48,9 +48,10 @@ class FormerNames:
 
     def closed(self, member: Member) -> None:
         """A component is closed, and its interests are about to go: so does what it dropped in this turn."""
-        held = self._intent.ledger.interests(member.id)
-        parts = [held, *self._dropped.pop(member, [])]
-        self._rename(member, np.unique(np.concatenate(parts)).astype(np.int32))
+        dropped = self._dropped.pop(member, [])
+        if _mentions_any(member):
+            parts = [self._intent.ledger.interests(member.id), *dropped]
+            self._rename(member, np.unique(np.concatenate(parts)).astype(np.int32))
 
     def _rename(self, member: Member, topics: Int32Array) -> None:
         found = sorted(member.mentioned(topics))
@@ -63,6 +64,13 @@ class FormerNames:
                 known.setdefault(name, FIRST - len(known))
             member.former.update((known[name], name) for name in names)
             member.rename({id: known[name] for id, name in zip(found, names, strict=True)})
+
+
+def _mentions_any(member: Member) -> bool:
+    """Whether anything waits in one that is closed, or was lost or conflated."""
+    inbox, pumps = member.inbox, member.pumps
+    counts = len(inbox) + inbox.lost + inbox.conflated + pumps.waiting + pumps.lost
+    return bool(counts or member.last_conflations)
 
 
 def named(intent: Intent, member: Member, counts: Mapping[int, int]) -> dict[Topic, int]:

@@ -50,10 +50,10 @@ class Measuring:
 
     def left(self, member: Member) -> None:
         """A component was closed: what it had counted stays in the totals."""
-        figures = self.component(member)
-        self._before.update(
-            delivered=figures.delivered, queue_full=figures.lost, ring_overrun=figures.overrun
-        )
+        before = self._before  # its sinks are released by now: all that they counted is in `delivered_before`
+        before["delivered"] += member.delivered_before
+        before["queue_full"] += member.inbox.lost + member.pumps.lost
+        before["ring_overrun"] += member.boxes.overrun
 
     @property
     def delivered_before(self) -> int:

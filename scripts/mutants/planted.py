@@ -720,8 +720,8 @@ MUTANTS = (
     Mutant(
         "what closed components were given forgotten in the total",
         "measuring.py",
-        "            delivered=figures.delivered, queue_full=figures.lost,",
-        "            delivered=0, queue_full=figures.lost,",
+        '        before["delivered"] += member.delivered_before',
+        '        before["delivered"] += 0',
         "tests/test_figures.py",
     ),
     Mutant(
