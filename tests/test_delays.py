@@ -170,7 +170,7 @@ def test_a_destructor_that_closes_the_component_as_its_figures_are_read_harms_no
 
     seen = set()
     was = gc.get_threshold()
-    for _ in range(50):
+    for _ in range(8):
         for ns in range(1000, 2000):
             table.count(0, ns * 1000)
         gc.collect()
