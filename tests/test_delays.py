@@ -185,3 +185,15 @@ def test_a_destructor_that_closes_the_component_as_its_figures_are_read_harms_no
     for ns in range(1000, 2000):
         expected.count(0, ns * 1000)
     assert seen <= {expected.figures(0), NOTHING_MEASURED}
+
+
+def test_times_of_another_age_do_not_spoil_the_mean() -> None:
+    """A frame that says it came in 1970 has waited for longer than sums can hold."""
+    table = DelayTable()
+    for _ in range(40):
+        table.count(0, 1 << 62)
+    table.count(0, 1000)
+    figures = table.figures(0)
+    assert figures.events == 41
+    assert figures.worst_ns == 1 << 62
+    assert 1 << 41 < (figures.mean_ns or 0) <= 1 << 42

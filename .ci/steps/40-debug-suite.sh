@@ -5,4 +5,4 @@ lib="$(build_mode debug)"
 export PYTHONPATH="$lib"
 loaded="$("$BIN/python" -c 'import subcore; print(subcore.__file__)')"
 [ "$loaded" = "$lib/subcore/__init__.py" ] || { echo "the debug build is in $lib, but Python loads $loaded" >&2; exit 1; }
-eval "SUBCORE_EXAMPLES=0.34 $BIN/python -m pytest -q -rs -n 3 $AGAIN $PURE"
+eval "SUBCORE_EXAMPLES=0.25 $BIN/python -m pytest -q -rs -n 3 $AGAIN $PURE"

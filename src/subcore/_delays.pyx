@@ -9,7 +9,7 @@ for all that are taken together; calls, where they are timed anyway.
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free, PyMem_Realloc
 from libc.math cimport ceil
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from typing import NamedTuple
@@ -30,6 +30,9 @@ cdef extern from "<time.h>" nogil:
 
 cdef extern from *:
     int subcore_leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
+
+
+cdef int64_t LONGEST_NS = <int64_t>1 << 42      # longer ones count for this in the mean: somebody's clock is wrong
 
 
 class DelayTimes(NamedTuple):
@@ -162,6 +165,7 @@ cdef class DelayTable:
 
     cdef void add(self, int32_t component, int64_t ns, uint32_t weight) noexcept:
         cdef DelayRow* row = self.row_of(component)
+        cdef uint64_t together
         cdef int octave
         if row == NULL:
             return
@@ -174,7 +178,8 @@ cdef class DelayTable:
             self.nbytes += DELAY_STEPS * sizeof(uint64_t)
         row.life.octaves[octave][step_of(ns, octave)] += weight
         row.life.count += weight
-        row.life.sum_ns += <uint64_t>ns * weight
+        together = <uint64_t>min(ns, LONGEST_NS) * weight
+        row.life.sum_ns += min(together, UINT64_MAX - row.life.sum_ns)
         row.life.worst_ns = max(row.life.worst_ns, ns)
 
     cdef DelayRow* row_of(self, int32_t component) noexcept:
