@@ -145,7 +145,7 @@ def is_of_a_thread(it: Hostile) -> None:
             manager.call_threadsafe(component.subscribe, "trade", symbol, ignore).result(PATIENCE_S)
             it.did["had it called"] += 1
             component.stats()
-            manager.stats()
+            manager.stats(components=False)
             it.did["read figures"] += 1
             try:
                 component.unsubscribe("trade")
