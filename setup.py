@@ -6,7 +6,7 @@ the same checks, into `build/c/` or `build/c-debug/`:
 * release (default): what is shipped; `make build` also copies the extensions beside the Python files.
 * SUBCORE_DEBUG=1: every Cython check and every C assert on.
 * SUBCORE_SANITIZE=address (or any value of -fsanitize=): release checks under a sanitizer.
-* SUBCORE_OPTIMIZE=1: a release build that is compiled sooner, for tests on another interpreter.
+* SUBCORE_OPTIMIZE=0: compiled sooner, for tests that judge what it does and not how fast.
 
 Debug and sanitizer builds never replace the release extensions: run them with PYTHONPATH=build/MODE-TAG/lib.
 SUBCORE_NO_EXTENSIONS=1 installs the Python files alone: `make` compiles afterwards, with progress shown.
@@ -31,7 +31,7 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 DEBUG = os.environ.get("SUBCORE_DEBUG") == "1"
 SANITIZE = os.environ.get("SUBCORE_SANITIZE", "")
-OPTIMIZE = os.environ.get("SUBCORE_OPTIMIZE", "2")
+OPTIMIZE = os.environ.get("SUBCORE_OPTIMIZE", "1" if DEBUG or SANITIZE else "2")
 MODE = "debug" if DEBUG else SANITIZE.replace(",", "-") or "release"
 BUILD = Path("build") / f"{MODE}-{sys.implementation.cache_tag}"
 GENERATED = Path("build") / ("c-debug" if DEBUG else "c")  # the same C for every Python and sanitizer
@@ -52,7 +52,7 @@ DIRECTIVES = {
 
 # An event is read through its head whatever its kind: two struct types name one address, so no type-based
 # aliasing.
-COMPILE_ARGS = ["-fno-strict-aliasing", *(["-O1", "-g"] if DEBUG or SANITIZE else [f"-O{OPTIMIZE}", "-g0"])]
+COMPILE_ARGS = ["-fno-strict-aliasing", f"-O{OPTIMIZE}", "-g" if DEBUG or SANITIZE else "-g0"]
 LINK_ARGS: list[str] = []
 if SANITIZE:
     COMPILE_ARGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import random
 from collections.abc import Callable, Sequence
@@ -61,15 +62,23 @@ class Crowd:
         self, manager: subcore.SubscriptionManager, topics: Sequence[str], own: Sequence[str], seed: str
     ) -> None:
         self._manager = manager
-        rng = random.Random(seed)
+        self._topics = list(topics)
+        self._own = own
+        self._seed = seed
         self.members: list[Hostile] = []
-        for place, mine in enumerate(own):
+
+    async def start(self) -> None:
+        """One after the other, each in a turn of the loop of its own, as components come."""
+        rng = random.Random(self._seed)
+        for place, mine in enumerate(self._own):
             kind = KINDS[place % len(KINDS)]
-            shared = rng.sample(list(topics), 5)
+            shared = rng.sample(self._topics, 5)
             name = f"hostile-{next(_numbers):04}"
-            hostile = Hostile(kind.name, name, [*shared, mine], manager, random.Random(f"{seed} {place}"))
+            own_rng = random.Random(f"{self._seed} {place}")
+            hostile = Hostile(kind.name, name, [*shared, mine], self._manager, own_rng)
             self.members.append(hostile)
             kind.start(hostile)
+            await asyncio.sleep(0)
 
     async def judged(self) -> tuple[list[str], list[str]]:
         """What is not as it must be by the end of a long segment, and of that what a busy machine may do to them."""

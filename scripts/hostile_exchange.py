@@ -121,7 +121,7 @@ async def main(seed: int, events: float, markets: int) -> None:
         while line := await lines.get():
             if line == "stop":
                 exchange.stopped = True
-                await asyncio.sleep(0.2)  # what was on its way has left
+                await settled(exchange)
                 say({**exchange.account(), "behind_ms": worst / MS})
             elif line == "behind":
                 behind.sort()
@@ -130,6 +130,15 @@ async def main(seed: int, events: float, markets: int) -> None:
             else:
                 say({"carried": exchange.carried()})
         watching.cancel()
+
+
+async def settled(exchange: Exchange) -> None:
+    """Wait until what was on its way has left, however far behind its clock the exchange is."""
+    left = -1
+    until = time.monotonic() + 10.0
+    while left != exchange.stats.frames and time.monotonic() < until:
+        left = exchange.stats.frames
+        await asyncio.sleep(0.5)
 
 
 def say(what: dict[str, Any]) -> None:

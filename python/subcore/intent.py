@@ -269,8 +269,16 @@ class Intent:
             return
         streams = np.unique(np.concatenate(self._dropped)).astype(np.int32)
         self._dropped.clear()
-        live = np.intersect1d(streams, _columns.live_streams(self.ledger)).astype(np.int32)
-        self.release(live[~is_known(live)])
+        unknown = streams[~is_known(streams)].tolist()
+        if unknown:
+            self.release(np.array([stream for stream in unknown if self._is_live_stream(stream)], np.int32))
+
+    def _is_live_stream(self, stream: int) -> bool:
+        try:
+            self.ledger.stream_key(stream)
+        except IndexError:
+            return False
+        return True
 
     def forget(self, topics: Int32Array) -> None:
         """After a failed change: those of its topics that nobody holds go at the next tidy."""
