@@ -19,6 +19,7 @@ from subcore.venues import venue
 if TYPE_CHECKING:
     from subcore._decode import decode, decode_all
     from subcore.component import Component
+    from subcore.engine.alerts import Alert, AlertRule, AlertRules, Issue, Severity
     from subcore.engine.obligations import Obligations, Verdict
     from subcore.engine.snapshot import Snapshot
     from subcore.manager import SubscriptionManager
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Alert",
+    "AlertRule",
+    "AlertRules",
     "Asset",
     "Balance",
     "Callback",
@@ -35,6 +39,7 @@ __all__ = [
     "Component",
     "Delivery",
     "Event",
+    "Issue",
     "Latest",
     "Level",
     "Obligations",
@@ -43,6 +48,7 @@ __all__ = [
     "Priority",
     "Queue",
     "Ring",
+    "Severity",
     "Side",
     "Snapshot",
     "Status",
@@ -66,8 +72,13 @@ __all__ = [
 
 # What needs asyncio or picows is loaded when it is first used.
 _ON_USE = {
+    "Alert": "subcore.engine.alerts",
+    "AlertRule": "subcore.engine.alerts",
+    "AlertRules": "subcore.engine.alerts",
     "Component": "subcore.component",
+    "Issue": "subcore.engine.alerts",
     "Obligations": "subcore.engine.obligations",
+    "Severity": "subcore.engine.alerts",
     "Snapshot": "subcore.engine.snapshot",
     "SubscriptionManager": "subcore.manager",
     "Verdict": "subcore.engine.obligations",

@@ -150,6 +150,11 @@ class Boxes:
         return RingReader(self._rings[channel, sizes[0]], text_of)
 
     @property
+    def has_rings(self) -> bool:
+        """Whether it has, or had, any ring."""
+        return bool(self._rings or self._overrun_before)
+
+    @property
     def overrun(self) -> int:
         """Rows of rings that readers missed. May be asked from any thread."""
         return self._overrun_before + sum(ring.overrun for ring in list(self._rings.values()))

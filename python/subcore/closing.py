@@ -78,6 +78,7 @@ class Closing:
                 self._close(member)
         self._told("obligations", hub.obligations.end)
         self._told("what is due to components", hub.granting.end)
+        self._told("alerts", hub.alerting.end)
         self._told("the links", hub.runtime.end)
         self._told("the questions beside the links", hub.enquiries.end)
         hub.feed.recorder = None
@@ -107,7 +108,7 @@ class Closing:
         await self._drained(min(timeout, drain))
         unfinished = await hub.runtime.ended(left())
         unfinished += await hub.obligations.ended(left())
-        running = {*hub.enquiries.under_way, *hub.pumping.tasks}
+        running = {*hub.enquiries.under_way, *hub.pumping.tasks, *hub.alerting.tasks}
         running.discard(running_task())
         if running:
             _, pending = await asyncio.wait(running, timeout=left())

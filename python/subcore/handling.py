@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = 65_536  # of the table
 FIRST_ROOM = 64
+ENDED_KEPT = 1024  # until somebody asks
 
 
 class HandlerDuties:
@@ -28,6 +30,7 @@ class HandlerDuties:
         self._free: list[int] = []
         self._born: set[int] = set()
         self._cut_off: set[Pump] = set()
+        self._ended: deque[tuple[int, int, int]] = deque(maxlen=ENDED_KEPT)
 
     @property
     def nbytes(self) -> int:
@@ -52,6 +55,9 @@ class HandlerDuties:
     def end(self, id: int, pump: Pump) -> None:
         """It does nothing more; its queues are closed. Again is nothing."""
         if self._pumps[id] is pump:
+            lost, owner = self.table.row(id)[2], int(self._owner[id])
+            if lost:
+                self._ended.append((id, owner, lost))
             self._pumps[id], self._owner[id] = None, NOBODY
             self.table.reset(id)
             self._free.append(id)
@@ -65,6 +71,18 @@ class HandlerDuties:
         """Events it was done with so far, one way or the other."""
         _, done, lost = self.table.row(id)
         return done - lost
+
+    def counts(self) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
+        """(component or NOBODY, due, done, lost) of each id, as copies; what is kept back counts as due."""
+        used = len(self._pumps)
+        due, done, lost = (column.view(np.int64)[:used] for column in self.table.columns())
+        return self._owner[:used].copy(), due, done, lost
+
+    def take_ended(self) -> list[tuple[int, int, int]]:
+        """(id, component, events lost in all) of handlers that lost any and ended since the last call, the latest."""
+        ended = list(self._ended)
+        self._ended.clear()
+        return ended
 
     def look(self) -> Handlers | None:
         """How all stand; None while there are none."""

@@ -22,6 +22,7 @@ from ._route import Router
 from ._scan import Scanner
 from ._schema import Schema
 from ._sets import WireSet
+from .alerting import Alerting
 from .claims import Claims
 from .clock import Clock, call_clock, delay_table
 from .closing import Closing
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
     from ._listener import FeedListener
     from .component import Component, OnStatus
     from .engine.actions import AskLatest, Notify
+    from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
     from .engine.restore import Restore
     from .recording import Recording
@@ -82,6 +84,7 @@ class Hub:
         credentials: Credentials | None,
         latest: bool | LatestCall,
         obligations: Obligations | None,
+        alerts: AlertRules | None,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -167,6 +170,7 @@ class Hub:
         self.monitoring = Monitoring(self)
         self.measuring = Measuring(self)
         self.obligations = Duties(self, obligations)
+        self.alerting = Alerting(self, alerts)
         self.granting = Granting(self, channel_priority, gone)
         self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew, self.obligations.waits)
         self.claims = Claims(self, claim_grace)
@@ -262,6 +266,7 @@ class Hub:
         self.obligations.left(member)
         self.measuring.left(member)
         self.monitoring.left(member.id)
+        self.alerting.left(member.id)
         self.runtime.changed(urgent=member.reaped is not None)
 
     def set_paused(self, member: Member, flag: bool) -> None:
@@ -353,8 +358,8 @@ class Hub:
                 continue
             if not self.obligations.owner_gone(member, in_call=in_call):
                 self._left.append(id)
-        if not in_call:
-            self.monitoring.look(self.clock.monotonic_ns())
+        if not in_call and self.monitoring.look(now := self.clock.monotonic_ns()):
+            self.alerting.look(now)
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)

@@ -154,6 +154,8 @@ class Keeper:
         self._ended: Callable[[], object] = lambda: None
         self._saved: Snapshot | None = None
         self._writes = self._failures = self._bytes = 0
+        self._good_steps = 0
+        self._steps_on = False
         self._error: str | None = None
         self._thread = threading.Thread(target=self._run, name="subcore-snapshot", daemon=True)
 
@@ -192,6 +194,11 @@ class Keeper:
         """Figures. From any thread."""
         return SnapshotStats(str(self._file.path), self._writes, self._failures, self._error, self._bytes)
 
+    @property
+    def progress(self) -> tuple[bool, int, str]:
+        """(whether the file lacks something now, how often it was brought up to date, its path). From any thread."""
+        return self._dirty.is_set() or self._steps_on, self._good_steps, str(self._file.path)
+
     def _run(self) -> None:
         try:
             while not self._closing.is_set():
@@ -205,14 +212,18 @@ class Keeper:
 
     def step(self) -> float:
         """Write once, if there is anything new; the seconds until it may be done again."""
+        self._steps_on = True
         self._dirty.clear()  # before looking: what changes from here on is for the next time
         try:
             self._save()
+            self._good_steps += 1
         except Exception as error:  # whatever it is, intent must be kept by the next try
             self._failed(error)
             self._dirty.set()
             pause, self._retry = self._retry, min(2 * self._retry, RETRY_MOST_S)
             return pause
+        finally:
+            self._steps_on = False
         if self._error is not None:
             log.warning("the snapshot is kept in %s again", self._file.path)
             self._error = None

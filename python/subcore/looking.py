@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
@@ -11,9 +12,11 @@ from .errors import WrongThread
 from .types import Topic, TopicInfo
 
 if TYPE_CHECKING:
+    from .alerting import OnAlert
     from .claims import ClaimReport
     from .clock import Clock
     from .costing import Costs
+    from .engine.alerts import Issue
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
     from .engine.proposals import Proposal
@@ -64,6 +67,31 @@ class Looking:
         O(interests), some 80 us for each component. May be called from any thread.
         """
         return self._hub.measuring.costs()
+
+    # -- what is wrong --
+
+    def issues(self) -> list[Issue]:
+        """What is wrong now, as of the last second; the most harmful first. See `Issue`, and docs/operations.md.
+
+        Each says whose it is, since when, the value and the threshold, on what evidence, what can be done, and where
+        there is one the trend, and when it reaches the next threshold. [] where nothing is, where `alerts=None`, and
+        once the manager is closed. About 0.1 ms for each. May be called from any thread.
+        """
+        return self._hub.alerting.issues()
+
+    def on_alert(self, function: OnAlert) -> Callable[[], None]:
+        """Call `function(alert)`, plain or async, each time an issue is raised or over; see `Alert`. Gives back what
+        ends that; calling it again is nothing.
+
+        Called in the loop's thread and outside of public calls; an async one runs in a task of its own, which closing
+        the manager cancels. What it raises is counted in `stats().handler_errors` and logged, and breaks nothing. While
+        64 calls of async ones have not returned, no more are made. What stands already is not told again: see `issues`.
+        UsageError for what cannot be called.
+        """
+        self.check_thread()
+        return self._hub.alerting.on_alert(function)
+
+    # -- what could be better --
 
     def optimize(self) -> tuple[Proposal, ...]:
         """Moves that would leave fewer links, each with its reason and when it is done by itself; does none of them."""

@@ -13,6 +13,7 @@ from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
+from .alerting import alerts_of
 from .checking import as_priority, check_delivery, check_interval, check_on_status, check_seconds, rules_of
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
@@ -26,6 +27,7 @@ from .venue import Venue
 from .venues import get_venue
 
 if TYPE_CHECKING:
+    from .engine.alerts import AlertRules
     from .engine.obligations import Obligations
     from .engine.snapshot import Snapshot
     from .hub import Hub
@@ -60,6 +62,8 @@ class SubscriptionManager(Looking):
     is logged and makes the next question wait.
     `obligations`: how long components that hang, raise or fall silent are waited for, see `Obligations`; None = nobody
     is judged, and left out nobody is with `replay`, which waits for its readers.
+    `alerts`: when `issues` and `on_alert` tell of something that is wrong, see `AlertRules`; None = never, and left out
+    never with `replay`, whose events are old.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -79,6 +83,7 @@ class SubscriptionManager(Looking):
         credentials: Credentials | None = None,
         latest: bool | LatestCall = True,
         obligations: Obligations | EllipsisType | None = ...,
+        alerts: AlertRules | EllipsisType | None = ...,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -115,6 +120,7 @@ class SubscriptionManager(Looking):
             credentials=credentials,
             latest=latest if callable(latest) else latest and replay is None and connect is None,
             obligations=rules_of(obligations, replay),
+            alerts=alerts_of(alerts, replay),
             seed=seed,
         )
 

@@ -92,14 +92,15 @@ class Measuring:
                 worst_ns=times.worst_ns,
                 loop_share=times.loop_share,
                 over_budget=times.over_budget,
-                queue_age_ns=self._age(member),
+                queue_age_ns=self.queue_age(member),
                 health=hub.obligations.health(member),
                 rate=Rates() if member.closed else hub.monitoring.component(member.id),
                 delay=Delays(*delay),
                 recent_delay=Delays(*recent),
             )
 
-    def _age(self, member: Member) -> int | None:
+    def queue_age(self, member: Member) -> int | None:
+        """For how long the oldest event of what waits for it does, in nanoseconds; None where none waits."""
         oldest = oldest_of([member.boxes, *member.pumps])
         return None if oldest < 0 else max(0, self._hub.clock.time_ns() - oldest)
 

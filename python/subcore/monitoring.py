@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ._histogram import Histogram
 from .engine.clock import SECOND
 from .engine.monitor import Monitor
 from .figures import Delays, Rates
+from .recent import Recent
 
 if TYPE_CHECKING:
+    from ._histogram import Histogram
     from .hub import Hub
     from .types import Int32Array
 
@@ -38,25 +39,35 @@ class Monitoring:
         self._streams = Monitor(np.uint32)
         self._links, self._channels = Monitor(), Monitor()  # frames of each, then bytes of each
         self._components, self._total = Monitor(), Monitor()
-        self._lag = _Recent()
-        self._delays = _Recent()
+        self._lag = Recent()
+        self._worst_lag = 0  # since it was taken
+        self._delays = Recent()
 
     # -- what is heard --
 
-    def look(self, now: int) -> None:
-        """The housekeeping ran, as it should each 0.1 s."""
+    def look(self, now: int) -> bool:
+        """The housekeeping ran, as it should each 0.1 s. Whether everything was sampled, about once a second."""
         if self._looked is None:
             self._sampled = self._turned = now
             self._sample(now)
         else:
-            self._lag.add(now - self._looked - LOOK_NS)
+            lag = now - self._looked - LOOK_NS
+            self._lag.add(lag)
+            self._worst_lag = max(self._worst_lag, lag)
         self._looked = now
-        if now - self._sampled >= SAMPLE_S * SECOND:
+        samples = now - self._sampled >= SAMPLE_S * SECOND
+        if samples:
             self._sampled = now
             self._sample(now)
         if now - self._turned >= TURN_S * SECOND:
             self._turned = now
             self._turn()
+        return samples
+
+    def take_worst_lag(self) -> int:
+        """Nanoseconds by which the housekeeping was late at worst, since the last call."""
+        worst, self._worst_lag = self._worst_lag, 0
+        return worst
 
     def released(self, streams: Int32Array) -> None:
         """These ids are to be given to others."""
@@ -134,35 +145,6 @@ class Monitoring:
         """Bytes of all samples."""
         monitors = (self._streams, self._links, self._channels, self._components, self._total)
         return sum(monitor.nbytes for monitor in monitors)
-
-
-class _Recent:
-    """Of a histogram that only grows, what came in the last one to two turns. Its own one, or another's."""
-
-    def __init__(self) -> None:
-        self._own = Histogram()
-        self._older: Counts | int = 0
-        self._newer: Counts | int = 0
-
-    def add(self, ns: int) -> None:
-        self._own.add(ns)
-
-    def turn(self, histogram: Histogram | None) -> None:
-        self._older, self._newer = self._newer, (histogram or self._own).to_numpy()[1]
-
-    def figures(self, histogram: Histogram | None) -> Delays:
-        edges, counts = (histogram or self._own).to_numpy()
-        counts -= np.asarray(self._older, np.uint64)
-        count = int(counts.sum())
-        if not count:
-            return Delays()
-        middles = (edges[:-1] + edges[1:]) // 2
-        reached = np.cumsum(counts)
-        p50, p90, p99, worst = (
-            int(middles[np.searchsorted(reached, max(1, int(np.ceil(count * share))))])
-            for share in (0.5, 0.9, 0.99, 1.0)
-        )
-        return Delays(count, round(float(middles @ counts) / count), p50, p90, p99, worst)
 
 
 def _pairs(flows: list[tuple[int, int]]) -> Counts:

@@ -131,6 +131,10 @@ class Duties:
             if not self._waits[member]:
                 del self._waits[member], self._timed[member]
 
+    def excuses(self, member: Member) -> bool:
+        """Whether it need not read now: it waits in `live()`."""
+        return member in self._waits
+
     def forgive(self, member: Member) -> None:
         """It says itself that it goes on: nothing is held against it."""
         self._forgiven.add(member)

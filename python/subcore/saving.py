@@ -112,6 +112,10 @@ class Saving:
         """Of the file; None where there is none."""
         return None if self._keeper is None else self._keeper.stats()
 
+    def unwritten(self) -> tuple[bool, int, str] | None:
+        """(whether the file lacks something, how often it was found to lack nothing, its path); None without one."""
+        return None if self._keeper is None else self._keeper.progress
+
     def finish(self) -> None:
         """The manager closes: what is wanted now is what stays on disk. Call it before components are closed.
 

@@ -1,0 +1,148 @@
+"""What components lost of late, and how long what waits for them is waiting: by columns, and of those it concerns."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .engine.alerts import Reading
+from .engine.clock import SECOND, nanoseconds
+from .engine.tally import Tally
+
+if TYPE_CHECKING:
+    from .hub import Hub
+    from .members import Member
+    from .types import Int64Array
+
+__all__ = ["Ages", "Losses"]
+
+LOSS_NS = 60 * SECOND
+MARKS = 4  # of what was due, over the time for which it may wait
+AGES_AT_MOST = 64  # components whose oldest event is looked up at a look
+NOBODY = -1
+
+
+class Losses:
+    """Events of each component that were lost in the last minute, and up to 5 s more."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._tally = Tally(LOSS_NS)
+        self._queues: Int64Array = np.zeros(0, np.int64)
+        self._handlers: Int64Array = np.zeros(0, np.int64)
+        self._overrun: dict[int, int] = {}
+
+    def left(self, component: int) -> None:
+        """Its id is another's soon."""
+        self._tally.forget(component)
+        self._queues[component : component + 1] = 0
+        self._overrun.pop(component, None)
+
+    def look(self, now: int, slowly: bool) -> list[Reading]:
+        """0.1 us a component; rings, which only their readers know of, are looked at `slowly`."""
+        self._count(now, slowly)
+        found = []
+        for id, count in zip(*(column.tolist() for column in self._tally.counts(now)), strict=True):
+            member = self._hub.members.get(id)
+            if member is not None:
+                said = f"{count:,} events that it was due were dropped in the last minute{_where(member)}."
+                found.append(Reading(str(id), "component", member.name, count, said))
+        return found
+
+    def _count(self, now: int, slowly: bool) -> None:
+        hub = self._hub
+        lost = hub.duties.columns().lost.view(np.int64)
+        self._add(now, np.arange(len(lost)), _grown(lost, self._queues))
+        self._queues = lost
+        for id, owner, count in hub.pumping.duties.take_ended():
+            before = int(self._handlers[id]) if id < len(self._handlers) else 0
+            self._add(now, np.array([owner]), np.array([max(0, count - before)]))
+            self._handlers[id : id + 1] = 0
+        owners, _, _, lost = hub.pumping.duties.counts()
+        self._add(now, owners, _grown(lost, self._handlers))
+        self._handlers = lost
+        if slowly:
+            self._count_rings(now)
+
+    def _add(self, now: int, owners: Int64Array, counts: Int64Array) -> None:
+        if not counts.any():
+            return
+        for place in np.flatnonzero(counts).tolist():  # one owner may have several
+            if owners[place] != NOBODY:
+                self._tally.add(now, owners[place : place + 1], counts[place : place + 1])
+
+    def _count_rings(self, now: int) -> None:
+        for member in list(self._hub.members.values()):
+            if member.boxes.has_rings:
+                overrun = member.boxes.overrun
+                grown = overrun - self._overrun.get(member.id, 0)
+                self._overrun[member.id] = overrun
+                if grown > 0:
+                    self._tally.add(now, np.array([member.id]), np.array([grown]))
+
+
+def _grown(counts: Int64Array, before: Int64Array) -> Int64Array:
+    """Since before; what is less began anew."""
+    grown = counts.copy()
+    shared = min(len(counts), len(before))
+    went_on = counts[:shared] >= before[:shared]
+    grown[:shared] -= np.where(went_on, before[:shared], 0)
+    return grown
+
+
+def _where(member: Member) -> str:
+    if member.boxes.overrun:
+        return f" ({member.boxes.overrun:,} rows of rings in all)"
+    return ""
+
+
+class Ages:
+    """For how long the oldest event of a component waits, of those for which it is longer than `least` seconds."""
+
+    def __init__(self, hub: Hub, least: float) -> None:
+        self._hub = hub
+        self._least = nanoseconds(least)
+        self._marks: deque[tuple[int, Int64Array, Int64Array]] = deque()  # when, and what was due by then
+
+    def look(self, now: int) -> list[Reading]:
+        """Where less is done than was due so long ago, something is older. 0.1 us a component, and 10 us for each
+        found, 64 at most."""
+        hub = self._hub
+        due, done, _ = (column.view(np.int64) for column in hub.duties.columns())
+        owners, handlers_due, handlers_done, _ = hub.pumping.duties.counts()
+        _, due_then, handlers_due_then = self._mark(now, due, handlers_due)
+        late = set(_behind(due_then, done))
+        late.update(owners[_behind(handlers_due_then, handlers_done)].tolist())
+        found = (self._reading(id) for id in sorted(late - {NOBODY})[:AGES_AT_MOST])
+        return [reading for reading in found if reading is not None]
+
+    def _mark(self, now: int, due: Int64Array, handlers: Int64Array) -> tuple[int, Int64Array, Int64Array]:
+        """The youngest mark that is old enough; an empty one while there is none."""
+        marks = self._marks
+        if not marks or now - marks[-1][0] >= self._least // MARKS:
+            marks.append((now, due, handlers))
+        while len(marks) > 1 and now - marks[1][0] >= self._least:
+            marks.popleft()
+        return marks[0] if now - marks[0][0] >= self._least else (now, _NONE, _NONE)
+
+    def _reading(self, id: int) -> Reading | None:
+        hub = self._hub
+        member = hub.members.get(id)
+        if member is None or member.paused or hub.obligations.excuses(member):
+            return None
+        age = hub.measuring.queue_age(member)
+        if age is None or age < self._least:
+            return None
+        waiting = len(member.inbox) + member.pumps.waiting
+        said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s."
+        return Reading(str(id), "component", member.name, age / SECOND, said)
+
+
+_NONE: Int64Array = np.zeros(0, np.int64)
+
+
+def _behind(due: Int64Array, done: Int64Array) -> list[int]:
+    shared = min(len(due), len(done))
+    return [int(id) for id in np.flatnonzero(due[:shared] > done[:shared])]

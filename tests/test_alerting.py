@@ -1,0 +1,494 @@
+"""A whole manager in virtual time: each default rule's fault raises its alert, that one alone, and it clears.
+
+`asyncio.sleep` costs no time here. The memory of the process, and the disk, are put on the virtual clock as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from manager_rig import make
+from subcore import Alert, AlertRule, AlertRules, Queue, Ring, Severity
+from subcore.engine.alert_rules import HARM
+from subcore.engine.clock import SECOND
+from subcore.errors import UsageError
+from subcore.figures import as_json
+from subcore.growth import MIB
+from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
+from virtual_manager import World
+
+SYMBOLS = ["KRW-BTC", "KRW-ETH", "KRW-XRP"]
+
+
+class Heard:
+    """What a manager told."""
+
+    def __init__(self, manager: SubscriptionManager) -> None:
+        self.manager = manager
+        self.alerts: list[Alert] = []
+        manager.on_alert(self.alerts.append)
+
+    @property
+    def told(self) -> list[tuple[bool, str, str]]:
+        return [(alert.raised, alert.issue.rule, alert.issue.subject) for alert in self.alerts]
+
+    async def until(self, raised: bool, seconds: float) -> Alert:
+        """The first such alert within `seconds`, from now or before."""
+        for _ in range(round(seconds * 5)):
+            for alert in self.alerts:
+                if alert.raised == raised:
+                    return alert
+            await asyncio.sleep(0.2)
+        raise AssertionError(f"told so far: {self.told}, standing: {self.manager.issues()}")
+
+
+Play = Callable[[Any, SubscriptionManager, Heard], Awaitable[None]]
+
+
+def play(make_world: Callable[[], World], script: Play, **options: Any) -> Heard:
+    """Run a script with a manager whose process takes the same memory for ever."""
+
+    async def main(world: World) -> Heard:
+        async with world.manager(**options) as manager:
+            gauges = manager._hub.alerting.gauges
+            assert gauges is not None
+            gauges.process_clock = world.clock.monotonic_ns
+            gauges.growth.resident = lambda: 100 * MIB
+            heard = Heard(manager)
+            await script(world, manager, heard)
+            assert manager.issues() == []
+            return heard
+
+    heard: Heard = make_world().run(main)
+    return heard
+
+
+def busy(seed: int) -> Callable[[], World]:
+    return lambda: World(seed=seed, rate=4.0)
+
+
+def calm(seed: int) -> Callable[[], World]:
+    return lambda: World(seed=seed, rate=0.2)
+
+
+async def reader(manager: SubscriptionManager, name: str = "reader") -> Any:
+    component = make(manager, name)
+    component.subscribe("ticker", SYMBOLS, lambda event: None)
+    await component.live(timeout=10.0)
+    return component
+
+
+def told_of(heard: Heard, rule: str, subject: str, kind: str) -> Alert:
+    """That it was raised and cleared once, and nothing else was told of; the first alert."""
+    assert heard.told == [(True, rule, subject), (False, rule, subject)]
+    assert heard.alerts[0].issue.kind == kind
+    return heard.alerts[0]
+
+
+# One fault for each rule
+
+
+def test_latency() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        await reader(manager)
+        await asyncio.sleep(60.0)
+        world.exchange.inject(Fault("lag", lag=1.5, seconds=60.0), world.ns())
+        raised = await heard.until(True, 90.0)
+        assert raised.issue.value == pytest.approx(1.5, abs=0.15)
+        assert manager.issues()[0].evidence.startswith("Of ")
+        await heard.until(False, 200.0)
+
+    told_of(play(busy(11), script), "latency", "ticker", "channel")
+
+
+def test_loss() -> None:
+    lost: list[int] = []
+
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = make(manager, "small", delivery=Queue(2))
+        component.subscribe("ticker", SYMBOLS)
+        for _ in range(20):
+            await asyncio.sleep(0.5)
+            await component.batch(2)
+        lost.append(component.stats().lost)
+        said = await heard.until(True, 5.0)
+        assert manager.issues()[0].value == lost[0]
+        assert said.issue.severity is Severity.WARNING
+        component.close()
+        await heard.until(False, 5.0)
+
+    told_of(play(busy(12), script), "loss", "small", "component")
+    assert lost[0] > 0
+
+
+def test_loss_is_over_a_minute_after_the_last_one() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def slow(event: Any) -> None:
+            await asyncio.sleep(wait)
+
+        wait = 0.4
+        component = make(manager, "works")
+        component.subscribe("ticker", SYMBOLS, slow, delivery=Queue(2))
+        await asyncio.sleep(20.0)
+        component.unsubscribe("ticker")
+        lost, wait = component.stats().lost, 0.0
+        assert lost > 0
+        ended = world.clock.now
+        over = await heard.until(False, 90.0)
+        assert 60 <= (over.time_ns - world.clock.epoch - ended) / SECOND <= 67
+        assert heard.alerts[0].issue.value <= component.stats().lost == lost
+
+    told_of(play(busy(13), script), "loss", "works", "component")
+
+
+def test_loss_of_rows_of_a_ring() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = make(manager, "ring")
+        component.subscribe("ticker", SYMBOLS, delivery=Ring(2))
+        reader = component.ring("ticker")
+        await asyncio.sleep(5.0)
+        reader.read()
+        await heard.until(True, 7.0)
+        assert manager.issues()[0].value == component.stats().overrun > 0
+        await heard.until(False, 90.0)
+
+    told_of(play(busy(14), script), "loss", "ring", "component")
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_queue_age(is_async: bool) -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        gate = asyncio.Event()
+
+        async def stuck(event: Any) -> None:
+            await gate.wait()
+
+        component = make(manager, "stuck")
+        component.subscribe("ticker", SYMBOLS, *([stuck] if is_async else []))
+        await component.live(timeout=10.0)
+        raised = await heard.until(True, 20.0)
+        assert raised.issue.value == pytest.approx((component.stats().queue_age_ns or 0) / SECOND, abs=1.5)
+        await asyncio.sleep(90.0)
+        issue = manager.issues()[0]
+        assert issue.severity is Severity.CRITICAL
+        assert issue.per_second == pytest.approx(1.0, rel=0.05)
+        gate.set()
+        while len(manager._hub.members) and component.stats().queued and not is_async:
+            await component.batch(10_000)
+        component.close()
+        await heard.until(False, 30.0)
+
+    told_of(play(busy(15), script), "queue_age", "stuck", "component")
+
+
+def test_loop_lag() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        await reader(manager)
+        for _ in range(30):
+            world.clock.advance_to(world.clock.now + SECOND // 4)  # something held the loop
+            await asyncio.sleep(0.3)
+        raised = await heard.until(True, 1.0)
+        assert raised.issue.value == pytest.approx(0.25, abs=0.15)
+        await heard.until(False, 30.0)
+
+    told_of(play(calm(16), script), "loop_lag", "upbit", "process")
+
+
+def test_memory_growth() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        growth = manager._hub.alerting.gauges.growth
+        growth.limit = 20_000 * MIB
+        await asyncio.sleep(30.0)
+        began, rate = world.clock.now, 30 * MIB
+
+        def resident() -> int:
+            return 100 * MIB + rate * min(world.clock.now - began, 200 * SECOND) // SECOND
+
+        growth.resident = resident
+        raised = await heard.until(True, 200.0)
+        assert raised.issue.value == pytest.approx(30 * 3600, rel=0.05)
+        left = (growth.limit - resident()) / rate
+        assert raised.issue.seconds_to_threshold == pytest.approx(left, rel=0.05)
+        await heard.until(False, 800.0)
+
+    told_of(play(calm(17), script), "memory_growth", "upbit", "process")
+
+
+def test_budget() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = await reader(manager)
+        turn = 0
+        while not heard.alerts and turn < 1500:
+            component.replace("trade", [SYMBOLS[turn % 3]], lambda event: None)
+            turn += 1
+            await asyncio.sleep(0.1)
+        assert 0.8 < heard.alerts[0].issue.value <= 1.0
+        await heard.until(False, 120.0)
+
+    told_of(play(calm(18), script), "budget", "0", "link")
+
+
+def test_restores() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        await reader(manager)
+        for count in range(1, 5):
+            assert not heard.alerts, count
+            world.exchange.inject(Fault("drop_fin"), world.ns())
+            await asyncio.sleep(40.0)
+        assert heard.alerts[0].issue.value == 4 == manager.stats().wire.losses
+        await heard.until(False, 660.0)
+
+    told_of(play(calm(19), script), "restores", "upbit", "process")
+
+
+def test_suspect() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        await reader(manager)
+        world.exchange.inject(Fault("refuse", seconds=60.0), world.ns())
+        world.exchange.inject(Fault("drop_fin"), world.ns())
+        raised = await heard.until(True, 50.0)
+        assert raised.issue.value == pytest.approx(30.5, abs=1.0)
+        assert raised.issue.evidence.startswith("3 streams of ticker are lost")
+        assert "its link was lost" in raised.issue.evidence
+        await heard.until(False, 90.0)
+
+    told_of(play(calm(20), script), "suspect", "ticker", "channel")
+
+
+def test_a_stream_that_is_suspect_alone_is_named() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = make(manager, "one")
+        world.exchange.inject(Fault("refuse", seconds=45.0), world.ns())
+        component.subscribe("ticker", "KRW-ETH", lambda event: None)
+        await heard.until(False, 120.0)
+
+    told_of(play(calm(21), script), "suspect", "ticker:KRW-ETH", "topic")
+
+
+class Ahead(World):
+    """The exchange's clock is ahead of the manager's."""
+
+    ahead = 0
+    is_ours = False
+
+    def ns(self) -> int:
+        return super().ns() + (0 if self.is_ours else self.ahead)
+
+    def arrives(self, end: Any, output: Any) -> None:
+        self.is_ours = True
+        super().arrives(end, output)
+        self.is_ours = False
+
+
+def test_clock_skew() -> None:
+    async def script(world: Ahead, manager: SubscriptionManager, heard: Heard) -> None:
+        await reader(manager)
+        await asyncio.sleep(20.0)
+        world.ahead = SECOND // 2
+        raised = await heard.until(True, 60.0)
+        assert raised.issue.value == pytest.approx(0.5, abs=0.1)
+        for _ in range(100):  # NTP never lets a clock go back
+            world.ahead -= SECOND // 200
+            await asyncio.sleep(0.02)
+        assert world.ahead == 0
+        await heard.until(False, 120.0)
+
+    told_of(play(lambda: Ahead(seed=22, rate=4.0), script), "clock_skew", "upbit", "process")
+
+
+def test_snapshot_stale(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / "state"
+    (tmp_path / "folder").touch()  # a file stands where the folder shall be
+
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = await reader(manager)
+        raised = await heard.until(True, 30.0)
+        assert raised.issue.evidence.startswith(f"What is wanted is not in {path} for 1")
+        assert "FileExistsError" in raised.issue.evidence or "NotADirectoryError" in raised.issue.evidence
+        (tmp_path / "folder").unlink()
+        for _ in range(500):  # the disk's thread waits in real time
+            if path.exists():
+                break
+            time.sleep(0.01)
+        await heard.until(False, 30.0)
+        component.close()
+
+    told_of(play(calm(23), script, snapshot_path=path), "snapshot_stale", "upbit", "process")
+
+
+# What stays silent
+
+
+def test_every_default_rule_has_a_fault_above() -> None:
+    assert set(HARM) <= {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
+
+
+def test_a_healthy_crowd_is_silent() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def works(event: Any) -> None:
+            await asyncio.sleep(0.02)
+
+        await reader(manager)
+        make(manager, "works").subscribe("trade", SYMBOLS, works)
+        reads, paused = make(manager, "reads"), make(manager, "paused")
+        reads.subscribe("ticker", SYMBOLS)
+        paused.subscribe("ticker", SYMBOLS)
+        await asyncio.sleep(2.0)
+        paused.pause()
+        for turn in range(200):
+            await reads.batch(1000)
+            if turn == 100:
+                world.exchange.inject(Fault("drop_fin"), world.ns())
+            if turn % 20 == 0:
+                visitor = make(manager, f"visitor {turn}")
+                visitor.subscribe("orderbook", SYMBOLS[:1])
+                await visitor.live(timeout=10.0)
+                visitor.close()
+            await asyncio.sleep(0.5)
+        assert heard.told == []
+
+    play(busy(24), script)
+
+
+# Telling
+
+
+async def stall(world: World, manager: SubscriptionManager) -> None:
+    """Something that raises an alert at the next look, and is over at the one after that."""
+    world.clock.advance_to(world.clock.now + SECOND)
+    await asyncio.sleep(2.5)
+
+
+AT_ONCE = AlertRules(loop_lag=AlertRule(above=0.5, below=0.5), again=0.0, a_minute=1000)
+
+
+def test_hooks_are_called_and_what_they_raise_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "subcore.alerts")
+    seen: list[tuple[str, bool]] = []
+
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def late(alert: Alert) -> None:
+            await asyncio.sleep(0.1)
+            seen.append(("async", alert.raised))
+            raise ValueError("of the async one")
+
+        def raises(alert: Alert) -> None:
+            seen.append(("plain", alert.raised))
+            raise ValueError("of the plain one")
+
+        ends = [manager.on_alert(late), manager.on_alert(raises), manager.on_alert(raises)]
+        await stall(world, manager)
+        assert heard.told == [(True, "loop_lag", "upbit"), (False, "loop_lag", "upbit")]
+        assert sorted(seen) == sorted(
+            [*[("plain", True), ("plain", False)] * 2, ("async", True), ("async", False)]
+        )
+        assert manager.stats().handler_errors == 6
+        for end in [*ends, ends[0]]:
+            end()
+        await stall(world, manager)
+        assert len(heard.told) == 4
+        assert len(seen) == 6
+        assert manager._hub.alerting.tasks == set()
+
+    play(calm(31), script, alerts=AT_ONCE)
+    lines = [record for record in caplog.records if record.name == "subcore.alerts"]
+    errors = [record for record in lines if record.levelno == logging.ERROR]
+    assert len(errors) == 1, "once a minute"
+    assert "raised" in errors[0].message
+    said = [record.getMessage() for record in lines if record not in errors]
+    assert [text.split(":")[0] for text in said] == [
+        "WARNING loop_lag of process upbit",
+        "over after 1 s",
+    ] * 2
+
+
+def test_a_hook_that_hangs_is_cancelled_at_the_end_and_never_piles_up() -> None:
+    cancelled: list[bool] = []
+
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def hangs(alert: Alert) -> None:
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.append(alert.raised)
+
+        manager.on_alert(hangs)
+        for _ in range(40):
+            await stall(world, manager)
+        assert len(heard.told) == 80
+        assert len(manager._hub.alerting.tasks) == 64
+        assert manager.stats().handler_errors == 16
+
+    play(calm(32), script, alerts=AT_ONCE)
+    assert len(cancelled) == 64
+
+
+def test_a_hook_may_close_the_manager() -> None:
+    async def main(world: World) -> None:
+        manager = world.manager(alerts=AT_ONCE)
+        await manager.start()
+        reports = []
+
+        async def close(alert: Alert) -> None:
+            reports.append(await manager.close())
+
+        manager.on_alert(close)
+        await stall(world, manager)
+        await asyncio.sleep(2.0)
+        assert reports[0].unfinished == ()
+        assert manager.issues() == []
+
+    calm(33)().run(main)
+
+
+def test_figures_that_cannot_be_read_break_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        gauges = manager._hub.alerting.gauges
+
+        def broken() -> int:
+            raise OSError("no /proc")
+
+        working, gauges.growth.resident = gauges.growth.resident, broken
+        component = await reader(manager)
+        await asyncio.sleep(30.0)
+        assert manager._hub.alerting.errors >= 5
+        assert component.stats().delivered > 0
+        gauges.growth.resident = working
+
+    play(calm(34), script)
+    assert sum("could not be read" in record.message for record in caplog.records) == 1
+
+
+def test_off_is_off_and_wrong_is_refused() -> None:
+    async def main(world: World) -> None:
+        async with world.manager(alerts=None) as manager:
+            manager.on_alert(lambda alert: None)
+            await stall(world, manager)
+            assert manager.issues() == []
+            with pytest.raises(UsageError, match="on_alert takes a function"):
+                manager.on_alert("print")  # type: ignore[arg-type]
+        with pytest.raises(UsageError, match="alerts is AlertRules"):
+            world.manager(alerts=True)
+
+    calm(35)().run(main)
+
+
+def test_issues_are_plain_json() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        world.clock.advance_to(world.clock.now + SECOND)
+        while not heard.alerts:
+            await asyncio.sleep(0.1)
+        (issue,) = as_json(manager.issues())
+        assert (issue["rule"], issue["severity"], issue["kind"]) == ("loop_lag", "WARNING", "process")
+        assert issue["since_ns"] == heard.alerts[0].time_ns
+        await asyncio.sleep(2.0)
+
+    play(calm(36), script, alerts=AT_ONCE)
