@@ -7,7 +7,7 @@ TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev
 
 # What make test has run and another interpreter or build says little new of: long plays in virtual time, and files about
 # scripts, pages, the command line, disks and the embedded exchange, whose ways through the core other tests go as well.
-AGAIN="-m 'not simulation' --ignore-glob=*/test_sim_* --ignore-glob=*/test_cli* --ignore-glob=*/test_docs.py"
+AGAIN="-m 'not simulation and not browser' --ignore-glob=*/test_sim_* --ignore-glob=*/test_cli* --ignore-glob=*/test_docs.py"
 AGAIN="$AGAIN --ignore-glob=*/test_setup_scripts.py --ignore-glob=*/test_ci_run.py --ignore-glob=*/test_comparison.py"
 AGAIN="$AGAIN --ignore-glob=*/test_skips.py --ignore-glob=*/test_mutants.py --ignore-glob=*/test_examples.py"
 AGAIN="$AGAIN --ignore-glob=*/test_keeping.py --ignore-glob=*/test_resolver.py --ignore-glob=*/test_plain_manager.py"

@@ -10,6 +10,7 @@ and every component concerned is told.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -134,6 +135,17 @@ class RateCaps:
         """The caps on one interest."""
         for by, cap in self._caps.get(member.id, {}).get(topic, {}).items():
             yield Cap(member.name, by, cap.words, cap.since_ns, cap.max_rate or None)
+
+    def counts(self, member: Member) -> dict[str, int]:
+        """How many of a component's interests are capped, by who asked for it. O(its capped interests)."""
+        rows = {} if member.closed else self._caps.get(member.id, {})
+        return dict(Counter(by for caps in rows.values() for by in caps))
+
+    def words(self, member: Member) -> list[str]:
+        """The same caps in words, each with how many interests it lies on. O(its capped interests)."""
+        rows = {} if member.closed else self._caps.get(member.id, {})
+        said = Counter(f"{cap.words} ({by})" for caps in rows.values() for by, cap in caps.items())
+        return [f"{count} topics: {text}" if count > 1 else text for text, count in said.items()]
 
     def dropped(self, component: int, topics: Int32Array) -> None:
         """These interests are gone, and in the router what was held back for them."""

@@ -81,6 +81,8 @@ class Closing:
         self._told("alerts", hub.alerting.end)
         self._told("the links", hub.runtime.end)
         self._told("the questions beside the links", hub.enquiries.end)
+        for dashboard in hub.dashboards:
+            self._told("the dashboard", dashboard.finish)
         hub.feed.recorder = None
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)
@@ -113,6 +115,8 @@ class Closing:
         if running:
             _, pending = await asyncio.wait(running, timeout=left())
             unfinished += [_name_of(future) for future in pending]
+        for dashboard in hub.dashboards:
+            unfinished += await dashboard.ended(left())
         for recording in hub.recordings:
             unfinished += await recording.ended(left())
         unfinished += await hub.saving.ended(left())
@@ -124,6 +128,7 @@ class Closing:
         self._done = True
         self._members.clear()
         hub.recordings.clear()
+        hub.dashboards.clear()
         return report
 
     async def _drained(self, seconds: float) -> None:

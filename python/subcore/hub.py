@@ -54,6 +54,7 @@ from .waits import Waits
 if TYPE_CHECKING:
     from ._listener import FeedListener
     from .component import Component, OnStatus
+    from .dashboard import Dashboard
     from .engine.actions import AskLatest, Notify
     from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
@@ -95,6 +96,7 @@ class Hub:
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self.recordings: list[Recording] = []  # the last is under way
+        self.dashboards: list[Dashboard] = []
         self._replay = replay
         # a recording needs no login
         self.grants = venue.grants if credentials is not None or replay is not None else frozenset()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from .errors import WrongThread
+from .errors import UsageError, WrongThread
 from .types import Topic, TopicInfo
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .claims import ClaimReport
     from .clock import Clock
     from .costing import Costs
+    from .dashboard import Dashboard
     from .engine.alerts import Issue
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
@@ -162,6 +163,38 @@ class Looking:
         """What became of restored intent at the end of each claim grace: the latest 16, oldest first."""
         self.check_thread()
         return tuple(self._hub.claims.reports)
+
+    # -- a page --
+
+    async def serve_dashboard(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        token: str | None = None,
+        hosts: Iterable[str] = (),
+    ) -> Dashboard:
+        """Serve a web page about this manager, and its figures as JSON; `.url` of what is returned says where.
+
+        Ends with the manager, or by its own `close()`. `port=0` takes a free one. A `host` that other machines reach
+        needs a `token`, of at least 16 characters; `hosts` are further names that requests may call this server by.
+        Nothing can be changed through it. UsageError for arguments that make no sense and for a manager that does not
+        run; OSError where the port cannot be had. See docs/dashboard.md for what it serves and costs.
+        """
+        from .dashboard import Dashboard
+
+        self.check_thread()
+        if self._state != "running":
+            raise UsageError(f"the manager is {self._state}: only a running one has something to show")
+        dashboard = Dashboard(self, host, port, token, hosts)
+        self._hub.dashboards.append(dashboard)
+        try:
+            await dashboard.start()
+        except BaseException:
+            dashboard.finish()
+            self._hub.dashboards.remove(dashboard)
+            raise
+        return dashboard
 
     def __repr__(self) -> str:
         return f"<SubscriptionManager {self.venue.name} {self._state}, {len(self._hub.members)} components>"

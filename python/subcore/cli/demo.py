@@ -18,6 +18,7 @@ from ..types import Priority
 from .demo_hostile import RULES, Rogues, block
 from .demo_scenarios import CHOICES, run_scenarios
 from .demo_view import Look, Report, live_view, print_summary
+from .demo_web import watch_by_page
 
 if TYPE_CHECKING:
     from .._events import Event
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 COMPONENTS = 120
 SYMBOLS = 600
+SECONDS = 10.0
 CHANNELS = ("ticker", "trade", "orderbook", "candle.1m")
 LOOK_EVERY_S = 0.25
 LOOKS_PER_RATE = 4  # rates on the screen are of the last second
@@ -67,8 +69,7 @@ class Demo:
         """
         looking = asyncio.get_running_loop().create_task(self._look(look))
         try:
-            await self._first_four()
-            await self._everyone()
+            await self.begin()
             self._frames_before, self._events_before = self._manager.stats().frames, self._events
             self._handling = Histogram()
             self._rogues.start()
@@ -80,6 +81,11 @@ class Demo:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await looking
+
+    async def begin(self) -> None:
+        """Until all that the 124 components want is proven."""
+        await self._first_four()
+        await self._everyone()
 
     async def _end_rogues(self) -> None:
         report, rogues = self._report, self._rogues
@@ -212,7 +218,7 @@ def most_within(times: list[float], seconds: float) -> int:
 
 @click.command("demo")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.5), default=10.0, show_default=True, help="How long to watch."
+    "--seconds", type=click.FloatRange(min=0.5), help="How long to watch.  [default: 10, with --web no end]"
 )
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option(
@@ -224,19 +230,37 @@ def most_within(times: list[float], seconds: float) -> int:
     help="One scenario of the table, or all, with the plain manager and with subcore, in virtual time.",
 )  # fmt: skip
 @click.option("--full", is_flag=True, help="The long size of the scenarios.")
-def command(seconds: float, seed: int, rate: float, as_json: bool, scenario: str | None, full: bool) -> None:
+@click.option("--web", is_flag=True, help="Serve a page to watch it by, and go on until Ctrl-C.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Of the page; left out, a free one.")
+def command(
+    seconds: float | None,
+    seed: int,
+    rate: float,
+    as_json: bool,
+    scenario: str | None,
+    full: bool,
+    web: bool,
+    port: int,
+) -> None:
     """Run 124 components over 600 symbols against an exchange that lives in this process."""
     if scenario is not None:
         run_scenarios(scenario, seed, full=full, as_json=as_json)
         return
     if full:
         raise click.UsageError("--full is a size of --scenario: say which")
+    if web:
+        watch_by_page(seed, rate, seconds, port)
+        return
+    run_demo(Report(seed, rate), SECONDS if seconds is None else seconds, as_json=as_json)
+
+
+def run_demo(report: Report, seconds: float, *, as_json: bool) -> None:
+    """The demo with its summary; exits non-zero where a promise was not kept."""
     from ..errors import SubcoreError
 
     logging.getLogger("subcore").addHandler(
         logging.NullHandler()
     )  # the cut is told in the view and the summary
-    report = Report(seed, rate)
     stopped = False
     try:
         asyncio.run(_run(report, seconds, quiet=as_json))

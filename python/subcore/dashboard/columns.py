@@ -1,0 +1,84 @@
+"""Components and topics as JSON columns: one list a figure, which costs a tenth of a record each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..topic_figures import TOPIC_STATS
+
+if TYPE_CHECKING:
+    from ..figures import ComponentStats
+    from ..hub import Hub
+    from ..members import Member
+    from .sharing import Turns
+
+__all__ = ["COMPONENT_COLUMNS", "component_columns", "component_records", "topic_columns"]
+
+COMPONENT_COLUMNS = (
+    "name",
+    "priority",
+    "health",
+    "paused",
+    "caps",
+    "interests",
+    "rate",
+    "delivered",
+    "queued",
+    "queue_age_ns",
+    "lost",
+    "handler_errors",
+    "call_p99_ns",
+    "loop_share",
+    "delay_p99_ns",
+)
+
+
+async def component_records(hub: Hub, turns: Turns) -> list[tuple[Member, ComponentStats]]:
+    """The figures of all, as `stats()` gives them, some at a time: the loop goes on between."""
+    found = []
+    for member in list(hub.members.values()):
+        if not member.closed:
+            found.append((member, hub.measuring.component(member)))
+        await turns.breathe()
+    return found
+
+
+def component_columns(hub: Hub, records: Iterable[tuple[Member, ComponentStats]]) -> dict[str, list[Any]]:
+    """{column: values}. `rate` is over 10 s, `caps` the interests capped by each who asked, the delay is the recent."""
+    rows = [
+        (
+            one.name,
+            int(one.priority),
+            one.health,
+            one.paused,
+            hub.granting.caps.counts(member),
+            one.interests,
+            round(one.rate.over_10s, 2),
+            one.delivered,
+            one.queued,
+            one.queue_age_ns,
+            one.lost + one.overrun,
+            one.handler_errors,
+            one.p99_ns,
+            round(one.loop_share, 5),
+            one.recent_delay.p99_ns,
+        )
+        for member, one in records
+    ]
+    columns = zip(*rows, strict=True) if rows else ([] for _ in COMPONENT_COLUMNS)
+    return {name: list(column) for name, column in zip(COMPONENT_COLUMNS, columns, strict=True)}
+
+
+def topic_columns(rows: npt.NDArray[Any], wanted: Sequence[str] = ()) -> dict[str, list[Any]]:
+    """{column: values} of `topic_stats()`, all or those wanted. Rates are rounded to 3 places."""
+    found = {}
+    for name in wanted or TOPIC_STATS.names or ():
+        column = rows[name]
+        found[name] = (
+            np.round(column.astype(np.float64), 3) if column.dtype == np.float32 else column
+        ).tolist()
+    return found

@@ -1,0 +1,107 @@
+"""What the page and its JSON are made of, each at most once an interval for all viewers together.
+
+One look at the whole a second goes on while the server runs, for the charts; all else is made only when asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..figures import as_json
+from .answers import Answer, json_answer, json_bytes
+from .columns import component_columns, component_records, topic_columns
+from .history import History
+from .readiness import readiness
+from .sharing import Shared, Turns
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from ..looking import Looking
+
+__all__ = ["Figures"]
+
+LIVE_SHARE = 0.02
+"""Of the time, for making the live figures, while somebody looks."""
+OTHER_SHARE = 0.01
+"""The same of each of the others."""
+COLUMN_SETS = 4
+"""Different sets of columns of topics that are kept ready at once."""
+
+
+class Figures:
+    """Of one manager. Belongs to the loop's thread."""
+
+    def __init__(self, manager: Looking, instance: str) -> None:
+        self._manager = manager
+        self._hub = manager._hub
+        self._instance = instance
+        self.history = History()
+        self.live: Shared[bytes] = Shared("live", self._make_live, LIVE_SHARE)
+        self._stats: Shared[Answer] = Shared("stats", self._make_stats, OTHER_SHARE)
+        self._topics: dict[tuple[str, ...], Shared[Answer]] = {}
+
+    def look(self) -> None:
+        """Once a second."""
+        self.history.look(self._hub)
+
+    def stats(self) -> asyncio.Future[Answer]:
+        """`as_json(manager.stats())`."""
+        return self._stats.get()
+
+    def topics(self, columns: Sequence[str]) -> asyncio.Future[Answer]:
+        """`manager.topic_stats()` by column; all where none is named."""
+        key = tuple(columns)
+        if key not in self._topics:
+            if len(self._topics) >= COLUMN_SETS:
+                self._topics.pop(next(iter(self._topics))).cancel()
+
+            async def make(turns: Turns) -> Answer:
+                return json_answer(topic_columns(self._manager.topic_stats(), key))
+
+            self._topics[key] = Shared("topics", make, OTHER_SHARE)
+        return self._topics[key].get()
+
+    def issues(self) -> list[Any]:
+        """`manager.issues()`."""
+        return [as_json(issue) for issue in self._manager.issues()]
+
+    def readiness(self) -> dict[str, Any]:
+        """See there."""
+        return readiness(self._hub, running=self._manager._state == "running")
+
+    async def _make_stats(self, turns: Turns) -> Answer:
+        whole = as_json(self._manager.stats(components=False))
+        for _, record in await component_records(self._hub, turns):
+            whole["components"][record.name] = as_json(record)
+            await turns.breathe()
+        return json_answer(whole)
+
+    async def _make_live(self, turns: Turns) -> bytes:
+        """One event of the stream: all that the page shows but topics, restores and what is selected."""
+        base, restores = self._manager.stats(components=False), self._manager.restores
+        await turns.breathe()
+        records = await component_records(self._hub, turns)
+        event: dict[str, Any] = {
+            "instance": self._instance,
+            "venue": self._manager.venue.name,
+            "interval_s": self.live.interval_s,
+            "stats": as_json(base),
+            "components": component_columns(self._hub, records),
+            "issues": self.issues(),
+            "readiness": self.readiness(),
+            "restores": [len(restores), restores[-1].number, restores[-1].done] if restores else [0, 0, True],
+            "point": self.history.last,  # of less than an interval ago
+        }
+        return b"data: " + json_bytes(event) + b"\n\n"
+
+    def tasks(self) -> list[asyncio.Task[Any]]:
+        """Those under way."""
+        every: tuple[Shared[Any], ...] = (self.live, self._stats, *self._topics.values())
+        return [one.task for one in every if one.task is not None and not one.task.done()]
+
+    def cancel(self) -> None:
+        """The server is closed."""
+        for task in self.tasks():
+            task.cancel()
