@@ -5,20 +5,15 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=.venv/bin
 TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev/null || true)"
 
-# What make test has run and another interpreter or build says little new of: long plays in virtual time, and files about
-# scripts, pages, the command line, disks and the embedded exchange, whose ways through the core other tests go as well.
-AGAIN="-m 'not simulation and not browser' --ignore-glob=*/test_sim_* --ignore-glob=*/test_cli* --ignore-glob=*/test_docs.py"
-AGAIN="$AGAIN --ignore-glob=*/test_setup_scripts.py --ignore-glob=*/test_ci_run.py --ignore-glob=*/test_comparison.py"
-AGAIN="$AGAIN --ignore-glob=*/test_skips.py --ignore-glob=*/test_mutants.py --ignore-glob=*/test_examples.py"
-AGAIN="$AGAIN --ignore-glob=*/test_keeping.py --ignore-glob=*/test_resolver.py --ignore-glob=*/test_plain_manager.py"
-AGAIN="$AGAIN --ignore-glob=*/test_scenarios*"
-
-# The control plane alone, in plain Python over plain tables: the checks of the debug build say nothing of it, and on other
-# versions of Python whole managers play it through.
-PURE="--ignore-glob=*/test_engine* --ignore-glob=*/test_planner* --ignore-glob=*/test_health* --ignore-glob=*/test_venue_*"
-PURE="$PURE --ignore-glob=*/test_asking.py --ignore-glob=*/test_bisection.py --ignore-glob=*/test_private_engine.py"
-PURE="$PURE --ignore-glob=*/test_link_silence.py --ignore-glob=*/test_pacing.py --ignore-glob=*/test_storm.py"
-PURE="$PURE --ignore-glob=*/test_two_carriers.py --ignore-glob=*/test_explain.py --ignore-glob=*/test_liveness*"
+# For other interpreters and builds: the test files that name a compiled module, and those of whole managers. make test has
+# run all of them and the pure ones, of which another compiler or interpreter says nothing new.
+core_tests() {
+    { grep -lE 'subcore\._[a-z]|from subcore import _' tests/test_*.py
+      printf 'tests/test_%s.py\n' manager manager_links manager_binance component closing pumping joining merging figures \
+          caps candles controls obligations statuses transactions package standby_sockets stats_threads waits watchdog
+    } | grep -v setup_scripts | sort -u
+}
+NOT_AGAIN="not simulation and not browser"
 
 say() { printf -- '--- %s\n' "$*"; }
 

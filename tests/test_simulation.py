@@ -125,7 +125,7 @@ def check_quiet(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
     assert driver.ledger.live() == driver.ledger.wanted(), told
 
 
-@pytest.mark.parametrize("seed", range(8), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(5), ids=lambda s: f"seed_{s}")
 def test_wire_equals_intent_through_any_failure(seed: int) -> None:
     rng = random.Random(f"simulation {seed}")
     driver = make(seed, gap_on_replace=rng.random() < 0.3)
@@ -172,7 +172,7 @@ def bodies(driver: EngineDriver) -> list[list[object]]:
     return [json.loads(send.payload)[1:] for send in driver.sent if send.request]
 
 
-@pytest.mark.parametrize("rate", [10, 100, 1000])
+@pytest.mark.parametrize("rate", [10, 100, 400])
 def test_a_flood_of_changes_leaves_as_few_messages_with_the_last_wish(rate: int) -> None:
     """`rate` changes a second for a minute: no violation, nothing sent twice over, the end state right."""
     rng = random.Random(rate)
