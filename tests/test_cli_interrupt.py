@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,6 +68,28 @@ def test_demo() -> None:
     assert process.returncode in (0, 130)
     assert "Traceback" not in err
     assert json.loads(out)["violations"] == 0
+
+
+def test_demo_with_its_page() -> None:
+    """It prints its address first, then what is done to it, and goes on until it is stopped."""
+    with start("demo", "--web") as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        lines = iter(process.stdout.readline, "")
+        assert any("at work" in line for line in lines)
+        with urllib.request.urlopen(f"{url}stats.json", timeout=10) as reply:
+            assert len(json.load(reply)["components"]) == 124
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in err
+
+
+def test_demo_with_its_page_for_some_seconds() -> None:
+    with start("demo", "--web", "--seconds", "0.5") as process:
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert out.startswith("http://127.0.0.1:")
 
 
 async def _begun(pid: int) -> None:

@@ -6,11 +6,14 @@ import asyncio
 import gc
 import os
 import socket
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
 import subcore
+from conftest import ROOT
 from manager_rig import make, until
 from page_client import PageClient, get
 from subcore.component import Component
@@ -399,3 +402,10 @@ async def test_two_of_one_manager(manager: SubscriptionManager) -> None:
     assert first.url != second.url
     await first.close()
     assert (await get(second.url, "/healthz")).status == 200
+
+
+def test_what_is_bundled_is_what_was_fetched() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "scripts" / "vendor_uplot.py"), "--check"], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 import subcore
 from page_stage import Stage
+from subcore.engine.alerts import Issue, Severity
 from subcore.figures import as_json
 from webdriver import Browser, browser, chromium
 
@@ -30,8 +32,9 @@ def chrome() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage()
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """With the venue's times divided by 20, unless it is asked for with its own."""
+    made = Stage(fast=getattr(request, "param", "fast") == "fast")
     yield made
     made.end()
 
@@ -140,8 +143,51 @@ def test_a_component_that_hangs_is_named(page: Browser, stage: Stage) -> None:
     stage.component("sleeper", {"ticker": ["KRW-BTC"]}, hang)
     page.until(lambda: cells(page, "#components-table", "sleeper")[2:3] == ["slow"], "it is called slow")
     assert any("sleeper" in issue for issue in page.texts("#issues .what"))
+    assert re.fullmatch(r"All 3 streams flow, but [12] things? needs? a look", page.text("#verdict .head"))
     first = page.text("#components-table .rows .row")  # those in trouble come first
     assert first.startswith("sleeper")
+    page.run("document.querySelector('#components-table .rows .row').click()")
+    page.until(lambda: "slow" in page.text("#component-details"), "its details")
+    stage.call(stage.kept[-1].close)
+    page.until(lambda: "It is closed" in page.text("#component-details"), "it is gone")
+
+
+def test_issues_are_told_with_what_to_do(page: Browser, stage: Stage) -> None:
+    issues = [
+        Issue(
+            "loss",
+            Severity.WARNING,
+            "component",
+            "<i>desk</i>",
+            7,
+            3.0,
+            0.0,
+            "events",
+            "3 lost.",
+            "Read faster.",
+        )
+    ]
+    issues += [
+        replace(issues[0], subject=f"other-{number}", severity=Severity.CRITICAL) for number in range(6)
+    ]
+    stage.manager.issues = lambda: issues  # type: ignore[method-assign]
+    told = page.until(lambda: page.texts("#issues li"), "they are shown")
+    assert told == [
+        "component <i>desk</i>: 3 lost.component other-0: 3 lost.component other-1: 3 lost.component other-2: 3 lost."
+        "and 3 moreRead faster.Show"
+    ]
+    assert page.run("return document.querySelector('#issues li').dataset.level") == "bad"
+    assert "7 things need a look" in page.text("#verdict .head")
+    issues.clear()
+    page.until(lambda: not page.texts("#issues li"), "they are over")
+
+
+@pytest.mark.parametrize("stage", ["own times"], indirect=True)  # else it drops who is silent
+def test_silence_is_told_before_anybody_knows_why(page: Browser, stage: Stage) -> None:
+    stage.component("busy", {"orderbook": list(stage.server.exchange.markets)[:100]})
+    page.until(lambda: stage.call(stage.manager.stats).frame_rate.over_60s > 15, "something came")
+    stage.fault("lose", probability=1.0, seconds=20.0)
+    page.until(lambda: "Nothing came for" in page.text("#verdict .head"), "it is told")
 
 
 def test_it_survives_a_restart(page: Browser, stage: Stage) -> None:

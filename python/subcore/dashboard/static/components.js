@@ -17,6 +17,7 @@ const capped = (row) => Object.values(data.caps[row]).reduce((sum, each) => sum 
 
 function caps(row) {
   const said = Object.entries(data.caps[row]).map(([by, topics]) => `${ASKED_BY[by] ?? by}: ${topics}`);
+  if (data.health[row] === "quarantined") said.unshift("ladder: all");
   if (data.paused[row]) said.unshift("paused");
   return said.join(", ");
 }
@@ -24,11 +25,11 @@ function caps(row) {
 const COLUMNS = [
   { key: "name", title: "name", text: at("name"), width: "minmax(7rem, 2fr)", phone: "minmax(0, 1fr)" },
   { key: "priority", title: "class", text: (row) => CLASSES[data.priority[row]], sort: at("priority"), first: "desc", width: "4.6rem", wide: true },
-  { key: "health", title: "health", text: (row) => data.health[row], sort: health, first: "desc", level: (row) => LEVELS[health(row)], width: "6.6rem", phone: "6.2rem",
+  { key: "health", title: "health", text: (row) => data.health[row], sort: health, first: "desc", level: (row) => LEVELS[health(row)], width: "7rem", phone: "6.8rem",
     hint: "The ladder: well, slow, quarantined, removed" },
   { key: "caps", title: "caps", text: caps, sort: capped, first: "desc", width: "minmax(4rem, 1fr)", wide: true, hint: "What restricts it: paused, and topics capped, by who asked" },
   { key: "interests", title: "topics", text: (row) => count(data.interests[row]), sort: at("interests"), first: "desc", width: "3.5rem", align: "right", wide: true },
-  { key: "rate", title: "events/s", text: (row) => rate(data.rate[row]), sort: at("rate"), first: "desc", width: "4.5rem", phone: "4rem", align: "right", hint: "Over the last 10 s" },
+  { key: "rate", title: "events/s", text: (row) => rate(data.rate[row]), sort: at("rate"), first: "desc", width: "4.5rem", phone: "3.8rem", align: "right", hint: "Over the last 10 s" },
   { key: "queued", title: "queued", text: (row) => count(data.queued[row]), sort: at("queued"), first: "desc", width: "4.2rem", align: "right", wide: true, hint: "Events that wait for it" },
   { key: "age", title: "oldest", text: (row) => (data.queued[row] ? span(data.queue_age_ns[row]) : ""), sort: at("queue_age_ns"), first: "desc", width: "4.4rem", align: "right", wide: true, hint: "For how long the oldest waits" },
   { key: "lost", title: "lost", text: (row) => count(data.lost[row]), sort: at("lost"), first: "desc", level: (row) => (data.lost[row] ? "warn" : ""), width: "4.2rem", phone: "3rem", align: "right",
@@ -69,11 +70,15 @@ export class Components {
 
   async refresh() {
     const name = this.chosen;
+    if (!data.name.includes(name)) return this.gone(name);
     const found = await ask(`component.json?name=${encodeURIComponent(name)}`);
     if (name !== this.chosen || found === null) return;
-    const box = byId("component-details");
-    if (found.error) return box.replaceChildren(el("h3", {}, name), el("p", {}, "It is closed, or was removed."));
-    box.replaceChildren(el("h3", {}, name), ...described(found));
+    if (found.error) this.gone(name);
+    else byId("component-details").replaceChildren(el("h3", {}, name), ...described(found));
+  }
+
+  gone(name) {
+    byId("component-details").replaceChildren(el("h3", {}, name), el("p", {}, "It is closed, or was removed."));
   }
 }
 
@@ -82,9 +87,11 @@ function described({ stats, caps: words }) {
   const facts = [
     ["Health", `${stats.health}${stats.paused ? ", paused" : ""}, class ${stats.priority}`],
     ["Gets", `${rate(stats.rate.over_10s)} events/s of ${counted(stats.interests, "topic")}; ${count(stats.delivered)} so far`],
-    ["Waits", `${counted(stats.queued, "event")} queued, the oldest for ${span(stats.queue_age_ns)}`],
-    ["Calls", `${count(stats.calls)}; half took at most ${span(stats.p50_ns)}, 99 % ${span(stats.p99_ns)}, the longest ${span(stats.worst_ns)}`],
-    ["Delay", `handed over within ${span(stats.recent_delay.p50_ns)} (half) and ${span(stats.recent_delay.p99_ns)} (99 %) of receiving`],
+    ["Waits", stats.queued ? `${counted(stats.queued, "event")}, the oldest for ${span(stats.queue_age_ns)}` : "nothing"],
+    ["Calls", !stats.calls ? "none" : `${count(stats.calls)}; half took at most ${span(stats.p50_ns)}, 99 % ${span(stats.p99_ns)}, the longest ${span(stats.worst_ns)}`],
+    ["Delay", stats.recent_delay.count
+      ? `half were handed over within ${span(stats.recent_delay.p50_ns)} of receiving, 99 % within ${span(stats.recent_delay.p99_ns)}`
+      : "nothing was measured in the last minutes"],
     ["Lost", stats.lost ? `${count(stats.lost)}, most of ${losses.slice(0, 5).map(([topic, lost]) => `${topic} (${count(lost)})`).join(", ")}` : "nothing"],
     ["Conflated", stats.conflated ? `${count(stats.conflated)} gave way to newer ones, as it asked or was capped` : "nothing"],
     ["Last error", stats.last_error ?? DASH],

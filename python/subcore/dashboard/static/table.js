@@ -89,6 +89,11 @@ export class Table {
     this.body.focus();
   }
 
+  has(name) {
+    for (let row = 0; row < this.count; row += 1) if (this.name(row) === name) return true;
+    return false;
+  }
+
   // -- drawing --
 
   relayout() {

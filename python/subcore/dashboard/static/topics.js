@@ -38,7 +38,7 @@ const COLUMNS = [
     level: (row) => (suspect(row) ? "warn" : LEVELS[data.state[row]]), width: "6.5rem", phone: "5.6rem", hint: "open: proven to flow; suspect: silent for longer than it uses to be" },
   { key: "priority", title: "class", text: (row) => CLASSES[data.priority[row]], sort: at("priority"), first: "desc", width: "5.5rem", wide: true },
   { key: "holders", title: "holders", text: (row) => count(data.holders[row]), sort: at("holders"), first: "desc", width: "5rem", align: "right", wide: true, hint: "Components that want it" },
-  { key: "rate", title: "frames/s", text: (row) => rate(data.rate_10s[row]), sort: at("rate_10s"), first: "desc", width: "5rem", phone: "3.6rem", align: "right", hint: "Over the last 10 s" },
+  { key: "rate", title: "per s", text: (row) => rate(data.rate_10s[row]), sort: at("rate_10s"), first: "desc", width: "5rem", phone: "3.6rem", align: "right", hint: "Frames a second, over the last 10 s" },
   { key: "frames", title: "frames", text: (row) => count(data.frames[row]), sort: at("frames"), first: "desc", width: "6rem", align: "right", wide: true },
   { key: "age", title: "last", text: (row) => ago(data.last_receive_time_ns[row], now), sort: (row) => -data.last_receive_time_ns[row], first: "desc", width: "7rem", align: "right", wide: true, hint: "When its last frame came" },
   { key: "delay", title: "delay", text: (row) => (data.frames[row] ? span(data.last_delay_ns[row]) : ""), sort: at("last_delay_ns"), first: "desc", width: "5.5rem", align: "right", wide: true, hint: "From the venue to here, of the last frame" },
@@ -100,9 +100,14 @@ export class Topics {
 
   async explain() {
     const name = this.chosen;
+    if (!this.table.has(name)) return this.describe(name, el("p", {}, "No component wants it any more."));
     const found = await ask(`explain.json?topic=${encodeURIComponent(name)}`);
     if (name !== this.chosen || found === null) return;
-    byId("topic-details").replaceChildren(el("h3", {}, name), ...(found.error ? [el("p", {}, found.error)] : described(found)));
+    this.describe(name, ...(found.error ? [el("p", {}, found.error)] : described(found)));
+  }
+
+  describe(name, ...nodes) {
+    byId("topic-details").replaceChildren(el("h3", {}, name), ...nodes);
   }
 }
 

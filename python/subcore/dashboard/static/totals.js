@@ -11,7 +11,7 @@ const TILES = [
   ["Streams", (s) => `${count(s.streams.OPEN)} of ${count(sum(s.streams))}`, (s) => `proven; for ${counted(s.interests, "interest")}`],
   ["Components", (s) => count(s.component_count), (s) => `${counted(s.topics, "topic")} wanted`],
   ["Delay to here", (s) => span(s.recent_delay.p50_ns), (s) => `99 %: ${span(s.recent_delay.p99_ns)}, last minutes`],
-  ["Event loop", (s) => percent(s.loop_share), (s) => `in callbacks; late by ${span(s.loop_lag.p99_ns)} (99 %)`],
+  ["Event loop", (s) => percent(s.loop_share), (s) => `in callbacks; 99 %: ${span(s.loop_lag.p99_ns)} late`],
   ["Lost events", (s) => count(sum(s.losses)), (s) => `${counted(sum(s.bad_frames), "bad frame")}, ${counted(s.handler_errors, "handler error")}`,
     (s) => (sum(s.losses) ? "warn" : "")],
   ["Messages sent", (s) => count(s.wire.messages), (s) => `${counted(s.wire.connects, "connect")}, ${counted(s.wire.losses, "lost link")}`],

@@ -3,6 +3,8 @@
 import { byId, el, keyed, setText } from "./dom.js";
 import { ago, clockTime, count, counted, seconds } from "./format.js";
 
+const LEVELS = ["bad", "warn"];
+const NAMED = 4; // of what is wrong in the same way
 const GLYPHS = { good: "✓", note: "…", warn: "!", bad: "✕", unknown: "?" };
 
 export class Verdict {
@@ -38,8 +40,9 @@ export class Verdict {
   }
 
   show(figures, restores) {
-    this.say(sentence(figures, restores));
-    const found = [...figures.issues.map(ofIssue), ...ownFindings(figures)];
+    const found = [...ofIssues(figures.issues), ...ownFindings(figures)];
+    found.sort((a, b) => LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level)); // else as they were: most harmful first
+    this.say(withFindings(sentence(figures, restores), found));
     keyed(this.list, found, (one) => one.key, makeItem, fillItem);
   }
 }
@@ -76,12 +79,30 @@ function sentence({ stats, readiness, restores: [, , done] }, restores) {
     };
   }
   if (!wanted) return { level: "note", head: "No component wants anything yet", more: outage };
+  const silent = silence(stats);
+  if (silent) return silent;
   const suspect = stats.data.SUSPECT ?? 0;
   if (suspect) {
     return { level: "warn", head: `${counted(suspect, "stream is", "streams are")} suspect: silent for longer than they use to be`, more: outage };
   }
   const but = refused ? ` (${count(refused)} more were refused by the venue)` : "";
   return { level: "good", head: `${open === 1 ? "The one stream flows" : `All ${count(open)} streams flow`}${but}`, more: outage || "No link was lost so far." };
+}
+
+/** Nothing came for long, as measured by what came before: a link may be dead and nobody has told it yet. */
+function silence({ links, frame_rate: rate, time_ns: now }) {
+  const since = (now - Math.max(...links.map((link) => link.last_receive_time_ns))) / 1e9;
+  if (!links.length || rate.over_60s <= 0 || since < Math.max(2, 30 / rate.over_60s)) return null;
+  return {
+    level: "warn", head: `Nothing came for ${seconds(since)}`,
+    more: `In the last minute ${count(rate.over_60s)} frames a second came. A silent link is tested, and replaced once it is sure to be dead.`,
+  };
+}
+
+function withFindings(verdict, found) {
+  if (verdict.level !== "good" || !found.length) return verdict;
+  const things = found.reduce((sum, each) => sum + each.count, 0);
+  return { ...verdict, level: "warn", head: `${verdict.head}, but ${counted(things, "thing needs", "things need")} a look` };
 }
 
 /** What is being done about it. */
@@ -109,34 +130,46 @@ const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 const WHERE = { component: "components", link: "links", topic: "topics", channel: "topics" };
 
-function ofIssue({ rule, severity, kind, subject, evidence, remedy, others }) {
-  const more = others ? ` The same is true of ${counted(others, "other")}.` : "";
-  return {
-    key: `issue ${rule} ${kind} ${subject}`, level: severity === "CRITICAL" ? "bad" : "warn", where: WHERE[kind] ?? "",
-    text: `${kind === "process" ? "" : `${kind} ${subject}: `}${evidence}${more}`, more: remedy,
-  };
+/** Those of one rule with one remedy together: the first of them is the most harmful. */
+function ofIssues(issues) {
+  const groups = new Map();
+  for (const issue of issues) {
+    const key = `issue ${issue.rule} ${issue.kind} ${issue.remedy}`;
+    if (!groups.has(key)) groups.set(key, []);
+    groups.get(key).push(issue);
+  }
+  return [...groups].map(([key, all]) => ({
+    key, count: all.length, where: WHERE[all[0].kind] ?? "", more: all[0].remedy,
+    level: all.some((issue) => issue.severity === "CRITICAL") ? "bad" : "warn",
+    texts: some(all.map(({ kind, subject, evidence }) => (kind === "process" ? evidence : `${kind} ${subject}: ${evidence}`)),
+      all.reduce((sum, issue) => sum + issue.others, 0)),
+  }));
+}
+
+function some(texts, others = 0) {
+  const left = Math.max(0, texts.length - NAMED) + others;
+  return [...texts.slice(0, NAMED), ...(left ? [`and ${count(left)} more`] : [])];
 }
 
 /** What the figures themselves show of components and streams. */
 function ownFindings({ stats, components }) {
   const found = [];
   const named = (health) => components.name.filter((_, index) => components.health[index] === health);
-  const some = (names) => (names.length > 5 ? `${names.slice(0, 5).join(", ")} and ${names.length - 5} more` : names.join(", "));
   const quarantined = named("quarantined");
   if (quarantined.length) {
-    found.push({ key: "quarantined", level: "bad", where: "components",
-      text: `${counted(quarantined.length, "component is", "components are")} quarantined: ${some(quarantined)}`,
+    found.push({ key: "quarantined", level: "bad", where: "components", count: quarantined.length,
+      text: `${counted(quarantined.length, "component is", "components are")} quarantined: ${some(quarantined).join(", ")}`,
       more: "They took nothing for too long and get nothing now. They are let in again once they go on, and removed if they do not." });
   }
   const slow = named("slow");
   if (slow.length) {
-    found.push({ key: "slow", level: "warn", where: "components",
-      text: `${counted(slow.length, "component is", "components are")} slow: ${some(slow)}`,
+    found.push({ key: "slow", level: "warn", where: "components", count: slow.length,
+      text: `${counted(slow.length, "component is", "components are")} slow: ${some(slow).join(", ")}`,
       more: "Events wait longer for them than they should. Nobody else is harmed; their own queues may overflow." });
   }
   const refused = stats.streams.REFUSED ?? 0;
   if (refused) {
-    found.push({ key: "refused", level: "warn", where: "topics",
+    found.push({ key: "refused", level: "warn", where: "topics", count: 1,
       text: `${counted(refused, "stream was", "streams were")} refused by the venue`,
       more: "They stay off the wire until they are asked for anew. Choose one under Topics to read the venue's reason." });
   }
@@ -144,13 +177,14 @@ function ownFindings({ stats, components }) {
 }
 
 function makeItem() {
-  return el("li", {}, el("p", { class: "what" }), el("p", { class: "more" }), el("a", { class: "where", hidden: true }, "Show"));
+  return el("li", {}, el("div", { class: "what" }), el("p", { class: "more" }), el("a", { class: "where", hidden: true }, "Show"));
 }
 
-function fillItem(node, { level, text, more, where }) {
+function fillItem(node, { level, text, texts = [text], more, where }) {
+  const [what, remedy, link] = node.children;
   node.dataset.level = level;
-  setText(node.children[0], text);
-  setText(node.children[1], more);
-  node.children[2].hidden = !where;
-  if (where) node.children[2].setAttribute("href", `#${where}`);
+  keyed(what, texts.map((each, index) => [index, each]), ([index]) => index, () => el("p"), (line, [, each]) => setText(line, each));
+  setText(remedy, more);
+  link.hidden = !where;
+  if (where) link.setAttribute("href", `#${where}`);
 }
