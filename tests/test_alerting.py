@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from manager_rig import make
-from subcore import Alert, AlertRule, AlertRules, Queue, Ring, Severity
+from subcore import Alert, AlertRule, AlertRules, Obligations, Queue, Ring, Severity
 from subcore.engine.alert_rules import HARM
 from subcore.engine.clock import SECOND
 from subcore.errors import UsageError
@@ -96,6 +96,7 @@ def told_of(heard: Heard, rule: str, subject: str, kind: str) -> Alert:
 # One fault for each rule
 
 
+@pytest.mark.simulation
 def test_latency() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         await reader(manager)
@@ -129,6 +130,7 @@ def test_loss() -> None:
     assert lost[0] > 0
 
 
+@pytest.mark.simulation
 def test_loss_is_over_a_minute_after_the_last_one() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         async def slow(event: Any) -> None:
@@ -163,6 +165,29 @@ def test_loss_of_rows_of_a_ring() -> None:
     told_of(play(busy(14), script), "loss", "ring", "component")
 
 
+def test_what_a_handler_that_is_given_up_loses_counts() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        gate = asyncio.Event()
+
+        async def raises(event: Any) -> None:
+            await gate.wait()
+            raise ValueError("it always does")
+
+        component = make(manager, "raises")
+        component.subscribe("ticker", SYMBOLS, raises)
+        while component.stats().queued < 30:
+            await asyncio.sleep(0.05)
+        gate.set()
+        await asyncio.sleep(0.1)  # it is cut off, and what waits is kept for a try that works
+        component.unsubscribe("ticker")
+        raised = await heard.until(True, 5.0)
+        assert raised.issue.value == component.stats().lost > 10
+        await heard.until(False, 90.0)
+
+    told_of(play(busy(25), script, obligations=Obligations()), "loss", "raises", "component")
+
+
+@pytest.mark.simulation
 @pytest.mark.parametrize("is_async", [False, True])
 def test_queue_age(is_async: bool) -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
@@ -202,6 +227,7 @@ def test_loop_lag() -> None:
     told_of(play(calm(16), script), "loop_lag", "upbit", "process")
 
 
+@pytest.mark.simulation
 def test_memory_growth() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         growth = manager._hub.alerting.gauges.growth
@@ -222,6 +248,7 @@ def test_memory_growth() -> None:
     told_of(play(calm(17), script), "memory_growth", "upbit", "process")
 
 
+@pytest.mark.simulation
 def test_budget() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         component = await reader(manager)
@@ -236,6 +263,7 @@ def test_budget() -> None:
     told_of(play(calm(18), script), "budget", "0", "link")
 
 
+@pytest.mark.simulation
 def test_restores() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         await reader(manager)
@@ -288,6 +316,7 @@ class Ahead(World):
         self.is_ours = False
 
 
+@pytest.mark.simulation
 def test_clock_skew() -> None:
     async def script(world: Ahead, manager: SubscriptionManager, heard: Heard) -> None:
         await reader(manager)
@@ -331,6 +360,7 @@ def test_every_default_rule_has_a_fault_above() -> None:
     assert set(HARM) <= {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
 
 
+@pytest.mark.simulation
 def test_a_healthy_crowd_is_silent() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         async def works(event: Any) -> None:

@@ -5,5 +5,7 @@ say "storms of changes"
 "$BIN/python" scripts/change_storm.py --ci
 say "health"
 "$BIN/python" scripts/simulate_week.py --ci
+say "a healthy week"
+"$BIN/python" scripts/healthy_week.py --ci
 say "hostile components"
 "$BIN/python" scripts/hostile_virtual.py --ci

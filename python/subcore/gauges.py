@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -93,7 +93,7 @@ class Gauges:
             readings["latency"] = self._latencies(now)
             readings["clock_skew"] = [self._skew()]
         if rules.budget is not None:
-            readings["budget"] = list(self._budgets(now))
+            readings["budget"] = self._budgets(now)
         if rules.memory_growth is not None:
             readings["memory_growth"] = [self._memory()]
 
@@ -116,10 +116,12 @@ class Gauges:
 
     def _memory(self) -> Reading:
         growth = self.growth
-        value = growth.look(self.process_clock())
+        now = self.process_clock()
+        value = growth.look(now)
         limit = "" if growth.limit is None else f" of {growth.limit / MIB:,.0f}"
         said = f"The process has {growth.bytes / MIB:,.0f}{limit} MiB, and grows by {value:,.0f} MiB an hour."
-        return self._of_process(value, said)._replace(trend=growth.trend, limit=growth.limit or math.inf)
+        trend = growth.trend(now) if value else None
+        return self._of_process(value, said)._replace(trend=trend, limit=growth.limit or math.inf)
 
     def _snapshot(self) -> list[Reading]:
         kept = self._hub.saving.unwritten()
@@ -144,18 +146,16 @@ class Gauges:
         count = int(counts[0]) if len(counts) else 0
         return self._of_process(count, f"{count} open links ended unasked in the last ten minutes.")
 
-    def _budgets(self, now: int) -> Iterator[Reading]:
-        """The fullest window of each link, and of each scope that links share."""
-        fullest: dict[tuple[str, str], Reading] = {}
+    def _budgets(self, now: int) -> list[Reading]:
+        """Of each window: a burst fills a short one, and says nothing of a long one."""
+        found: dict[str, Reading] = {}
         for number, link in list(self._hub.engine.links.items()):
             for use in link.pacer.usage(now) if link.is_up else ():
-                kind, name = ("link", str(number)) if use.scope == "link" else ("process", f"{use.scope}")
-                value = use.used / use.amount
-                if (kind, name) not in fullest or value > fullest[kind, name].value:
-                    what = "/".join(use.counts)
-                    said = f"{use.used} of {use.amount} ({what}) in {use.seconds:g} s are used, for each {use.scope}."
-                    fullest[kind, name] = Reading(f"{kind} {name}", kind, name, value, said)
-        yield from fullest.values()
+                kind, name = ("link", str(number)) if use.scope == "link" else ("process", use.scope)
+                what = f"{use.amount} ({'/'.join(use.counts)}) in {use.seconds:g} s, for each {use.scope}"
+                said = f"{use.used} are used of {what}."
+                found[f"{name} {what}"] = Reading(f"{name} {what}", kind, name, use.used / use.amount, said)
+        return list(found.values())
 
     def _latencies(self, now: int) -> list[Reading]:
         """Of channels that brought enough; counts the frames for `_skew` as well."""
@@ -170,7 +170,7 @@ class Gauges:
             recent = self._delays.setdefault(index, Recent())
             delays = recent.figures(flow.delays)
             if delays.count >= FRAMES_TO_TELL:
-                found.append(_latency(channel.name, delays))
+                found.append(_latency(index, channel.name, delays))
             if turns:
                 recent.turn(flow.delays)
         self._delays_turned = now if turns else self._delays_turned
@@ -196,9 +196,9 @@ class Gauges:
 _ZERO: npt.NDArray[np.int64] = np.zeros(1, np.int64)
 
 
-def _latency(channel: str, delays: Delays) -> Reading:
+def _latency(index: int, channel: str, delays: Delays) -> Reading:
     p50, p99 = (delays.p50_ns or 0) / SECOND, (delays.p99_ns or 0) / SECOND
     said = (
         f"Of {delays.count} frames 1 % came over {p99:.3f} s after the exchange's time, half over {p50:.3f}."
     )
-    return Reading(channel, "channel", channel, p99, said)
+    return Reading(str(index), "channel", channel, p99, said)

@@ -12,8 +12,9 @@ __all__ = ["MIB", "Growth", "memory_limit"]
 
 HOUR = 3600.0
 MIB = 1024 * 1024
-LONG_NS = 1800 * SECOND  # a leak shows over this ...
-KNOWN_NS = LONG_NS * 4 // 5  # ... but not sooner: what warms up grows, too
+LONG_NS = 3600 * SECOND  # a leak shows over this, and in each part of it ...
+PARTS, STEADY = 3, 0.5  # the slowest grows by at least so much of the whole
+KNOWN_S = 0.9 * HOUR  # ... but not sooner: what warms up grows, too
 SHORT_NS = 120 * SECOND  # growth over this counts where there would be nothing left ...
 SOON_S = 900.0  # ... within this
 CGROUP_LIMIT = "/sys/fs/cgroup/memory.max"
@@ -39,36 +40,39 @@ class Growth:
     def __init__(self, resident: Callable[[], int | None], limit: int | None) -> None:
         self.resident = resident
         self.limit = limit
-        self.long, self.short = Course(LONG_NS), Course(SHORT_NS)
         self.bytes = 0
-        self._began: int | None = None
-        self._per_second = 0.0
-        self.trend: Trend | None = None  # of the bytes
+        self._long, self._short = Course(LONG_NS), Course(SHORT_NS)
+        self._slow = self._fast = 0.0  # bytes a second
 
     def look(self, now: int) -> float:
-        """MiB an hour by which it grows now; 0.0 while that is not known. 0.3 ms, to be called each few seconds."""
+        """MiB an hour by which it grows now; 0.0 while that is not known. 0.1 ms, to be called each few seconds."""
         size = self.resident()
         if size is None:
             return 0.0
         self.bytes = size
-        if self._began is None:
-            self._began = now
-        fresh = self.long.add(now, size)
-        if self.short.add(now, size) or fresh:
-            slowly, fast = self._slowly(now), self._fast(now)
-            self._per_second = max(slowly, fast)
-            self.trend = (self.short if fast > slowly else self.long).trend(now)
-        return self._per_second * HOUR / MIB
+        if self._long.add(now, size):
+            self._slow = self._steadily(now)
+        if self._short.add(now, size):
+            self._fast = self._to_the_end(now)
+        return max(self._slow, self._fast) * HOUR / MIB
 
-    def _slowly(self, now: int) -> float:
-        """Over the whole and over the newer half, whichever is less: what grew once is no leak."""
-        if self._began is None or now - self._began < KNOWN_NS:
+    def trend(self, now: int) -> Trend | None:
+        """Of the bytes, by which it grows."""
+        return (self._short if self._fast > self._slow else self._long).trend(now)
+
+    def _steadily(self, now: int) -> float:
+        """Over all and over each part, whichever is least: what grew once or twice is no leak, nor what warms up and
+        does so ever more slowly."""
+        times, _ = self._long.points(now)
+        if times[-1] - times[0] < KNOWN_S:
             return 0.0
-        return min(_rise(self.long.trend(now)), _rise(self.long.trend(now, newest=0.5)))
+        whole = _rise(self._long.trend(now))
+        least = min(_rise(self._long.trend(now, part=(number, PARTS))) for number in range(PARTS))
+        return min(whole, least) if least >= whole * STEADY else 0.0
 
-    def _fast(self, now: int) -> float:
+    def _to_the_end(self, now: int) -> float:
         """Where there would be nothing left soon."""
-        trend = self.short.trend(now)
+        trend = self._short.trend(now)
         if trend is None or self.limit is None:
             return 0.0
         left = trend.seconds_to(self.limit)

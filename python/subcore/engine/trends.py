@@ -85,11 +85,13 @@ class Course:
         rows = rows[:, rows[0] >= (now - self._span) / SECOND]
         return rows[0], rows[1]
 
-    def trend(self, now: int, *, newest: float = 1.0) -> Trend | None:
-        """Where it goes, by that share of the points which is newest; None where nothing can be said. 0.1 ms."""
+    def trend(self, now: int, *, part: tuple[int, int] = (0, 1)) -> Trend | None:
+        """Where it goes, by all points or the part (number, of so many) of them; None where that may be chance.
+
+        0.1 ms."""
         times, values = self.points(now)
-        from_ = len(times) - round(len(times) * newest)
-        times, values = times[from_:], values[from_:]
+        begin, end = (len(times) * number // part[1] for number in (part[0], part[0] + 1))
+        times, values = times[begin:end], values[begin:end]
         if len(times) < LEAST_POINTS:
             return None
         slope, sure = theil_sen(times, values)
