@@ -10,6 +10,7 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 import subcore
@@ -20,13 +21,16 @@ from subcore.component import Component
 from subcore.dashboard import Dashboard
 from subcore.dashboard.answers import HEADERS
 from subcore.dashboard.columns import COMPONENT_COLUMNS
+from subcore.dashboard.restores import restores_json
 from subcore.dashboard.server import CONNECTIONS, REQUESTS_PER_S
 from subcore.engine.alerts import Issue, Severity
 from subcore.errors import UsageError
 from subcore.figures import as_json
 from subcore.manager import SubscriptionManager
+from subcore.restoring import RestoreReport, _Columns, _of_class
 from subcore.sim.faults import Fault
 from subcore.sim.server import SimServer
+from subcore.types import Priority, StreamColumns
 
 # May rise and fall between two looks.
 RESTLESS = {
@@ -409,3 +413,48 @@ def test_what_is_bundled_is_what_was_fetched() -> None:
         [sys.executable, str(ROOT / "scripts" / "vendor_uplot.py"), "--check"], capture_output=True, text=True
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+async def test_what_is_being_made_ends_with_it(manager: SubscriptionManager) -> None:
+    dashboard = await manager.serve_dashboard()
+    hangs = asyncio.Event()
+
+    async def never(turns: Any) -> Any:
+        hangs.set()
+        await asyncio.get_running_loop().create_future()
+
+    dashboard._figures._stats._make = never
+    async with PageClient(dashboard.url) as client:
+        client.writer.write(b"GET /stats.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await hangs.wait()
+        assert (await manager.close()).unfinished == ()
+        assert dashboard._figures.tasks() == []
+
+
+def test_a_restore_under_way_by_hand() -> None:
+    """Five streams of two classes, lost at 1 s; times in seconds here."""
+    asked, ended = np.array([2, 3, 3, 0, 4]), np.array([5, 9, 7, 0, 0])
+    columns = _Columns(
+        StreamColumns(*[np.zeros(5)] * 6),  # type: ignore[arg-type]
+        [None],
+        ["ticker"],
+        10**9,
+        np.array([3, 3, 3, 3, 0], np.int32),
+        asked * 10**9,
+        ended * 10**9,
+        np.zeros(5, np.uint8),
+        np.zeros(5, np.uint8),
+    )
+    classes = tuple(_of_class(priority, columns) for priority in sorted(Priority, reverse=True))
+    (told,) = restores_json([RestoreReport(1, "a loss", 7, False, classes, columns)])
+    first, last = told["classes"]
+    assert (told["done"], told["seconds"], first["priority"], last["priority"]) == (
+        False,
+        None,
+        "CRITICAL",
+        "LOW",
+    )
+    assert (first["lost"], first["asked"], first["back"], last["back"]) == (4, 3, 3, 0)
+    assert (first["first_asked_seconds"], first["half_seconds"], first["newest_seconds"]) == (1.0, 6.0, 8.0)
+    assert (last["first_asked_seconds"], last["half_seconds"], last["newest_seconds"]) == (3.0, None, None)
+    assert (first["last_seconds"], last["last_seconds"]) == (None, None)
