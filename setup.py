@@ -52,7 +52,7 @@ DIRECTIVES = {
 
 # An event is read through its head whatever its kind: two struct types name one address, so no type-based
 # aliasing.
-COMPILE_ARGS = ["-fno-strict-aliasing", f"-O{OPTIMIZE}", "-g" if DEBUG or SANITIZE else "-g0"]
+COMPILE_ARGS = ["-fno-strict-aliasing", f"-O{OPTIMIZE}", "-g1" if DEBUG or SANITIZE else "-g0"]
 LINK_ARGS: list[str] = []
 if SANITIZE:
     COMPILE_ARGS += [f"-fsanitize={SANITIZE}", "-fno-omit-frame-pointer"]

@@ -8,12 +8,10 @@ scripts=(tests/sanitize/*.py)
 
 runtime="$("${CC:-gcc}" -print-file-name=libasan.so)"
 if [ -f "$runtime" ]; then
-    lib="$(build_mode address)"
-    for script in "${scripts[@]}"; do
-        say "ASAN: $script --count $COUNT"
-        env LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$lib" \
-            "$BIN/python" "$script" --count "$COUNT"
-    done
+    lib="$(SUBCORE_OPTIMIZE=0 build_mode address)"
+    say "ASAN"
+    env LD_PRELOAD="$runtime" ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH="$lib" \
+        "$BIN/python" .ci/one_process.py "${scripts[@]}" --count "$COUNT"
 elif [ "${CI:-}" = "true" ]; then
     echo "gcc has no libasan ($runtime): apt install gcc" >&2
     exit 1
@@ -22,8 +20,6 @@ else
 fi
 
 if need_tool valgrind valgrind; then
-    for script in "${scripts[@]}"; do
-        say "valgrind: $script --count $((COUNT / 10))"
-        "$BIN/python" .ci/valgrind_judge.py "$script" --count "$((COUNT / 10))"
-    done
+    say "valgrind"
+    "$BIN/python" .ci/valgrind_judge.py .ci/one_process.py "${scripts[@]}" --count "$((COUNT / 10))"
 fi
