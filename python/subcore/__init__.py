@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from subcore.engine.snapshot import Snapshot
     from subcore.manager import SubscriptionManager
     from subcore.merging import merge
+    from subcore.planning.plans import Plan
+    from subcore.planning.prediction import predict
 
 __version__ = "0.1.0"
 
@@ -45,6 +47,7 @@ __all__ = [
     "Obligations",
     "Order",
     "Orderbook",
+    "Plan",
     "Priority",
     "Queue",
     "Ring",
@@ -67,6 +70,7 @@ __all__ = [
     "decode",
     "decode_all",
     "merge",
+    "predict",
     "venue",
 ]
 
@@ -79,12 +83,14 @@ _ON_USE = {
     "Issue": "subcore.engine.alerts",
     "Obligations": "subcore.engine.obligations",
     "Severity": "subcore.engine.alerts",
+    "Plan": "subcore.planning.plans",
     "Snapshot": "subcore.engine.snapshot",
     "SubscriptionManager": "subcore.manager",
     "Verdict": "subcore.engine.obligations",
     "decode": "subcore._decode",
     "decode_all": "subcore._decode",
     "merge": "subcore.merging",
+    "predict": "subcore.planning.prediction",
 }
 
 

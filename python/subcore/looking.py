@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .engine.proposals import Proposal
     from .figures import Stats
     from .hub import Hub
+    from .planning.plans import Plan
     from .restoring import RestoreReport
     from .venue import Venue
     from .watchdog import Blocker
@@ -107,6 +108,15 @@ class Looking:
         """
         self.check_thread()
         return self._hub.engine.efficiency(self._clock.monotonic_ns())
+
+    def plan(self) -> Plan:
+        """What is held now, with the rates of the last minute, for `subcore.predict`: alone, or `beside` what is
+        planned. O(interests), about 2 us each.
+        """
+        from .planning.present import plan_of
+
+        self.check_thread()
+        return plan_of(self._hub)
 
     def bad_frames(self) -> list[Any]:
         """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""

@@ -11,6 +11,7 @@ import subcore
 
 COMMANDS: dict[str, str] = {
     "demo": "subcore.cli.demo",
+    "plan": "subcore.cli.plan",
     "replay": "subcore.cli.replay",
     "sim": "subcore.cli.sim",
     "watch": "subcore.cli.watch",

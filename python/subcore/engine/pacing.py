@@ -169,6 +169,14 @@ class LimitRegistry:
         with self.lock:
             return self._logs.setdefault((group, host, scope, account), SendLog())
 
+    def forget(self, host: str) -> None:
+        """Nobody will connect there any more."""
+        with self.lock:
+            for key in [key for key in self._logs if key[1] == host]:
+                del self._logs[key]
+            self._blocked.pop(host, None)
+            self._narrowed.pop(host, None)
+
     def block(self, host: str, until: int) -> None:
         """No connect to `host` before `until`; an earlier end never shortens a later one."""
         with self.lock:

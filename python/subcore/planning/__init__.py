@@ -1,0 +1,1 @@
+"""What a set of interests would take, before anybody subscribes: read a plan, rehearse it, and foretell its costs."""
