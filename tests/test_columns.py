@@ -116,3 +116,28 @@ def test_texts_and_ids() -> None:
     for bad in (1, -1, 99):
         with pytest.raises(IndexError, match="no text"):
             _columns.texts(interner, [bad])
+
+
+def test_topics_that_are_held_and_by_how_many(ledger: Ledger) -> None:
+    rng = random.Random(3)
+    topics = np.concatenate([ledger.topics_of_stream(s) for s in _columns.live_streams(ledger).tolist()])
+    held: dict[int, set[int]] = {}
+    for component in [ledger.open_component() for _ in range(9)]:
+        mine = rng.sample(topics.tolist(), rng.randrange(40))
+        ledger.add(component, np.array(mine, np.int32))
+        ledger.pause(component, rng.random() < 0.5)
+        held[component] = set(mine)
+    gone = next(iter(held))
+    ledger.close_component(gone)
+    del held[gone]
+    wanted = {topic: sum(topic in mine for mine in held.values()) for topic in set().union(*held.values())}
+    ids, holders = _columns.held_topics(ledger)
+    assert dict(zip(ids.tolist(), holders.tolist(), strict=True)) == wanted
+    assert ids.tolist() == sorted(wanted)
+    assert _columns.interest_counts(ledger, list(held)).tolist() == [len(mine) for mine in held.values()]
+    with pytest.raises(IndexError):
+        _columns.interest_counts(ledger, [gone])
+
+
+def test_nothing_is_held_of_nothing() -> None:
+    assert [column.tolist() for column in _columns.held_topics(Ledger())] == [[], []]

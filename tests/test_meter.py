@@ -228,3 +228,16 @@ def test_churn_of_one_stream_grows_nothing() -> None:
         churn()
     assert meter.nbytes == before
     assert not meter.streams()["frames"].any()
+
+
+def test_one_column_alone_is_that_of_all_rows() -> None:
+    meter, rng = Meter(2), random.Random(5)
+    assert meter.frames().tolist() == []
+    assert meter.count_gaps() == 0
+    for number in range(200):
+        event = trade(number, snapshot=rng.random() < 0.5)
+        judge(meter, event, rng.randrange(20))
+        feed(meter, event, 0, rng.randrange(30), 1, 10)
+    rows = meter.streams()
+    assert meter.frames().tolist() == rows["frames"].tolist()
+    assert meter.count_gaps() == rows["gaps"].sum() > 0

@@ -11,6 +11,7 @@ from ._inbox import Inbox
 from ._latest import LatestBox
 from ._queue import EventQueue
 from ._ring import RecordRing, RingReader
+from .counts import oldest_of
 from .errors import UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Boxes:
 
     def oldest_ns(self) -> int:
         """When the oldest event that waits to be read was received; -1 where none waits."""
-        return min((when for box in list(self._boxes.values()) if (when := box.oldest_ns()) >= 0), default=-1)
+        return oldest_of(self._boxes.values())
 
     def put_status(self, status: Status) -> None:
         """Into the iteration, behind what waits now. There is always room for the box of these."""
@@ -157,12 +158,14 @@ class Boxes:
     @property
     def overrun(self) -> int:
         """Rows of rings that readers missed. May be asked from any thread."""
-        return self._overrun_before + sum(ring.overrun for ring in list(self._rings.values()))
+        rings = self._rings
+        return self._overrun_before + (sum(ring.overrun for ring in list(rings.values())) if rings else 0)
 
     @property
     def nbytes(self) -> int:
         """Bytes of boxes and rings; events are not counted, they may be shared. May be asked from any thread."""
-        return self.inbox.nbytes + sum(ring.nbytes for ring in list(self._rings.values()))
+        rings = self._rings
+        return self.inbox.nbytes + (sum(ring.nbytes for ring in list(rings.values())) if rings else 0)
 
     # -- the end --
 

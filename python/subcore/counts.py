@@ -12,9 +12,13 @@ class Waits(Protocol):
     def oldest_ns(self) -> int: ...
 
 
-def oldest_of(boxes: Iterable[Waits]) -> int:
-    """When the oldest event that waits in any of them was received; -1 where none waits."""
-    return min((when for box in list(boxes) if (when := box.oldest_ns()) >= 0), default=-1)
+def oldest_of(boxes: Iterable[Waits], oldest: int = -1) -> int:
+    """When the oldest event that waits in any of them, or elsewhere, was received; -1 where none waits."""
+    for box in list(boxes):
+        when = box.oldest_ns()
+        if when >= 0 and (oldest < 0 or when < oldest):
+            oldest = when
+    return oldest
 
 
 def add_up(*counts: dict[int, int]) -> dict[int, int]:

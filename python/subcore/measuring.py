@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from . import _columns
+from .component_figures import record_of, records_of
 from .costing import Costs, costs_of
-from .counts import add_up, oldest_of
-from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Rates, Stats, WindowStats, WireStats
-from .former import named
-from .handed import handed
+from .counts import oldest_of
+from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Stats, WindowStats, WireStats
 from .memory import memory_of
 from .topic_figures import topic_rows
-from .types import DataState, Evidence, StreamState
+from .types import DataState, Evidence, Int32Array, StreamState
 
 if TYPE_CHECKING:
     from ._histogram import Histogram
@@ -38,6 +38,8 @@ BAD = (
     "number_syntax",
     "unknown_channel",
 )
+
+LOSSES = ("queue_full", "ring_overrun")
 
 
 class Measuring:
@@ -64,40 +66,11 @@ class Measuring:
 
     def component(self, member: Member) -> ComponentStats:
         """Figures of one component."""
-        hub = self._hub
-        with hub.intent.whole:
-            infos = [hub.router.sink_info(sink) for sink in member.sinks]
-            times, delay, recent = member.last or handed(hub.router, hub.duties, member.id)
-            inbox, pumps = member.inbox, member.pumps
-            capped = member.last_conflations if member.closed else hub.router.limits.conflated(member.id)
-            return ComponentStats(
-                name=member.name,
-                priority=member.priority,
-                paused=member.paused,
-                interests=0 if member.closed else len(hub.ledger.interests(member.id)),
-                delivered=sum(info.delivered for info in infos) + member.delivered_before,
-                queued=pumps.waiting + len(inbox),
-                lost=pumps.lost + inbox.lost,
-                losses=named(hub.intent, member, add_up(inbox.losses, pumps.losses)),
-                conflated=inbox.conflated + sum(capped.values()),
-                conflations=named(hub.intent, member, add_up(inbox.conflations, capped)),
-                overrun=member.boxes.overrun,
-                handler_errors=member.handler_errors,
-                last_error=member.last_error,
-                calls=sum(info.calls for info in infos) + member.calls_before + pumps.calls,
-                withheld=sum(info.withheld for info in infos) + member.withheld_before,
-                mean_ns=times.mean_ns,
-                p50_ns=times.p50_ns,
-                p99_ns=times.p99_ns,
-                worst_ns=times.worst_ns,
-                loop_share=times.loop_share,
-                over_budget=times.over_budget,
-                queue_age_ns=self.queue_age(member),
-                health=hub.obligations.health(member),
-                rate=Rates() if member.closed else hub.monitoring.component(member.id),
-                delay=Delays(*delay),
-                recent_delay=Delays(*recent),
-            )
+        return record_of(self._hub, member)
+
+    def components(self) -> Iterator[list[ComponentStats]]:
+        """Of all of them, in parts of some 1 ms each, for who lets the loop go on between."""
+        return records_of(self._hub, list(self._hub.members.values()))
 
     def queue_age(self, member: Member) -> int | None:
         """For how long the oldest event of what waits for it does, in nanoseconds; None where none waits."""
@@ -169,13 +142,13 @@ class Measuring:
         """Figures of the whole."""
         hub = self._hub
         total, counters = hub.meter.total(), hub.feed.counters()
-        members = [self.component(member) for member in list(hub.members.values())] if components else []
+        records = [one for part in self.components() for one in part] if components else []
         with hub.intent.whole:
             streams = _columns.live_streams(hub.ledger)
             channels = self._channels(streams)
             topics, _ = self.held()
             delivered = self._before["delivered"] + int(hub.monitoring.delivered().sum())
-        rows = hub.meter.streams()
+        losses, waiting, boxes = self._sums()
         frame_rate, byte_rate, delivered_rate = hub.monitoring.total()
         return Stats(
             time_ns=hub.clock.time_ns(),
@@ -185,21 +158,21 @@ class Measuring:
             **self._axes(streams),
             links=tuple(self._link(number) for number in list(hub.runtime.links)),
             channels=channels,
-            components={one.name: one for one in members},
+            components={one.name: one for one in records},
             component_count=len(hub.members),
             frames=total.frames,
             bytes=total.bytes,
             snapshots=total.snapshots,
             repeated=total.repeats,
             duplicates=counters["duplicates"],
-            gaps=int(rows["gaps"].sum()),
+            gaps=hub.meter.count_gaps(),
             skewed=total.skewed,
             controls=counters.get("control", 0),
             unknown_streams=counters["unknown_streams"],
             events=counters["events"],
             delivered=delivered,
             bad_frames={name: counters[name] for name in BAD if counters.get(name)},
-            losses=self._losses(),
+            losses=losses,
             handler_errors=hub.router.failures,
             frame_rate=frame_rate,
             byte_rate=byte_rate,
@@ -211,17 +184,24 @@ class Measuring:
             loop_share=self._loop_share(),
             wire=WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE}),
             steps={kind.name: count for kind, count in sorted(hub.obligations.steps.items())},
-            memory=memory_of(hub),
+            memory=memory_of(hub, waiting, boxes),
             snapshot=hub.saving.stats(),
         )
 
-    def _losses(self) -> dict[str, int]:
-        members = list(self._hub.members.values())
-        lost = {
-            "queue_full": self._before["queue_full"] + sum(m.inbox.lost + m.pumps.lost for m in members),
-            "ring_overrun": self._before["ring_overrun"] + sum(m.boxes.overrun for m in members),
-        }
-        return {reason: count for reason, count in lost.items() if count}
+    def _sums(self) -> tuple[dict[str, int], int, int]:
+        """Losses by reason, events that wait, and bytes of boxes, over all components."""
+        full, overrun, waiting, size = self._before["queue_full"], self._before["ring_overrun"], 0, 0
+        for member in list(self._hub.members.values()):
+            boxes, pumps = member.boxes, member.pumps
+            here, _, lost, _ = boxes.inbox.figures()
+            if pumps.is_used:
+                here, lost = here + pumps.waiting, lost + pumps.lost
+            waiting += here
+            full += lost
+            overrun += boxes.overrun
+            size += boxes.nbytes
+        losses = dict(zip(LOSSES, (full, overrun), strict=True))
+        return {reason: count for reason, count in losses.items() if count}, waiting, size
 
     def _loop_share(self) -> float:
         router = self._hub.router
@@ -244,16 +224,9 @@ class Measuring:
 
     # -- topics --
 
-    def held(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
-        """Topics somebody holds, and how many do. Within `whole`, since another thread may ask: one that is being
-        closed is among the members, but no more in the ledger."""
-        ledger = self._hub.ledger
-        members = list(self._hub.members.values())
-        held = [ledger.interests(member.id) for member in members if not member.closed]
-        topics, holders = np.unique(
-            np.concatenate(held) if held else np.empty(0, np.int32), return_counts=True
-        )
-        return topics, holders
+    def held(self) -> tuple[Int32Array, Int32Array]:
+        """Topics somebody holds, and how many do. Within `whole`, since another thread may ask."""
+        return _columns.held_topics(self._hub.ledger)
 
     def costs(self) -> Costs:
         """See SubscriptionManager.costs."""

@@ -21,9 +21,8 @@ A_COMPONENT = 4_000
 AN_EVENT = 420
 
 
-def memory_of(hub: Hub) -> MemoryStats:
-    """O(components): each has boxes of its own."""
-    members = list(hub.members.values())
+def memory_of(hub: Hub, waiting: int, boxes: int) -> MemoryStats:
+    """`waiting` events and `boxes` bytes: what all components' boxes hold, and take."""
     core = {
         "ledger": hub.ledger.nbytes,
         "symbols": hub.interner.nbytes,
@@ -34,10 +33,11 @@ def memory_of(hub: Hub) -> MemoryStats:
         "duties": hub.duties.nbytes + hub.pumping.duties.nbytes,
         "delays": 0 if hub.duties.delays is None else hub.duties.delays.nbytes,
         "rates": hub.monitoring.nbytes,
-        "boxes": sum(member.boxes.nbytes for member in members),
+        "boxes": boxes,
     }
-    waiting = sum(len(member.inbox) + member.pumps.waiting for member in members)
-    return MemoryStats(core, A_MANAGER + A_COMPONENT * len(members) + AN_EVENT * waiting, resident_bytes())
+    return MemoryStats(
+        core, A_MANAGER + A_COMPONENT * len(hub.members) + AN_EVENT * waiting, resident_bytes()
+    )
 
 
 def resident_bytes() -> int | None:

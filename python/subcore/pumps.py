@@ -111,14 +111,19 @@ class Pumps:
             pump.end()
 
     @property
+    def is_used(self) -> bool:
+        """Whether there is, or was, any."""
+        return bool(self._pumps or self._calls_before or self._lost_before)
+
+    @property
     def waiting(self) -> int:
         """Events not yet handed over."""
-        return sum(pump.waiting for pump in self)
+        return sum(pump.waiting for pump in self) if self._pumps else 0
 
     @property
     def calls(self) -> int:
         """Of handlers so far, also of those that are no more."""
-        return self._calls_before + sum(pump.steps.calls for pump in self)
+        return self._calls_before + (sum(pump.steps.calls for pump in self) if self._pumps else 0)
 
     @property
     def are_working(self) -> bool:
@@ -128,7 +133,7 @@ class Pumps:
     @property
     def lost(self) -> int:
         """Events that found a queue full, also of handlers that are no more."""
-        return self._lost_before + sum(pump.lost for pump in self)
+        return self._lost_before + (sum(pump.lost for pump in self) if self._pumps else 0)
 
     @property
     def losses(self) -> dict[int, int]:

@@ -54,7 +54,7 @@ _METER = {
 }
 
 
-def topic_rows(hub: Hub, topics: Int32Array, holders: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+def topic_rows(hub: Hub, topics: Int32Array, holders: Int32Array) -> npt.NDArray[Any]:
     """A row for each of these topics. Two topics of one stream (books of two depths) have its figures both."""
     rows = np.zeros(len(topics), TOPIC_STATS)
     streams, channels, symbols, variants, cuts = _columns.topic_columns(hub.ledger, topics)

@@ -6,7 +6,7 @@ Every function is O(ids given), checks every id first (IndexError names the bad 
 
 cimport cython
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cimport numpy as cnp
 import numpy as np
@@ -199,6 +199,34 @@ def live_streams(TopicTable table not None):
             ids_of(found)[used] = stream
             used += 1
     return found
+
+
+def held_topics(TopicTable table not None):
+    """Sorted ids of the topics that components hold, paused ones too, and how many hold each. O(topics ever used)."""
+    cdef Py_ssize_t room = table.topic_used
+    cdef cnp.ndarray found = new_ids(room)
+    cdef cnp.ndarray holders = new_ids(room)
+    cdef Py_ssize_t used = 0
+    cdef uint32_t count
+    cdef int32_t topic
+    for topic in range(<int32_t>min(room, <Py_ssize_t>table.topic_used)):
+        count = table.topic_rows[topic].wanted + table.topic_extras[topic].paused
+        if table.topic_rows[topic].stream >= 0 and count:
+            ids_of(found)[used] = topic
+            ids_of(holders)[used] = <int32_t>count
+            used += 1
+    return found[:used], holders[:used]
+
+
+def interest_counts(Ledger ledger not None, components):
+    """How many topics each of these components holds, as an int32 array. IndexError for one that is not open."""
+    cdef cnp.ndarray given = int32_vector(components, "components")
+    cdef cnp.ndarray counts = new_ids(cnp.PyArray_DIM(given, 0))
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_DIM(given, 0)):
+        ledger.check_component(ids_of(given)[i])
+        ids_of(counts)[i] = <int32_t>ledger.components[ids_of(given)[i]].count
+    return counts
 
 
 def holds_many(Ledger ledger not None, component, topics):

@@ -69,46 +69,64 @@ cdef int64_t middle_of(int octave, int step) noexcept nogil:
     return (step + (DELAY_STEPS if octave else 0)) * width + width // 2
 
 
-cdef uint64_t between(const DelayCounts* now, const DelayCounts* before, int octave, int step) noexcept nogil:
-    cdef uint64_t count = 0 if now.octaves[octave] == NULL else now.octaves[octave][step]
-    if before != NULL and before.octaves[octave] != NULL:
-        count -= before.octaves[octave][step]
-    return count
+cdef inline uint64_t sum_of(const uint64_t* steps) noexcept nogil:
+    cdef uint64_t total = 0
+    cdef int step
+    for step in range(DELAY_STEPS):
+        total += steps[step]
+    return total
 
 
-cdef int64_t value_at(const DelayCounts* now, const DelayCounts* before, uint64_t rank) noexcept nogil:
-    """Middle of the bucket of that rank (1 = smallest), never above the longest."""
+cdef void values_at(
+    const DelayCounts* now, const DelayCounts* before, const uint64_t* ranks, int64_t* values, int count
+) noexcept nogil:
+    """Middles of the buckets of these ranks (1 = smallest; ascending), none above the longest. One pass for all, which
+    looks at the steps of an octave only where one of the ranks lies in it."""
     cdef uint64_t seen = 0
+    cdef uint64_t within
     cdef int octave, step
+    cdef int done = 0
+    cdef const uint64_t* here
+    cdef const uint64_t* old
     for octave in range(DELAY_OCTAVES):
-        if now.octaves[octave] == NULL:
+        here, old = now.octaves[octave], NULL if before == NULL else before.octaves[octave]
+        if here == NULL:
+            continue
+        within = sum_of(here) - (0 if old == NULL else sum_of(old))
+        if seen + within < ranks[done]:
+            seen += within
             continue
         for step in range(DELAY_STEPS):
-            seen += between(now, before, octave, step)
-            if seen >= rank:
-                return min(middle_of(octave, step), now.worst_ns)
-    return now.worst_ns
+            seen += here[step] - (0 if old == NULL else old[step])
+            while seen >= ranks[done]:
+                values[done] = min(middle_of(octave, step), now.worst_ns)
+                done += 1
+                if done == count:
+                    return
+    for done in range(done, count):
+        values[done] = now.worst_ns
 
 
-cdef int64_t at_share(const DelayCounts* now, const DelayCounts* before, uint64_t count, double share) noexcept nogil:
-    return value_at(now, before, max(<uint64_t>1, <uint64_t>ceil(<double>count * share)))
+cdef inline uint64_t rank_at(uint64_t count, double share) noexcept nogil:
+    return max(<uint64_t>1, <uint64_t>ceil(<double>count * share))
 
 
 cdef object times_of(const DelayCounts* now, const DelayCounts* before):
     cdef uint64_t count = now.count
     cdef uint64_t sum_ns = now.sum_ns
-    cdef int64_t p50, p90, p99, worst
+    cdef uint64_t ranks[4]
+    cdef int64_t values[4]
     if before != NULL:
         count -= before.count
         sum_ns -= before.sum_ns
     if count == 0:
         return NOTHING_MEASURED
     # All of it before any object is made: that may run the collector, and a user's __del__ that ends the component.
-    p50 = at_share(now, before, count, 0.5)
-    p90 = at_share(now, before, count, 0.9)
-    p99 = at_share(now, before, count, 0.99)
-    worst = now.worst_ns if before == NULL else value_at(now, before, count)
-    return DelayTimes(count, sum_ns // count, p50, p90, p99, worst)
+    ranks[0], ranks[1], ranks[2], ranks[3] = rank_at(count, 0.5), rank_at(count, 0.9), rank_at(count, 0.99), count
+    values_at(now, before, ranks, values, 4)
+    if before == NULL:
+        values[3] = now.worst_ns
+    return DelayTimes(count, sum_ns // count, values[0], values[1], values[2], values[3])
 
 
 @cython.final

@@ -3,7 +3,7 @@
 cimport cython
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
-from libc.stdint cimport UINT64_MAX, int32_t, uint64_t
+from libc.stdint cimport UINT64_MAX, int32_t, int64_t, uint64_t
 
 from subcore._arrays cimport int32_vector
 from subcore._delivery cimport Arrivals, Box, add_counted, rename_counted
@@ -269,6 +269,25 @@ cdef class Inbox:
     def lost(self):
         """Events lost so far."""
         return self.lost_before + sum([box.lost for box in self.boxes])
+
+    def figures(self):
+        """(events that wait, when the oldest of them was received or -1, events lost, events conflated), as the
+        properties have them; all at one look, for who asks of many inboxes."""
+        cdef uint64_t waiting = 0, here, lost = self.lost_before, conflated = self.conflated_before
+        cdef int64_t oldest = -1, when
+        cdef Box box
+        for box in list(self.boxes):
+            here = box.waiting()
+            waiting += here
+            if here:
+                when = box.oldest_ns()
+                oldest = when if oldest < 0 or 0 <= when < oldest else oldest
+            if isinstance(box, EventQueue):
+                lost += (<EventQueue>box).lost
+            elif isinstance(box, LatestBox):
+                lost += (<LatestBox>box).lost
+                conflated += (<LatestBox>box).conflated
+        return waiting, oldest, lost, conflated
 
     @property
     def losses(self):

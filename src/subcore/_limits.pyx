@@ -140,6 +140,8 @@ cdef class LimitTable:
 
     def conflated(self, int32_t component):
         """{topic: events in whose place a newer one came}, of a component. A copy."""
+        if component not in self.past and component not in self.limits:
+            return {}
         cdef dict counts = dict(self.past.get(component, ()))
         cdef Limit limit
         for topic, limit in list(self.limits.get(component, {}).items()):
