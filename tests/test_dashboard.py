@@ -1,30 +1,20 @@
-"""The dashboard over sockets: figures equal stats(), streams, ends, bounds. The page itself: test_dashboard_page.py."""
+"""What the dashboard says over sockets: its figures equal stats(). The page itself: test_dashboard_page.py."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import socket
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import subcore
-from conftest import ROOT
+from dashboard_rig import WANTED
 from manager_rig import make, until
 from page_client import PageClient, get
-from subcore.component import Component
 from subcore.dashboard import Dashboard
-from subcore.dashboard.answers import HEADERS
 from subcore.dashboard.columns import COMPONENT_COLUMNS
 from subcore.dashboard.restores import restores_json
-from subcore.dashboard.server import CONNECTIONS, REQUESTS_PER_S
 from subcore.engine.alerts import Issue, Severity
-from subcore.errors import UsageError
 from subcore.figures import as_json
 from subcore.manager import SubscriptionManager
 from subcore.restoring import RestoreReport, _Columns, _of_class
@@ -45,21 +35,6 @@ RESTLESS = {
 }
 RESTLESS |= {"loop_share", "memory", "queued", "queue_age_ns", "mean_ns", "p50_ns", "p99_ns", "rtt_ns"}
 RESTLESS |= {"last_delay_ns", "rate_1s", "rate_10s", "rate_60s"}
-WANTED = {"ticker": ["KRW-BTC", "KRW-ETH"], "trade": ["KRW-BTC"]}
-
-
-@pytest.fixture
-async def desk(manager: SubscriptionManager) -> Component:
-    component = make(manager, "desk", priority=subcore.Priority.CRITICAL, heartbeat=None)
-    for channel, symbols in WANTED.items():
-        component.subscribe(channel, symbols, lambda event: None)
-    await component.live(timeout=10.0)
-    return component
-
-
-@pytest.fixture
-async def dashboard(manager: SubscriptionManager, desk: Component) -> Dashboard:
-    return await manager.serve_dashboard()
 
 
 def between(before: Any, shown: Any, after: Any, path: str = "") -> int:
@@ -238,197 +213,6 @@ async def test_a_critical_stream_that_is_only_asked_for_is_not_ready(manager: Su
     assert (ready.status, ready.json()["missing"]) == (503, ["ticker:KRW-BTC"])
     await alert.live(timeout=10.0)
     assert (await get(dashboard.url, "/readyz")).status == 200
-
-
-async def test_every_answer_says_what_browsers_must_not_do(dashboard: Dashboard) -> None:
-    for target in (
-        "/",
-        "/app.js",
-        "/style.css",
-        "/stats.json",
-        "/nothing",
-        "/healthz",
-        "/vendor/uplot/LICENSE.txt",
-    ):
-        reply = await get(dashboard.url, target)
-        assert reply.status == (404 if target == "/nothing" else 200), target
-        for header in HEADERS:
-            name, _, value = header.partition(": ")
-            assert reply.headers[name.lower()] == value, target
-        assert "unsafe" not in reply.headers["content-security-policy"]
-    for target in ("/..%2f..%2fetc/passwd", "/../app.js", "/static/app.js", "/__init__.py", "//app.js"):
-        assert (await get(dashboard.url, target)).status == 404, target
-
-
-async def test_head_says_the_same_without_a_body(dashboard: Dashboard) -> None:
-    async with PageClient(dashboard.url) as client:
-        whole, head = await client.get("/app.js"), await client.get("/app.js", method="HEAD")
-        assert whole.headers == head.headers
-        assert len(whole.body) == int(head.headers["content-length"]) > 0
-        assert (await client.get("/healthz")).status == 200  # on the same connection
-        assert (await client.get("/events", method="HEAD")).status == 200
-        assert await client.ended() == b""
-
-
-async def test_nothing_can_be_changed(dashboard: Dashboard) -> None:
-    for method in ("POST", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT"):
-        reply = await get(dashboard.url, "/stats.json", method=method)
-        assert (reply.status, reply.headers["allow"]) == (405, "GET, HEAD"), method
-
-
-async def test_hostile_clients_harm_nobody(dashboard: Dashboard) -> None:
-    async with PageClient(dashboard.url) as innocent:
-        for data in (
-            b"\x00" * 100 + b"\r\n\r\n",
-            b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n",  # names no host
-            b"GET /" + b"a" * 20_000,
-            b"\x16\x03\x01\x02\x00\r\n\r\n",
-        ):
-            async with PageClient(dashboard.url) as client:
-                client.writer.write(data)
-                said = await client.ended()
-                assert not said or said.startswith(b"HTTP/1.1 4"), said
-            assert (await innocent.get("/healthz")).status == 200
-    assert dashboard.counts["bad_requests"] == 3
-    assert not dashboard.counts["errors"]
-
-
-async def test_connections_are_bounded(dashboard: Dashboard) -> None:
-    clients = [PageClient(dashboard.url) for _ in range(CONNECTIONS)]
-    for client in clients:
-        await client.__aenter__()
-    async with PageClient(dashboard.url) as late:
-        reply = await late.reply()
-        assert (reply.status, reply.headers["connection"]) == (503, "close")
-        await late.ended()
-    assert (await clients[0].get("/healthz")).status == 200
-    for client in clients:
-        client.writer.close()
-    await until(lambda: not dashboard._connections)
-    assert dashboard.counts["too_many_connections"] == 1
-    assert (await get(dashboard.url, "/healthz")).status == 200
-
-
-async def test_requests_a_second_are_bounded(dashboard: Dashboard) -> None:
-    async with PageClient(dashboard.url) as client:
-        replies = [await client.get("/healthz") for _ in range(2 * REQUESTS_PER_S + 2)]
-    statuses = [reply.status for reply in replies]
-    if dashboard.counts["too_many_requests"]:  # a slow machine takes longer than a second for them
-        assert set(statuses) == {200, 429}
-        assert statuses.count(429) == dashboard.counts["too_many_requests"]
-
-
-async def test_a_token_opens_it(manager: SubscriptionManager) -> None:
-    token = "a token of enough length"
-    dashboard = await manager.serve_dashboard(host="0.0.0.0", token=token)
-    assert (await get(dashboard.url, "/")).status == 401
-    assert (await get(dashboard.url, "/", {"Authorization": f"Bearer {token}"})).status == 200
-    reply = await get(dashboard.url, "/?token=a+token+of+enough+length")
-    cookie = reply.headers["set-cookie"].partition(";")[0]
-    assert (await get(dashboard.url, "/stats.json", {"Cookie": cookie})).status == 200
-    assert token not in repr(dashboard) + str(vars(dashboard))
-
-
-async def test_an_answer_that_fails_is_counted_and_told_once(
-    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def fail() -> None:
-        raise ValueError("a bug of ours")
-
-    monkeypatch.setattr(dashboard._figures, "readiness", fail)
-    assert [(await get(dashboard.url, "/readyz")).status for _ in range(3)] == [500] * 3
-    assert dashboard.counts["errors"] == 3
-    assert [record.message for record in caplog.records] == [
-        "an answer of the dashboard failed: ValueError('a bug of ours')"
-    ]
-    assert (await get(dashboard.url, "/healthz")).status == 200
-
-
-def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
-
-
-@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="no /proc here")
-@pytest.mark.parametrize("by", ["itself", "the manager"])
-async def test_its_end_leaves_nothing(server: SimServer, by: str) -> None:
-    before = descriptors()
-    async with SubscriptionManager("upbit", url=server.url) as manager:
-        dashboard = await manager.serve_dashboard()
-        viewer, asker, silent = (PageClient(dashboard.url) for _ in range(3))
-        for client in (viewer, asker, silent):
-            await client.__aenter__()
-        await viewer.get("/events")
-        await viewer.event()
-        asker.writer.write(b"GET /stats.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        if by == "itself":
-            await dashboard.close()
-            await dashboard.close()
-        else:
-            report = await manager.close()
-            assert report.unfinished == ()
-        assert [task.get_name() for task in asyncio.all_tasks() if "dashboard" in task.get_name()] == []
-        for client in (viewer, asker, silent):
-            await client.ended()
-            client.writer.close()
-        with pytest.raises(OSError, match="onnect"):
-            await asyncio.open_connection("127.0.0.1", dashboard.port)
-    del viewer, asker, silent
-    gc.collect()
-    for _ in range(200):
-        if descriptors() <= before:
-            break
-        await asyncio.sleep(0.01)
-    assert descriptors() <= before
-
-
-async def test_a_port_that_is_taken(manager: SubscriptionManager) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        with pytest.raises(OSError, match="address already in use"):
-            await manager.serve_dashboard(port=taken.getsockname()[1])
-    assert manager._hub.dashboards == []
-
-
-async def test_only_a_running_manager_has_one(server: SimServer) -> None:
-    manager = SubscriptionManager("upbit", url=server.url)
-    with pytest.raises(UsageError, match="running"):
-        await manager.serve_dashboard()
-    async with manager:
-        with pytest.raises(UsageError, match="token"):
-            await manager.serve_dashboard(host="0.0.0.0")
-    with pytest.raises(UsageError, match="closed"):
-        await manager.serve_dashboard()
-
-
-async def test_two_of_one_manager(manager: SubscriptionManager) -> None:
-    first, second = await manager.serve_dashboard(), await manager.serve_dashboard()
-    assert first.url != second.url
-    await first.close()
-    assert (await get(second.url, "/healthz")).status == 200
-
-
-def test_what_is_bundled_is_what_was_fetched() -> None:
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "vendor_uplot.py"), "--check"], capture_output=True, text=True
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-async def test_what_is_being_made_ends_with_it(manager: SubscriptionManager) -> None:
-    dashboard = await manager.serve_dashboard()
-    hangs = asyncio.Event()
-
-    async def never(turns: Any) -> Any:
-        hangs.set()
-        await asyncio.get_running_loop().create_future()
-
-    dashboard._figures._stats._make = never
-    async with PageClient(dashboard.url) as client:
-        client.writer.write(b"GET /stats.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await hangs.wait()
-        assert (await manager.close()).unfinished == ()
-        assert dashboard._figures.tasks() == []
 
 
 def test_a_restore_under_way_by_hand() -> None:

@@ -29,7 +29,9 @@ def run_pytest(folder: Path, body: str, **environment: str) -> str:
         str(folder),
         str(folder),
     ]
-    environment |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # nobody's plugins say anything of skips; they load slowly
+    environment |= {
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"
+    }  # nobody's plugins say anything of skips; they load slowly
     done = subprocess.run(command, env={**clean, **environment}, capture_output=True, text=True, cwd=folder)
     return done.stdout.strip().splitlines()[-1]
 

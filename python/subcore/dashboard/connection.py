@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import Protocol
+from typing import Protocol, cast
 
 from .answers import Answer, as_bytes, said, stream_head
 from .requests import HEAD_LIMIT, BadRequest, Request, parse
@@ -54,9 +54,8 @@ class Connection(asyncio.Protocol):
     # -- what asyncio calls --
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=0)  # told of whatever is not taken at once
+        self._transport = made = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        made.set_write_buffer_limits(high=0)  # told of whatever is not taken at once
         if self._owner.admit(self):
             self._arm(HEAD_S)
         else:
