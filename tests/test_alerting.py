@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from manager_rig import make
-from subcore import Alert, AlertRule, AlertRules, Obligations, Queue, Ring, Severity
+from subcore import Alert, AlertRule, AlertRules, Issue, Obligations, Queue, Ring, Severity
 from subcore.engine.alert_rules import HARM
 from subcore.engine.clock import SECOND
 from subcore.errors import UsageError
@@ -435,7 +436,7 @@ def test_hooks_are_called_and_what_they_raise_breaks_nothing(caplog: pytest.LogC
     assert "raised" in errors[0].message
     said = [record.getMessage() for record in lines if record not in errors]
     assert [text.split(":")[0] for text in said] == [
-        "WARNING loop_lag of process upbit",
+        "loop_lag of process upbit",
         "over after 1 s",
     ] * 2
 
@@ -509,6 +510,27 @@ def test_off_is_off_and_wrong_is_refused() -> None:
             world.manager(alerts=True)
 
     calm(35)().run(main)
+
+
+def test_issues_may_be_asked_for_in_another_thread() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        asked: list[list[Issue]] = []
+        ends = threading.Event()
+
+        def ask() -> None:
+            while not ends.is_set():
+                asked.append(manager.issues())
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        for _ in range(20):
+            await stall(world, manager)
+        ends.set()
+        thread.join()
+        assert {len(issues) for issues in asked} == {0, 1}
+        assert len(heard.told) == 40
+
+    play(calm(37), script, alerts=AT_ONCE)
 
 
 def test_issues_are_plain_json() -> None:

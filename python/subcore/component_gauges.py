@@ -20,7 +20,7 @@ __all__ = ["Ages", "Losses"]
 
 LOSS_NS = 60 * SECOND
 MARKS = 4  # of what was due, over the time for which it may wait
-AGES_AT_MOST = 64  # components whose oldest event is looked up at a look
+AT_MOST = 64  # components that are named to a rule at a look
 NOBODY = -1
 
 
@@ -43,8 +43,10 @@ class Losses:
     def look(self, now: int, slowly: bool) -> list[Reading]:
         """0.1 us a component; rings, which only their readers know of, are looked at `slowly`."""
         self._count(now, slowly)
+        ids, counts = self._tally.counts(now)
+        worst = np.argsort(-counts)[:AT_MOST]
         found = []
-        for id, count in zip(*(column.tolist() for column in self._tally.counts(now)), strict=True):
+        for id, count in zip(ids[worst].tolist(), counts[worst].tolist(), strict=True):
             member = self._hub.members.get(id)
             if member is not None:
                 said = f"{count:,} events that it was due were dropped in the last minute{_where(member)}."
@@ -115,7 +117,7 @@ class Ages:
         _, due_then, handlers_due_then = self._mark(now, due, handlers_due)
         late = set(_behind(due_then, done))
         late.update(owners[_behind(handlers_due_then, handlers_done)].tolist())
-        found = (self._reading(id) for id in sorted(late - {NOBODY})[:AGES_AT_MOST])
+        found = (self._reading(id) for id in sorted(late - {NOBODY})[:AT_MOST])
         return [reading for reading in found if reading is not None]
 
     def _mark(self, now: int, due: Int64Array, handlers: Int64Array) -> tuple[int, Int64Array, Int64Array]:

@@ -144,7 +144,9 @@ class Gauges:
             self._restores.add(now, _ZERO, np.array([self._links_lost - lost]))
         counts = self._restores.counts(now)[1]
         count = int(counts[0]) if len(counts) else 0
-        return self._of_process(count, f"{count} open links ended unasked in the last ten minutes.")
+        said = f"{count} open links ended unasked in the last ten minutes"
+        last = self._hub.restores[-1].reason if count and self._hub.restores else ""
+        return self._of_process(count, f"{said}; the last restore was after {last}." if last else f"{said}.")
 
     def _budgets(self, now: int) -> list[Reading]:
         """Of each window: a burst fills a short one, and says nothing of a long one."""

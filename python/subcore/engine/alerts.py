@@ -59,7 +59,7 @@ class Issue:
 
     def __str__(self) -> str:
         more = f" So it is of {self.others} others." if self.others else ""
-        return f"{self.severity.name} {self.rule} of {self.kind} {self.subject}: {self.evidence}{more} {self.remedy}"
+        return f"{self.rule} of {self.kind} {self.subject}: {self.evidence}{more} {self.remedy}"
 
 
 @dataclass(frozen=True, slots=True)
