@@ -23,7 +23,6 @@ from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.pacing import PROCESS_LIMITS
 from subcore.manager import SubscriptionManager
-from subcore.memory import memory_of
 from subcore.planning.cast import cast
 from subcore.planning.plans import Plan
 from subcore.planning.samples import busiest, renamed, sample_of
@@ -167,7 +166,7 @@ class Rehearsal:
     def memory(self) -> tuple[dict[str, int], int]:
         """Bytes of the core's tables by part, and what Python objects take by estimate: the last event of each stream,
         which is kept for who joins it, among them."""
-        memory = memory_of(self.hub)
+        memory = self.manager.stats(components=False).memory
         return memory.core, memory.python + self._kept
 
     @property
