@@ -242,3 +242,12 @@ def test_a_restore_under_way_by_hand() -> None:
     assert (first["first_asked_seconds"], first["half_seconds"], first["newest_seconds"]) == (1.0, 6.0, 8.0)
     assert (last["first_asked_seconds"], last["half_seconds"], last["newest_seconds"]) == (3.0, None, None)
     assert (first["last_seconds"], last["last_seconds"]) == (None, None)
+
+
+async def test_metrics_are_those_of_the_manager(manager: SubscriptionManager, dashboard: Dashboard) -> None:
+    plain = await get(dashboard.url, "/metrics")
+    assert (plain.status, plain.headers["content-type"].partition(";")[0]) == (200, "text/plain")
+    assert b'subcore_component_interests{component="desk",venue="upbit"} 3.0' in plain.body
+    strict = await get(dashboard.url, "/metrics", {"Accept": "application/openmetrics-text; version=1.0.0"})
+    assert strict.headers["content-type"].startswith("application/openmetrics-text")
+    assert strict.body.endswith(b"# EOF\n")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..exporters.prometheus import content_type, exposition_parts
 from ..figures import as_json
 from .answers import Answer, json_answer, json_bytes
 from .columns import component_columns, component_records, topic_columns
@@ -41,6 +42,7 @@ class Figures:
         self.live: Shared[bytes] = Shared("live", self._make_live, LIVE_SHARE)
         self._stats: Shared[Answer] = Shared("stats", self._make_stats, OTHER_SHARE)
         self._topics: dict[tuple[str, ...], Shared[Answer]] = {}
+        self._metrics: dict[bool, Shared[Answer]] = {}
 
     def look(self) -> None:
         """Once a second."""
@@ -62,6 +64,21 @@ class Figures:
 
             self._topics[key] = Shared("topics", make, OTHER_SHARE)
         return self._topics[key].get()
+
+    def metrics(self, openmetrics: bool) -> asyncio.Future[Answer]:
+        """For Prometheus, in one of its two formats. UsageError: prometheus_client is not installed."""
+        if openmetrics not in self._metrics:
+            kind = content_type(openmetrics)
+
+            async def make(turns: Turns) -> Answer:
+                parts = []
+                for part in exposition_parts(self._manager, openmetrics=openmetrics):
+                    parts.append(part)
+                    await turns.breathe()
+                return Answer(200, b"".join(parts), kind)
+
+            self._metrics[openmetrics] = Shared("metrics", make, OTHER_SHARE)
+        return self._metrics[openmetrics].get()
 
     def issues(self) -> list[Any]:
         """`manager.issues()`."""
@@ -98,7 +115,12 @@ class Figures:
 
     def tasks(self) -> list[asyncio.Task[Any]]:
         """Those under way."""
-        every: tuple[Shared[Any], ...] = (self.live, self._stats, *self._topics.values())
+        every: tuple[Shared[Any], ...] = (
+            self.live,
+            self._stats,
+            *self._topics.values(),
+            *self._metrics.values(),
+        )
         return [one.task for one in every if one.task is not None and not one.task.done()]
 
     def cancel(self) -> None:

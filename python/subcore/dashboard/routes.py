@@ -100,5 +100,9 @@ class Routes:
             }
         )
 
-    def _metrics(self, request: Request) -> Answer:
-        return said(501, "metrics are not there yet")
+    def _metrics(self, request: Request) -> Routed:
+        openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
+        try:
+            return self._figures.metrics(openmetrics)
+        except SubcoreError as error:
+            return said(501, str(error))

@@ -1,0 +1,1 @@
+"""Figures for others to keep."""
