@@ -3,25 +3,45 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .engine.alerts import Reading
 from .engine.clock import SECOND, nanoseconds
 from .engine.tally import Tally
+from .types import Int64Array
 
 if TYPE_CHECKING:
     from .hub import Hub
     from .members import Member
-    from .types import Int64Array
 
-__all__ = ["Ages", "Losses"]
+__all__ = ["Ages", "Losses", "Owed", "owed"]
 
 LOSS_NS = 60 * SECOND
 MARKS = 4  # of what was due, over the time for which it may wait
 AT_MOST = 64  # components that are named to a rule at a look
 NOBODY = -1
+
+
+class Owed(NamedTuple):
+    """What all had to take, and took or lost so far: by component what is read, and by an id of its own each async
+    handler, with the component it is of."""
+
+    due: Int64Array
+    done: Int64Array
+    lost: Int64Array
+    owners: Int64Array
+    handlers_due: Int64Array
+    handlers_done: Int64Array
+    handlers_lost: Int64Array
+
+
+def owed(hub: Hub) -> Owed:
+    """As it stands. 1 us, and 1 us a thousand."""
+    due, done, lost = (column.view(np.int64) for column in hub.duties.columns())
+    owners, handlers_due, handlers_done, handlers_lost = hub.pumping.duties.counts()
+    return Owed(due, done, lost, owners, handlers_due, handlers_done, handlers_lost)
 
 
 class Losses:
@@ -40,9 +60,9 @@ class Losses:
         self._queues[component : component + 1] = 0
         self._overrun.pop(component, None)
 
-    def look(self, now: int, slowly: bool) -> list[Reading]:
+    def look(self, owed: Owed, now: int, slowly: bool) -> list[Reading]:
         """0.1 us a component; rings, which only their readers know of, are looked at `slowly`."""
-        self._count(now, slowly)
+        self._count(owed, now, slowly)
         ids, counts = self._tally.counts(now)
         worst = np.argsort(-counts)[:AT_MOST]
         found = []
@@ -53,18 +73,15 @@ class Losses:
                 found.append(Reading(str(id), "component", member.name, count, said))
         return found
 
-    def _count(self, now: int, slowly: bool) -> None:
-        hub = self._hub
-        lost = hub.duties.columns().lost.view(np.int64)
-        self._add(now, np.arange(len(lost)), _grown(lost, self._queues))
-        self._queues = lost
-        for id, owner, count in hub.pumping.duties.take_ended():
+    def _count(self, owed: Owed, now: int, slowly: bool) -> None:
+        self._add(now, np.arange(len(owed.lost)), _grown(owed.lost, self._queues))
+        self._queues = owed.lost
+        for id, owner, count in self._hub.pumping.duties.take_ended():
             before = int(self._handlers[id]) if id < len(self._handlers) else 0
             self._add(now, np.array([owner]), np.array([max(0, count - before)]))
             self._handlers[id : id + 1] = 0
-        owners, _, _, lost = hub.pumping.duties.counts()
-        self._add(now, owners, _grown(lost, self._handlers))
-        self._handlers = lost
+        self._add(now, owed.owners, _grown(owed.handlers_lost, self._handlers))
+        self._handlers = owed.handlers_lost
         if slowly:
             self._count_rings(now)
 
@@ -108,15 +125,12 @@ class Ages:
         self._least = nanoseconds(least)
         self._marks: deque[tuple[int, Int64Array, Int64Array]] = deque()  # when, and what was due by then
 
-    def look(self, now: int) -> list[Reading]:
+    def look(self, owed: Owed, now: int) -> list[Reading]:
         """Where less is done than was due so long ago, something is older. 0.1 us a component, and 10 us for each
         found, 64 at most."""
-        hub = self._hub
-        due, done, _ = (column.view(np.int64) for column in hub.duties.columns())
-        owners, handlers_due, handlers_done, _ = hub.pumping.duties.counts()
-        _, due_then, handlers_due_then = self._mark(now, due, handlers_due)
-        late = set(_behind(due_then, done))
-        late.update(owners[_behind(handlers_due_then, handlers_done)].tolist())
+        _, due_then, handlers_due_then = self._mark(now, owed.due, owed.handlers_due)
+        late = set(_behind(due_then, owed.done))
+        late.update(owed.owners[_behind(handlers_due_then, owed.handlers_done)].tolist())
         found = (self._reading(id) for id in sorted(late - {NOBODY})[:AT_MOST])
         return [reading for reading in found if reading is not None]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .component_gauges import Ages, Losses
+from .component_gauges import Ages, Losses, owed
 from .engine.alerts import AlertRules, Reading
 from .engine.clock import SECOND, RunnableClock
 from .engine.tally import Tally
@@ -71,10 +71,11 @@ class Gauges:
         readings: Readings = {}
         slowly = self._looks % SLOWLY == 0
         self._looks += 1
+        owing = owed(self._hub)
         if rules.loss is not None:
-            readings["loss"] = self._losses.look(now, slowly)
+            readings["loss"] = self._losses.look(owing, now, slowly)
         if rules.queue_age is not None:
-            readings["queue_age"] = self._ages.look(now)
+            readings["queue_age"] = self._ages.look(owing, now)
         if rules.loop_lag is not None:
             readings["loop_lag"] = [self._loop_lag(lag_ns)]
         if rules.suspect is not None:

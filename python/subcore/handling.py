@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LIMIT = 65_536  # of the table
 FIRST_ROOM = 64
+_NONE: Int64Array = np.zeros(0, np.int64)
 ENDED_KEPT = 1024  # until somebody asks
 
 
@@ -75,6 +76,8 @@ class HandlerDuties:
     def counts(self) -> tuple[Int64Array, Int64Array, Int64Array, Int64Array]:
         """(component or NOBODY, due, done, lost) of each id, as copies; what is kept back counts as due."""
         used = len(self._pumps)
+        if not used:
+            return _NONE, _NONE, _NONE, _NONE
         due, done, lost = (column.view(np.int64)[:used] for column in self.table.columns())
         return self._owner[:used].copy(), due, done, lost
 
