@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ..component_figures import records_of
 from ..topic_figures import TOPIC_STATS
 
 if TYPE_CHECKING:
     from ..figures import ComponentStats
     from ..hub import Hub
-    from ..members import Member
     from .sharing import Turns
 
 __all__ = ["COMPONENT_COLUMNS", "component_columns", "component_records", "topic_columns"]
@@ -37,40 +37,42 @@ COMPONENT_COLUMNS = (
 )
 
 
-async def component_records(hub: Hub, turns: Turns) -> list[tuple[Member, ComponentStats]]:
+async def component_records(hub: Hub, turns: Turns) -> AsyncIterator[list[ComponentStats]]:
     """The figures of all, as `stats()` gives them, some at a time: the loop goes on between."""
-    found = []
-    for member in list(hub.members.values()):
-        if not member.closed:
-            found.append((member, hub.measuring.component(member)))
+    for part in records_of(hub, list(hub.members.values())):
+        yield part
         await turns.breathe()
+
+
+async def component_columns(hub: Hub, turns: Turns) -> dict[str, list[Any]]:
+    """{column: values}. `rate` is over 10 s, `caps` the interests capped by each who asked, the delay is the recent."""
+    found: dict[str, list[Any]] = {name: [] for name in COMPONENT_COLUMNS}
+    members = {member.name: member for member in hub.members.values()}
+    async for part in component_records(hub, turns):
+        rows = [_row(one, hub.granting.caps.counts(members[one.name])) for one in part if one.name in members]
+        for column, values in zip(found.values(), zip(*rows, strict=True), strict=False):
+            column += values
     return found
 
 
-def component_columns(hub: Hub, records: Iterable[tuple[Member, ComponentStats]]) -> dict[str, list[Any]]:
-    """{column: values}. `rate` is over 10 s, `caps` the interests capped by each who asked, the delay is the recent."""
-    rows = [
-        (
-            one.name,
-            int(one.priority),
-            one.health,
-            one.paused,
-            hub.granting.caps.counts(member),
-            one.interests,
-            round(one.rate.over_10s, 2),
-            one.delivered,
-            one.queued,
-            one.queue_age_ns,
-            one.lost + one.overrun,
-            one.handler_errors,
-            one.p99_ns,
-            round(one.loop_share, 5),
-            one.recent_delay.p99_ns,
-        )
-        for member, one in records
-    ]
-    columns = zip(*rows, strict=True) if rows else ([] for _ in COMPONENT_COLUMNS)
-    return {name: list(column) for name, column in zip(COMPONENT_COLUMNS, columns, strict=True)}
+def _row(one: ComponentStats, caps: dict[str, int]) -> tuple[Any, ...]:
+    return (
+        one.name,
+        int(one.priority),
+        one.health,
+        one.paused,
+        caps,
+        one.interests,
+        round(one.rate.over_10s, 2),
+        one.delivered,
+        one.queued,
+        one.queue_age_ns,
+        one.lost + one.overrun,
+        one.handler_errors,
+        one.p99_ns,
+        round(one.loop_share, 5),
+        one.recent_delay.p99_ns,
+    )
 
 
 def topic_columns(rows: npt.NDArray[Any], wanted: Sequence[str] = ()) -> dict[str, list[Any]]:

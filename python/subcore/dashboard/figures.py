@@ -90,22 +90,21 @@ class Figures:
 
     async def _make_stats(self, turns: Turns) -> Answer:
         whole = as_json(self._manager.stats(components=False))
-        for _, record in await component_records(self._hub, turns):
-            whole["components"][record.name] = as_json(record)
-            await turns.breathe()
+        async for part in component_records(self._hub, turns):
+            whole["components"].update({record.name: as_json(record) for record in part})
         return json_answer(whole)
 
     async def _make_live(self, turns: Turns) -> bytes:
         """One event of the stream: all that the page shows but topics, restores and what is selected."""
         base, restores = self._manager.stats(components=False), self._manager.restores
         await turns.breathe()
-        records = await component_records(self._hub, turns)
+        components = await component_columns(self._hub, turns)
         event: dict[str, Any] = {
             "instance": self._instance,
             "venue": self._manager.venue.name,
             "interval_s": self.live.interval_s,
             "stats": as_json(base),
-            "components": component_columns(self._hub, records),
+            "components": components,
             "issues": self.issues(),
             "readiness": self.readiness(),
             "restores": [len(restores), restores[-1].number, restores[-1].done] if restores else [0, 0, True],
