@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from subcore.dashboard import Dashboard
 from subcore.dashboard.columns import COMPONENT_COLUMNS
 from subcore.dashboard.restores import restores_json
 from subcore.engine.alerts import Issue, Severity
+from subcore.exporters.prometheus import exposition
 from subcore.figures import as_json
 from subcore.manager import SubscriptionManager
 from subcore.restoring import RestoreReport, _Columns, _of_class
@@ -244,10 +246,39 @@ def test_a_restore_under_way_by_hand() -> None:
     assert (first["last_seconds"], last["last_seconds"]) == (None, None)
 
 
-async def test_metrics_are_those_of_the_manager(manager: SubscriptionManager, dashboard: Dashboard) -> None:
-    plain = await get(dashboard.url, "/metrics")
-    assert (plain.status, plain.headers["content-type"].partition(";")[0]) == (200, "text/plain")
-    assert b'subcore_component_interests{component="desk",venue="upbit"} 3.0' in plain.body
-    strict = await get(dashboard.url, "/metrics", {"Accept": "application/openmetrics-text; version=1.0.0"})
-    assert strict.headers["content-type"].startswith("application/openmetrics-text")
-    assert strict.body.endswith(b"# EOF\n")
+async def test_metrics_are_those_of_the_exporter(manager: SubscriptionManager, dashboard: Dashboard) -> None:
+    parser = pytest.importorskip("prometheus_client.parser", reason="prometheus_client is not installed")
+    before = manager.stats().frames
+    reply = await get(dashboard.url, "/metrics")
+    assert reply.headers["content-type"].startswith("text/plain; version=")
+    found = {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in parser.text_string_to_metric_families(reply.body.decode())
+        for sample in family.samples
+    }
+    names = {name for name, _ in found}
+    wanted, _ = exposition(manager)
+    assert names == {
+        sample.name
+        for family in parser.text_string_to_metric_families(wanted.decode())
+        for sample in family.samples
+    }
+    frames = sum(value for (name, _), value in found.items() if name == "subcore_frames_total")
+    assert before <= frames <= manager.stats().frames
+    more = await get(
+        dashboard.url, "/metrics?topics=1", {"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    assert more.headers["content-type"].startswith("application/openmetrics-text")
+    assert more.body.endswith(b"# EOF\n")
+    assert b"subcore_topic_" in more.body
+
+
+async def test_metrics_without_their_library_say_what_to_install(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("prometheus_client")] + [
+        "prometheus_client"
+    ]:
+        monkeypatch.setitem(sys.modules, name, None)
+    reply = await get(dashboard.url, "/metrics")
+    assert (reply.status, b"subcore[metrics]" in reply.body) == (501, True)

@@ -42,7 +42,7 @@ class Figures:
         self.live: Shared[bytes] = Shared("live", self._make_live, LIVE_SHARE)
         self._stats: Shared[Answer] = Shared("stats", self._make_stats, OTHER_SHARE)
         self._topics: dict[tuple[str, ...], Shared[Answer]] = {}
-        self._metrics: dict[bool, Shared[Answer]] = {}
+        self._metrics: dict[tuple[bool, bool], Shared[Answer]] = {}
 
     def look(self) -> None:
         """Once a second."""
@@ -65,20 +65,21 @@ class Figures:
             self._topics[key] = Shared("topics", make, OTHER_SHARE)
         return self._topics[key].get()
 
-    def metrics(self, openmetrics: bool) -> asyncio.Future[Answer]:
+    def metrics(self, *, openmetrics: bool, topics: bool) -> asyncio.Future[Answer]:
         """For Prometheus, in one of its two formats. UsageError: prometheus_client is not installed."""
-        if openmetrics not in self._metrics:
+        key = (openmetrics, topics)
+        if key not in self._metrics:
             kind = content_type(openmetrics)
 
             async def make(turns: Turns) -> Answer:
                 parts = []
-                for part in exposition_parts(self._manager, openmetrics=openmetrics):
+                for part in exposition_parts(self._manager, topics, openmetrics):
                     parts.append(part)
                     await turns.breathe()
                 return Answer(200, b"".join(parts), kind)
 
-            self._metrics[openmetrics] = Shared("metrics", make, OTHER_SHARE)
-        return self._metrics[openmetrics].get()
+            self._metrics[key] = Shared("metrics", make, OTHER_SHARE)
+        return self._metrics[key].get()
 
     def issues(self) -> list[Any]:
         """`manager.issues()`."""

@@ -103,6 +103,6 @@ class Routes:
     def _metrics(self, request: Request) -> Routed:
         openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
         try:
-            return self._figures.metrics(openmetrics)
+            return self._figures.metrics(openmetrics=openmetrics, topics=request.query.get("topics") == "1")
         except SubcoreError as error:
             return said(501, str(error))
