@@ -34,3 +34,10 @@ def test_every_column_of_topics_is_explained() -> None:
 
 def test_every_cost_is_explained() -> None:
     assert named("ComponentCost") == list(ComponentCost.__dataclass_fields__)
+
+
+def test_every_logger_is_named() -> None:
+    source = "".join(path.read_text("utf-8") for path in (ROOT / "python" / "subcore").rglob("*.py"))
+    used = set(re.findall(r"getLogger\(\"(subcore\.[a-z.]+)\"\)", source))
+    assert len(used) > 10
+    assert used == set(re.findall(r"^\| `(subcore\.[a-z]+)` \| [a-z]", PAGE, re.MULTILINE))

@@ -83,6 +83,8 @@ class Closing:
         self._told("the questions beside the links", hub.enquiries.end)
         for dashboard in hub.dashboards:
             self._told("the dashboard", dashboard.finish)
+        for export in hub.exports:
+            self._told(f"the figures in {export.path}", export.finish)
         hub.feed.recorder = None
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)
@@ -119,6 +121,8 @@ class Closing:
             unfinished += await dashboard.ended(left())
         for recording in hub.recordings:
             unfinished += await recording.ended(left())
+        for export in hub.exports:
+            unfinished += await export.ended(left())
         unfinished += await hub.saving.ended(left())
         if self._done:  # another caller waited too, and has the report
             return CloseReport(0.0, 0)
@@ -129,6 +133,7 @@ class Closing:
         self._members.clear()
         hub.recordings.clear()
         hub.dashboards.clear()
+        hub.exports.clear()
         return report
 
     async def _drained(self, seconds: float) -> None:

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
     from .engine.restore import Restore
+    from .exporters.json_lines import JsonLines
     from .recording import Recording
 
 log = logging.getLogger("subcore.manager")
@@ -97,6 +98,7 @@ class Hub:
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self.recordings: list[Recording] = []  # the last is under way
         self.dashboards: list[Dashboard] = []
+        self.exports: list[JsonLines] = []
         self._replay = replay
         # a recording needs no login
         self.grants = venue.grants if credentials is not None or replay is not None else frozenset()
