@@ -1,6 +1,6 @@
 """Random plans, foretold and then carried out against the embedded exchange over real sockets: how far apart are they?
 
-python scripts/check_forecast.py --ci      4 plans: links, messages and memory are judged, the processor is told
+python scripts/check_forecast.py --ci      2 plans: links, messages and memory are judged, the processor is told
 python scripts/check_forecast.py --full    20 plans, the processor is judged too: wants a quiet machine
 
 The exchange is a process of its own, and so is each manager that carries a plan out. How often streams speak is counted
@@ -268,13 +268,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ci", action="store_true", help="4 plans; the processor is not judged")
+    parser.add_argument("--ci", action="store_true", help="2 plans; the processor is not judged")
     parser.add_argument("--full", action="store_true", help="20 plans")
     parser.add_argument("--plans", type=int)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    count = options.plans or (20 if options.full else 4)
-    seconds = 3.0 if options.ci else 6.0
+    count = options.plans or (20 if options.full else 2)
+    seconds = 2.0 if options.ci else 6.0
     errors: dict[str, list[float]] = {name: [] for name in ("links", "messages", "memory", "cpu")}
     inside = 0
     for number in range(count):

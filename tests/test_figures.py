@@ -213,7 +213,8 @@ def test_what_is_no_figure_is_refused_and_what_is_no_number_is_none() -> None:
 
 
 def test_a_table_of_topics_is_one_call(manager: SubscriptionManager) -> None:
-    pandas = pytest.importorskip("pandas")
+    import pandas
+
     play(manager, 6, 100)
     table = pandas.DataFrame(manager.topic_stats())
     assert sorted(table["symbol"]) == sorted(SYMBOLS)

@@ -19,6 +19,7 @@ from subcore.venues import venue
 if TYPE_CHECKING:
     from subcore._decode import decode, decode_all
     from subcore.component import Component
+    from subcore.engine.adaptive import Adapt
     from subcore.engine.alerts import Alert, AlertRule, AlertRules, Issue, Severity
     from subcore.engine.obligations import Obligations, Verdict
     from subcore.engine.snapshot import Snapshot
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Adapt",
     "Alert",
     "AlertRule",
     "AlertRules",
@@ -76,6 +78,7 @@ __all__ = [
 
 # What needs asyncio or picows is loaded when it is first used.
 _ON_USE = {
+    "Adapt": "subcore.engine.adaptive",
     "Alert": "subcore.engine.alerts",
     "AlertRule": "subcore.engine.alerts",
     "AlertRules": "subcore.engine.alerts",

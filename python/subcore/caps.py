@@ -104,6 +104,11 @@ class RateCaps:
         found = {m: [t for t, caps in self._caps.get(m.id, {}).items() if by in caps] for m in members}
         return {member: np.array(topics, np.int32) for member, topics in found.items() if topics}
 
+    def by(self, by: str, member: Member) -> dict[int, tuple[float, str]]:
+        """What `by` imposed on a component's interests: rate and reason of each topic. O(its capped interests)."""
+        rows = self._caps.get(member.id, {})
+        return {topic: (caps[by].max_rate, caps[by].reason) for topic, caps in rows.items() if by in caps}
+
     def _change(
         self, member: Member, topics: Int32Array, by: str, max_rate: float | None, reason: str
     ) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._delivery import Callback, Delivery, Latest, Queue, Ring
 from ._ring import RING_KINDS
+from .engine.adaptive import Adapt
 from .engine.obligations import DEFAULTS, Obligations
 from .errors import UsageError
 from .types import Priority
@@ -31,6 +32,7 @@ __all__ = [
     "check_rate",
     "check_seconds",
     "is_async",
+    "measures_of",
     "rules_of",
 ]
 
@@ -154,6 +156,15 @@ def is_async(handler: Any) -> bool:
     while isinstance(handler, partial):  # of an object; of a function inspect knows
         handler = handler.func
     return not isinstance(handler, MethodType) and inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def measures_of(given: bool | Adapt) -> Adapt | None:
+    """What is done against load, None = nothing. UsageError."""
+    if isinstance(given, bool):
+        return Adapt() if given else None
+    if not isinstance(given, Adapt):
+        raise UsageError(f"adapt= takes True, False or an Adapt(...), not {type(given).__name__}")
+    return given
 
 
 def rules_of(given: Obligations | EllipsisType | None, replay: object) -> Obligations | None:

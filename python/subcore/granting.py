@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _columns
+from .adapting import Adapting
 from .caps import RateCaps
 from .checking import as_priority, as_step, check_policy
 from .conflicting import Conflicts
@@ -31,6 +32,7 @@ from .venue import ALL
 
 if TYPE_CHECKING:
     from .component import Component, Handler
+    from .engine.adaptive import Adapt
     from .hub import Hub
     from .members import Member
 
@@ -42,7 +44,9 @@ _COMPONENT = attrgetter("component")
 class Granting:
     """Wishes of one manager's components. `gone`: sinks whose object was collected, as the router notes them."""
 
-    def __init__(self, hub: Hub, channel_priority: Mapping[str, Priority], gone: deque[int]) -> None:
+    def __init__(
+        self, hub: Hub, channel_priority: Mapping[str, Priority], gone: deque[int], adapt: Adapt | None
+    ) -> None:
         venue = self.venue = hub.venue
         self.intent = hub.intent
         self.ledger = hub.ledger
@@ -54,6 +58,7 @@ class Granting:
         self.standby = Asked(hub.ledger, events.StandBy)
         self.own_link = Asked(hub.ledger, events.OwnLink)
         self.caps = RateCaps(hub.feed, hub.notices, hub.clock)
+        self.adapting = Adapting(hub, adapt)
         self.images = Images(hub.feed)
         self.joiners = Joiners(
             hub.ledger,
@@ -310,6 +315,7 @@ class Granting:
         self.standby.forget(member.id)
         self.own_link.forget(member.id)
         self.caps.forget(member)
+        self.adapting.left(member)
         self._pinned.pop(member.id, None)
 
     def turn_done(self, handle: Callable[[events.Event], None]) -> None:
@@ -317,6 +323,7 @@ class Granting:
         self.former.settle()
         self.standby.tell(handle)
         self.joiners.tell()
+        self.adapting.turn_done()
         self.images.give()
 
     def end(self) -> None:

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .component import Component, OnStatus
     from .dashboard import Dashboard
     from .engine.actions import AskLatest, Notify
+    from .engine.adaptive import Adapt
     from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
     from .engine.restore import Restore
@@ -87,6 +88,7 @@ class Hub:
         latest: bool | LatestCall,
         obligations: Obligations | None,
         alerts: AlertRules | None,
+        adapt: Adapt | None,
         seed: int | None,
     ) -> None:
         seed = secrets.randbits(63) if seed is None else seed
@@ -175,7 +177,7 @@ class Hub:
         self.measuring = Measuring(self)
         self.obligations = Duties(self, obligations)
         self.alerting = Alerting(self, alerts)
-        self.granting = Granting(self, channel_priority, gone)
+        self.granting = Granting(self, channel_priority, gone, adapt)
         self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew, self.obligations.waits)
         self.claims = Claims(self, claim_grace)
         self.closing = Closing(self)
@@ -278,7 +280,7 @@ class Hub:
         if member.paused != flag:
             member.paused = flag
             member.paused_ns = self.clock.time_ns()
-            self.ledger.pause(member.id, flag)
+            self.ledger.pause(member.id, flag or self.granting.adapting.suspends(member))
             member.hold(flag)
             self.obligations.paused(member, flag)
             if flag:
@@ -314,6 +316,7 @@ class Hub:
         """See RuntimeOwner."""
         self.meter.reset_streams(streams)
         self.monitoring.released(streams)
+        self.granting.adapting.released(streams)
         self.intent.release(streams)
 
     def data_came(self, streams: Int32Array) -> None:
@@ -362,8 +365,10 @@ class Hub:
                 continue
             if not self.obligations.owner_gone(member, in_call=in_call):
                 self._left.append(id)
-        if not in_call and self.monitoring.look(now := self.clock.monotonic_ns()):
-            self.alerting.look(now)
+        if not in_call:
+            if self.monitoring.look(now := self.clock.monotonic_ns()):
+                self.alerting.look(now)
+            self.granting.adapting.look(now)
 
     def _handler_failed(self, component: int, sink: int, error: BaseException) -> None:
         member = self.members.get(component)

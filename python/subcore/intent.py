@@ -83,6 +83,7 @@ class Intent:
             threading.RLock()
         )  # held while a change has several steps: no other thread reads half of it
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
+        self.narrow: Callable[[Int32Array, Int32Array, Int32Array], Int32Array] | None = None  # see Shallows
         self.on_drop: Callable[[int, Int32Array], None] = lambda component, topics: None
         self.on_release: Callable[[], None] = lambda: None  # before ids are given back
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
@@ -297,10 +298,14 @@ class Intent:
         """See engine.ports.StreamTable."""
         channels, symbols, variants, classes, widths = _columns.wanted_columns(self.ledger, streams)
         names = _columns.texts(self.interner, symbols)
+        if self.narrow is not None:
+            widths = self.narrow(streams, channels, widths)
         return StreamColumns(streams, channels, names, widths, self._steps[variants], classes)
 
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
+        if self.narrow is not None:
+            return self.columns(streams)
         return _columns.columns_to_write(self.ledger, self.interner, self._steps, streams)
 
     def channels_of(self, streams: Int32Array) -> list[int]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .costing import Costs
     from .dashboard import Dashboard
+    from .engine.adaptive import Adaptation
     from .engine.alerts import Issue
     from .engine.conflicts import Conflict
     from .engine.efficiency import Efficiency
@@ -118,6 +119,14 @@ class Looking:
 
         self.check_thread()
         return plan_of(self._hub)
+
+    def adaptation(self) -> Adaptation:
+        """How loaded it is, which measures against load are on, and the latest that are over; see `adapt=`.
+
+        O(interests) while measures are on.
+        """
+        self.check_thread()
+        return self._hub.granting.adapting.told()
 
     def bad_frames(self) -> list[Any]:
         """The latest frames that could not be read (at most 32, 4 KiB each), with reason, place and time."""

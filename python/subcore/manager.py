@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._delivery import Delivery
 from .alerting import alerts_of
-from .checking import as_priority, check_delivery, check_interval, check_on_status, check_seconds, rules_of
+from .checking import (
+    as_priority,
+    check_delivery,
+    check_interval,
+    check_on_status,
+    check_seconds,
+    measures_of,
+    rules_of,
+)
 from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .closing import DRAIN_S
@@ -27,6 +35,7 @@ from .venue import Venue
 from .venues import get_venue
 
 if TYPE_CHECKING:
+    from .engine.adaptive import Adapt
     from .engine.alerts import AlertRules
     from .engine.obligations import Obligations
     from .engine.snapshot import Snapshot
@@ -64,6 +73,9 @@ class SubscriptionManager(Looking):
     is judged, and left out nobody is with `replay`, which waits for its readers.
     `alerts`: when `issues` and `on_alert` tell of something that is wrong, see `AlertRules`; None = never, and left out
     never with `replay`, whose events are old.
+    `adapt`: measures against load: True, or an `Adapt` that says when and which. Lower classes get less first, as caps
+    that are shown, told and taken back; nothing is ever taken from CRITICAL, and no trade is conflated. Off by default,
+    since it changes what components get. See `adaptation()`.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.
 
@@ -84,6 +96,7 @@ class SubscriptionManager(Looking):
         latest: bool | LatestCall = True,
         obligations: Obligations | EllipsisType | None = ...,
         alerts: AlertRules | EllipsisType | None = ...,
+        adapt: bool | Adapt = False,
         replay: str | Path | None = None,
         speed: float = 1.0,
         clock: Clock | None = None,
@@ -121,6 +134,7 @@ class SubscriptionManager(Looking):
             latest=latest if callable(latest) else latest and replay is None and connect is None,
             obligations=rules_of(obligations, replay),
             alerts=alerts_of(alerts, replay),
+            adapt=measures_of(adapt),
             seed=seed,
         )
 

@@ -83,6 +83,9 @@ class Reports:
             if since_ns is not None:
                 yield Cap(member.name, "snapshot", "restored, and not confirmed yet", since_ns)
             yield from self._hub.granting.caps.of(member, topic)
+            narrower = self._hub.granting.adapting.cap_of(member, topic)
+            if narrower is not None:
+                yield narrower
 
     def _info(self, id: int, topic: Topic, holders: list[Member]) -> TopicInfo:
         hub = self._hub

@@ -39,6 +39,11 @@ class Asked:
         """
         return self._asked.copy()
 
+    @property
+    def streams(self) -> Int32Array:
+        """Those that the engine was told of."""
+        return self._told
+
     def put(self, component: int, topics: Int32Array, on: bool) -> None:
         """A component was granted these topics, with it or without. O(1) where nobody ever asked for it."""
         asked = self._asked.get(component)

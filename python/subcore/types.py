@@ -139,11 +139,12 @@ class Cap:
 
     component: str
     # "pause", "user" (`max_rate=`): it asked itself; "ladder": quarantined; "snapshot": restored, not confirmed yet;
-    # else what laid the cap on it, which was told by a CAPPED status
+    # "load": a measure against load; else what laid the cap on it, which was told by a CAPPED status
     by: str
     reason: str
     since_ns: int
-    max_rate: float | None = None  # events a second that it lets through; None: it lets none through
+    max_rate: float | None = None  # events a second that it lets through; None: it lets none through, ...
+    max_depth: int | None = None  # ... but for a cap on the levels of a book, which lets all through
 
 
 @dataclass(frozen=True, slots=True)

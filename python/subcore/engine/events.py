@@ -45,13 +45,15 @@ class Changed:
 
     opened: first interest came; closed: last one left; changed: width or class of a wanted stream is
     another now. A stream that opened and closed within the turn is in neither. `urgent`: removals do not
-    wait to ride along (their component was reaped).
+    wait to ride along (their component was reaped). `patient`: what is narrower now waits until its link is rewritten
+    for something else.
     """
 
     opened: Int32Array = field(default_factory=_no_streams)
     closed: Int32Array = field(default_factory=_no_streams)
     changed: Int32Array = field(default_factory=_no_streams)
     urgent: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -119,8 +119,8 @@ class Planner:
             if not carried.all():
                 yield link, still[~carried]
 
-    def resize(self, link: Link, columns: StreamColumns, now: int) -> None:
-        """Widths of wanted streams may have changed."""
+    def resize(self, link: Link, columns: StreamColumns, now: int, *, patient: bool = False) -> None:
+        """Widths of wanted streams may have changed. `patient`: no message is sent for one that is narrower now."""
         legs = self._ctx.streams.legs
         in_force = legs.width[legs.rows(link.id, columns.streams)]
         if not link.resized and np.array_equal(in_force, columns.widths):
@@ -128,7 +128,7 @@ class Planner:
         differ = (in_force >= 0) & (self._levels(columns, in_force) != self._levels(columns, columns.widths))
         link.resized.difference_update(columns.streams.tolist())
         link.resized.update(columns.streams[differ].tolist())
-        if np.any(differ):
+        if np.any(differ) and not patient:
             self._remove_by(link, now + self._ctx.settings.remove_wait)
 
     @staticmethod

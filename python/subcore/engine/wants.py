@@ -55,7 +55,7 @@ class Wants:
         if len(event.opened):
             self._open(event.opened, now)
         if len(event.changed):
-            self._resize(event.changed, now)
+            self._resize(event.changed, now, event.patient)
 
     def _close(self, streams: Int32Array, now: int, urgent: bool) -> None:
         columns = self._ctx.streams
@@ -116,10 +116,10 @@ class Wants:
         if len(columns.streams):
             self._placement.place(columns.streams, now)
 
-    def _resize(self, streams: Int32Array, now: int) -> None:
+    def _resize(self, streams: Int32Array, now: int, patient: bool) -> None:
         self._ctx.streams.ensure(streams)
         for link, part in self._lifecycle.carriers(streams):
-            self._planner.resize(link, self._ctx.table.columns(part), now)
+            self._planner.resize(link, self._ctx.table.columns(part), now, patient=patient)
 
     def asked_again(self, event: AskedAgain, now: int) -> None:
         """Refused streams get another chance."""

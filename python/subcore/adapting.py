@@ -1,0 +1,316 @@
+"""Carries out what `engine/adaptive` decides against load: as caps, narrower books, and places of streams.
+
+Nothing of it touches what components want. `manager.adaptation()` shows it, components are told by CAPPED and
+RECOVERED, and the log has a line for each measure, with its reason and what came of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import statistics
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _columns
+from .caps import SUSPENDED
+from .counts import oldest_of
+from .engine import events
+from .engine.adaptive import Adapt, Adaptation, Adaptive, Measure, MeasureTaken, Pressure, Rung, Step
+from .engine.clock import SECOND
+from .memory import resident_bytes
+from .shallows import Shallows
+from .types import Cap, Int32Array, Priority
+
+if TYPE_CHECKING:
+    from .hub import Hub
+    from .members import Member
+
+log = logging.getLogger("subcore.adapting")
+
+BY = "load"
+LOOK_NS = SECOND // 10  # the housekeeping's own interval: what is later is the loop's lag
+KINDS = frozenset({"ticker", "orderbook"})  # of which the newest event says all that matters
+NOTHING: Int32Array = np.empty(0, np.int32)
+
+
+class Adapting:
+    """Belongs to the loop's thread. `settings` None = off: then it costs nothing.
+
+    A look (once a second) costs some 10 us a component; while measures are on, 0.2 us an interest more.
+    """
+
+    def __init__(self, hub: Hub, settings: Adapt | None) -> None:
+        self.enabled = settings is not None
+        self._hub = hub
+        self._adaptive = Adaptive(settings or Adapt())
+        self._pressure = Pressure()
+        self._looked: int | None = None
+        self._sampled = 0
+        self._lag = 0
+        self._busy: dict[int, float] = {}  # nanoseconds that each component's handlers took so far
+        self._suspended: dict[int, Member] = {}
+        self._split: Int32Array = NOTHING
+        self._shallows = Shallows(hub, BY)
+        self._shallows.cap_at(self._adaptive.settings.shallow)
+        self._may_conflate = np.array([channel.kind in KINDS for channel in hub.venue.channels], np.bool_)
+        self._effects: dict[Rung, str] = {}
+
+    # -- what is heard --
+
+    def look(self, now: int) -> None:
+        """The housekeeping ran, as it should each 0.1 s. Never inside a public call."""
+        if not self.enabled:
+            return
+        if self._looked is None:
+            self._sampled = now
+        else:
+            self._lag = max(self._lag, now - self._looked - LOOK_NS)
+        self._looked = now
+        if now - self._sampled >= SECOND:
+            self._pressure = self._read((now - self._sampled) / SECOND)
+            self._sampled, self._lag = now, 0
+            self._carry_out(self._adaptive.adapt(self._pressure, now, self._touches))
+
+    def turn_done(self) -> None:
+        """What is wanted may be another thing: who is CRITICAL now has no cap, and who came has that of its class."""
+        if self._adaptive.on:
+            self._apply()
+
+    def left(self, member: Member) -> None:
+        """A component was closed; its id will be another's."""
+        self._busy.pop(member.id, None)
+        self._suspended.pop(member.id, None)
+        self._shallows.forget(member)
+
+    def released(self, streams: Int32Array) -> None:
+        """These ids are to be given to others."""
+        self._shallows.released(streams)
+        if len(self._split):
+            self._split = np.setdiff1d(self._split, streams).astype(np.int32)
+
+    def suspends(self, member: Member) -> bool:
+        """Whether this component's interests hold no stream on the wire for now."""
+        return self._suspended.get(member.id) is member
+
+    def cap_of(self, member: Member, topic: int) -> Cap | None:
+        """Beside those that `caps` has: a narrower book."""
+        return self._shallows.of(member, topic)
+
+    def told(self) -> Adaptation:
+        """See SubscriptionManager.adaptation."""
+        offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
+        adaptive, pressure = self._adaptive, self._pressure
+        return Adaptation(
+            self.enabled,
+            adaptive.level,
+            {name: getattr(pressure, name) for name in Pressure.__dataclass_fields__},
+            tuple(_in_wall_time(taken, offset) for taken in adaptive.taken),
+            tuple(_in_wall_time(taken, offset) for taken in adaptive.history),
+            {str(rung): self._count(rung) for rung in adaptive.on},
+        )
+
+    # -- signals --
+
+    def _read(self, seconds: float) -> Pressure:
+        members = list(self._hub.members.values())
+        limit = self._adaptive.settings.memory_limit
+        rates = [self._hub.monitoring.link(number)[1].over_1s for number in self._hub.runtime.links]
+        return Pressure(
+            lag=self._lag / SECOND,
+            callback_share=self._handlers_took(members) / SECOND / seconds,
+            queue_age=self._queue_age(members),
+            memory=0.0 if limit is None else (resident_bytes() or 0) / limit,
+            link_rate=max(rates, default=0.0),
+        )
+
+    def _handlers_took(self, members: list[Member]) -> float:
+        """Nanoseconds since the last look."""
+        router, took = self._hub.router, 0.0
+        for member in members:
+            calls = sum(router.sink_info(sink).calls for sink in member.sinks) + member.calls_before
+            total = float((router.call_times(member.id).mean_ns or 0) * (calls + member.pumps.calls))
+            took += max(0.0, total - self._busy.get(member.id, 0.0))
+            self._busy[member.id] = total
+        return took
+
+    def _queue_age(self, members: list[Member]) -> float:
+        """Of the median component that reads: one that is stuck is its own matter, and not the loop's."""
+        now = self._hub.clock.time_ns()
+        ages = []
+        for member in members:
+            if not member.closed and not member.stopped:
+                oldest = oldest_of([member.boxes, *member.pumps])
+                ages.append(0 if oldest < 0 else max(0, now - oldest))
+        return statistics.median(ages) / SECOND if ages else 0.0
+
+    # -- measures --
+
+    def _carry_out(self, steps: list[Step]) -> None:
+        for step in steps:
+            taken = step.taken
+            if step.on:
+                log.warning("load: %s, since %s", step.rung, taken.reason, extra=_fields(step))
+            elif step.on is None:
+                log.info("load: %s: %s", step.rung, taken.effect, extra=_fields(step))
+            else:
+                log.info("load: no longer %s: %s", step.rung, taken.effect, extra=_fields(step))
+        changed = [step for step in steps if step.on is not None]
+        if changed:
+            self._apply("; ".join(step.taken.effect or "" for step in changed if step.on is False))
+            for step in changed:
+                if step.on:
+                    log.info("load: %s holds %d back", step.rung, self._count(step.rung))
+
+    def _apply(self, effect: str = "") -> None:
+        """Make everything as the rungs that are on say. O(interests) while any is."""
+        self._limit(effect)
+        self._suspend()
+        self._narrow()
+        self._place()
+
+    def _reason(self, rung: Rung) -> str:
+        taken = next(
+            t for t in self._adaptive.taken if (t.measure, t.priority) == (rung.measure, rung.priority)
+        )
+        return f"{rung}, since {taken.reason}"
+
+    def _rates(self) -> dict[Priority, tuple[float, str]]:
+        """Of each class that is held back, what it may have, by the strictest rung."""
+        settings = self._adaptive.settings
+        rate = {
+            Measure.CONFLATE: settings.conflated,
+            Measure.SLOW: settings.slowed,
+            Measure.SUSPEND: SUSPENDED,
+        }
+        found: dict[Priority, tuple[float, str]] = {}
+        for rung in self._adaptive.on:
+            if rung.measure in rate and rung.priority is not Priority.CRITICAL:
+                most = rate[rung.measure]
+                if rung.priority not in found or most < found[rung.priority][0]:
+                    found[rung.priority] = most, self._reason(rung)
+        return found
+
+    def _limit(self, effect: str) -> None:
+        caps, rates = self._hub.granting.caps, self._rates()
+        impose: defaultdict[tuple[float, str], dict[Member, Int32Array]] = defaultdict(dict)
+        lift: dict[Member, Int32Array] = {}
+        for member in list(self._hub.members.values()):
+            present = caps.by(BY, member)
+            wanted = self._wanted(member, rates) if rates else {}
+            gone = [topic for topic in present if topic not in wanted]
+            if gone:
+                lift[member] = np.array(gone, np.int32)
+            new: defaultdict[tuple[float, str], list[int]] = defaultdict(list)
+            for topic, cap in wanted.items():
+                if present.get(topic) != cap:
+                    new[cap].append(topic)
+            for cap, topics in new.items():
+                impose[cap][member] = np.array(topics, np.int32)
+        if lift:
+            caps.lift(lift, BY, effect)
+        for (rate, reason), interests in impose.items():
+            caps.impose(interests, BY, reason, rate)
+
+    def _wanted(
+        self, member: Member, rates: dict[Priority, tuple[float, str]]
+    ) -> dict[int, tuple[float, str]]:
+        """Of a component's interests, those that are to be held back, and how."""
+        if member.closed:
+            return {}
+        topics, classes = self._classes(member)
+        channels = _columns.topic_columns(self._hub.ledger, topics)[1]
+        conflatable = self._may_conflate[channels].tolist()
+        found = {}
+        for topic, cls, may in zip(topics.tolist(), classes, conflatable, strict=True):
+            cap = rates.get(Priority(cls))
+            if cap is not None and (may or cap[0] == SUSPENDED):
+                found[topic] = cap
+        return found
+
+    def _classes(self, member: Member) -> tuple[Int32Array, list[int]]:
+        ledger = self._hub.ledger
+        topics = ledger.interests(member.id)
+        return topics, [ledger.class_held(member.id, topic) for topic in topics.tolist()]
+
+    def _suspend(self) -> None:
+        """Components of nothing but what is suspended hold no stream on the wire."""
+        suspended = {rung.priority for rung in self._adaptive.on if rung.measure is Measure.SUSPEND}
+        for member in list(self._hub.members.values()):
+            off = bool(suspended) and not member.closed and self._all_of(member, suspended)
+            if off != self.suspends(member):
+                if off:
+                    self._suspended[member.id] = member
+                else:
+                    del self._suspended[member.id]
+                self._hub.ledger.pause(member.id, off or member.paused)
+                self._hub.runtime.changed()
+
+    def _all_of(self, member: Member, classes: set[Priority]) -> bool:
+        held = self._classes(member)[1]
+        return bool(held) and all(cls in classes for cls in held)
+
+    def _narrow(self) -> None:
+        rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SHALLOW]
+        if not rungs and not self._shallows.count:
+            return
+        streams = self._streams_of({rung.priority for rung in rungs})
+        self._shallows.set(self._shallows.of_books(streams), self._reason(rungs[-1]) if rungs else "")
+
+    def _place(self) -> None:
+        split = any(rung.measure is Measure.SPLIT for rung in self._adaptive.on)
+        streams = self._streams_of({Priority.CRITICAL}) if split else NOTHING
+        if not len(streams) and not len(self._split):
+            return
+        asked = self._hub.granting.own_link.streams
+        came, went = (np.setdiff1d(a, b) for a, b in ((streams, self._split), (self._split, streams)))
+        self._split = streams
+        for part, on in ((went, False), (came, True)):
+            part = np.setdiff1d(part, asked).astype(np.int32)
+            part = part[self._hub.engine.knows(part)]
+            if len(part):
+                self._hub.runtime.handle(events.OwnLink(part, on))
+
+    def _streams_of(self, classes: set[Priority]) -> Int32Array:
+        """Streams whose holders are of these classes at most: by the highest of them."""
+        if not classes:
+            return NOTHING
+        ledger = self._hub.ledger
+        streams = _columns.live_streams(ledger)
+        held = _columns.wanted_columns(ledger, streams)[3]
+        found: Int32Array = np.sort(streams[np.isin(held, [int(cls) for cls in classes])])
+        return found
+
+    # -- what a rung is about --
+
+    def _touches(self, rung: Rung) -> bool:
+        return self._count(rung) > 0
+
+    def _count(self, rung: Rung) -> int:
+        """Interests that it holds back or would, streams for SHALLOW and SPLIT."""
+        if rung.measure is Measure.SHALLOW:
+            return len(self._shallows.of_books(self._streams_of({rung.priority})))
+        if rung.measure is Measure.SPLIT:
+            return len(self._streams_of({rung.priority}))
+        rates = {rung.priority: (SUSPENDED if rung.measure is Measure.SUSPEND else 1.0, "")}
+        return sum(len(self._wanted(member, rates)) for member in list(self._hub.members.values()))
+
+
+def _in_wall_time(taken: MeasureTaken, offset: int) -> MeasureTaken:
+    until = None if taken.until_ns is None else taken.until_ns + offset
+    return replace(taken, since_ns=taken.since_ns + offset, until_ns=until)
+
+
+def _fields(step: Step) -> dict[str, dict[str, object]]:
+    """For machines, as the engine's lines have them."""
+    taken = step.taken
+    return {
+        "subcore": {
+            "measure": taken.measure.value,
+            "priority": taken.priority.name,
+            "reason": taken.reason,
+            "effect": taken.effect,
+        }
+    }

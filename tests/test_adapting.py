@@ -1,0 +1,332 @@
+"""Measures against load on whole managers, in virtual time: handlers take time, or the pressure is made up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Any
+
+import pytest
+
+from manager_rig import KEPT, make
+from subcore.engine.adaptive import Adapt, Level, Measure, Pressure
+from subcore.errors import UsageError
+from subcore.manager import SubscriptionManager
+from subcore.types import Cap, Priority, Status, StatusKind, Topic
+from virtual_manager import World
+
+MS = 1_000_000
+MARKETS = ["KRW-BTC", "KRW-ETH", "KRW-XRP"]
+LOW, NORMAL, HIGH, CRITICAL = Priority
+CALM, BUSY, OVERLOADED = Pressure(), Pressure(lag=0.1), Pressure(lag=1.0)
+QUICK = Adapt(after=1.0, step=2.0, calm=4.0)
+
+
+def press(manager: SubscriptionManager) -> list[Pressure]:
+    """What the manager believes to feel is the first of this list."""
+    felt = [CALM]
+    manager._hub.granting.adapting._read = lambda seconds: felt[0]  # type: ignore[method-assign]
+    return felt
+
+
+def caps_of(manager: SubscriptionManager, name: str, *, depth: bool = False) -> dict[str, Cap]:
+    """By topic, the load's caps on one component: on rates, or on depths."""
+    return {
+        str(info.topic): cap
+        for info in manager.topics()
+        for cap in info.caps
+        if cap.component == name and cap.by == "load" and (cap.max_depth is not None) == depth
+    }
+
+
+def test_load_that_low_makes_takes_from_low_until_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(seed=5, rate=30.0)
+    told: list[Status] = []
+    cost = {"low": 24 * MS}
+    got = {"low": 0, "trades": 0, "critical": 0}
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=QUICK) as manager:
+            low = make(manager, "low", priority=LOW, on_status=told.append)
+            critical = make(manager, "critical", priority=CRITICAL)
+            everything = make(manager, "everything", priority=CRITICAL)
+
+            def slow(event: Any) -> None:
+                got["low"] += 1
+                world.clock.advance_to(world.clock.now + cost["low"])
+
+            def count(name: str) -> Any:
+                def handle(event: Any) -> None:
+                    got[name] += 1
+
+                return handle
+
+            low.subscribe("ticker", MARKETS, slow)
+            low.subscribe("trade", MARKETS, count("trades"))
+            critical.subscribe("ticker", MARKETS, count("critical"))
+            seen = {"ticker": 0, "trade": 0}
+            for channel in seen:
+
+                def watch(event: Any, channel: str = channel) -> None:
+                    seen[channel] += 1
+
+                everything.subscribe(channel, MARKETS, watch)
+            await low.live(evidence="data")
+            await asyncio.sleep(15)
+            adaptation = manager.adaptation()
+            on = [(taken.measure, taken.priority) for taken in adaptation.measures]
+            assert on[:1] == [(Measure.CONFLATE, LOW)], adaptation
+            assert {priority for _, priority in on} == {LOW}
+            assert adaptation.measures[0].effect is not None
+            assert adaptation.interests["conflate LOW"] == 3
+            assert got["critical"] >= seen["ticker"] - 3
+            assert got["trades"] >= seen["trade"] - 3
+            cap = caps_of(manager, "low")["ticker:KRW-BTC"]
+            assert cap.max_rate in (10.0, 2.0)
+            assert "since " in cap.reason
+            assert "low gets at most" in manager.explain("ticker", "KRW-BTC")
+            capped = [status for status in told if status.kind is StatusKind.CAPPED]
+            assert {topic.channel for status in capped for topic in status.topics} == {"ticker"}
+            cost["low"] = 0
+            before = dict(got)
+            await asyncio.sleep(30)
+            adaptation = manager.adaptation()
+            assert (adaptation.level, adaptation.measures) == (Level.CALM, ())
+            assert caps_of(manager, "low") == {}
+            assert adaptation.history[-1].measure is Measure.CONFLATE
+            assert "before, and" in str(adaptation.history[-1].effect)
+            back = [status for status in told if status.kind is StatusKind.RECOVERED]
+            assert "the cap by load is lifted" in back[-1].reason
+            assert "over, since" in back[-1].reason
+            assert got["critical"] - before["critical"] == pytest.approx(seen["ticker"], rel=1)
+
+    with caplog.at_level(logging.INFO, "subcore.adapting"):
+        world.run(main)
+    lines = [record.getMessage() for record in caplog.records if record.name == "subcore.adapting"]
+    assert any(line.startswith("load: conflate LOW, since ") for line in lines)
+    assert any(line.startswith("load: no longer conflate LOW: ") for line in lines)
+
+
+def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
+    world = World(seed=6)
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=QUICK) as manager:
+            felt = press(manager)
+            low, high = make(manager, "low", priority=LOW), make(manager, "high", priority=HIGH)
+            mixed = make(manager, "mixed", priority=LOW)
+            got: dict[str, int] = {}
+
+            def handler(name: str) -> Any:
+                def handle(event: Any) -> None:
+                    got[name] = got.get(name, 0) + 1
+
+                return handle
+
+            low.subscribe("trade", ["KRW-BTC", "KRW-XRP"], handler("low"))
+            high.subscribe("trade", "KRW-BTC", handler("high"))
+            mixed.subscribe("ticker", "KRW-ETH", handler("mixed"), priority=HIGH)
+            mixed.subscribe("trade", "KRW-ETH", handler("mixed low"))
+            await asyncio.sleep(3)
+            assert world.carried() == {"trade:KRW-BTC", "trade:KRW-XRP", "ticker:KRW-ETH", "trade:KRW-ETH"}
+            felt[0] = OVERLOADED
+            await asyncio.sleep(30)
+            assert "suspend LOW" in manager.adaptation().interests
+            assert world.carried() == {"trade:KRW-BTC", "ticker:KRW-ETH", "trade:KRW-ETH"}
+            cap = caps_of(manager, "low")["trade:KRW-XRP"]
+            assert (cap.max_rate, cap.reason.partition(":")[0]) == (None, "no events")
+            assert not low.paused
+            before = dict(got)
+            await asyncio.sleep(20)
+            assert got["low"] == before["low"]
+            assert got["mixed low"] == before["mixed low"]
+            assert got["high"] > before["high"]
+            low.pause()
+            low.resume()  # a user's own pause ends, and no more
+            await asyncio.sleep(3)
+            assert "trade:KRW-XRP" not in world.carried()
+            felt[0] = CALM
+            await asyncio.sleep(60)
+            assert manager.adaptation().measures == ()
+            assert "trade:KRW-XRP" in world.carried()
+            assert got["low"] > before["low"]
+            assert all(not info.caps for info in manager.topics())
+
+    world.run(main)
+
+
+def depths(world: World) -> dict[str, int]:
+    return {
+        wanted.code: wanted.depth
+        for connection in world.exchange.connections.values()
+        for wanted in connection.subscriptions
+        if wanted.type == "orderbook"
+    }
+
+
+def test_books_are_asked_for_shallower_with_the_next_rewrite_and_wider_at_once() -> None:
+    world = World(seed=7)
+    told: list[Status] = []
+
+    async def main(world: World) -> None:
+        only = Adapt(after=1.0, step=2.0, calm=4.0, measures=frozenset({Measure.SHALLOW}))
+        async with world.manager(adapt=only) as manager:
+            felt = press(manager)
+            low = make(manager, "low", priority=LOW, on_status=told.append)
+            high = make(manager, "high", priority=HIGH)
+            low.subscribe("orderbook", MARKETS, lambda event: None)
+            high.subscribe("orderbook", "KRW-ETH", lambda event: None, depth=15)
+            await low.live()
+            sent = manager.stats().messages_sent
+            felt[0] = BUSY
+            await asyncio.sleep(20)
+            assert manager.stats().messages_sent == sent, "not hurried for that"
+            assert depths(world) == dict.fromkeys(MARKETS, 30)
+            cap = caps_of(manager, "low", depth=True)["orderbook:KRW-BTC"]
+            assert (cap.max_rate, cap.max_depth) == (None, 5)
+            assert "orderbook:KRW-ETH" not in caps_of(manager, "low", depth=True)
+            capped = [s for s in told if s.kind is StatusKind.CAPPED]
+            assert [sorted(t.symbol for t in s.topics) for s in capped] == [["KRW-BTC", "KRW-XRP"]]
+            high.subscribe("ticker", "KRW-ETH", lambda event: None)
+            await asyncio.sleep(5)
+            assert depths(world) == {"KRW-BTC": 5, "KRW-ETH": 30, "KRW-XRP": 5}
+            high.subscribe("orderbook", "KRW-BTC", lambda event: None)  # it is HIGH's now
+            await asyncio.sleep(5)
+            assert depths(world) == {"KRW-BTC": 30, "KRW-ETH": 30, "KRW-XRP": 5}
+            felt[0] = CALM
+            await asyncio.sleep(20)
+            assert depths(world) == dict.fromkeys(MARKETS, 30)
+            assert manager.adaptation().measures == ()
+            back = [s for s in told if s.kind is StatusKind.RECOVERED]
+            assert {t.symbol for s in back for t in s.topics} == {"KRW-BTC", "KRW-XRP"}
+
+    world.run(main)
+
+
+def test_a_link_that_brings_much_is_split_and_joined_again() -> None:
+    world = World(seed=8)
+
+    async def main(world: World) -> None:
+        asked = Adapt(
+            after=1.0, step=2.0, calm=4.0, link_rate=(1e6, 1e9), measures=frozenset({Measure.SPLIT})
+        )
+        async with world.manager(adapt=asked) as manager:
+            felt = press(manager)
+            critical, normal = make(manager, "critical", priority=CRITICAL), make(manager, "normal")
+            lost = 0
+            critical.subscribe("ticker", "KRW-BTC", lambda event: None)
+            normal.subscribe("ticker", MARKETS[1:], lambda event: None)
+            await normal.live()
+            felt[0] = Pressure(link_rate=2e6)
+            await asyncio.sleep(20)
+            links = {str(info.topic): info.link for info in manager.topics()}
+            assert links["ticker:KRW-BTC"] not in (links["ticker:KRW-ETH"], links["ticker:KRW-XRP"])
+            assert manager.topic("ticker", "KRW-BTC").caps == ()
+            felt[0] = CALM
+            await asyncio.sleep(120)
+            assert len({info.link for info in manager.topics()}) == 1
+            assert sum(link.up for link in manager.stats().links) == 1
+            assert lost == 0
+
+    world.run(main)
+
+
+def test_nothing_is_done_unless_it_is_asked_for() -> None:
+    world = World(seed=9)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            felt = press(manager)
+            low = make(manager, "low", priority=LOW)
+            low.subscribe("ticker", MARKETS, lambda event: None)
+            felt[0] = OVERLOADED
+            await asyncio.sleep(60)
+            adaptation = manager.adaptation()
+            assert (adaptation.enabled, adaptation.level, adaptation.measures) == (False, Level.CALM, ())
+            assert all(not info.caps for info in manager.topics())
+
+    world.run(main)
+    with pytest.raises(UsageError, match="adapt= takes True, False or an Adapt"):
+        SubscriptionManager("upbit", url="ws://nowhere", adapt="yes")  # type: ignore[arg-type]
+
+
+# Whatever components do meanwhile
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", range(4))
+def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) -> None:
+    print(f"seed {seed}")
+    world, rng = World(seed=seed, markets=MARKETS), random.Random(f"adapting {seed}")
+    wanted: dict[str, dict[Topic, Priority]] = {}
+
+    def changes(manager: SubscriptionManager, number: int) -> None:
+        """Something that components do, noted in a plain dict."""
+        live = manager.components
+        name = rng.choice([*live, f"new {number}"])
+        if name not in live:
+            live[name] = make(manager, name, priority=rng.choice(list(Priority)))
+            wanted[name] = {}
+        component = live[name]
+        match rng.choice(["add", "add", "add", "remove", "close", "pause"]):
+            case "add":
+                channel, symbols = rng.choice(["ticker", "trade", "orderbook"]), rng.sample(MARKETS, 2)
+                priority = rng.choice(list(Priority))
+                component.subscribe(channel, symbols, lambda event: None, priority=priority)
+                wanted[name].update({Topic(channel, symbol): priority for symbol in symbols})
+            case "remove":
+                channel = rng.choice(["ticker", "trade", "orderbook"])
+                component.unsubscribe(channel)
+                wanted[name] = {t: p for t, p in wanted[name].items() if t.channel != channel}
+            case "close":
+                component.close()
+                KEPT[:] = [kept for kept in KEPT if kept is not component]
+                del wanted[name]
+            case _:
+                component.pause()
+                component.resume()
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=QUICK) as manager:
+            felt = press(manager)
+            for number in range(60):
+                if rng.random() < 0.3:
+                    felt[0] = rng.choice([CALM, BUSY, OVERLOADED])
+                if rng.random() < 0.6:
+                    changes(manager, number)
+                await asyncio.sleep(rng.choice([0.01, 0.1, 1.0, 3.0]))
+                check(manager)
+            await asyncio.sleep(8)  # until the wire has followed; the load may go on
+            felt[0] = CALM
+            await asyncio.sleep(100)
+            check(manager)
+            assert manager.adaptation().measures == ()
+            assert all(not info.caps for info in manager.topics())
+            assert manager._hub.granting.caps._caps == {}
+            assert world.carried() == {f"{t.channel}:{t.symbol}" for held in wanted.values() for t in held}
+
+    def check(manager: SubscriptionManager) -> None:
+        on = {(taken.measure, taken.priority) for taken in manager.adaptation().measures}
+        adapting, members = manager._hub.granting.adapting, manager._hub.members
+        assert set(adapting._suspended) | set(adapting._shallows._told) <= set(members), "nothing of who left"
+        for name, held in wanted.items():
+            found = caps_of(manager, name)
+            for topic, priority in held.items():
+                cap = found.get(str(topic))
+                rate = expected(on, topic, priority)
+                if cap is None:
+                    assert rate == "all", (name, topic, on)
+                else:
+                    assert cap.max_rate == rate, (name, topic, on)
+
+    def expected(on: set[tuple[Measure, Priority]], topic: Topic, priority: Priority) -> Any:
+        if (Measure.SUSPEND, priority) in on:
+            return None
+        if topic.channel == "trade":
+            return "all"
+        if (Measure.SLOW, priority) in on:
+            return 2.0
+        return 10.0 if (Measure.CONFLATE, priority) in on else "all"
+
+    world.run(main)
