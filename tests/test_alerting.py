@@ -102,9 +102,9 @@ def test_latency() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         await reader(manager)
         await asyncio.sleep(20.0)
-        world.exchange.inject(Fault("lag", lag=1.5, seconds=60.0), world.ns())
+        world.exchange.inject(Fault("lag", lag=2.5, seconds=60.0), world.ns())
         raised = await heard.until(True, 90.0)
-        assert raised.issue.value == pytest.approx(1.5, abs=0.15)
+        assert raised.issue.value == pytest.approx(2.5, abs=0.15)
         assert manager.issues()[0].evidence.startswith("Of ")
         await heard.until(False, 200.0)
 

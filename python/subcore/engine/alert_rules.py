@@ -40,7 +40,9 @@ class AlertRule:
 # above, below, lasting, calm, grave
 LOSS = (0.0, 0.0, 0.0, 0.0, 1000.0)
 SUSPECT = (30.0, 30.0, 0.0, 5.0, 120.0)
-LATENCY = (1.0, 0.7, 35.0, 35.0, 5.0)  # longer than what is looked at: one hiccup is in it for 30 s
+# Candles come at a cadence of a second, so up to a second after what they tell of. It lasts longer than what is looked
+# at, for one hiccup is in that for 30 s.
+LATENCY = (1.5, 1.0, 35.0, 35.0, 5.0)
 QUEUE_AGE = (2.0, 1.0, 3.0, 10.0, 10.0)
 LOOP_LAG = (0.2, 0.1, 10.0, 15.0, 1.0)
 RESTORES = (3.0, 1.0, 0.0, 0.0, 10.0)
