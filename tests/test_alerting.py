@@ -493,6 +493,7 @@ def test_figures_that_cannot_be_read_break_nothing(caplog: pytest.LogCaptureFixt
         component = await reader(manager)
         await asyncio.sleep(30.0)
         assert manager._hub.alerting.errors >= 5
+        assert manager.stats().handler_errors == 0
         assert component.stats().delivered > 0
         gauges.growth.resident = working
 
@@ -520,6 +521,7 @@ def test_issues_may_be_asked_for_in_another_thread() -> None:
         ends = threading.Event()
 
         def ask() -> None:
+            asked.append(manager.issues())
             while not ends.is_set():
                 asked.append(manager.issues())
 
@@ -529,7 +531,8 @@ def test_issues_may_be_asked_for_in_another_thread() -> None:
             await stall(world, manager)
         ends.set()
         thread.join()
-        assert {len(issues) for issues in asked} == {0, 1}
+        assert asked
+        assert {len(issues) for issues in asked} <= {0, 1}
         assert len(heard.told) == 16
 
     play(calm(37), script, alerts=AT_ONCE)

@@ -41,9 +41,9 @@ class Alerting:
         self._alerts = None if rules is None else Alerts(rules)
         self.gauges = None if rules is None else Gauges(hub, rules)
         self._hooks: dict[object, OnAlert] = {}
-        self._logged: int | None = None  # when an error of a hook was
+        self._logged: int | None = None  # when such an error was
         self._ended = False
-        self.errors = 0  # of hooks
+        self.errors = 0  # of hooks, and looks that failed
         self.tasks: set[asyncio.Future[Any]] = set()
 
     def look(self, now: int) -> None:
@@ -114,7 +114,7 @@ class Alerting:
             if inspect.isawaitable(made):
                 self._spawn(made, name)
         except Exception as error:
-            self._failed(f"{name} raised", error)
+            self._hook_failed(f"{name} raised", error)
 
     def _spawn(self, made: Awaitable[object], name: str) -> None:
         if len(self.tasks) >= TASKS_AT_MOST:
@@ -126,16 +126,20 @@ class Alerting:
             try:
                 await made
             except Exception as error:
-                self._failed(f"{name} raised", error)
+                self._hook_failed(f"{name} raised", error)
 
         task = asyncio.get_running_loop().create_task(call(), name="subcore-on-alert", context=Context())
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
 
+    def _hook_failed(self, what: str, error: BaseException) -> None:
+        """Counted among the calls of handlers that raised."""
+        self._hub.router.count_failure()
+        self._failed(what, error)
+
     def _failed(self, what: str, error: BaseException) -> None:
         """Counted, and logged once a minute."""
         self.errors += 1
-        self._hub.router.count_failure()
         now = self._hub.clock.monotonic_ns()
         if self._logged is None or now - self._logged >= LOG_ERRORS_EVERY_NS:
             self._logged = now

@@ -811,7 +811,7 @@ MUTANTS = (
     Mutant(
         "a hook that raises breaks the look",
         "alerting.py",
-        '            self._failed(f"{name} raised", error)\n\n    def _spawn',
+        '            self._hook_failed(f"{name} raised", error)\n\n    def _spawn',
         "            raise\n\n    def _spawn",
         "tests/test_alerting.py",
     ),
