@@ -4,13 +4,16 @@ EXTRAS := dev
 VERSION :=
 TAG = $(shell $(BIN)/python -c "import sys; print(sys.implementation.cache_tag)")
 
-.PHONY: demo test setup build debug test-debug lint types bench soak hostile mutants instructions docs clean help
+.PHONY: demo web test setup build debug test-debug lint types bench soak hostile mutants instructions docs clean help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+: .*##|^[a-z-]+:  +##' Makefile | sed -E 's/:[^#]*##/ -/'
 
 demo: build      ## a live embedded exchange and components on it, in one command
 	@$(BIN)/subcore demo
+
+web: build       ## the same, going on, with a page to watch it by
+	@$(BIN)/subcore demo --web
 
 test: build      ## everything from nothing: environment, core, test suite
 	@printf '==> running the tests\n'

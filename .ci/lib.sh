@@ -10,7 +10,7 @@ TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev
 core_tests() {
     { grep -lE 'subcore\._[a-z]|from subcore import _' tests/test_*.py
       printf 'tests/test_%s.py\n' manager manager_links manager_binance component closing pumping joining merging figures \
-          caps candles controls obligations statuses transactions package standby_sockets stats_threads waits watchdog
+          caps candles controls obligations statuses transactions package standby_sockets stats_threads waits watchdog dashboard_server
     } | grep -v setup_scripts | sort -u
 }
 NOT_AGAIN="not simulation and not browser"

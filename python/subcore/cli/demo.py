@@ -272,6 +272,7 @@ def run_demo(report: Report, seconds: float, *, as_json: bool) -> None:
         click.echo(json.dumps(report.as_dict()))
     else:
         print_summary(report, stopped)
+        click.echo("To watch it on a page: subcore demo --web")
     if report.violations or not report.is_whole:
         raise SystemExit(1 if not stopped else 130)
 
