@@ -109,7 +109,7 @@ def carried_out(planned: Plan, seconds: float = 70.0, **options: Any) -> dict[st
     binance = planned.venue == "binance"
     symbols = {s for c in planned.components for i in c.interests for s in i.symbols}
     make = {"make": BinanceExchange} if binance else {}
-    world = World(seed=3, markets=sorted(symbols), rate=0.3, **make, **options)
+    world = World(seed=3, markets=sorted(symbols), rate=0.1, **make, **options)
     found: dict[str, Any] = {}
 
     async def main(world: World) -> None:
@@ -165,6 +165,7 @@ OWN = Plan(
 )
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("planned", [plan(), OWN, many(3)], ids=["one message", "own link", "many messages"])
 def test_links_messages_and_memory_are_those_of_the_real_thing(planned: Plan) -> None:
     seen = carried_out(planned)
@@ -184,6 +185,7 @@ def test_links_messages_and_memory_are_those_of_the_real_thing(planned: Plan) ->
     assert was.python <= python <= was.python + 1300 * counts[0]  # and the last event of each stream
 
 
+@pytest.mark.simulation
 def test_a_restore_takes_what_it_takes() -> None:
     planned = plan()
     seen = carried_out(planned, faults=[(60.0, Fault("drop_rst"))])
@@ -239,6 +241,7 @@ def test_capped_interests_get_no_more_than_their_cap() -> None:
     assert said.deliveries_per_s.value == pytest.approx(9 * 0.5 + 0.1)
 
 
+@pytest.mark.simulation
 def test_a_live_manager_says_its_plan_with_the_rates_it_has() -> None:
     world = World(seed=3, markets=list(UPBIT[:12]), rate=2.0)
 

@@ -51,7 +51,7 @@ class Adapting:
         self._sampled = 0
         self._lag = 0
         self._busy: dict[int, float] = {}  # nanoseconds that each component's handlers took so far
-        self._suspended: dict[int, Member] = {}
+        self._suspended: set[int] = set()
         self._split: Int32Array = NOTHING
         self._shallows = Shallows(hub, BY)
         self._shallows.cap_at(self._adaptive.settings.shallow)
@@ -82,7 +82,7 @@ class Adapting:
     def left(self, member: Member) -> None:
         """A component was closed; its id will be another's."""
         self._busy.pop(member.id, None)
-        self._suspended.pop(member.id, None)
+        self._suspended.discard(member.id)
         self._shallows.forget(member)
 
     def released(self, streams: Int32Array) -> None:
@@ -93,7 +93,7 @@ class Adapting:
 
     def suspends(self, member: Member) -> bool:
         """Whether this component's interests hold no stream on the wire for now."""
-        return self._suspended.get(member.id) is member
+        return member.id in self._suspended  # by id: a name that was restored is claimed with the id it has
 
     def cap_of(self, member: Member, topic: int) -> Cap | None:
         """Beside those that `caps` has: a narrower book."""
@@ -240,11 +240,12 @@ class Adapting:
         suspended = {rung.priority for rung in self._adaptive.on if rung.measure is Measure.SUSPEND}
         for member in list(self._hub.members.values()):
             off = bool(suspended) and not member.closed and self._all_of(member, suspended)
+            if off and not self.suspends(member) and not member.paused:
+                off = not self._hub.ledger.is_paused(
+                    member.id
+                )  # else its name came back so, and waits to be claimed
             if off != self.suspends(member):
-                if off:
-                    self._suspended[member.id] = member
-                else:
-                    del self._suspended[member.id]
+                (self._suspended.add if off else self._suspended.discard)(member.id)
                 self._hub.ledger.pause(member.id, off or member.paused)
                 self._hub.runtime.changed()
 

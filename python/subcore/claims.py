@@ -253,7 +253,7 @@ class Claims:
         """The id of the member that waited with this name; it waits no longer, and its streams are wanted."""
         if not self._unclaimed or (waited := self._unclaimed.pop(name, None)) is None:
             return None
-        self._hub.ledger.pause(waited.id, False)
+        self._hub.ledger.pause(waited.id, self._hub.granting.adapting.suspends(waited))
         self._hub.runtime.changed()
         return waited.id
 
