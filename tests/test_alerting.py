@@ -201,6 +201,7 @@ def test_queue_age(is_async: bool) -> None:
         component.subscribe("ticker", SYMBOLS, *([stuck] if is_async else []))
         await component.live(timeout=10.0)
         raised = await heard.until(True, 20.0)
+        assert ("for its handler" in raised.issue.evidence) == is_async
         assert raised.issue.value == pytest.approx((component.stats().queue_age_ns or 0) / SECOND, abs=1.5)
         await asyncio.sleep(90.0)
         issue = manager.issues()[0]

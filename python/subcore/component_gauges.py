@@ -152,8 +152,16 @@ class Ages:
         if age is None or age < self._least:
             return None
         waiting = len(member.inbox) + member.pumps.waiting
-        said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s."
+        said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s{_stuck_in(member)}."
         return Reading(str(id), "component", member.name, age / SECOND, said)
+
+
+def _stuck_in(member: Member) -> str:
+    """Where the oldest event waits for an async handler, its name."""
+    waits = [(pump.oldest_ns(), pump.name) for pump in member.pumps]
+    when, name = min((wait for wait in waits if wait[0] >= 0), default=(-1, ""))
+    read = member.boxes.oldest_ns()
+    return f", for its handler {name}" if name and (read < 0 or when <= read) else ""
 
 
 _NONE: Int64Array = np.zeros(0, np.int64)
