@@ -12,3 +12,5 @@ if grep -qiE "failed" build/ci/asv.txt; then
     echo "a benchmark failed" >&2
     exit 1
 fi
+say "a thousand components under load"
+"$BIN/python" benchmarks/load.py --ci

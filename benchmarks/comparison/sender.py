@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -25,9 +26,11 @@ if __name__ == "__main__":
 
 from comparison.frames import SYMBOLS, frames, renamed
 
-__all__ = ["END", "Order", "Sender"]
+__all__ = ["END", "PROBE", "Order", "Sender", "many_codes", "probe_delay_us"]
 
 END = "KRW-END"
+PROBE = "KRW-PRB"
+PROBE_LEAST, PROBE_MOST = 100_000_000, 1_000_000_000
 START_DELAY = 0.12
 _CLOSE = b"\x88\x02\x03\xe8"
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -36,7 +39,11 @@ _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 @dataclass(frozen=True)
 class Order:
     """What the next connection gets. `waits`: the client sends a request first. A burst is one send, then a
-    pause."""
+    pause.
+
+    `codes`: so many markets of plain names, instead of the busiest real ones. `probed`: each burst begins with a frame
+    of PROBE that tells by its price when it was sent, see `probe_delay_us`. `delay`: seconds before the first burst.
+    """
 
     kind: str
     style: str
@@ -44,6 +51,9 @@ class Order:
     waits: bool
     burst: int = 512
     pause_ms: float = 2.0
+    codes: int = 0
+    probed: bool = False
+    delay: float = START_DELAY
 
 
 class Sender:
@@ -90,14 +100,47 @@ def _wire(payload: bytes) -> bytes:
     return struct.pack(">BBQ", 0x82, 127, size) + payload
 
 
+def many_codes(count: int) -> list[str]:
+    """Names of so many markets."""
+    return [f"KRW-M{number:04}" for number in range(count)]
+
+
+def _made(order: Order) -> tuple[list[bytes], int]:
+    """Frames to send in turn, and of how many markets they are."""
+    made = list(frames(order.kind, order.style))
+    if not order.codes:
+        return made, SYMBOLS
+    codes = many_codes(order.codes)
+    count = max(len(made), order.codes)
+    return [renamed(made[at % len(made)], codes[at % order.codes]) for at in range(count)], order.codes
+
+
 def _bursts(order: Order) -> list[bytes]:
     """The order's frames as bytes to send at once each; the first of each market says SNAPSHOT."""
-    made = frames(order.kind, order.style)
-    first = [frame.replace(b"REALTIME", b"SNAPSHOT") for frame in made[:SYMBOLS]]
+    made, markets = _made(order)
+    first = [frame.replace(b"REALTIME", b"SNAPSHOT") for frame in made[:markets]]
     wires, opening = [_wire(frame) for frame in made], [_wire(frame) for frame in first]
-    queue = [(opening if index < SYMBOLS else wires)[index % len(wires)] for index in range(order.count)]
+    queue = [(opening if index < markets else wires)[index % len(wires)] for index in range(order.count)]
     queue.append(_wire(renamed(first[0], END)))
     return [b"".join(queue[start : start + order.burst]) for start in range(0, len(queue), order.burst)]
+
+
+def _probe(order: Order) -> tuple[bytes, bytes]:
+    """A frame of PROBE, as sent, before and after the nine digits of its price."""
+    frame = renamed(frames(order.kind, order.style)[0], PROBE)
+    head, tail = re.split(rb'(?<="trade_price":)[0-9.E]+', frame, maxsplit=1)
+    return _wire(head + b"123456789.0" + tail)[: -len(tail) - 11], b".0" + tail
+
+
+def probe_delay_us(price: float) -> int:
+    """Microseconds since the probe of that price was sent, on this machine."""
+    return (time.time_ns() // 1000 - int(price)) % (PROBE_MOST - PROBE_LEAST)
+
+
+def _now() -> bytes:
+    """The price of a probe sent now: the same number of digits always."""
+    span = PROBE_MOST - PROBE_LEAST
+    return b"%d" % (PROBE_LEAST + (time.time_ns() // 1000 - PROBE_LEAST) % span)
 
 
 def _shake_hands(connection: socket.socket) -> None:
@@ -119,10 +162,12 @@ def _serve(connection: socket.socket, order: Order, bursts: list[bytes]) -> None
     _shake_hands(connection)
     if order.waits:
         connection.recv(1, socket.MSG_PEEK)
-    time.sleep(START_DELAY)
+    time.sleep(order.delay)
+    head, tail = _probe(order) if order.probed else (b"", b"")
     for burst in bursts:
-        connection.sendall(burst)
-        time.sleep(order.pause_ms / 1000)
+        connection.sendall(b"".join((head, _now(), tail, burst)) if order.probed else burst)
+        if order.pause_ms:
+            time.sleep(order.pause_ms / 1000)
     _wait_for_close(connection)
     connection.sendall(_CLOSE)
 
