@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "plan": "subcore.cli.plan",
     "replay": "subcore.cli.replay",
     "sim": "subcore.cli.sim",
+    "top": "subcore.cli.top",
     "watch": "subcore.cli.watch",
 }
 """Name -> module whose `command` is the click command."""
