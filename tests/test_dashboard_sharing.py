@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from subcore.dashboard import sharing
-from subcore.dashboard.sharing import TURN_S, Shared, Turns
+from subcore.dashboard.sharing import TURN_S, Shared, Turns, then
 
 
 class Time:
@@ -100,3 +100,24 @@ async def test_the_loop_goes_on_between_turns(time: Time) -> None:
     await Shared("test", make, 0.02).get()
     beside.cancel()
     assert TURN_S <= longest <= TURN_S * 1.3
+
+
+@pytest.mark.parametrize("end", ["well", "it fails", "what is made of it fails", "cancelled"])
+async def test_what_is_made_of_a_result_ends_as_it_does(end: str) -> None:
+    made: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    answer = then(made, lambda value: 10 // value)
+    if end == "cancelled":
+        made.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await answer
+    elif end == "it fails":
+        made.set_exception(ValueError("no"))
+        with pytest.raises(ValueError, match="no"):
+            await answer
+    else:
+        made.set_result(5 if end == "well" else 0)
+        if end == "well":
+            assert await answer == 2
+        else:
+            with pytest.raises(ZeroDivisionError):
+                await answer

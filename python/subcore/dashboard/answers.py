@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["Answer", "as_bytes", "json_answer", "json_bytes", "said", "stream_head"]
+__all__ = ["JSON", "Answer", "as_bytes", "json_answer", "json_bytes", "said", "stream_head"]
 
 JSON = "application/json"
 TEXT = "text/plain; charset=utf-8"

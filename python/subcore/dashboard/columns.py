@@ -10,13 +10,14 @@ import numpy.typing as npt
 
 from ..component_figures import records_of
 from ..topic_figures import TOPIC_STATS
+from .answers import JSON, Answer, json_bytes
 
 if TYPE_CHECKING:
     from ..figures import ComponentStats
     from ..hub import Hub
     from .sharing import Turns
 
-__all__ = ["COMPONENT_COLUMNS", "component_columns", "component_records", "topic_columns"]
+__all__ = ["COMPONENT_COLUMNS", "component_columns", "component_records", "joined", "topic_columns"]
 
 COMPONENT_COLUMNS = (
     "name",
@@ -75,12 +76,18 @@ def _row(one: ComponentStats, caps: dict[str, int]) -> tuple[Any, ...]:
     )
 
 
-def topic_columns(rows: npt.NDArray[Any], wanted: Sequence[str] = ()) -> dict[str, list[Any]]:
-    """{column: values} of `topic_stats()`, all or those wanted. Rates are rounded to 3 places."""
+async def topic_columns(rows: npt.NDArray[Any], turns: Turns) -> dict[str, bytes]:
+    """Each column of `topic_stats()` as JSON. Rates are rounded to 3 places."""
     found = {}
-    for name in wanted or TOPIC_STATS.names or ():
+    for name in TOPIC_STATS.names or ():
+        await turns.breathe()
         column = rows[name]
-        found[name] = (
-            np.round(column.astype(np.float64), 3) if column.dtype == np.float32 else column
-        ).tolist()
+        values = np.round(column.astype(np.float64), 3) if column.dtype == np.float32 else column
+        found[name] = json_bytes(values.tolist())
     return found
+
+
+def joined(columns: dict[str, bytes], wanted: Sequence[str]) -> Answer:
+    """{column: values} of those wanted, in that order; of all where none is named."""
+    parts = (b'"%b":%b' % (name.encode(), columns[name]) for name in wanted or columns)
+    return Answer(200, b"{" + b",".join(parts) + b"}", JSON)

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from ..exporters.prometheus import content_type, exposition_parts
 from ..figures import as_json
 from .answers import Answer, json_answer, json_bytes
-from .columns import component_columns, component_records, topic_columns
+from .columns import component_columns, component_records, joined, topic_columns
 from .history import History
 from .readiness import readiness
-from .sharing import Shared, Turns
+from .sharing import Shared, Turns, then
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,8 +27,6 @@ LIVE_SHARE = 0.02
 """Of the time, for making the live figures, while somebody looks."""
 OTHER_SHARE = 0.01
 """The same of each of the others."""
-COLUMN_SETS = 4
-"""Different sets of columns of topics that are kept ready at once."""
 
 
 class Figures:
@@ -41,7 +39,7 @@ class Figures:
         self.history = History()
         self.live: Shared[bytes] = Shared("live", self._make_live, LIVE_SHARE)
         self._stats: Shared[Answer] = Shared("stats", self._make_stats, OTHER_SHARE)
-        self._topics: dict[tuple[str, ...], Shared[Answer]] = {}
+        self._topics: Shared[dict[str, bytes]] = Shared("topics", self._make_topics, OTHER_SHARE)
         self._metrics: dict[tuple[bool, bool], Shared[Answer]] = {}
 
     def look(self) -> None:
@@ -53,17 +51,8 @@ class Figures:
         return self._stats.get()
 
     def topics(self, columns: Sequence[str]) -> asyncio.Future[Answer]:
-        """`manager.topic_stats()` by column; all where none is named."""
-        key = tuple(columns)
-        if key not in self._topics:
-            if len(self._topics) >= COLUMN_SETS:
-                self._topics.pop(next(iter(self._topics))).cancel()
-
-            async def make(turns: Turns) -> Answer:
-                return json_answer(topic_columns(self._manager.topic_stats(), key))
-
-            self._topics[key] = Shared("topics", make, OTHER_SHARE)
-        return self._topics[key].get()
+        """`manager.topic_stats()` by column; all where none is named. Who asks for which costs next to nothing."""
+        return then(self._topics.get(), lambda made: joined(made, columns))
 
     def metrics(self, *, openmetrics: bool, topics: bool) -> asyncio.Future[Answer]:
         """For Prometheus, in one of its two formats. UsageError: prometheus_client is not installed."""
@@ -95,6 +84,9 @@ class Figures:
             whole["components"].update({record.name: as_json(record) for record in part})
         return json_answer(whole)
 
+    async def _make_topics(self, turns: Turns) -> dict[str, bytes]:
+        return await topic_columns(self._manager.topic_stats(), turns)
+
     async def _make_live(self, turns: Turns) -> bytes:
         """One event of the stream: all that the page shows but topics, restores and what is selected."""
         base, restores = self._manager.stats(components=False), self._manager.restores
@@ -118,7 +110,7 @@ class Figures:
         every: tuple[Shared[Any], ...] = (
             self.live,
             self._stats,
-            *self._topics.values(),
+            self._topics,
             *self._metrics.values(),
         )
         return [one.task for one in every if one.task is not None and not one.task.done()]

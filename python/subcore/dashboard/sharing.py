@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Generic, TypeVar
 
-__all__ = ["Shared", "Turns"]
+__all__ = ["Shared", "Turns", "then"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 TURN_S = 0.002
 """The loop goes on after so long."""
@@ -77,3 +78,22 @@ class Shared(Generic[T]):
     def task(self) -> asyncio.Task[T] | None:
         """To wait for its end."""
         return self._task
+
+
+def then(made: asyncio.Future[T], use: Callable[[T], R]) -> asyncio.Future[R]:
+    """What `use` makes of it once it is there; its failure, or its cancellation."""
+    answer: asyncio.Future[R] = made.get_loop().create_future()
+
+    def settle(done: asyncio.Future[T]) -> None:
+        if answer.done():
+            return
+        if done.cancelled():
+            answer.cancel()
+            return
+        try:
+            answer.set_result(use(done.result()))
+        except Exception as error:
+            answer.set_exception(error)
+
+    made.add_done_callback(settle)
+    return answer
