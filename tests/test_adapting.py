@@ -224,12 +224,15 @@ def test_books_are_asked_for_shallower_with_the_next_rewrite_and_wider_at_once()
             high.subscribe("orderbook", "KRW-BTC", lambda event: None)  # it is HIGH's now
             await asyncio.sleep(5)
             assert depths(world) == {"KRW-BTC": 30, "KRW-ETH": 30, "KRW-XRP": 5}
+            high.close()  # and LOW's alone again
+            await asyncio.sleep(5)
+            assert depths(world) == dict.fromkeys(MARKETS, 5)
             felt[0] = CALM
             await asyncio.sleep(20)
             assert depths(world) == dict.fromkeys(MARKETS, 30)
             assert manager.adaptation().measures == ()
             back = [s for s in told if s.kind is StatusKind.RECOVERED]
-            assert {t.symbol for s in back for t in s.topics} == {"KRW-BTC", "KRW-XRP"}
+            assert {t.symbol for s in back for t in s.topics} == set(MARKETS)
 
     world.run(main)
 

@@ -208,6 +208,7 @@ class Granting:
         self.standby.put(member.id, topics, on=False)
         self.own_link.put(member.id, topics, on=False)
         self.caps.put(member, topics, None)
+        self.adapting.touched(member.id)
         if handler is not None and member.has_one_sink:  # what _repin would find out
             self._pinned[member.id] = component
         else:
@@ -237,6 +238,7 @@ class Granting:
                     self.standby.put(wish.component, adds, wish.standby)
                     self.own_link.put(wish.component, adds, wish.own_link)
                     self.caps.put(self.members[wish.component], adds, wish.max_rate)
+                    self.adapting.touched(wish.component)
         finally:  # after an error too: a sink may have been made for what is not to be
             for component in dict.fromkeys(map(_COMPONENT, wishes)):
                 if (
@@ -265,6 +267,7 @@ class Granting:
 
     def _dropped(self, component: int, topics: Int32Array) -> None:
         self.caps.dropped(component, topics)
+        self.adapting.touched(component)
         self.former.dropped(component, topics)
 
     def _ask_again(self, streams: Int32Array) -> None:

@@ -43,8 +43,9 @@ class Shallows:
         found: Int32Array = streams[np.array(self._levels, np.int32)[channels] > 0]
         return found
 
-    def set(self, streams: Int32Array, reason: str) -> None:
-        """Exactly these (sorted) are restricted from now on; holders are told. Never inside a public call."""
+    def set(self, streams: Int32Array, reason: str, members: list[Member]) -> None:
+        """Exactly these (sorted) are restricted from now on. Holders are told; where the same ones are as before, only
+        `members`, who may be new among them. Never inside a public call."""
         hub = self._hub
         gone = np.setdiff1d(self._streams, streams, assume_unique=True).astype(np.int32)
         came = np.setdiff1d(streams, self._streams, assume_unique=True).astype(np.int32)
@@ -56,7 +57,7 @@ class Shallows:
             known = part[hub.engine.knows(part)]
             if len(known):
                 hub.runtime.handle(events.Changed(changed=known, patient=patient))
-        self._tell()
+        self._tell(list(hub.members.values()) if len(gone) or len(came) else members)
 
     def narrow(self, streams: Int32Array, channels: Int32Array, widths: Int32Array) -> Int32Array:
         """Widths as they are to be on the wire."""
@@ -87,8 +88,8 @@ class Shallows:
         """Streams that are restricted."""
         return len(self._streams)
 
-    def _tell(self) -> None:
-        for member in list(self._hub.members.values()):
+    def _tell(self, members: list[Member]) -> None:
+        for member in members:
             held = self._hub.ledger.interests(member.id) if len(self._streams) else np.empty(0, np.int32)
             streams = _columns.topic_columns(self._hub.ledger, held)[0]
             now = set(held[np.isin(streams, self._streams)].tolist())
