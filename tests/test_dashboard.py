@@ -246,6 +246,15 @@ def test_a_restore_under_way_by_hand() -> None:
     assert (first["last_seconds"], last["last_seconds"]) == (None, None)
 
 
+async def test_a_name_that_utf8_cannot_say_costs_nobody_the_page(
+    manager: SubscriptionManager, dashboard: Dashboard
+) -> None:
+    make(manager, "\ud800half")
+    reply = await get(dashboard.url, "/stats.json")
+    assert reply.status == 200
+    assert set(reply.json()["components"]) == {"desk", "\ud800half"}
+
+
 async def test_metrics_are_those_of_the_exporter(manager: SubscriptionManager, dashboard: Dashboard) -> None:
     parser = pytest.importorskip("prometheus_client.parser", reason="prometheus_client is not installed")
 

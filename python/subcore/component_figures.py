@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from . import _columns
+from ._delays import NOTHING_MEASURED
 from .counts import add_up, oldest_of
 from .figures import ComponentStats, Delays, Rates
 from .former import named
-from .handed import handed
 from .unfrozen import unfrozen
 
 if TYPE_CHECKING:
@@ -74,9 +74,15 @@ def _some(hub: Hub, given: Sequence[Member]) -> list[ComponentStats]:
 
 
 def _record(hub: Hub, member: Member, columns: Columns, rate: Rates) -> ComponentStats:
-    times, delay, recent = member.last or handed(hub.router, hub.duties, member.id)
+    id, router, table = member.id, hub.router, hub.duties.delays
+    if member.last is not None:
+        times, delay, recent = member.last
+    elif table is None:
+        times, delay, recent = router.call_times(id), NOTHING_MEASURED, NOTHING_MEASURED
+    else:
+        times, delay, recent = router.call_times(id), table.figures(id), table.recent(id)
     inbox, pumps = member.inbox, member.pumps
-    capped = member.last_conflations if member.closed else hub.router.limits.conflated(member.id)
+    capped = member.last_conflations if member.closed else router.limits.conflated(id)
     queued, oldest, lost, conflated = inbox.figures()
     if pumps.is_used:
         queued, lost = queued + pumps.waiting, lost + pumps.lost

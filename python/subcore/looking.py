@@ -51,7 +51,7 @@ class Looking:
     def stats(self, *, components: bool = True) -> Stats:
         """Figures of the whole manager; see `subcore.figures`, and `as_json` there. May be called from any thread.
 
-        O(streams + components), some 25 us for each component; their records are left out with `components=False`, and
+        O(streams + components), some 20 us for each component; their records are left out with `components=False`, and
         3 us of it remain. Read in another thread it has the interpreter for as long, in turns of 5 ms, and delays the
         loop by that.
         """

@@ -181,7 +181,7 @@ class Measuring:
             recent_delay=hub.monitoring.recent_delay(total.delays),
             fan_out=delays_of(hub.router.fan_out_times()),
             loop_lag=hub.monitoring.loop_lag,
-            loop_share=self._loop_share(),
+            loop_share=min(1.0, sum(one.loop_share for one in records)) if components else self._loop_share(),
             wire=WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE}),
             steps={kind.name: count for kind, count in sorted(hub.obligations.steps.items())},
             memory=memory_of(hub, waiting, boxes),

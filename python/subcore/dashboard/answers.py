@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -43,7 +44,10 @@ def said(status: int, text: str, *headers: tuple[str, str]) -> Answer:
 
 def json_bytes(value: Any) -> bytes:
     """Of plain JSON types; NaN and infinities become null."""
-    return msgspec.json.encode(value)
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:  # a name that UTF-8 cannot say; JSON can, in ASCII
+        return json.dumps(value, allow_nan=False).encode("ascii")
 
 
 def json_answer(value: Any, status: int = 200) -> Answer:
