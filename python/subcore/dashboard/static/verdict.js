@@ -47,50 +47,72 @@ export class Verdict {
   }
 }
 
+/** What is true of the streams as a whole, worst first: the first of these that holds. */
+const CHECKS = [restoring, criticalMissing, notConnected, opening, nothingWanted, silence, suspects];
+
 function sentence({ stats, readiness, restores: [, , done] }, restores) {
   const last = restores.at(-1);
   const { OPEN: open = 0, REFUSED: refused = 0, RECOVERING: recovering = 0, WAITING: waiting = 0, SENT: sent = 0 } = stats.streams;
-  const wanted = open + refused + recovering + waiting + sent;
-  const down = stats.links.filter((link) => !link.up && link.phase !== "IDLE").length;
-  const outage = last && last.done ? lastOutage(last, stats.time_ns) : "";
-  const critical = readiness.critical;
-  if (!done && last) {
-    const [back, lost] = totals(last);
-    return {
-      level: "bad",
-      head: `A link was lost: ${count(back)} of ${counted(lost, "stream")} are back`,
-      more: `${capital(last.reason)}, ${ago(last.started_time_ns, stats.time_ns)}. ${trying(stats)}${missing(critical)}`,
-    };
-  }
-  if (!readiness.ready) {
-    const missing = critical.wanted - critical.flowing;
-    return {
-      level: "bad",
-      head: `${counted(missing, "CRITICAL stream does", "CRITICAL streams do")} not flow`,
-      more: `${readiness.missing.join(", ")}${missing > readiness.missing.length ? ", …" : ""}. Choose it under Topics to read why.`,
-    };
-  }
-  if (down) return { level: "warn", head: `${counted(down, "link is", "links are")} not connected`, more: outage };
-  if (recovering + waiting + sent) {
-    return {
-      level: "note",
-      head: `${count(open)} of ${counted(wanted, "stream")} flow; ${count(recovering + waiting + sent)} were asked for and are not proven yet`,
-      more: outage,
-    };
-  }
-  if (!wanted) return { level: "note", head: "No component wants anything yet", more: outage };
-  const silent = silence(stats);
-  if (silent) return silent;
-  const suspect = stats.data.SUSPECT ?? 0;
-  if (suspect) {
-    return { level: "warn", head: `${counted(suspect, "stream is", "streams are")} suspect: silent for longer than they use to be`, more: outage };
+  const facts = {
+    stats, readiness, last, open, refused, isRestoring: !done && last !== undefined,
+    coming: recovering + waiting + sent, wanted: open + refused + recovering + waiting + sent,
+    down: stats.links.filter((link) => !link.up && link.phase !== "IDLE").length,
+    outage: last?.done ? lastOutage(last, stats.time_ns) : "",
+  };
+  for (const check of CHECKS) {
+    const found = check(facts);
+    if (found) return { more: facts.outage, ...found };
   }
   const but = refused ? ` (${count(refused)} more were refused by the venue)` : "";
-  return { level: "good", head: `${open === 1 ? "The one stream flows" : `All ${count(open)} streams flow`}${but}`, more: outage || "No link was lost so far." };
+  const head = `${open === 1 ? "The one stream flows" : `All ${count(open)} streams flow`}${but}`;
+  return { level: "good", head, more: facts.outage || "No link was lost so far." };
+}
+
+function restoring({ isRestoring, last, stats, readiness, down }) {
+  if (!isRestoring) return null;
+  const [back, lost] = totals(last);
+  const { wanted, flowing } = readiness.critical;
+  const trying = down
+    ? "It is not connected yet: that is tried again by itself, and then all that is wanted is asked for."
+    : "All that is wanted is being asked for again, most important first.";
+  const missing = wanted > flowing ? ` ${counted(wanted - flowing, "CRITICAL stream is", "CRITICAL streams are")} missing.` : "";
+  return {
+    level: "bad",
+    head: `A link was lost: ${count(back)} of ${counted(lost, "stream")} are back`,
+    more: `${capital(last.reason)}, ${ago(last.started_time_ns, stats.time_ns)}. ${trying}${missing}`,
+  };
+}
+
+function criticalMissing({ readiness: { ready, critical, missing } }) {
+  if (ready) return null;
+  const lacking = critical.wanted - critical.flowing;
+  return {
+    level: "bad",
+    head: `${counted(lacking, "CRITICAL stream does", "CRITICAL streams do")} not flow`,
+    more: `${missing.join(", ")}${lacking > missing.length ? ", …" : ""}. Choose it under Topics to read why.`,
+  };
+}
+
+function notConnected({ down }) {
+  return down ? { level: "warn", head: `${counted(down, "link is", "links are")} not connected` } : null;
+}
+
+function opening({ coming, open, wanted }) {
+  if (!coming) return null;
+  return { level: "note", head: `${count(open)} of ${counted(wanted, "stream")} flow; ${count(coming)} are not proven yet` };
+}
+
+function nothingWanted({ wanted }) {
+  return wanted ? null : { level: "note", head: "No component wants anything yet" };
+}
+
+function suspects({ stats: { data: { SUSPECT: suspect = 0 } } }) {
+  if (!suspect) return null;
+  return { level: "warn", head: `${counted(suspect, "stream is", "streams are")} suspect: silent for longer than they use to be` };
 }
 
 /** Nothing came for long, as measured by what came before: a link may be dead and nobody has told it yet. */
-function silence({ links, frame_rate: rate, time_ns: now }) {
+function silence({ stats: { links, frame_rate: rate, time_ns: now } }) {
   const since = (now - Math.max(...links.map((link) => link.last_receive_time_ns))) / 1e9;
   if (!links.length || rate.over_60s <= 0 || since < Math.max(2, 30 / rate.over_60s)) return null;
   return {
@@ -104,16 +126,6 @@ function withFindings(verdict, found) {
   const things = found.reduce((sum, each) => sum + each.count, 0);
   return { ...verdict, level: "warn", head: `${verdict.head}, but ${counted(things, "thing needs", "things need")} a look` };
 }
-
-/** What is being done about it. */
-function trying({ links }) {
-  const down = links.filter((link) => !link.up && link.phase !== "IDLE");
-  return down.length
-    ? "It is not connected yet: that is tried again by itself, and then all that is wanted is asked for."
-    : "All that is wanted is being asked for again, most important first.";
-}
-
-const missing = ({ wanted, flowing }) => (wanted > flowing ? ` ${counted(wanted - flowing, "CRITICAL stream is", "CRITICAL streams are")} missing.` : "");
 
 function lastOutage(last, now) {
   const [back, lost] = totals(last);
