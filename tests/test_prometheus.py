@@ -187,6 +187,7 @@ OF_A_FILE = {name for name in (metric.name for metric in METRICS) if "_snapshot_
 GIVEN = {"instance"}  # by Prometheus itself
 
 
+@pytest.mark.simulation
 def test_dashboard_and_rules_ask_only_for_what_is_exposed(exposed: dict[str, set[str]]) -> None:
     asked = expressions()
     assert len(asked) > 50
@@ -240,6 +241,7 @@ def test_each_rule_says_what_to_do() -> None:
         assert set(rule["annotations"]) == {"summary", "description"}
 
 
+@pytest.mark.simulation
 def test_every_metric_is_explained_and_exposed(exposed: dict[str, set[str]]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(subcore_\w+)` \| ([^|]*) \| [^|]+ \|$", page, re.MULTILINE))
