@@ -51,8 +51,8 @@ class Looking:
     def stats(self, *, components: bool = True) -> Stats:
         """Figures of the whole manager; see `subcore.figures`, and `as_json` there. May be called from any thread.
 
-        O(streams + components), some 20 us for each component; their records are left out with `components=False`, and
-        3 us of it remain. Read in another thread it has the interpreter for as long, in turns of 5 ms, and delays the
+        O(streams + components), some 15 us for each component; their records are left out with `components=False`, and
+        2 us of it remain. Read in another thread it has the interpreter for as long, in turns of 5 ms, and delays the
         loop by that.
         """
         return self._hub.measuring.stats(components=components)
