@@ -6,7 +6,8 @@ COUNT="${SUBCORE_SANITIZE_COUNT:-1000}"
 scripts=(tests/sanitize/*.py)
 [ -f "${scripts[0]}" ] || { echo "no script in tests/sanitize: nothing would be tested" >&2; exit 1; }
 
-runtime="$("${CC:-gcc}" -print-file-name=libasan.so)"
+# shellcheck disable=SC2086 # CC may hold options
+runtime="$(${CC:-gcc} -print-file-name=libasan.so)"
 if [ -f "$runtime" ]; then
     lib="$(SUBCORE_OPTIMIZE=0 build_mode address)"
     say "ASAN"
