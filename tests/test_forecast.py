@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from subcore.cli import main as cli
-from subcore.engine.forecast import Costs, LinkLoad, Load, ReaderLoad, cpu_share, wakes_of
+from subcore.engine.forecast import Costs, LinkLoad, Load, ReaderLoad, cpu_share, together_of, wakes_of
 from subcore.engine.pacing import PROCESS_LIMITS
 from subcore.errors import UsageError
 from subcore.figures import as_json
@@ -74,6 +74,7 @@ def test_readings_of_a_socket_are_as_many_as_in_a_simulation(rate: float, togeth
         else:
             waits = True
     assert wakes_of(rate, together_s) == pytest.approx(reads / seconds, rel=0.03)
+    assert together_of(rate, wakes_of(rate, together_s)) == pytest.approx(together_s, abs=1e-6)
 
 
 def test_the_share_of_a_core_is_the_sum_of_what_is_done() -> None:
@@ -284,7 +285,8 @@ KEYS = (("ticker", 0), ("orderbook", 5), ("trade", 0))
 
 
 def test_a_calibration_finds_a_cost_for_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calibration, "COUNT", 4)
+    monkeypatch.setattr(calibration, "ROUND_S", 0.001)
+    monkeypatch.setattr(calibration, "LEAST", 4)
     monkeypatch.setattr(calibration, "ROUNDS", 1)
     monkeypatch.setattr(calibration, "TIMERS", 3)
     keys = {("ticker", 0), ("orderbook", 30)}

@@ -21,11 +21,13 @@ __all__ = [
     "ReaderLoad",
     "cpu_share",
     "exactly",
+    "together_of",
     "wakes_of",
 ]
 
 CHANCE = 3.0  # standard deviations of the number of frames in a window of ...
 CHANCE_S = 10.0  # ... so long
+HALVINGS = 50
 CPU_ERROR = 0.35  # what the sum may be off by, beside what was seen while calibrating
 MEMORY_ERROR = 0.35
 
@@ -153,6 +155,16 @@ def wakes_of(rate: float, together_s: float) -> float:
     if rate <= 0:
         return 0.0
     return 1.0 / (together_s + math.exp(-rate * together_s) / rate)
+
+
+def together_of(rate: float, reads: float) -> float:
+    """Seconds for which `wakes_of` says so many readings, where they were counted: what comes in heaps, by a clock that
+    many streams share, is read less often than what comes by chance."""
+    low, high = 0.0, 1.0 / max(reads, 1e-9)
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if wakes_of(rate, middle) > reads else (low, middle)
+    return low
 
 
 def by_chance(rate: float) -> Expected:

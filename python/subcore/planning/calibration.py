@@ -1,7 +1,7 @@
 """What a frame, a delivery and a wake-up take on this machine, now: frames are played through a manager over a socket.
 
-They come as they do in life, a few each two milliseconds with pauses between, since a processor that has just woken is
-slower than one in a tight loop. Only the processor time of the thread that runs the loop is counted.
+They come as they do in life, a few at a time with pauses between, since a processor that has just woken is slower than
+one in a tight loop. Only the processor time of the thread that runs the loop is counted.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from subcore.venue import Venue
 __all__ = ["Key", "calibrate"]
 
 Key = tuple[str, int]
-GAP_S = 0.002
-COUNT = 40  # pieces in a round ...
-ROUNDS = 4  # ... and rounds of each kind
+GAP_S = 0.002  # between two pieces, at least ...
+LONGEST_GAP_S = 0.01  # ... and at most
+ROUND_S = 0.08
+LEAST = 12  # pieces in a round ...
+ROUNDS = 5  # ... and rounds of each kind
 MANY = 32  # frames in a piece, to tell what each takes ...
 FEW = 8  # ... where each goes to many
 HOLDERS = 16
@@ -45,18 +47,21 @@ class _Kind:
     batch: int
 
 
-def calibrate(venue: Venue, keys: Iterable[Key], policies: Iterable[str] = POLICIES) -> Costs:
+def calibrate(
+    venue: Venue, keys: Iterable[Key], policies: Iterable[str] = POLICIES, gap_s: float = GAP_S
+) -> Costs:
     """Costs of frames of these (channel, depth) of a built-in venue, and of deliveries by these policies.
 
-    Takes about half a second for each of the former and a second for each of the latter. A thread of its own runs a
-    loop, so it may be called from anywhere, but holds whoever calls (from a coroutine: `await asyncio.to_thread(...)`).
+    `gap_s`: between two readings of the socket (2 to 10 ms are played): the longer, the dearer each is. Takes about
+    half a second for each of the former and 1.5 s for each of the latter. A thread of its own runs a loop, so it may be
+    called from anywhere, but holds whoever calls (from a coroutine: `await asyncio.to_thread(...)`).
     """
     found: list[Costs | BaseException] = []
     keys, policies = sorted(set(keys)), [p for p in POLICIES if p in {"callback", *policies}]
 
     def run() -> None:
         try:
-            found.append(asyncio.run(_Calibration(venue, keys, policies).run()))
+            found.append(asyncio.run(_Calibration(venue, keys, policies, gap_s).run()))
         except BaseException as error:
             found.append(error)
 
@@ -69,10 +74,12 @@ def calibrate(venue: Venue, keys: Iterable[Key], policies: Iterable[str] = POLIC
 
 
 class _Calibration:
-    def __init__(self, venue: Venue, keys: Sequence[Key], policies: Sequence[str]) -> None:
+    def __init__(self, venue: Venue, keys: Sequence[Key], policies: Sequence[str], gap_s: float) -> None:
         self._venue = venue
         self._keys = keys
         self._policies = policies
+        self._gap_s = min(max(gap_s, GAP_S), LONGEST_GAP_S)
+        self._count = max(LEAST, round(ROUND_S / self._gap_s))
         self._symbols = iter(symbols_like(venue.name))
         self._model = next(self._symbols)
         self._kinds: list[_Kind] = []
@@ -109,11 +116,11 @@ class _Calibration:
         expected = self._feed.frames
         for kind in self._kinds:
             began = time.thread_time_ns()
-            await player.play(kind.frames, kind.batch, COUNT, GAP_S)
-            expected += kind.batch * COUNT
+            await player.play(kind.frames, kind.batch, self._count, self._gap_s)
+            expected += kind.batch * self._count
             while self._feed.frames < expected:
                 await asyncio.sleep(GAP_S)
-            self._took.setdefault(kind.name, []).append((time.thread_time_ns() - began) / COUNT)
+            self._took.setdefault(kind.name, []).append((time.thread_time_ns() - began) / self._count)
 
     # -- what is played --
 
@@ -153,16 +160,13 @@ class _Calibration:
     async def _timers(self) -> float:
         began = time.thread_time_ns()
         for _ in range(TIMERS):
-            await asyncio.sleep(GAP_S)
+            await asyncio.sleep(self._gap_s)
         return (time.thread_time_ns() - began) / TIMERS
 
     # -- what follows --
 
     def _costs(self, timer: float) -> Costs:
-        # What else runs on the machine makes some rounds dearer, and none cheaper.
-        took = {
-            name: statistics.fmean(sorted(rounds)[: -(-ROUNDS // 2)]) for name, rounds in self._took.items()
-        }
+        took = {name: statistics.median(rounds) for name, rounds in self._took.items()}
         spread = statistics.median(
             (max(rounds) - min(rounds)) / (2 * statistics.median(rounds)) for rounds in self._took.values()
         )

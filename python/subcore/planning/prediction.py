@@ -15,6 +15,7 @@ from subcore.engine.forecast import (
     by_chance,
     cpu_share,
     exactly,
+    wakes_of,
 )
 from subcore.planning.calibration import Key, calibrate
 from subcore.planning.plans import BOXES, Plan, PlannedInterests
@@ -55,7 +56,10 @@ def predict(plan: Plan, *, costs: Costs | None = None, seed: int = 1) -> Forecas
         rehearsal.close()
     load = _load(plan, rates, idle_ns)
     keys = {key for frames in rates.values() for key in frames}
-    share, parts = cpu_share(load, costs or calibrate(get_venue(plan.venue), keys, _policies(plan)))
+    if costs is None:
+        gap_s = 1.0 / max(wakes_of(load.frames, load.together_s), 1.0)
+        costs = calibrate(get_venue(plan.venue), keys, _policies(plan), gap_s)
+    share, parts = cpu_share(load, costs)
     frames = by_chance(load.frames)
     size = _bytes(plan, rates) / load.frames if load.frames else 0.0
     deliveries = by_chance(load.deliveries)
