@@ -1,7 +1,8 @@
 """Build the Cython core. Metadata lives in pyproject.toml; this file only knows how to compile.
 
 Modes, each with objects and output in a folder of its own, `build/MODE-TAG/`; C is generated once for all modes with
-the same checks, into `build/c/` or `build/c-debug/`:
+the same checks, into `build/c-TAG/` or `build/c-debug-TAG/` (another Python may have another numpy, whose declarations
+end up in the C):
 
 * release (default): what is shipped; `make build` also copies the extensions beside the Python files.
 * SUBCORE_DEBUG=1: every Cython check and every C assert on.
@@ -34,7 +35,7 @@ SANITIZE = os.environ.get("SUBCORE_SANITIZE", "")
 OPTIMIZE = os.environ.get("SUBCORE_OPTIMIZE", "1" if DEBUG or SANITIZE else "2")
 MODE = "debug" if DEBUG else SANITIZE.replace(",", "-") or "release"
 BUILD = Path("build") / f"{MODE}-{sys.implementation.cache_tag}"
-GENERATED = Path("build") / ("c-debug" if DEBUG else "c")  # the same C for every Python and sanitizer
+GENERATED = Path("build") / f"{'c-debug' if DEBUG else 'c'}-{sys.implementation.cache_tag}"
 JOBS = min(os.cpu_count() or 1, 8)
 
 DIRECTIVES = {
