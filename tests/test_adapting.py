@@ -138,12 +138,16 @@ def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
             cap = caps_of(manager, "low")["trade:KRW-XRP"]
             assert (cap.max_rate, cap.reason.partition(":")[0]) == (None, "no events")
             assert not low.paused
+            assert {saved.name: saved.paused for saved in manager.snapshot().components} == dict.fromkeys(
+                ["low", "high", "mixed"], False
+            )
             before = dict(got)
             await asyncio.sleep(20)
             assert got["low"] == before["low"]
             assert got["mixed low"] == before["mixed low"]
             assert got["high"] > before["high"]
             low.pause()
+            assert [saved.name for saved in manager.snapshot().components if saved.paused] == ["low"]
             low.resume()  # a user's own pause ends, and no more
             await asyncio.sleep(3)
             assert "trade:KRW-XRP" not in world.carried()

@@ -35,6 +35,7 @@ BY = "load"
 LOOK_NS = SECOND // 10  # the housekeeping's own interval: what is later is the loop's lag
 KINDS = frozenset({"ticker", "orderbook"})  # of which the newest event says all that matters
 WHOLE_NS = 10 * SECOND
+LEAST_READERS = 3
 NOTHING: Int32Array = np.empty(0, np.int32)
 
 
@@ -153,14 +154,16 @@ class Adapting:
         return took
 
     def _queue_age(self, members: list[Member]) -> float:
-        """Of the median component that reads: one that is stuck is its own matter, and not the loop's."""
-        now = self._hub.clock.time_ns()
+        """Of the median component that reads: one that is stuck is its own matter, and not the loop's. So it takes
+        three to tell; who owes no reading, or could not do it, tells nothing."""
+        now, excuses = self._hub.clock.time_ns(), self._hub.obligations.excuses
         ages = []
         for member in members:
-            if not member.closed and not member.stopped:
-                oldest = oldest_of([member.boxes, *member.pumps])
+            waits = [*member.boxes.queues, *member.pumps]
+            if waits and not (member.closed or member.stopped or member.paused or excuses(member)):
+                oldest = oldest_of(waits)
                 ages.append(0 if oldest < 0 else max(0, now - oldest))
-        return statistics.median(ages) / SECOND if ages else 0.0
+        return statistics.median_low(ages) / SECOND if len(ages) >= LEAST_READERS else 0.0
 
     # -- measures --
 
@@ -262,8 +265,9 @@ class Adapting:
                     member.id
                 )  # else its name came back so, and waits to be claimed
             if off != self.suspends(member):
-                (self._suspended.add if off else self._suspended.discard)(member.id)
-                self._hub.ledger.pause(member.id, off or member.paused)
+                with self._hub.intent.whole:  # a snapshot tells the two apart
+                    (self._suspended.add if off else self._suspended.discard)(member.id)
+                    self._hub.ledger.pause(member.id, off or member.paused)
                 self._hub.runtime.changed()
 
     def _all_of(self, member: Member, classes: set[Priority]) -> bool:

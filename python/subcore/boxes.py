@@ -76,6 +76,11 @@ class Boxes:
             component=self._component,
         )
 
+    @property
+    def queues(self) -> list[EventQueue]:
+        """Those of its boxes that are to be read event by event: what `Latest` keeps may be left unread."""
+        return [box for box in self._boxes.values() if isinstance(box, EventQueue)]
+
     def oldest_ns(self) -> int:
         """When the oldest event that waits to be read was received; -1 where none waits."""
         return oldest_of(self._boxes.values())

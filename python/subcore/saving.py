@@ -161,6 +161,10 @@ class Saving:
         hub = self._hub
         with hub.intent.whole:
             owners, rows, interests, texts = holdings(hub.ledger, hub.interner, hub.members)
+            paused = [
+                member.paused or (off and not hub.granting.adapting.suspends(member))
+                for (_, member), off in zip(owners, rows[1].tolist(), strict=True)
+            ]
             groupings = list(hub.intent.groupings)
             asked = {STANDBY: hub.granting.standby.asked, OWN_LINK: hub.granting.own_link.asked}
         ids, classes, streams, channels, symbols, variants, cuts = interests
@@ -169,7 +173,7 @@ class Saving:
         named, symbol_places = _numbered(symbols[first])
         columns = {
             "component_class": [int(member.priority) for _, member in owners],
-            "component_paused": rows[1],
+            "component_paused": paused,
             "component_held": rows[0],
             "topic_channel": channels[first],
             "topic_symbol": symbol_places,

@@ -224,10 +224,6 @@ class Adaptive:
         step = self._back(pressure, now) or self._further(pressure, now, touches)
         return steps if step is None else [*steps, step]
 
-    def end(self, now: int, reason: str) -> list[Step]:
-        """Take everything off, the last rung first."""
-        return [self._take_off(rung, now, reason) for rung in reversed(self.on)]
-
     # -- levels --
 
     def _judge(self, pressure: Pressure, now: int) -> None:
