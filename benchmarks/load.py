@@ -100,8 +100,11 @@ async def play_subcore(url: str, fan_out: int) -> dict[str, Any]:
             last.subscribe("ticker", [PROBE], lambda event: meter.probe(event.price))
             last.subscribe("ticker", [END], lambda event: meter.end())
         page = await manager.serve_dashboard()
-        threading.Thread(target=watch, args=(page.url,), daemon=True).start()
+        watching = threading.Thread(target=watch, args=(page.url,), daemon=True)
+        watching.start()
         await meter.done
+        if page.viewers != 1 or not watching.is_alive():
+            raise RuntimeError("nobody looked at the page: what it costs is not in the figures")
         stats = manager.stats(components=False)
         if stats.handler_errors:
             raise RuntimeError(f"{stats.handler_errors} calls of handlers raised: nothing was measured")

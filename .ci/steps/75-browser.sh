@@ -3,6 +3,7 @@
 . .ci/lib.sh
 "$BIN/python" scripts/dashboard_cost.py --rounds 3 --seconds 4 &
 cost=$!
+trap 'kill "$cost" 2>/dev/null || true' EXIT
 if need_tool chromium chromium && need_tool chromedriver chromium-driver; then
     "$BIN/python" -m pytest -q -m browser tests/test_dashboard_page.py
 fi
