@@ -188,6 +188,26 @@ def test_what_a_handler_that_is_given_up_loses_counts() -> None:
     told_of(play(busy(25), script, obligations=Obligations()), "loss", "raises", "component")
 
 
+def test_who_gets_the_id_of_one_that_lost_is_not_accused() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def slow(event: Any) -> None:
+            await asyncio.sleep(0.4)
+
+        await asyncio.sleep(3.05)
+        loser = make(manager, "loser")
+        loser.subscribe("ticker", SYMBOLS, slow, delivery=Queue(2))
+        while not loser.stats().lost:  # the next look is still to come
+            await asyncio.sleep(0.02)
+        loser.close()
+        innocent = make(manager, "innocent")
+        assert innocent._member.id == loser._member.id
+        innocent.subscribe("ticker", SYMBOLS, lambda event: None)
+        await asyncio.sleep(5.0)
+        assert heard.told == []
+
+    play(lambda: World(seed=13, rate=20.0), script)
+
+
 @pytest.mark.simulation
 @pytest.mark.parametrize("is_async", [False, True])
 def test_queue_age(is_async: bool) -> None:

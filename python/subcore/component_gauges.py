@@ -55,7 +55,8 @@ class Losses:
         self._overrun: dict[int, int] = {}
 
     def left(self, component: int) -> None:
-        """Its id is another's soon."""
+        """Its id is another's soon: nothing that it lost is to be found under it, nor what its handlers just did."""
+        self._count_ended(self._hub.clock.monotonic_ns())
         self._tally.forget(component)
         self._queues[component : component + 1] = 0
         self._overrun.pop(component, None)
@@ -76,14 +77,17 @@ class Losses:
     def _count(self, owed: Owed, now: int, slowly: bool) -> None:
         self._add(now, np.arange(len(owed.lost)), _grown(owed.lost, self._queues))
         self._queues = owed.lost
-        for id, owner, count in self._hub.pumping.duties.take_ended():
-            before = int(self._handlers[id]) if id < len(self._handlers) else 0
-            self._add(now, np.array([owner]), np.array([max(0, count - before)]))
-            self._handlers[id : id + 1] = 0
+        self._count_ended(now)
         self._add(now, owed.owners, _grown(owed.handlers_lost, self._handlers))
         self._handlers = owed.handlers_lost
         if slowly:
             self._count_rings(now)
+
+    def _count_ended(self, now: int) -> None:
+        for id, owner, count in self._hub.pumping.duties.take_ended():
+            before = int(self._handlers[id]) if id < len(self._handlers) else 0
+            self._add(now, np.array([owner]), np.array([max(0, count - before)]))
+            self._handlers[id : id + 1] = 0
 
     def _add(self, now: int, owners: Int64Array, counts: Int64Array) -> None:
         if not counts.any():
