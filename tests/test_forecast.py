@@ -389,6 +389,18 @@ def test_no_file_and_no_components_are_told(tmp_path: Path) -> None:
         plan_from({"venue": "upbit"})
 
 
+def test_a_calibration_that_fails_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Costs:
+        raise TimeoutError
+
+    monkeypatch.setattr("subcore.planning.prediction.calibrate", fail)
+    path = tmp_path / "plan.toml"
+    path.write_text(GOOD, encoding="utf-8")
+    result = CliRunner().invoke(cli, ["plan", str(path)])
+    assert result.exit_code == 1
+    assert result.output == "Error: calibrating on this machine failed: TimeoutError; try again\n"
+
+
 def test_the_command_prints_a_table_or_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subcore.planning.prediction.calibrate", lambda *_: COSTS)
     path = tmp_path / "plan.toml"

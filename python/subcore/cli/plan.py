@@ -34,6 +34,10 @@ def command(file: str, as_json: bool, seed: int) -> None:
         forecast = predict(read_plan(file), seed=seed)
     except SubcoreError as error:
         raise click.ClickException(str(error)) from error
+    except OSError as error:  # no local socket, or a machine so busy that it took a minute
+        raise click.ClickException(
+            f"calibrating on this machine failed: {str(error) or type(error).__name__}; try again"
+        ) from error
     if as_json:
         click.echo(json.dumps(to_json(forecast), ensure_ascii=False, allow_nan=False))
     else:

@@ -34,7 +34,10 @@ class Player:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._orders, self._answers = self._process.stdin, self._process.stdout
-        self.url = f"ws://127.0.0.1:{int(self._answers.readline())}"
+        port = self._answers.readline()
+        if not port:
+            raise OSError("what plays frames for the calibration did not start")
+        self.url = f"ws://127.0.0.1:{int(port)}"
 
     async def play(self, payloads: Sequence[bytes], batch: int, count: int, gap_s: float) -> None:
         """Have it write `count` times `batch` of these in one piece, `gap_s` apart, beginning anew after the last of
