@@ -68,6 +68,7 @@ class Rogues:
         self._manager = manager
         self._tasks: list[asyncio.Task[Any]] = []
         self._components: list[Component] = []
+        self._made: list[Component] = []  # by a handler, one at most: it makes and closes them at every event
         self.all: list[Rogue] = []
 
     def start(self) -> None:
@@ -100,7 +101,7 @@ class Rogues:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for component in self._components:
+        for component in (*self._components, *self._made):
             component.close()
 
     @property
@@ -192,7 +193,7 @@ class Rogues:
         self._component(rogue).subscribe(CHANNEL, SYMBOL, handler)
 
     def _meddle(self, rogue: Rogue) -> None:
-        component, others = self._component(rogue), list[Any]()
+        component, others = self._component(rogue), self._made
 
         def handler(event: Any) -> None:
             if others:
@@ -200,7 +201,6 @@ class Rogues:
             elif not component.closed:
                 others.append(self._manager.component("rogue-made-by-a-handler"))
                 others[0].subscribe(CHANNEL, SYMBOL, handler)
-                self._components.append(others[0])
 
         rogue.ends = ""
         component.subscribe(CHANNEL, SYMBOL, handler)

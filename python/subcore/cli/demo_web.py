@@ -49,17 +49,19 @@ class WebDemo:
                     return
                 await asyncio.sleep(wait)
                 self._say(told)
-                self._cause(faults)
+                await self._cause(faults)
         finally:
             await self._rogues.end()
 
-    def _cause(self, faults: tuple[tuple[str, float | None], ...]) -> None:
+    async def _cause(self, faults: tuple[tuple[str, float | None], ...]) -> None:
         from ..sim.faults import Fault
 
         for kind, lasts in faults:
             self._server.exchange.inject(Fault(kind, seconds=lasts), self._server.clock())
         self._server.wake()
         if not faults:
+            await self._rogues.end()  # of the last round: some of them go on for ever
+            self._rogues = Rogues(self._manager)
             self._rogues.start()
 
 
