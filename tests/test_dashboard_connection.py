@@ -20,12 +20,12 @@ GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 
 class Wire(asyncio.Transport):
-    """A transport in memory. `deaf`: the peer takes nothing."""
+    """A transport in memory. `deaf`: the peer takes nothing. Tells once that it is full, as asyncio's do."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sent = b""
-        self.closed = self.aborted = self.paused = self.deaf = False
+        self.closed = self.aborted = self.paused = self.deaf = self.full = False
         self.protocol: Any = None
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
@@ -33,9 +33,16 @@ class Wire(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         assert not self.closed, "written after the end"
+        assert not self.full, "written behind what is not taken yet"
         self.sent += data
         if self.deaf:
+            self.full = True
             self.protocol.pause_writing()
+
+    def take(self) -> None:
+        """The peer takes all that was written."""
+        self.full = False
+        self.protocol.resume_writing()
 
     def close(self) -> None:
         self.closed = True
@@ -181,11 +188,30 @@ def test_who_does_not_read_is_cut_off(timers: Timers) -> None:
 def test_who_reads_slowly_is_waited_for(timers: Timers) -> None:
     connection, wire = connected(Owner(), deaf=True)
     connection.data_received(GET)
-    connection.resume_writing()
+    wire.take()
     assert timers.seconds == REST_S
     wire.deaf = False
     connection.data_received(GET)
     assert statuses(wire) == [200, 200]
+
+
+def test_who_asks_on_and_reads_nothing_gets_no_more(timers: Timers) -> None:
+    owner = Owner()
+    connection, wire = connected(owner, deaf=True)
+    connection.data_received(GET)
+    drains = timers.handle
+    assert wire.paused  # what it sends from now on stays in the kernel
+    connection.data_received(GET)  # was under way
+    assert (statuses(wire), timers.handle) == ([200], drains)
+    wire.take()
+    assert (statuses(wire), wire.paused, timers.seconds) == ([200, 200], True, DRAIN_S)
+    wire.take()
+    assert (wire.paused, timers.seconds) == (False, REST_S)
+    connection.data_received(GET[:9])
+    connection.data_received(GET[9:])
+    timers.fire(connection)
+    assert wire.aborted
+    assert (statuses(wire), owner.counts["slow_clients"]) == ([200] * 3, 1)
 
 
 async def test_an_answer_that_takes_time(timers: Timers) -> None:
@@ -244,7 +270,7 @@ def test_a_stream_skips_what_its_client_has_no_room_for(timers: Timers) -> None:
     connection.push(b"2")
     connection.push(b"3")
     wire.deaf = False
-    connection.resume_writing()
+    wire.take()
     connection.push(b"4")
     assert wire.sent.endswith(b"\r\n\r\n124")
     assert owner.counts["skipped_events"] == 1
@@ -283,9 +309,15 @@ PARTS = st.sampled_from(
 ANSWERS = st.sampled_from([said(200, "x"), said(404, "y"), ValueError("z"), "stream", "never"])
 
 
-@given(pieces=st.lists(PARTS, max_size=12), answer=ANSWERS, deaf=st.booleans(), late=st.booleans())
+@given(
+    pieces=st.lists(PARTS, max_size=12),
+    answer=ANSWERS,
+    deaf=st.booleans(),
+    takes=st.booleans(),
+    late=st.booleans(),
+)
 def test_any_client_is_bounded_and_raises_nothing(
-    pieces: list[bytes], answer: Any, deaf: bool, late: bool
+    pieces: list[bytes], answer: Any, deaf: bool, takes: bool, late: bool
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         timers = Timers(patch)
@@ -295,6 +327,8 @@ def test_any_client_is_bounded_and_raises_nothing(
         for piece in pieces:
             if not wire.closed and not wire.paused:
                 connection.data_received(piece)
+            if takes and wire.full and not wire.closed:
+                wire.take()
             assert len(connection._buffer) <= HEAD_LIMIT + 5001
             assert len(owner.asked) <= len(pieces)
         if late and connection._timer is not None and not wire.closed:

@@ -1,7 +1,8 @@
 """One client: bytes to requests, answers to bytes, all of it bounded. It never lets an exception into the loop.
 
 A request has so many seconds to be whole, an answer so many to be taken, and a connection that rests is closed. One
-request is answered at a time; what a client sends behind it before the answer is not read.
+request is answered at a time; what a client sends behind it before the answer is not read. Nothing is read from a
+client that has not yet taken what was written to it.
 """
 
 from __future__ import annotations
@@ -66,24 +67,32 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing or self._streams:
             return
-        if not self._buffer and self._asked is None:
+        waits = self._asked is not None or self._is_full  # what was under way as reading was paused
+        if not self._buffer and not waits:
             self._arm(HEAD_S)
         self._buffer += data
-        if self._asked is None:
+        if not waits:
             self._guarded_take()
 
     def eof_received(self) -> bool:
         return False  # closes, once what was written is taken
 
     def pause_writing(self) -> None:
+        assert self._transport is not None
         self._is_full = True
+        self._transport.pause_reading()
         self._arm(DRAIN_S)
 
     def resume_writing(self) -> None:
         self._is_full = False
         self._disarm()
-        if self._asked is None and not self._closing and not self._streams:
-            self._arm(REST_S)
+        if self._closing or self._transport is None:
+            return
+        self._transport.resume_reading()
+        if self._asked is None:  # neither a stream nor an answer that is being made
+            self._arm(HEAD_S if self._buffer else REST_S)
+            if self._buffer:
+                self._guarded_take()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._closing = True
