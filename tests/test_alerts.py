@@ -124,6 +124,26 @@ def test_it_is_told_at_most_once_in_a_while_and_then_if_it_still_stands() -> Non
     assert play.told[3:] == [(62, False, "a")]
 
 
+def test_who_made_room_in_between_is_told_of_no_sooner() -> None:
+    rules = replace(only(budget=AlertRule(above=0.8, below=0.6)), again=60.0)
+    play = Play(rules, "budget")
+    names = [f"{place:02}" for place in range(32)]
+
+    def turns(count: int) -> list[str]:
+        """Each half is full in turn, and makes room for the other. Who was told of so far."""
+        for turn in range(count):
+            half = {0: names[:16], 2: names[16:]}.get(turn % 4, [])
+            play.look(*[reading(0.9 if name in half else 0.1, name) for name in names])
+        return sorted(subject for _, raised, subject in play.told if raised)
+
+    assert turns(56) == names, "each is told of once"
+    assert turns(12) == sorted(names * 2)
+    assert len(play.alerts._told_at) == 32
+    for _ in range(61):
+        play.look()
+    assert play.alerts._told_at == {}, "what is long ago is not kept"
+
+
 def test_so_many_a_minute_are_told_the_most_harmful_first() -> None:
     rules = replace(only(latency=AlertRule(above=1.0, below=1.0, grave=50.0)), a_minute=3)
     play = Play(rules)

@@ -99,7 +99,6 @@ class _Watch:
         "named",
         "reading",
         "since",
-        "told_at",
     )
 
     def __init__(self, reading: Reading) -> None:
@@ -111,7 +110,6 @@ class _Watch:
         self.is_told = False
         self.changed_run = 0  # when `is_on` changed
         self.since = 0
-        self.told_at: int | None = None
 
     def judge(self, rule: AlertRule, now: int, run: int) -> None:
         """Go by the value of the reading at hand."""
@@ -129,7 +127,8 @@ class _Watch:
 
 
 class Alerts:
-    """The alerts of one manager. Memory: at most 16 subjects a rule, 1.5 kB each."""
+    """The alerts of one manager. Memory: at most 16 subjects a rule, 1.5 kB each, and 0.2 kB for each that was told of
+    within `again`, of which there are `a_minute` a minute."""
 
     def __init__(self, rules: AlertRules = ALERT_DEFAULTS) -> None:
         self.rules = rules
@@ -137,6 +136,9 @@ class Alerts:
         self._watches: dict[str, dict[str, _Watch]] = {name: {} for name, _ in rules.items()}
         self._others: dict[str, int] = {}
         self._told: deque[int] = deque()  # when somebody was told of a raise, within a minute
+        self._told_at: dict[
+            tuple[str, str], int
+        ] = {}  # when of which, by rule and key, within `again`; oldest first
         self._now = 0
 
     def look(self, now: int, offset: int, readings: Mapping[str, Sequence[Reading]]) -> list[Alert]:
@@ -184,7 +186,7 @@ class Alerts:
             if watch.is_told:
                 watch.is_told = False
                 over.append(Alert(False, self._issue(name, watch, offset), now + offset))
-            if key not in given and not watch.is_on and self._may_tell(watch, now):
+            if key not in given and not watch.is_on and self._may_tell(name, key, now):
                 del watches[key]
         return over
 
@@ -203,24 +205,29 @@ class Alerts:
             else:
                 self._others[name] += is_bad
 
-    def _may_tell(self, watch: _Watch, now: int) -> bool:
-        return watch.told_at is None or now - watch.told_at >= self.rules.again * SECOND
+    def _may_tell(self, name: str, key: str, now: int) -> bool:
+        """Also who made room since is told of no sooner."""
+        told_at = self._told_at.get((name, key))
+        return told_at is None or now - told_at >= self.rules.again * SECOND
 
     def _raised(self, now: int, offset: int) -> list[Alert]:
         """Those to be told of: not sooner than `again` after the last time, and so many a minute."""
         untold = [
-            (self._issue(name, watch, offset), watch)
+            (self._issue(name, watch, offset), name, watch)
             for name, watch in self._all()
-            if watch.is_raised and not watch.is_told and self._may_tell(watch, now)
+            if watch.is_raised and not watch.is_told and self._may_tell(name, watch.reading.key, now)
         ]
         while self._told and now - self._told[0] >= MINUTE:
             self._told.popleft()
+        while self._told_at and self._may_tell(*(oldest := next(iter(self._told_at))), now):
+            del self._told_at[oldest]
         untold.sort(key=lambda each: _harm(each[0]))
         told = untold[: max(0, self.rules.a_minute - len(self._told))]
-        for _, watch in told:
-            watch.is_told, watch.told_at = True, now
+        for _, name, watch in told:
+            watch.is_told = True
             self._told.append(now)
-        return [Alert(True, issue, now + offset) for issue, _ in told]
+            self._told_at[name, watch.reading.key] = now
+        return [Alert(True, issue, now + offset) for issue, _, _ in told]
 
     def _issue(self, name: str, watch: _Watch, offset: int) -> Issue:
         rule: AlertRule = getattr(self.rules, name)
