@@ -344,7 +344,13 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
             assert world.carried() == {f"{t.channel}:{t.symbol}" for held in wanted.values() for t in held}
 
     def check(manager: SubscriptionManager) -> None:
-        on = {(taken.measure, taken.priority) for taken in manager.adaptation().measures}
+        adaptation = manager.adaptation()
+        on = {(taken.measure, taken.priority) for taken in adaptation.measures}
+        everything = [(topic, priority) for held in wanted.values() for topic, priority in held.items()]
+        for measure, priority in on - {(Measure.SHALLOW, each) for each in Priority}:
+            of_class = [topic for topic, held in everything if held is priority]
+            touched = [t for t in of_class if t.channel != "trade" or measure is Measure.SUSPEND]
+            assert adaptation.interests[f"{measure.value} {priority.name}"] == len(touched)
         adapting, members = manager._hub.granting.adapting, manager._hub.members
         assert adapting._suspended | set(adapting._shallows._told) <= set(members), "nothing of who left"
         for name, held in wanted.items():

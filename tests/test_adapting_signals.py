@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 
 from manager_rig import make
 from subcore import Latest
-from subcore.engine.adaptive import Level
+from subcore.engine.adaptive import Adapt, Level, Pressure
 from subcore.manager import SubscriptionManager
+from subcore.types import Priority
 from virtual_manager import World
 
 MARKETS = ["KRW-BTC", "KRW-ETH", "KRW-XRP"]
@@ -62,5 +67,47 @@ def test_queue_age_is_that_of_the_median_reader_whatever_others_are_who_have_cal
                 component._member.inbox.get_many(10_000)
             await asyncio.sleep(1.0)
             assert signal(manager, "queue_age") < 1.3
+
+    world.run(main)
+
+
+def steps_of(call: Callable[[], object]) -> int:
+    """Bytecodes that it runs."""
+    steps = 0
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal steps
+        frame.f_trace_opcodes = True
+        steps += event == "opcode"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return steps
+
+
+def test_a_look_under_load_walks_no_interests() -> None:
+    """There is least time then: neither the rungs that touch nothing, nor who asks, look at each of them in Python."""
+    world = World(seed=4, markets=[f"KRW-{number:03}" for number in range(300)])
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=Adapt(after=1.0, step=100.0)) as manager:
+            adapting = manager._hub.granting.adapting
+            adapting._read = lambda seconds: Pressure(lag=1.0)  # type: ignore[method-assign]
+            make(manager, "low", priority=Priority.LOW).subscribe("ticker", "KRW-000", lambda event: None)
+            many = make(manager, "many")
+            many.subscribe("ticker", "KRW-000", lambda event: None)
+            await asyncio.sleep(5)
+            assert list(manager.adaptation().interests) == ["conflate LOW"]
+            few = steps_of(manager.adaptation), steps_of(lambda: adapting._apply([many._member]))
+            many.subscribe("ticker", [f"KRW-{number:03}" for number in range(300)], lambda event: None)
+            await asyncio.sleep(1)
+            now = steps_of(manager.adaptation), steps_of(lambda: adapting._apply([many._member]))
+            print(few, now)
+            assert all(after < before + 100 for after, before in zip(now, few, strict=True))
 
     world.run(main)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import _columns
+from ._holdings import holdings
 from .caps import SUSPENDED
 from .counts import oldest_of
 from .engine import events
@@ -23,7 +24,7 @@ from .engine.adaptive import Adapt, Adaptation, Adaptive, Measure, MeasureTaken,
 from .engine.clock import SECOND
 from .memory import resident_bytes
 from .shallows import Shallows
-from .types import Cap, Int32Array, Priority
+from .types import Cap, Int32Array, Int64Array, Priority
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -42,8 +43,9 @@ NOTHING: Int32Array = np.empty(0, np.int32)
 class Adapting:
     """Belongs to the loop's thread. `settings` None = off: then it costs nothing.
 
-    A look (once a second) costs some 4 us a component; a measure that is put on or taken off, and a look each 10 s
-    while any is on, 3 us an interest; between them only what changed is looked at.
+    A look (once a second) costs some 4 us a component, and while a level lasts 50 ns an interest; a measure that is put
+    on or taken off, and a look each 10 s while any is on, 3 us an interest held back; between them only what changed is
+    looked at.
     """
 
     def __init__(self, hub: Hub, settings: Adapt | None) -> None:
@@ -77,7 +79,8 @@ class Adapting:
         if now - self._sampled >= SECOND:
             self._pressure = self._read((now - self._sampled) / SECOND)
             self._sampled, self._lag = now, 0
-            self._carry_out(self._adaptive.adapt(self._pressure, now, self._touches))
+            count = self._counter()
+            self._carry_out(self._adaptive.adapt(self._pressure, now, lambda rung: count(rung) > 0))
             if (
                 self._adaptive.on and now - self._whole_at >= WHOLE_NS
             ):  # intent that came back from a snapshot
@@ -119,14 +122,14 @@ class Adapting:
     def told(self) -> Adaptation:
         """See SubscriptionManager.adaptation."""
         offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
-        adaptive, pressure = self._adaptive, self._pressure
+        adaptive, pressure, count = self._adaptive, self._pressure, self._counter()
         return Adaptation(
             self.enabled,
             adaptive.level,
             {name: getattr(pressure, name) for name in Pressure.__dataclass_fields__},
             tuple(_in_wall_time(taken, offset) for taken in adaptive.taken),
             tuple(_in_wall_time(taken, offset) for taken in adaptive.history),
-            {str(rung): self._count(rung) for rung in adaptive.on},
+            {str(rung): count(rung) for rung in adaptive.on},
         )
 
     # -- signals --
@@ -180,9 +183,10 @@ class Adapting:
         if changed:
             effect = "; ".join(step.taken.effect or "" for step in changed if step.on is False)
             self._apply(list(self._hub.members.values()), effect)
+            count = self._counter()
             for step in changed:
                 if step.on:
-                    log.info("load: %s holds %d back", step.rung, self._count(step.rung))
+                    log.info("load: %s holds %d back", step.rung, count(step.rung))
 
     def _apply(self, members: list[Member], effect: str = "") -> None:
         """Make everything about these components as the rungs that are on say. O(their interests), and O(streams)."""
@@ -219,9 +223,9 @@ class Adapting:
         caps, rates = self._hub.granting.caps, self._rates()
         impose: defaultdict[tuple[float, str], dict[Member, Int32Array]] = defaultdict(dict)
         lift: dict[Member, Int32Array] = {}
+        wanted_by = self._wanted(members, rates) if rates else {}
         for member in members:
-            present = caps.by(BY, member)
-            wanted = self._wanted(member, rates) if rates else {}
+            present, wanted = caps.by(BY, member), wanted_by.get(member.id, {})
             gone = [topic for topic in present if topic not in wanted]
             if gone:
                 lift[member] = np.array(gone, np.int32)
@@ -236,30 +240,40 @@ class Adapting:
         for (rate, reason), interests in impose.items():
             caps.impose(interests, BY, reason, rate)
 
-    def _wanted(self, member: Member, rates: Mapping[int, tuple[float, str]]) -> dict[int, tuple[float, str]]:
-        """Of a component's interests, those that are to be held back, and how."""
-        if member.closed:
-            return {}
-        topics, classes = self._classes(member)
-        channels = _columns.topic_columns(self._hub.ledger, topics)[1]
-        conflatable = self._may_conflate[channels].tolist()
+    def _wanted(
+        self, members: list[Member], rates: Mapping[int, tuple[float, str]]
+    ) -> dict[int, dict[int, tuple[float, str]]]:
+        """By component, those of its interests that are to be held back, and how."""
         found = {}
-        for topic, cls, may in zip(topics.tolist(), classes, conflatable, strict=True):
-            cap = rates.get(cls)
-            if cap is not None and (may or cap[0] == SUSPENDED):
-                found[topic] = cap
+        for member, topics, classes, channels in self._held(members):
+            mine: dict[int, tuple[float, str]] = {}
+            for cls, cap in rates.items():
+                of_class = classes == cls
+                if cap[0] != SUSPENDED:
+                    of_class &= self._may_conflate[channels]
+                mine |= dict.fromkeys(topics[of_class].tolist(), cap)
+            found[member.id] = mine
         return found
 
-    def _classes(self, member: Member) -> tuple[Int32Array, list[int]]:
-        ledger = self._hub.ledger
-        topics = ledger.interests(member.id)
-        return topics, [ledger.class_held(member.id, topic) for topic in topics.tolist()]
+    def _held(self, members: list[Member]) -> Iterator[tuple[Member, Int32Array, Int32Array, Int32Array]]:
+        """What each holds that is not closed: topics, classes, channels. Some 50 ns an interest."""
+        there = {member.id: member for member in members if not member.closed}
+        owners, rows, held, _ = holdings(self._hub.ledger, self._hub.interner, there)
+        ends = np.cumsum(rows[0]).tolist()
+        for (_, member), count, end in zip(owners, rows[0].tolist(), ends, strict=True):
+            mine = slice(end - count, end)
+            yield member, held[0, mine], held[1, mine], held[3, mine]
 
     def _suspend(self, members: list[Member]) -> None:
         """Components of nothing but what is suspended hold no stream on the wire."""
-        suspended = {rung.priority for rung in self._adaptive.on if rung.measure is Measure.SUSPEND}
+        suspended = [rung.priority for rung in self._adaptive.on if rung.measure is Measure.SUSPEND]
+        all_off = {
+            member.id
+            for member, _, classes, _ in self._held(members if suspended else [])
+            if len(classes) and np.isin(classes, suspended).all()
+        }
         for member in members:
-            off = bool(suspended) and not member.closed and self._all_of(member, suspended)
+            off = not member.closed and member.id in all_off
             if off and not self.suspends(member) and not member.paused:
                 off = not self._hub.ledger.is_paused(
                     member.id
@@ -269,10 +283,6 @@ class Adapting:
                     (self._suspended.add if off else self._suspended.discard)(member.id)
                     self._hub.ledger.pause(member.id, off or member.paused)
                 self._hub.runtime.changed()
-
-    def _all_of(self, member: Member, classes: set[Priority]) -> bool:
-        held = self._classes(member)[1]
-        return bool(held) and all(cls in classes for cls in held)
 
     def _narrow(self, members: list[Member]) -> None:
         rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SHALLOW]
@@ -309,19 +319,31 @@ class Adapting:
 
     # -- what a rung is about --
 
-    def _touches(self, rung: Rung) -> bool:
-        return self._count(rung) > 0
+    def _counter(self) -> Callable[[Rung], int]:
+        """Counts what a rung holds back or would: interests, or streams for SHALLOW and SPLIT. All of them look at the
+        interests once, when the first is asked about."""
+        held: list[Int64Array] = []
 
-    def _count(self, rung: Rung) -> int:
-        """Interests that it holds back or would, streams for SHALLOW and SPLIT."""
-        if rung.measure is Measure.SHALLOW:
-            return len(self._shallows.of_books(self._streams_of({rung.priority})))
-        if rung.measure is Measure.SPLIT:
-            return len(self._streams_of({rung.priority}))
-        rates: dict[int, tuple[float, str]] = {
-            rung.priority: (SUSPENDED if rung.measure is Measure.SUSPEND else 1.0, "")
-        }
-        return sum(len(self._wanted(member, rates)) for member in list(self._hub.members.values()))
+        def count(rung: Rung) -> int:
+            if rung.measure is Measure.SHALLOW:
+                return len(self._shallows.of_books(self._streams_of({rung.priority})))
+            if rung.measure is Measure.SPLIT:
+                return len(self._streams_of({rung.priority}))
+            if not held:
+                held.extend(self._by_class())
+            return int(held[rung.measure is not Measure.SUSPEND][rung.priority])
+
+        return count
+
+    def _by_class(self) -> tuple[Int64Array, Int64Array]:
+        """How many interests there are of each class, and how many of those may be conflated. 50 ns an interest."""
+        hub = self._hub
+        _, _, held, _ = holdings(hub.ledger, hub.interner, hub.members)
+        classes = held[1]
+        conflatable = classes[self._may_conflate[held[3]]]
+        return np.bincount(classes, minlength=len(Priority)), np.bincount(
+            conflatable, minlength=len(Priority)
+        )
 
 
 def _in_wall_time(taken: MeasureTaken, offset: int) -> MeasureTaken:
