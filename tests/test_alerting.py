@@ -236,6 +236,30 @@ def test_queue_age(is_async: bool) -> None:
     told_of(play(lambda: World(seed=15, rate=1.0), script), "queue_age", "stuck", "component")
 
 
+@pytest.mark.simulation
+def test_who_gets_the_id_of_one_that_was_stuck_has_an_issue_of_its_own() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        first = make(manager, "first")
+        first.subscribe("ticker", SYMBOLS)
+        await heard.until(True, 20.0)
+        first.close()
+        assert manager.issues() == []
+        second = make(manager, "second")
+        assert second._member.id == first._member.id
+        second.subscribe("ticker", SYMBOLS)
+        await heard.until(False, 2.0)
+        assert heard.told == [(True, "queue_age", "first"), (False, "queue_age", "first")]
+        await asyncio.sleep(10.0)
+        (issue,) = manager.issues()
+        assert issue.subject == "second"
+        assert issue.value < 12.0
+        second.close()
+        await asyncio.sleep(1.5)
+        assert heard.told[2:] == [(True, "queue_age", "second"), (False, "queue_age", "second")]
+
+    play(lambda: World(seed=15, rate=1.0), script)
+
+
 def test_loop_lag() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         await reader(manager)

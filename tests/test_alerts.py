@@ -194,6 +194,22 @@ def test_a_subject_that_is_gone_is_over_and_a_rule_that_is_not_looked_at_stays()
     assert play.told == [(1, True, "a"), (2, False, "a")]
 
 
+def test_a_subject_that_is_forgotten_is_over_at_once_and_begins_anew() -> None:
+    play = Play(replace(only(queue_age=AlertRule(above=1.0, below=1.0, calm=10.0)), again=60.0), "queue_age")
+    play.look(reading(5.0), reading(6.0, "b"))
+    play.alerts.forget("queue_age", "a")
+    play.alerts.forget("queue_age", "nobody")
+    assert play.standing == ["b"]
+    play.look(reading(7.0), reading(6.0, "b"))
+    assert play.told[2:] == [(2, False, "a")]
+    assert play.alerts.issues(OFFSET)[0].since_ns == OFFSET + 2 * SECOND
+    play.alerts.forget("queue_age", "a")  # nobody was told of this one
+    for _ in range(58):
+        play.look(reading(6.0, "b"))
+    play.look(reading(7.0), reading(6.0, "b"))
+    assert play.told[3:] == [(61, True, "a")], "one of the same name is told of no sooner"
+
+
 def test_the_most_harmful_comes_first() -> None:
     rule = AlertRule(above=1.0, below=1.0, grave=100.0)
     alerts = Alerts(only(loss=rule, latency=rule, budget=rule))

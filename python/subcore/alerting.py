@@ -30,6 +30,7 @@ OnAlert = Callable[[Alert], object]
 TASKS_AT_MOST = 64  # calls of async hooks that did not return; while there are so many, no more are made
 LOG_ERRORS_EVERY_NS = 60 * SECOND
 LEVELS = {Severity.WARNING: logging.WARNING, Severity.CRITICAL: logging.ERROR}
+OF_COMPONENTS = "loss", "queue_age"  # rules whose subjects are named by their keys
 NOBODY = -1
 
 
@@ -66,10 +67,13 @@ class Alerting:
             return []
         return self._alerts.issues(clock.time_ns() - clock.monotonic_ns())
 
-    def left(self, component: int) -> None:
-        """A component is no more, and its id another's soon."""
+    def left(self, component: int, name: str) -> None:
+        """A component is no more; its id is another's soon, its name may be."""
         if self.gauges is not None:
             self.gauges.left(component)
+        if self._alerts is not None:
+            for rule in OF_COMPONENTS:
+                self._alerts.forget(rule, name)
 
     def on_alert(self, hook: OnAlert) -> Callable[[], None]:
         """See SubscriptionManager.on_alert."""

@@ -71,7 +71,7 @@ class Losses:
             member = self._hub.members.get(id)
             if member is not None:
                 said = f"{count:,} events that it was due were dropped in the last minute{_where(member)}."
-                found.append(Reading(str(id), "component", member.name, count, said))
+                found.append(Reading(member.name, "component", member.name, count, said))
         return found
 
     def _count(self, owed: Owed, now: int, slowly: bool) -> None:
@@ -157,7 +157,7 @@ class Ages:
             return None
         waiting = len(member.inbox) + member.pumps.waiting
         said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s{_stuck_in(member)}."
-        return Reading(str(id), "component", member.name, age / SECOND, said)
+        return Reading(member.name, "component", member.name, age / SECOND, said)
 
 
 def _stuck_in(member: Member) -> str:

@@ -272,7 +272,7 @@ class Hub:
         self.obligations.left(member)
         self.measuring.left(member)
         self.monitoring.left(member.id)
-        self.alerting.left(member.id)
+        self.alerting.left(member.id, member.name)
         self.runtime.changed(urgent=member.reaped is not None)
 
     def set_paused(self, member: Member, flag: bool) -> None:

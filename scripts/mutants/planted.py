@@ -802,6 +802,20 @@ MUTANTS = (
         "tests/test_alerting.py",
     ),
     Mutant(
+        "a component accused of what another lost that had its id",
+        "component_gauges.py",
+        "        self._count_ended(self._hub.clock.monotonic_ns())\n",
+        "",
+        "tests/test_alerting.py",
+    ),
+    Mutant(
+        "an issue that outlives its component",
+        "alerting.py",
+        "self._alerts.forget(rule, name)",
+        "pass",
+        "tests/test_alerting.py",
+    ),
+    Mutant(
         "what an async handler lost forgotten as it ends",
         "component_gauges.py",
         "np.array([max(0, count - before)])",

@@ -135,6 +135,7 @@ class Alerts:
         self._clock = RunnableClock(LOOK_NS)
         self._watches: dict[str, dict[str, _Watch]] = {name: {} for name, _ in rules.items()}
         self._others: dict[str, int] = {}
+        self._gone: list[tuple[str, _Watch]] = []  # who was told of these is told that they are over
         self._told: deque[int] = deque()  # when somebody was told of a raise, within a minute
         self._told_at: dict[
             tuple[str, str], int
@@ -148,11 +149,18 @@ class Alerts:
         """
         run = self._clock.read(now)
         self._now = now
-        over: list[Alert] = []
+        gone, self._gone = self._gone, []
+        over = [Alert(False, self._issue(name, watch, offset), now + offset) for name, watch in gone]
         for name, rule in self.rules.items():
             if name in readings:
                 over += self._judge(name, rule, readings[name], now, run, offset)
         return [*over, *self._raised(now, offset)]
+
+    def forget(self, name: str, key: str) -> None:
+        """The subject is no more: its issue ends at once, and who was told of it is told so at the next look."""
+        watch = self._watches[name].pop(key, None)
+        if watch is not None and watch.is_told:
+            self._gone.append((name, watch))
 
     def issues(self, offset: int) -> list[Issue]:
         """What is wrong as of the last look, the most harmful first. `offset` as in `look`. 0.1 ms for each."""
