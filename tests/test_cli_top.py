@@ -12,15 +12,18 @@ import pty
 import random
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -29,7 +32,8 @@ from rich.console import Console
 
 from examples import examples
 from manager_rig import KEPT, make, manager, server, until
-from subcore.cli import main
+from subcore.cli import main, top_loop
+from subcore.cli.top import _watch
 from subcore.cli.top_keys import keys_of
 from subcore.cli.top_source import (
     TOPIC_COLUMNS,
@@ -202,6 +206,19 @@ def test_nothing_read_yet_says_why() -> None:
     lines = shown(Seen(), trouble="http://nowhere/ does not answer")
     assert lines[1].startswith("! http://nowhere/ does not answer")
     assert "figures are 12 s old: gone" in shown(seen(), trouble="gone", age_s=12.0)[1]
+
+
+def test_figures_of_a_process_that_is_gone_are_called_old(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    for age_s, told in ((0, False), (50, False), (-3600, False), (90, True), (7300, True)):
+        stats = RECORDED["stats"] | {"time_ns": time.time_ns() - age_s * 10**9}
+        path.write_text(json.dumps(stats) + "\n")
+        figures = FileSource(path).read(topics=False)
+        assert shown(figures)[1].startswith("! figures are ") == told, age_s
+    assert shown(figures)[1].startswith("! figures are 2 h old: nothing was written since")
+    assert "figures are 3 h old: gone" in shown(figures, trouble="gone", age_s=3600.0)[1]
+    path.write_text("{}\n")
+    assert FileSource(path).read(topics=False).old_s == 0, "it has no time"
 
 
 def test_short_texts() -> None:
@@ -382,6 +399,49 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     assert "no terminal: add --once" in done.output
     with pytest.raises(SourceError, match="names no host"):
         source_of("http://", None)
+    for address in (
+        "http://[::1:80/",
+        "http://127.0.0.1:8 0/",
+        "http://127.0.0.1:port/",
+        "HTTP://127.0.0.1:9/",
+    ):
+        done = CliRunner().invoke(main, ["top", address, "--once"])
+        assert isinstance(done.exception, SystemExit), (address, done.exception)
+        assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+        assert "is no address" in done.output or "running there?" in done.output
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not answer (SSH-2.0"),
+        (b"HTTP/1.1 500 \x1b]0;mine\x07\x1b[31mboo\r\nContent-Length: 0\r\n\r\n", "500 ·]0;mine··[31mboo"),
+    ],
+)
+def test_whatever_answers_a_sentence_says_so_and_is_only_text(said: bytes, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with listener.accept()[0] as client:
+                client.recv(65536)
+                client.sendall(said)
+
+        threading.Thread(target=answer, daemon=True).start()
+        done = CliRunner().invoke(main, ["top", f"http://127.0.0.1:{listener.getsockname()[1]}/", "--once"])
+    assert isinstance(done.exception, SystemExit), done.exception
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert words in done.output
+    assert "\x1b" not in done.output
+
+
+def test_a_terminal_that_cannot_be_drawn_on_is_told_of(
+    monkeypatch: pytest.MonkeyPatch, figures_file: Path
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal
+    monkeypatch.setattr(top_loop, "watch", lambda *given: None)
+    with pytest.raises(click.ClickException, match="add --once"):
+        _watch(FileSource(figures_file), 1.0)
 
 
 @pytest.fixture
@@ -507,7 +567,7 @@ def test_a_run_on_a_terminal(terminal: Terminal, figures_file: Path) -> None:
     narrow = terminal.until("q quit  tab components/topics  / search  <> sort by  r reve…")
     assert max(len(line) for line in narrow.splitlines()) <= 60
     figures_file.unlink()
-    terminal.until("s old: there is no file")
+    terminal.until("old: there is no file")
     terminal.press("q")
     terminal.until("", ended=True)
     assert terminal.process.returncode == 0
@@ -515,7 +575,10 @@ def test_a_run_on_a_terminal(terminal: Terminal, figures_file: Path) -> None:
     assert termios.tcgetattr(terminal.theirs) == terminal.before, "and so is the keyboard"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGQUIT, 128 + signal.SIGQUIT)],
+)
 def test_a_signal_leaves_the_terminal_as_it_was(terminal: Terminal, number: int, status: int) -> None:
     terminal.until("rogue-4")
     os.kill(terminal.process.pid, number)

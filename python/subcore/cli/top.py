@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 EVERY_S = 1.0
 LEAST_S = 0.2
+MESSAGE_LONGEST = 1000
 
 
 @click.command("top")
@@ -34,6 +35,7 @@ def command(source: str, token: str | None, every: float, once: bool, as_json: b
     and page keys scroll, p freezes what is shown.
     """
     from .top_source import SourceError, source_of
+    from .top_text import clean
 
     try:
         found = source_of(source, token)
@@ -46,7 +48,7 @@ def command(source: str, token: str | None, every: float, once: bool, as_json: b
         else:
             _watch(found, every)
     except SourceError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(clean(error, MESSAGE_LONGEST)) from None
     except BrokenPipeError:
         sys.stderr.close()
 
@@ -68,5 +70,10 @@ def _watch(source: Source, every: float) -> None:
 
     from .top_loop import watch
 
+    console = Console(highlight=False, markup=False, emoji=False)
+    if console.is_dumb_terminal:  # rich would draw nothing there
+        raise click.ClickException(
+            "this TERM names a terminal without pictures: add --once for one view, or --json"
+        )
     with contextlib.suppress(KeyboardInterrupt):
-        watch(source, every, Console(highlight=False, markup=False, emoji=False))
+        watch(source, every, console)

@@ -185,7 +185,13 @@ def _left_as_it_was() -> Iterator[None]:
         raise SystemExit(128 + number)
 
     before: dict[int, Any] = {}
-    for name, handler in (("SIGTERM", leave), ("SIGHUP", leave), ("SIGTSTP", signal.SIG_IGN)):
+    handlers: dict[str, Any] = {
+        "SIGTERM": leave,
+        "SIGHUP": leave,
+        "SIGQUIT": leave,
+        "SIGTSTP": signal.SIG_IGN,
+    }
+    for name, handler in handlers.items():
         if hasattr(signal, name):
             before[getattr(signal, name)] = signal.signal(getattr(signal, name), handler)
     try:

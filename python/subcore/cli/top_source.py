@@ -6,13 +6,17 @@ shape.
 
 from __future__ import annotations
 
+import http.client
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from .top_text import number
 
 __all__ = ["FileSource", "HttpSource", "Seen", "Source", "SourceError", "source_of"]
 
@@ -42,12 +46,16 @@ class SourceError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was read at once. `topics`: {column: values}. None: the source does not have it, or was not asked."""
+    """What was read at once. `topics`: {column: values}. None: the source does not have it, or was not asked.
+
+    `old_s`: seconds since a file's line was written; whoever wrote it may be gone.
+    """
 
     stats: dict[str, Any] = field(default_factory=dict)
     topics: dict[str, list[Any]] | None = None
     issues: list[Any] | None = None
     restores: list[Any] | None = None
+    old_s: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
@@ -76,7 +84,10 @@ class HttpSource:
     has_topics = True
 
     def __init__(self, url: str, token: str | None) -> None:
-        parts = urllib.parse.urlsplit(url)
+        try:
+            parts = urllib.parse.urlsplit(url)
+        except ValueError as error:
+            raise SourceError(f"{url} is no address ({error}): give http://HOST:PORT/") from None
         if not parts.netloc:
             raise SourceError(f"{url} names no host: give http://HOST:PORT/")
         self.name = f"{parts.scheme}://{parts.netloc}/"
@@ -112,7 +123,7 @@ class HttpSource:
                 if error.code in (401, 403):
                     raise SourceError(f"{self.name} asks for its token: give it with --token") from None
                 raise SourceError(f"{self.name}{path}: {error.code} {error.reason}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise SourceError(
                 f"{self.name} does not answer ({reason}): is manager.serve_dashboard() running there?"
@@ -149,7 +160,8 @@ class FileSource:
             raise SourceError(
                 f"the last line of {self.name} holds no figures: give a file that JsonLines wrote"
             )
-        return Seen(stats)
+        written = number(stats.get("time_ns"))
+        return Seen(stats, old_s=max(0.0, (time.time_ns() - written) / 1e9) if written else 0.0)
 
 
 def last_line(path: Path) -> bytes:
@@ -169,7 +181,7 @@ def last_line(path: Path) -> bytes:
 
 def source_of(text: str, token: str | None) -> Source:
     """Of an address or a path."""
-    if text.startswith(("http://", "https://")):
+    if text.lower().startswith(("http://", "https://")):
         return HttpSource(text, token)
     return FileSource(Path(text))
 

@@ -13,9 +13,9 @@ LONGEST = 200
 LARGEST = 1e30
 
 
-def clean(value: Any) -> str:
+def clean(value: Any, longest: int = LONGEST) -> str:
     """One line without what moves the cursor, changes colours or turns the direction of writing."""
-    text = str(value)[:LONGEST]
+    text = str(value)[:longest]
     if text.isascii() and text.isprintable():
         return text
     return "".join(
@@ -38,7 +38,7 @@ def part(record: Any, *path: str) -> Any:
 
 
 def count(value: Any) -> str:
-    """A whole number in at most six places: 12,345, 1.2M."""
+    """A whole number in at most seven places: 12,345, 1,200k."""
     found = number(value)
     for unit in ("", "k", "M", "G"):
         if abs(found) < 99_999.5:

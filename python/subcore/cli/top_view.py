@@ -21,6 +21,7 @@ BAR = 12
 INDENT = 5
 NAME_LEAST = 14
 ROWS_LEAST = 3
+OLD_S = 60.0  # figures of before are not shown as if they were of now
 HELP = "q quit  tab components/topics  / search  <> sort by  r reverse  arrows, page keys: scroll  p freeze"
 STYLES = {"slow": "yellow", "quarantined": "bold red", "paused": "dim"}
 STATE_STYLES = {
@@ -86,6 +87,9 @@ def _head(seen: Seen, name: str, trouble: str, age_s: float) -> Iterator[Text]:
             f"  {clock(part(seen.stats, 'time_ns'))} UTC  up {duration(part(seen.stats, 'uptime_ns'))}"
         )
     yield line
+    age_s += seen.old_s
+    if not trouble and age_s > OLD_S:
+        trouble = "nothing was written since; has the process ended?"
     if trouble:
         old = f"figures are {duration(age_s * 1e9)} old: " if seen.stats else ""
         yield Text(f"! {old}{clean(trouble)}", style="bold red")
