@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import re
 from collections import Counter
 from typing import Any
@@ -226,8 +227,10 @@ async def test_an_answer_that_takes_time(timers: Timers) -> None:
     assert not wire.paused
 
 
-@pytest.mark.parametrize("end", ["fails", "is cancelled", "is nobody's"])
+@pytest.mark.parametrize("end", ["fails", "is cancelled", "is nobody's", "is nobody's and fails"])
 async def test_an_answer_that_never_comes(timers: Timers, end: str) -> None:
+    said: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: said.append(context))
     owner, future = Owner(asyncio.get_running_loop().create_future()), None
     future = owner._answer
     connection, wire = connected(owner)
@@ -238,10 +241,16 @@ async def test_an_answer_that_never_comes(timers: Timers, end: str) -> None:
         future.cancel()
     else:
         connection.connection_lost(None)
-        future.set_result(Answer(200))
+        if end.endswith("fails"):
+            future.set_exception(ValueError("no"))
+        else:
+            future.set_result(Answer(200))
     await asyncio.sleep(0)
-    assert statuses(wire) == {"fails": [500], "is cancelled": [503], "is nobody's": []}[end]
-    assert [str(error) for error in owner.errors] == (["no"] if end == "fails" else [])
+    assert statuses(wire) == {"fails": [500], "is cancelled": [503]}.get(end, [])
+    assert [str(error) for error in owner.errors] == (["no"] if end.endswith("fails") else [])
+    owner._answer = future = None  # its destructor tells the loop of an error that nobody looked at
+    gc.collect()
+    assert said == []
 
 
 def test_an_answer_that_raises(timers: Timers) -> None:

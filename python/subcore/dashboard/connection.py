@@ -140,15 +140,16 @@ class Connection(asyncio.Protocol):
             answer.add_done_callback(self._answered)
 
     def _answered(self, future: asyncio.Future[Answer]) -> None:
+        error = None if future.cancelled() else future.exception()
+        if isinstance(error, Exception):
+            self._owner.failed(error)
         if self._closing or self._transport is None or self._asked is None:
             return  # the client has left, or the server ends
         self._waits_for = None
         self._transport.resume_reading()
-        error = None if future.cancelled() else future.exception()
         if future.cancelled():
             self._reply(said(503, "the dashboard is being closed"), None)
-        elif isinstance(error, Exception):
-            self._owner.failed(error)
+        elif error is not None:
             self._reply(said(500, "this went wrong here: the log says how"), None)
         else:
             self._reply(future.result(), self._asked)
