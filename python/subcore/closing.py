@@ -69,6 +69,8 @@ class Closing:
         self._members = list(hub.members.values())
         self._links = sum(link.is_up for link in hub.runtime.links.values())
         self._told("the snapshot's file", hub.saving.finish)
+        for export in hub.exports:  # before what the last line would lack
+            self._told(f"the figures in {export.path}", export.finish)
         for member in self._members:
             hub.waits.forget(member)  # nothing more is proven
             member.pumps.dropped = 0  # what a handler left behind as it went was not dropped here
@@ -83,8 +85,6 @@ class Closing:
         self._told("the questions beside the links", hub.enquiries.end)
         for dashboard in hub.dashboards:
             self._told("the dashboard", dashboard.finish)
-        for export in hub.exports:
-            self._told(f"the figures in {export.path}", export.finish)
         hub.feed.recorder = None
         for recording in hub.recordings:
             self._told(f"the recording {recording.recorder.path}", recording.finish)

@@ -202,6 +202,8 @@ def line_parts(manager: Looking) -> Iterator[str]:
     yield json.dumps(whole, allow_nan=False)[:-1] + ', "components": {'
     comma = ""
     for records in manager._hub.measuring.components():
+        if not records:  # all of them were closed meanwhile
+            continue
         text = json.dumps({one.name: as_json(one) for one in records}, allow_nan=False)[1:-1]
         yield comma + text
         comma = ", "
