@@ -11,7 +11,7 @@ import pytest
 
 from manager_rig import KEPT, make
 from subcore.engine.adaptive import Adapt, Level, Measure, Pressure
-from subcore.errors import UsageError
+from subcore.errors import SubscribeTimeout, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.types import Cap, Priority, Status, StatusKind, Topic
 from virtual_manager import World
@@ -111,11 +111,13 @@ def test_load_that_low_makes_takes_from_low_until_it_is_over(caplog: pytest.LogC
 
 def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
     world = World(seed=6)
+    told: list[Status] = []
 
     async def main(world: World) -> None:
         async with world.manager(adapt=QUICK) as manager:
             felt = press(manager)
-            low, high = make(manager, "low", priority=LOW), make(manager, "high", priority=HIGH)
+            low = make(manager, "low", priority=LOW, on_status=told.append)
+            high = make(manager, "high", priority=HIGH)
             mixed = make(manager, "mixed", priority=LOW)
             got: dict[str, int] = {}
 
@@ -141,8 +143,13 @@ def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
             assert {saved.name: saved.paused for saved in manager.snapshot().components} == dict.fromkeys(
                 ["low", "high", "mixed"], False
             )
+            assert manager.explain("trade", "KRW-XRP").startswith(
+                "not asked for while load lasts; low gets no"
+            )
+            assert manager.explain("trade", "KRW-BTC").startswith("open")
             before = dict(got)
-            await asyncio.sleep(20)
+            with pytest.raises(SubscribeTimeout, match=r"KRW-XRP \(no events: suspend LOW, since "):
+                await low.live(timeout=20)
             assert got["low"] == before["low"]
             assert got["mixed low"] == before["mixed low"]
             assert got["high"] > before["high"]
@@ -156,6 +163,14 @@ def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
             assert manager.adaptation().measures == ()
             assert "trade:KRW-XRP" in world.carried()
             assert got["low"] > before["low"]
+            missed = {
+                status.kind for status in told if "no events" in status.reason or "missed" in status.reason
+            }
+            assert missed == {StatusKind.CAPPED, StatusKind.RECOVERED}, told
+            topics = {str(topic) for status in told if "missed" in status.reason for topic in status.topics}
+            assert topics == {"trade:KRW-BTC", "trade:KRW-XRP"}
+            assert low.stats().conflations.keys() == {Topic("trade", "KRW-BTC")}
+            assert low.stats().lost == 0
             assert all(not info.caps for info in manager.topics())
 
     world.run(main)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from manager_rig import KEPT, make
+from subcore.caps import MISSED
 from subcore.errors import UsageError
 from subcore.types import Cap, Status, StatusKind
 from virtual_manager import World
@@ -265,7 +266,8 @@ def test_a_cap_that_somebody_else_lays_on_is_told_once_and_so_is_its_end() -> No
             caps.lift(interests, "adapt", "it is calm")
             caps.lift(interests, "adapt", "it is calm")
             assert [(s[-1].kind, len(s), len(s[-1].topics), s[-1].reason) for s in told.values()] == [
-                (StatusKind.RECOVERED, 3, n, "the cap by adapt is lifted: it is calm") for n in (2, 1)
+                (StatusKind.RECOVERED, 3, n, f"the cap by adapt is lifted: it is calm{MISSED}")
+                for n in (2, 1)
             ]
             await asyncio.sleep(0.2)
             assert {event.symbol for event in came["a"]} == {"KRW-BTC", "KRW-ETH"}, "the newest held back"

@@ -115,6 +115,11 @@ class Adapting:
         """Whether this component's interests hold no stream on the wire for now."""
         return member.id in self._suspended  # by id: a name that was restored is claimed with the id it has
 
+    def suspension(self, member: Member) -> str:
+        """Why so, and "" where it is not."""
+        rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SUSPEND]
+        return f"no events: {self._reason(rungs[-1])} (load)" if rungs and self.suspends(member) else ""
+
     def cap_of(self, member: Member, topic: int) -> Cap | None:
         """Beside those that `caps` has: a narrower book."""
         return self._shallows.of(member, topic)

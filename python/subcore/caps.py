@@ -34,6 +34,7 @@ BUSY_S = 0.01  # a handler runs the loop itself: what is due is looked at again 
 SECOND_NS = 1_000_000_000
 NOTHING_NS = 2**63 - 1  # the interval of who gets none
 SUSPENDED = 0.0  # as a rate
+MISSED = "; events were missed meanwhile"
 
 
 class _RateCap(NamedTuple):
@@ -91,12 +92,17 @@ class RateCaps:
                 self._notices.of_topics(member, StatusKind.CAPPED, changed, f"{told} ({by})")
 
     def lift(self, interests: Mapping[Member, Int32Array], by: str, reason: str = "") -> None:
-        """Take back what `by` imposed on these interests; each component is told by one RECOVERED. As `impose`."""
+        """Take back what `by` imposed on these interests; each component is told by one RECOVERED, also of what was
+        missed where they had got nothing. As `impose`."""
         for member, topics in interests.items():
+            rows = self._caps.get(member.id, {})
+            capped = [rows[topic][by] for topic in topics.tolist() if by in rows.get(topic, {})]
+            missed = any(cap.max_rate == SUSPENDED for cap in capped)
             changed = [] if member.closed else self._change(member, topics, by, None, "")
             if changed:
                 told = f"the cap by {by} is lifted"
                 told = f"{told}: {reason}" if reason else told
+                told += MISSED if missed else ""
                 self._notices.of_topics(member, StatusKind.RECOVERED, changed, told)
 
     def imposed(self, by: str, members: Iterable[Member]) -> dict[Member, Int32Array]:

@@ -169,6 +169,7 @@ class Component(Reader):
         A market that does not trade has no data for hours: give a `timeout` then. Raises SubscribeError at once when a
         stream is refused (one asked for again in this turn is not, until the venue has answered), SubscribeTimeout
         after `timeout` seconds; both name what is missing and why. What is wanted no longer is not waited for.
+        While load suspends it (`adapt=`) nothing is proven, for minutes perhaps; the error at a timeout says so.
         UsageError while it is paused, also when `pause()` comes meanwhile. Cancelling it changes nothing.
         """
         if evidence not in ("any", "data"):

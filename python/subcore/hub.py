@@ -178,7 +178,7 @@ class Hub:
         self.obligations = Duties(self, obligations)
         self.alerting = Alerting(self, alerts)
         self.granting = Granting(self, channel_priority, gone, adapt)
-        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting.anew, self.obligations.waits)
+        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting, self.obligations.waits)
         self.claims = Claims(self, claim_grace)
         self.closing = Closing(self)
         self.saving = Saving(self, snapshot_path)

@@ -74,7 +74,8 @@ class SubscriptionManager(Looking):
     `alerts`: when `issues` and `on_alert` tell of something that is wrong, see `AlertRules`; None = never, and left out
     never with `replay`, whose events are old.
     `adapt`: measures against load: True, or an `Adapt` that says when and which. Lower classes get less first, as caps
-    that are shown, told and taken back; nothing is ever taken from CRITICAL, and no trade is conflated. Off by default,
+    that are shown, told and taken back; nothing is ever taken from CRITICAL, and no trade is conflated, but for what is
+    suspended altogether, which CAPPED and RECOVERED say. Off by default,
     since it changes what components get. See `adaptation()`.
     `replay`: a recording to drive the components from, in recorded time times `speed` (0 = as fast as they read).
     `clock`, `connect`, `seed`: for tests; see `subcore.testing`.

@@ -51,6 +51,8 @@ class Reports:
         if hub.engine.row(stream).state is StreamState.SENT:
             said += self._last_heard(stream)
         holders = [m for m in hub.members.values() if hub.ledger.holds(m.id, id)]
+        if hub.ledger.class_of(stream) < 0 and any(hub.granting.adapting.suspends(m) for m in holders):
+            said = "not asked for while load lasts"  # the engine says that nobody wants it
         caps = [
             f"{cap.component} gets {cap.reason} ({cap.by})"
             for m in holders

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ._ledger import Ledger
     from .engine.engine import Engine
     from .engine.topics import TopicRow
+    from .granting import Granting
     from .intent import Intent
     from .members import Member
 
@@ -38,9 +39,9 @@ class _Wait:
 class Waits:
     """All `live()` calls under way. A notice about streams costs O(streams) a wait they concern.
 
-    `anew`: REFUSED streams that somebody asked for again in this turn; what became of that is not known yet. `excuse`:
-    called with a component that begins to wait (1), or ends (-1), and whether that wait has a timeout: meanwhile nobody
-    reads what it takes by itself.
+    `granting` knows the REFUSED streams that somebody asked for again in this turn, of which it is not known yet what
+    became, and who gets nothing while load lasts. `excuse`: called with a component that begins to wait (1), or ends
+    (-1), and whether that wait has a timeout: meanwhile nobody reads what it takes by itself.
     """
 
     def __init__(
@@ -48,13 +49,13 @@ class Waits:
         engine: Engine,
         intent: Intent,
         ledger: Ledger,
-        anew: set[int],
+        granting: Granting,
         excuse: Callable[[Member, int, bool], None],
     ) -> None:
         self._engine = engine
         self._intent = intent
         self._ledger = ledger
-        self._anew = anew
+        self._granting = granting
         self._excuse = excuse
         self._waits: set[_Wait] = set()
 
@@ -122,7 +123,7 @@ class Waits:
         columns = self._engine.streams
         seen = wanted[wanted < len(columns.state)]
         refused = columns.in_state(seen, StreamState.REFUSED)
-        if not self._anew.issuperset(refused.tolist()):
+        if not self._granting.anew.issuperset(refused.tolist()):
             wait.future.set_exception(self._error(wait, SubscribeError, "refused"))
         elif len(columns.in_state(seen, StreamState.OPEN)) == len(wanted) and (
             not wait.needs_data or all(wait.is_met_by(self._engine.row(stream)) for stream in wait.streams)
@@ -132,16 +133,17 @@ class Waits:
     def _error(self, wait: _Wait, kind: type[SubscribeError], what: str) -> SubscribeError:
         held = wait.topics[_columns.holds_many(self._ledger, wait.member.id, wait.topics)]
         streams = _columns.topic_columns(self._ledger, held)[0].tolist()
+        suspended = self._granting.adapting.suspension(wait.member)
         reasons: dict[Topic, str] = {}
         for topic, stream in zip(self._intent.topics_of(held), streams, strict=True):
             row = self._engine.row(stream)
             if wait.is_met_by(row) or (kind is SubscribeError and row.state is not StreamState.REFUSED):
                 continue
-            if stream in self._anew:
+            if stream in self._granting.anew:
                 reasons[topic] = "asked for again"
                 continue
             silent = "open, no data yet" if row.state is StreamState.OPEN else row.state.name.lower()
-            reasons[topic] = row.reason or silent
+            reasons[topic] = suspended or row.reason or silent
         some = ", ".join(f"{topic} ({reason})" for topic, reason in list(reasons.items())[:NAMED_AT_MOST])
         more = f" and {len(reasons) - NAMED_AT_MOST} more" if len(reasons) > NAMED_AT_MOST else ""
         return kind(f"component {wait.member.name!r}: {len(reasons)} topics {what}: {some}{more}", reasons)
