@@ -2,7 +2,7 @@
 # exact-size buffers and compares with a model; the judges add that nothing out of bounds was touched on the way.
 # Sizes: COUNT under ASAN (about 2x slower than plain), a tenth of it under valgrind (about 50x).
 . .ci/lib.sh
-COUNT="${SUBCORE_SANITIZE_COUNT:-1000}"
+COUNT="${SUBCORE_SANITIZE_COUNT:-2000}"
 scripts=(tests/sanitize/*.py)
 [ -f "${scripts[0]}" ] || { echo "no script in tests/sanitize: nothing would be tested" >&2; exit 1; }
 
