@@ -22,6 +22,7 @@ from subcore.exporters import prometheus
 from subcore.exporters.metrics import HEALTH, METRICS
 from subcore.exporters.prometheus import SubcoreCollector, exposition, exposition_parts
 from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
 from subcore.testing import VirtualClock
 from test_figures import START_NS, SYMBOLS, nowhere, play
 from virtual_manager import World
@@ -218,6 +219,43 @@ def test_values_that_rules_compare_labels_with_exist(manager: SubscriptionManage
     for expression in expressions():
         for label, values in re.findall(r"(state|data|quantile|reason)!?=~?\"([^\"]*)\"", expression):
             assert set(values.split("|")) <= said[label], expression
+
+
+def links_down(manager: SubscriptionManager) -> int:
+    """What the panel of that name shows: its expression is one of Python too, link by link."""
+    series = parsed(manager)
+    panels = json.loads(prometheus.grafana_dashboard())["panels"]
+    ((whole,),) = ([each["expr"] for each in p["targets"]] for p in panels if p["title"] == "Links down")
+    shown = 0
+    for link in {dict(labels)["link"] for name, labels in series if name == "subcore_link_up"}:
+
+        def figure(match: re.Match[str], link: str = link) -> str:
+            return str(value(series, match[1], link=link))
+
+        term = re.sub(r"(subcore_\w+)\{[^}]*\}", figure, whole.removeprefix("sum").replace("bool ", ""))
+        shown += int(eval(term))
+    return shown
+
+
+@pytest.mark.simulation
+def test_a_link_with_nothing_to_carry_is_not_shown_as_down() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "one")
+            component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], lambda event: None)
+            await component.live(timeout=10.0)
+            assert links_down(manager) == 0
+            world.exchange.inject(Fault("refuse", seconds=10.0), world.ns())
+            world.exchange.inject(Fault("drop_fin"), world.ns())
+            await asyncio.sleep(5.0)
+            assert links_down(manager) == 1
+            await component.live(timeout=60.0)
+            component.close()
+            await asyncio.sleep(120.0)
+            assert {link.phase for link in manager.stats().links} == {"IDLE"}
+            assert links_down(manager) == 0
+
+    World(seed=5, rate=4.0).run(main)
 
 
 def test_panels_have_a_place_each_and_say_what_they_show() -> None:
