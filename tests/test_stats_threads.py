@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from manager_rig import KEPT, SOON, make
+from subcore import Queue, Ring
 from subcore.component import ComponentStats
 from subcore.engine.pacing import LimitRegistry, Pacer
 from subcore.limits import Counted, Limit, Scope, Window
 from subcore.manager import SubscriptionManager
+from test_figures import ticker
 
 MOMENT_S = 0.1  # for the loop to get on, where nothing keeps it
 
@@ -39,24 +41,36 @@ class Held:
         "claims.forget",
         "notices.forget",
         "obligations.left",
-        "measuring.left",
         "monitoring.left",
     ],
 )
 def test_the_whole_can_be_read_at_each_step_of_a_closing(monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    """Another thread runs where the loop's thread gives up the interpreter, which it may do at any of them."""
+    """Another thread runs where the loop's thread gives up the interpreter, which it may do at any of them.
+
+    No total goes down for it: who scrapes would take that for a restart, and count all of it again.
+    """
     manager = SubscriptionManager("upbit", url="ws://127.0.0.1:9", seed=1)
     closing, stays = make(manager, "closing"), make(manager, "stays")
-    for component in (closing, stays):
-        component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], lambda _: None)
+    stays.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], lambda _: None)
+    closing.subscribe("ticker", "KRW-ETH", delivery=Queue(1))
+    closing.subscribe("ticker", "KRW-BTC", delivery=Ring(2))
+    ring = closing.ring("ticker")
+    for number in range(20):
+        for symbol in ("KRW-BTC", "KRW-ETH"):
+            manager._hub.feed.feed(0, ticker(symbol, 1 + number, 1.0 + number), 1_000_000 * (2 + number))
+    ring.read()
+    before = manager.stats()
     part, name = step.split(".")
     owner = getattr(manager._hub, part)
     real = getattr(owner, name)
     got: list[Any] = []
+    totals: list[tuple[int, dict[str, int]]] = []
 
     def read() -> None:
         try:
-            got.append((manager.stats().topics, len(manager.topic_stats()), len(manager.costs().components)))
+            stats = manager.stats()
+            totals.append((stats.delivered, stats.losses))
+            got.append((stats.topics, len(manager.topic_stats()), len(manager.costs().components)))
         except Exception as error:
             got.append(error)
 
@@ -70,6 +84,10 @@ def test_the_whole_can_be_read_at_each_step_of_a_closing(monkeypatch: pytest.Mon
     closing.close()
     ((topics, rows, _),) = got
     assert topics == rows == 2
+    after = manager.stats()
+    assert before.delivered
+    assert set(before.losses) == {"queue_full", "ring_overrun"}
+    assert totals == [(before.delivered, before.losses)] == [(after.delivered, after.losses)]
     assert "closing" not in manager.stats().components
     stays.close()
     KEPT.clear()

@@ -261,8 +261,9 @@ class Hub:
             member.pumps.end()
             self.granting.former.closed(member)
             self.intent.close(member.id)
+            self.measuring.left(member)
+            del self.members[member.id]
         self.waits.forget(member)
-        del self.members[member.id]
         if member.handle is not None:  # a name that waits to be claimed is nobody's
             self.names.discard(member.name)
         self.granting.forget(member)
@@ -270,7 +271,6 @@ class Hub:
         member.close_boxes()
         self.notices.forget(member)
         self.obligations.left(member)
-        self.measuring.left(member)
         self.monitoring.left(member.id)
         self.alerting.left(member.id, member.name)
         self.runtime.changed(urgent=member.reaped is not None)

@@ -51,7 +51,7 @@ class Measuring:
         self._before: Counter[str] = Counter()  # of components that are no more
 
     def left(self, member: Member) -> None:
-        """A component was closed: what it had counted stays in the totals."""
+        """A component is being closed: what it had counted stays in the totals. With `members`, under `whole`."""
         before = self._before  # its sinks are released by now: all that they counted is in `delivered_before`
         before["delivered"] += member.delivered_before
         before["queue_full"] += member.inbox.lost + member.pumps.lost
@@ -148,7 +148,7 @@ class Measuring:
             channels = self._channels(streams)
             topics, _ = self.held()
             delivered = self._before["delivered"] + int(hub.monitoring.delivered().sum())
-        losses, waiting, boxes = self._sums()
+            losses, waiting, boxes = self._sums()
         frame_rate, byte_rate, delivered_rate = hub.monitoring.total()
         return Stats(
             time_ns=hub.clock.time_ns(),
@@ -189,7 +189,7 @@ class Measuring:
         )
 
     def _sums(self) -> tuple[dict[str, int], int, int]:
-        """Losses by reason, events that wait, and bytes of boxes, over all components."""
+        """Losses by reason, events that wait, and bytes of boxes, over all components. Under `whole`."""
         full, overrun, waiting, size = self._before["queue_full"], self._before["ring_overrun"], 0, 0
         for member in list(self._hub.members.values()):
             boxes, pumps = member.boxes, member.pumps
