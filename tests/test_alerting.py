@@ -237,6 +237,48 @@ def test_queue_age(is_async: bool) -> None:
 
 
 @pytest.mark.simulation
+def test_of_very_many_that_do_not_read_the_worst_are_named_and_the_others_counted() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        crowd = [make(manager, f"{place:03}") for place in range(120)]
+        worst = [component.name for component in crowd[-6:]]  # those with the greatest ids
+        for component in crowd[-6:]:
+            component.subscribe("ticker", SYMBOLS)
+        await asyncio.sleep(8.0)
+        assert sorted(issue.subject for issue in manager.issues()) == worst
+        for component in crowd[:-6]:
+            component.subscribe("ticker", SYMBOLS)
+        await asyncio.sleep(6.0)
+        issues = manager.issues()
+        assert sorted(issue.subject for issue in issues[:6]) == worst
+        assert {issue.others for issue in issues} == {120 - 16}
+        await asyncio.sleep(20.0)
+        issues = manager.issues()
+        assert {issue.severity for issue in issues} == {Severity.CRITICAL}
+        assert {issue.others for issue in issues} == {120 - 32}
+        assert all(raised for raised, _, _ in heard.told), "nobody is over"
+        for component in crowd:
+            component.close()
+        await asyncio.sleep(2.0)
+
+    play(busy(15), script)
+
+
+def test_of_very_many_that_lose_all_are_counted() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        crowd = [make(manager, f"{place:03}", delivery=Queue(1)) for place in range(120)]
+        for component in crowd:
+            component.subscribe("ticker", SYMBOLS)
+        await heard.until(True, 10.0)
+        await asyncio.sleep(3.0)
+        assert {(issue.rule, issue.others) for issue in manager.issues()} == {("loss", 120 - 16)}
+        for component in crowd:
+            component.close()
+        await asyncio.sleep(2.0)
+
+    play(busy(12), script)
+
+
+@pytest.mark.simulation
 def test_who_gets_the_id_of_one_that_was_stuck_has_an_issue_of_its_own() -> None:
     async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
         first = make(manager, "first")

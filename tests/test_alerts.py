@@ -175,6 +175,21 @@ def test_sixteen_subjects_are_named_the_worst_and_the_others_counted() -> None:
     assert len(play.standing) == 16
 
 
+def test_what_is_critical_has_places_besides() -> None:
+    play = Play(only(queue_age=AlertRule(above=1.0, below=1.0, grave=10.0)), "queue_age")
+    first = [reading(5.0, f"{place:03}") for place in range(16)]
+    later = [reading(20.0 + place, f"{place:03}") for place in range(100, 120)]
+    play.look(*first, reading(4.0, "less"))
+    play.look(*first, reading(4.0, "less"), *later)
+    issues = play.alerts.issues(OFFSET)
+    assert [issue.subject for issue in issues[:16]] == [f"{place:03}" for place in range(119, 103, -1)]
+    assert {issue.severity for issue in issues[:16]} == {Severity.CRITICAL}
+    assert {issue.others for issue in issues} == {1 + 4}
+    assert all(raised for _, raised, _ in play.told), "who was named is not over"
+    play.look(*first, reading(4.0, "less"))
+    assert sorted(play.standing) == [f"{place:03}" for place in range(16)]
+
+
 def test_who_is_quiet_makes_room_for_who_is_not() -> None:
     play = Play(only(budget=AlertRule(above=0.8, below=0.6)), "budget")
     quiet = [reading(0.1, f"link {place}") for place in range(16)]

@@ -53,7 +53,8 @@ class Alerting:
             return
         lag = self._hub.monitoring.take_worst_lag()
         try:
-            told = self._alerts.look(now, self._hub.clock.time_ns() - now, self.gauges.look(now, lag))
+            readings = self.gauges.look(now, lag)
+            told = self._alerts.look(now, self._hub.clock.time_ns() - now, readings, self.gauges.more)
         except Exception as error:
             self._failed("the figures for alerts could not be read", error)
             return

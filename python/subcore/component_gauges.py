@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from .engine.alerts import Reading
+from .engine.alerts import AlertRule, Reading
 from .engine.clock import SECOND, nanoseconds
 from .engine.tally import Tally
 from .types import Int64Array
@@ -20,7 +22,8 @@ __all__ = ["Ages", "Losses", "Owed", "owed"]
 
 LOSS_NS = 60 * SECOND
 MARKS = 4  # of what was due, over the time for which it may wait
-AT_MOST = 64  # components that are named to a rule at a look
+AT_MOST = 64  # components that are named to a rule at a look; more are counted
+AGED_AT_MOST = 1024  # late ones of which the age is read at a look
 NOBODY = -1
 
 
@@ -47,8 +50,10 @@ def owed(hub: Hub) -> Owed:
 class Losses:
     """Events of each component that were lost in the last minute, and up to 5 s more."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, rule: AlertRule | None) -> None:
         self._hub = hub
+        self._above = 0.0 if rule is None else rule.above
+        self.more = 0  # that lost more than `above`, and were not named at the last look
         self._tally = Tally(LOSS_NS)
         self._queues: Int64Array = np.zeros(0, np.int64)
         self._handlers: Int64Array = np.zeros(0, np.int64)
@@ -65,7 +70,9 @@ class Losses:
         """0.1 us a component; rings, which only their readers know of, are looked at `slowly`."""
         self._count(owed, now, slowly)
         ids, counts = self._tally.counts(now)
-        worst = np.argsort(-counts)[:AT_MOST]
+        order = np.argsort(-counts)
+        worst = order[:AT_MOST]
+        self.more = int(np.count_nonzero(counts[order[AT_MOST:]] > self._above))
         found = []
         for id, count in zip(ids[worst].tolist(), counts[worst].tolist(), strict=True):
             member = self._hub.members.get(id)
@@ -122,21 +129,36 @@ def _where(member: Member) -> str:
 
 
 class Ages:
-    """For how long the oldest event of a component waits, of those for which it is longer than `least` seconds."""
+    """For how long the oldest event of a component waits, of those for which it is longer than `below` seconds."""
 
-    def __init__(self, hub: Hub, least: float) -> None:
+    def __init__(self, hub: Hub, rule: AlertRule | None) -> None:
         self._hub = hub
-        self._least = nanoseconds(least)
+        self._least, self._above = (
+            (0, 0) if rule is None else (nanoseconds(rule.below), nanoseconds(rule.above))
+        )
+        self.more = 0  # for which it is longer than `above`, and which were not named at the last look
         self._marks: deque[tuple[int, Int64Array, Int64Array]] = deque()  # when, and what was due by then
 
     def look(self, owed: Owed, now: int) -> list[Reading]:
-        """Where less is done than was due so long ago, something is older. 0.1 us a component, and 10 us for each
-        found, 64 at most."""
+        """Where less is done than was due so long ago, something is older. 0.1 us a component, 5 us for each that is
+        late (of 1,024, those that most waits for), and 10 us for each of the 64 worst, which are named."""
         _, due_then, handlers_due_then = self._mark(now, owed.due, owed.handlers_due)
-        late = set(_behind(due_then, owed.done))
-        late.update(owed.owners[_behind(handlers_due_then, owed.handlers_done)].tolist())
-        found = (self._reading(id) for id in sorted(late - {NOBODY})[:AT_MOST])
-        return [reading for reading in found if reading is not None]
+        late: Counter[int] = Counter(_behind(due_then, owed.done))
+        for handler, count in _behind(handlers_due_then, owed.handlers_done).items():
+            late[int(owed.owners[handler])] += count
+        found = [(self._hub.measuring.queue_age(member) or 0, member) for member in self._judged(late)]
+        found = [each for each in found if each[0] >= self._least and each[0]]
+        found.sort(key=lambda each: -each[0])
+        self.more = sum(age > self._above for age, _ in found[AT_MOST:])
+        return [_age_of(member, age) for age, member in found[:AT_MOST]]
+
+    def _judged(self, late: Counter[int]) -> Iterator[Member]:
+        """Those of the late ones that it is held against."""
+        members = (self._hub.members.get(id) for id, _ in late.most_common())
+        return islice((m for m in members if m is not None and self._must_read(m)), AGED_AT_MOST)
+
+    def _must_read(self, member: Member) -> bool:
+        return not (member.paused or self._hub.obligations.excuses(member))
 
     def _mark(self, now: int, due: Int64Array, handlers: Int64Array) -> tuple[int, Int64Array, Int64Array]:
         """The youngest mark that is old enough; an empty one while there is none."""
@@ -147,17 +169,11 @@ class Ages:
             marks.popleft()
         return marks[0] if now - marks[0][0] >= self._least else (now, _NONE, _NONE)
 
-    def _reading(self, id: int) -> Reading | None:
-        hub = self._hub
-        member = hub.members.get(id)
-        if member is None or member.paused or hub.obligations.excuses(member):
-            return None
-        age = hub.measuring.queue_age(member)
-        if age is None or age < self._least:
-            return None
-        waiting = len(member.inbox) + member.pumps.waiting
-        said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s{_stuck_in(member)}."
-        return Reading(member.name, "component", member.name, age / SECOND, said)
+
+def _age_of(member: Member, age: int) -> Reading:
+    waiting = len(member.inbox) + member.pumps.waiting
+    said = f"{waiting:,} events wait for it, the oldest for {age / SECOND:.1f} s{_stuck_in(member)}."
+    return Reading(member.name, "component", member.name, age / SECOND, said)
 
 
 def _stuck_in(member: Member) -> str:
@@ -171,6 +187,9 @@ def _stuck_in(member: Member) -> str:
 _NONE: Int64Array = np.zeros(0, np.int64)
 
 
-def _behind(due: Int64Array, done: Int64Array) -> list[int]:
+def _behind(due: Int64Array, done: Int64Array) -> dict[int, int]:
+    """By id, how many of what was due are not done, of those that are behind."""
     shared = min(len(due), len(done))
-    return [int(id) for id in np.flatnonzero(due[:shared] > done[:shared])]
+    missing = due[:shared] - done[:shared]
+    ids = np.flatnonzero(missing > 0)
+    return dict(zip(ids.tolist(), missing[ids].tolist(), strict=True))

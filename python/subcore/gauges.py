@@ -51,8 +51,8 @@ class Gauges:
         self._looks = 0
         self._clock, self._disk_clock = RunnableClock(LOOK_NS), RunnableClock(LOOK_NS)
         self.process_clock: Callable[[], int] = time.monotonic_ns
-        self._losses = Losses(hub)
-        self._ages = Ages(hub, 0.0 if rules.queue_age is None else rules.queue_age.below)
+        self._losses = Losses(hub, rules.loss)
+        self._ages = Ages(hub, rules.queue_age)
         self._restores, self._links_lost = Tally(RESTORES_NS), 0
         self._delays: dict[int, Recent] = {}
         self._delays_turned = 0
@@ -64,6 +64,11 @@ class Gauges:
     def left(self, component: int) -> None:
         """A component is no more, and its id another's soon."""
         self._losses.left(component)
+
+    @property
+    def more(self) -> dict[str, int]:
+        """By rule, how many subjects more are over its threshold than the last look has readings of."""
+        return {"loss": self._losses.more, "queue_age": self._ages.more}
 
     def look(self, now: int, lag_ns: int) -> Readings:
         """What there is to judge at `now` (monotonic nanoseconds); `lag_ns`: the worst of the loop since the last."""

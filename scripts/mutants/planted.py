@@ -797,8 +797,8 @@ MUTANTS = (
     Mutant(
         "a paused component accused of not reading",
         "component_gauges.py",
-        "if member is None or member.paused or",
-        "if member is None or",
+        "return not (member.paused or self._hub.obligations.excuses(member))",
+        "return not self._hub.obligations.excuses(member)",
         "tests/test_alerting.py",
     ),
     Mutant(

@@ -20,8 +20,10 @@ __all__ = ["ALERT_DEFAULTS", "Alert", "AlertRule", "AlertRules", "Alerts", "Issu
 
 LOOK_NS = SECOND  # between two looks, about
 SUBJECTS = 16  # of one rule that are named at a time; more are counted
+GRAVE_SUBJECTS = 16  # that are named besides, of those that are CRITICAL
 COURSE_NS = 600 * SECOND
 MINUTE = 60 * SECOND
+NONE_MORE: Mapping[str, int] = {}
 
 
 class Severity(IntEnum):
@@ -127,7 +129,7 @@ class _Watch:
 
 
 class Alerts:
-    """The alerts of one manager. Memory: at most 16 subjects a rule, 1.5 kB each, and 0.2 kB for each that was told of
+    """The alerts of one manager. Memory: at most 32 subjects a rule, 1.5 kB each, and 0.2 kB for each that was told of
     within `again`, of which there are `a_minute` a minute."""
 
     def __init__(self, rules: AlertRules = ALERT_DEFAULTS) -> None:
@@ -142,9 +144,16 @@ class Alerts:
         ] = {}  # when of which, by rule and key, within `again`; oldest first
         self._now = 0
 
-    def look(self, now: int, offset: int, readings: Mapping[str, Sequence[Reading]]) -> list[Alert]:
+    def look(
+        self,
+        now: int,
+        offset: int,
+        readings: Mapping[str, Sequence[Reading]],
+        more: Mapping[str, int] = NONE_MORE,
+    ) -> list[Alert]:
         """Readings by rule at `now` (monotonic nanoseconds; `offset` more is wall time): what is to be told.
 
+        `more`: how many subjects of a rule are over its threshold and have no reading, there being too many.
         O(readings). Rules that are not in force are passed over.
         """
         run = self._clock.read(now)
@@ -153,6 +162,7 @@ class Alerts:
         over = [Alert(False, self._issue(name, watch, offset), now + offset) for name, watch in gone]
         for name, rule in self.rules.items():
             if name in readings:
+                self._others[name] = more.get(name, 0)
                 over += self._judge(name, rule, readings[name], now, run, offset)
         return [*over, *self._raised(now, offset)]
 
@@ -199,16 +209,19 @@ class Alerts:
         return over
 
     def _admit(self, name: str, rule: AlertRule, readings: Sequence[Reading], now: int) -> None:
-        """Watch those that are not yet, the worst first while there is room; who is quiet makes room for who is not."""
+        """Watch those that are not yet, the worst first while there is room; who is quiet makes room for who is not.
+
+        Who is not quiet keeps its place, since it is not over; so there are places besides for what is worse.
+        """
         watches = self._watches[name]
         fresh = [reading for reading in readings if reading.key not in watches]
         quiet = [key for key, watch in watches.items() if not (watch.is_on or watch.is_raised)]
-        self._others[name] = 0
         for reading in sorted(fresh, key=lambda reading: -reading.value):
             is_bad = reading.value > rule.above
-            if len(watches) >= SUBJECTS and is_bad and quiet:
+            room = SUBJECTS + (GRAVE_SUBJECTS if reading.value > rule.grave else 0)
+            while len(watches) >= room and is_bad and quiet:
                 del watches[quiet.pop()]
-            if len(watches) < SUBJECTS:
+            if len(watches) < room:
                 watches[reading.key] = _Watch(reading)
             else:
                 self._others[name] += is_bad
