@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from manager_rig import make
-from subcore import Alert, AlertRule, AlertRules, Issue, Obligations, Queue, Ring, Severity
+from subcore import Alert, AlertRule, AlertRules, Issue, Latest, Obligations, Queue, Ring, Severity
 from subcore.engine.alert_rules import HARM
 from subcore.engine.clock import SECOND
 from subcore.errors import UsageError
@@ -234,6 +234,29 @@ def test_queue_age(is_async: bool) -> None:
         await heard.until(False, 30.0)
 
     told_of(play(lambda: World(seed=15, rate=1.0), script), "queue_age", "stuck", "component")
+
+
+@pytest.mark.simulation
+def test_what_latest_keeps_may_be_left_unread() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        gate = asyncio.Event()
+
+        async def stuck(event: Any) -> None:
+            await gate.wait()
+
+        component = make(manager, "mixed", delivery=Latest())
+        component.subscribe("ticker", SYMBOLS)
+        await asyncio.sleep(40.0)
+        assert heard.told == []
+        component.subscribe("trade", SYMBOLS, stuck)
+        raised = await heard.until(True, 20.0)
+        assert raised.issue.severity is Severity.WARNING
+        assert raised.issue.value < 10.0
+        assert "for its handler" in raised.issue.evidence
+        component.close()
+        await asyncio.sleep(2.0)
+
+    play(lambda: World(seed=15, rate=0.2), script)
 
 
 @pytest.mark.simulation

@@ -82,8 +82,8 @@ class Boxes:
         return [box for box in self._boxes.values() if isinstance(box, EventQueue)]
 
     def oldest_ns(self) -> int:
-        """When the oldest event that waits to be read was received; -1 where none waits."""
-        return oldest_of(self._boxes.values())
+        """When the oldest event that waits in its queues was received; -1 where none waits."""
+        return oldest_of(self.queues)
 
     def put_status(self, status: Status) -> None:
         """Into the iteration, behind what waits now. There is always room for the box of these."""

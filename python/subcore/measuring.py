@@ -73,7 +73,8 @@ class Measuring:
         return records_of(self._hub, list(self._hub.members.values()))
 
     def queue_age(self, member: Member) -> int | None:
-        """For how long the oldest event of what waits for it does, in nanoseconds; None where none waits."""
+        """For how long the oldest event of what it has to take waits, in nanoseconds; None where none waits. What
+        `Latest` keeps may be left unread."""
         oldest = oldest_of([member.boxes, *member.pumps])
         return None if oldest < 0 else max(0, self._hub.clock.time_ns() - oldest)
 

@@ -809,6 +809,20 @@ MUTANTS = (
         "tests/test_alerting.py",
     ),
     Mutant(
+        "a component accused of not reading what may be left unread",
+        "boxes.py",
+        "return oldest_of(self.queues)",
+        "return oldest_of(self._boxes.values())",
+        "tests/test_alerting.py",
+    ),
+    Mutant(
+        "what is critical not told of, since lesser matters came first",
+        "engine/alerts.py",
+        "GRAVE_SUBJECTS if reading.value > rule.grave else 0",
+        "0",
+        "tests/test_alerts.py",
+    ),
+    Mutant(
         "an issue that outlives its component",
         "alerting.py",
         "self._alerts.forget(rule, name)",
