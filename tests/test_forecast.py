@@ -278,6 +278,64 @@ def test_a_live_manager_says_its_plan_with_the_rates_it_has() -> None:
     world.run(main)
 
 
+def test_a_live_managers_plan_has_all_that_was_asked_for_and_nothing_of_who_is_paused() -> None:
+    world = World(seed=3, markets=list(UPBIT[:12]), rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            asked = (
+                PlannedInterests("ticker", UPBIT[:6], standby=True),
+                PlannedInterests("ticker", UPBIT[6:8], priority=Priority.CRITICAL, own_link=True),
+                PlannedInterests("trade", UPBIT[:3], max_rate=0.5),
+            )
+            planned = Plan("upbit", (*(PlannedComponent(f"c{n}", (i,)) for n, i in enumerate(asked)),))
+            made = cast(manager, planned)
+            paused = manager.component("paused")
+            paused.subscribe("orderbook", UPBIT, lambda event: None)
+            for component in made:
+                await component.live()
+            paused.pause()
+            await asyncio.sleep(30)
+            found = manager.plan()
+            assert [one.name for one in found.components] == ["c0", "c1", "c2"]
+            for one, was in zip([c.interests[0] for c in found.components], asked, strict=True):
+                assert (one.standby, one.own_link, one.max_rate) == (was.standby, was.own_link, was.max_rate)
+            costs = Costs(1e4, dict.fromkeys(KEYS, 1000.0), COSTS.delivery, COSTS.wake, 1e4, 1e4)
+            said = predict(found, costs=costs)
+            assert said.links.value == sum(link.up for link in manager.stats().links)
+            assert said.deliveries_per_s.value < 8 * 4.0 + 3 * 0.5
+
+    world.run(main)
+
+
+def test_a_live_managers_plan_has_what_nobody_has_claimed_yet() -> None:
+    world = World(seed=3, markets=list(UPBIT[:4]))
+
+    async def main(world: World) -> None:
+        async with world.manager() as first:
+            old = first.component("old")
+            old.subscribe("ticker", UPBIT[:3], lambda event: None)
+            snapshot = first.snapshot()
+        async with world.manager() as manager:
+            await manager.restore(snapshot, adopt=True)
+            (component,) = manager.plan().components
+            (held,) = component.interests
+            assert (component.name, held.channel, sorted(held.symbols)) == (
+                "old",
+                "ticker",
+                sorted(UPBIT[:3]),
+            )
+
+    world.run(main)
+
+
+def test_bytes_of_one_stream_go_before_those_of_its_channel() -> None:
+    given = {"ticker": Rate(2.0, 500.0), "ticker:KRW-BTC": Rate(4.0, 2000.0), "ticker:KRW-ETH": Rate(1.0)}
+    asked = PlannedInterests("ticker", ("KRW-BTC", "KRW-ETH", "KRW-XRP"))
+    said = predict(Plan("upbit", (PlannedComponent("a", (asked,)),), given), costs=COSTS)
+    assert said.bytes_per_s.value == pytest.approx(4 * 2000 + 1 * 500 + 2 * 500)
+
+
 KEYS = (("ticker", 0), ("orderbook", 5), ("trade", 0))
 
 

@@ -82,6 +82,14 @@ class Plan:
             )
         return rate
 
+    def bytes_of(self, channel: str, symbol: str) -> float | None:
+        """Of a frame of this stream; None where neither it nor its channel says."""
+        for key in (f"{channel}:{symbol}", channel):
+            rate = self.rates.get(key)
+            if rate is not None and rate.bytes is not None:
+                return rate.bytes
+        return None
+
     def beside(self, other: Plan) -> Plan:
         """Both at once: this one's rates, and the other's where this one has none."""
         return replace(

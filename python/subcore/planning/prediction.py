@@ -20,7 +20,6 @@ from subcore.engine.forecast import (
 from subcore.planning.calibration import Key, calibrate
 from subcore.planning.plans import BOXES, Plan, PlannedInterests
 from subcore.planning.rehearsal import CALM_S, Rehearsal
-from subcore.planning.samples import busiest, sample_of
 from subcore.venues import get_venue
 
 __all__ = ["predict"]
@@ -44,11 +43,11 @@ def predict(plan: Plan, *, costs: Costs | None = None, seed: int = 1) -> Forecas
     rehearsal = Rehearsal(plan, seed)
     try:
         settled = rehearsal.settle()
-        links, messages, connects = rehearsal.links, rehearsal.messages, rehearsal.connects
         rehearsal.fill()
-        idle_ns = rehearsal.rest(CALM_S)
+        idle_ns = rehearsal.rest(CALM_S)  # the second links of standbys come up as well
+        links, messages, connects = rehearsal.links, rehearsal.messages, rehearsal.connects
         core, python = rehearsal.memory()
-        rates = rehearsal.link_rates()
+        rates, bytes_per_s = rehearsal.link_rates(), rehearsal.bytes_per_s()
         restores = sorted(rehearsal.restores())
         streams, topics, interests = len(rehearsal.streams), rehearsal.topics, rehearsal.interests
         components = len(rehearsal.hub.members)
@@ -61,7 +60,7 @@ def predict(plan: Plan, *, costs: Costs | None = None, seed: int = 1) -> Forecas
         costs = calibrate(get_venue(plan.venue), keys, _policies(plan), gap_s)
     share, parts = cpu_share(load, costs)
     frames = by_chance(load.frames)
-    size = _bytes(plan, rates) / load.frames if load.frames else 0.0
+    size = bytes_per_s / load.frames if load.frames else 0.0
     deliveries = by_chance(load.deliveries)
     python += A_PUMP * sum(c.count for c in plan.components for i in c.interests if i.policy == "async")
     memory = sum(core.values()) + python
@@ -119,18 +118,3 @@ def _events(plan: Plan, interests: PlannedInterests) -> float:
     rates = [plan.rate_of(interests.channel, symbol).per_second for symbol in interests.symbols]
     most = interests.max_rate
     return sum(rates) if most is None else sum(min(rate, most) for rate in rates)
-
-
-def _bytes(plan: Plan, rates: dict[int, dict[Key, float]]) -> float:
-    """A second, over all links."""
-    venue = get_venue(plan.venue)
-    total = 0.0
-    for frames in rates.values():
-        for (channel, depth), rate in frames.items():
-            given = plan.rates.get(channel)
-            if given is not None and given.bytes is not None:
-                total += rate * given.bytes
-            else:
-                index = venue.channel_index(channel, depth or None)
-                total += rate * sample_of(venue.name, index, depth, busiest(venue)).bytes
-    return total

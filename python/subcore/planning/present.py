@@ -8,26 +8,43 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from subcore._delivery import Latest, Ring
+from subcore.caps import USER
+from subcore.intent import NO_TOPICS
 from subcore.planning.plans import RTT_MS, Plan, PlannedComponent, PlannedInterests, Rate
 from subcore.types import Priority
 
 if TYPE_CHECKING:
     from subcore.hub import Hub
     from subcore.members import Member
+    from subcore.types import Int32Array
 
 __all__ = ["plan_of"]
 
 
 def plan_of(hub: Hub) -> Plan:
-    """Its components with what they hold, rates of the last minute, bytes of a frame, and the links' round trip."""
+    """Its components with what they hold, rates of the last minute, bytes of a frame, and the links' round trip.
+
+    Who is paused holds nothing; what nobody has claimed yet of a snapshot counts as if it went to callbacks.
+    """
     rates, size = _measured(hub)
     trips = [link.rtt_ns for link in hub.engine.links.values() if link.rtt_ns]
     return Plan(
         hub.venue,
-        tuple(_component(hub, member) for member in hub.members.values() if not member.closed),
+        tuple(_component(hub, member) for member in _present(hub)),
         rates | size,
         min(trips, default=RTT_MS * 1e6) / 1e6,
     )
+
+
+def _present(hub: Hub) -> list[Member]:
+    """Members that want something of the wire now; who is suspended, will again."""
+    suspends = hub.granting.adapting.suspends
+    return [
+        member
+        for member in hub.members.values()
+        if not (member.closed or member.paused)
+        and (suspends(member) or not hub.ledger.is_paused(member.id))  # its name came back so
+    ]
 
 
 def _measured(hub: Hub) -> tuple[dict[str, Rate], dict[str, Rate]]:
@@ -48,18 +65,27 @@ def _measured(hub: Hub) -> tuple[dict[str, Rate], dict[str, Rate]]:
 
 def _component(hub: Hub, member: Member) -> PlannedComponent:
     grouped: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
-    for policy, sink in _policies(member):
-        topics = hub.router.topics_of_sink(sink)
-        classes = [hub.ledger.class_held(member.id, topic) for topic in topics.tolist()]
-        for topic, cls in zip(hub.intent.topics_of(topics), classes, strict=True):
-            grouped[topic.channel, topic.depth, policy, cls].append(topic.symbol)
+    granting = hub.granting
+    caps = granting.caps.by(USER, member)
+    twice, apart = (set(asked.asked.get(member.id, ())) for asked in (granting.standby, granting.own_link))
+    for policy, topics in _by_policy(hub, member):
+        for id, topic in zip(topics.tolist(), hub.intent.topics_of(topics), strict=True):
+            cls, max_rate = Priority(hub.ledger.class_held(member.id, id)), caps.get(id, (None,))[0]
+            how = policy, cls, max_rate, id in twice, id in apart
+            grouped[topic.channel, topic.depth, *how].append(topic.symbol)
     interests = tuple(
-        PlannedInterests(channel, tuple(symbols), depth, policy, Priority(cls))
-        for (channel, depth, policy, cls), symbols in grouped.items()
+        PlannedInterests(channel, tuple(symbols), depth, *how)
+        for (channel, depth, *how), symbols in grouped.items()
     )
     return PlannedComponent(
         member.name, interests, member.priority, 1, (hub.router.call_times(member.id).mean_ns or 0) / 1e3
     )
+
+
+def _by_policy(hub: Hub, member: Member) -> list[tuple[str, Int32Array]]:
+    found = [(policy, hub.router.topics_of_sink(sink)) for policy, sink in _policies(member)]
+    served = np.concatenate([NO_TOPICS, *(topics for _, topics in found)])
+    return [*found, ("callback", np.setdiff1d(hub.ledger.interests(member.id), served).astype(np.int32))]
 
 
 def _policies(member: Member) -> list[tuple[str, int]]:

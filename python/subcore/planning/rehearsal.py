@@ -163,6 +163,21 @@ class Rehearsal:
                     rates[key] = rates.get(key, 0.0) + float(self._rates[stream])
         return found
 
+    def bytes_per_s(self) -> float:
+        """Over all links, of the frames that `link_rates` counts: as the plan says, else as the embedded exchange's."""
+        channels, symbols, *_ = _columns.stream_columns(self.hub.ledger, self.streams)
+        widths = self.hub.intent.columns(self.streams).widths.tolist()
+        carried = (self.hub.engine.streams.legs.link.reshape(-1, 2)[self.streams] >= 0).sum(axis=1)
+        frames = (self._rates[self.streams] * carried).tolist()
+        symbol, total = busiest(self.real), 0.0
+        places = zip(channels.tolist(), widths, self.hub.intent.texts(symbols), frames, strict=True)
+        for channel, width, text, rate in places:
+            size = self.plan.bytes_of(self.real.channels[channel].name, text)
+            total += rate * (
+                sample_of(self.real.name, channel, width, symbol).bytes if size is None else size
+            )
+        return total
+
     def memory(self) -> tuple[dict[str, int], int]:
         """Bytes of the core's tables by part, and what Python objects take by estimate: the last event of each stream,
         which is kept for who joins it, among them."""
