@@ -122,6 +122,30 @@ def test_parts_are_small_and_the_same_as_the_library_makes_of_the_collector(
     assert parts[0] == b"", "the look itself is a part"
 
 
+def test_topics_are_looked_at_in_parts_too(
+    manager: SubscriptionManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    KEPT.append(manager.component("many"))
+    symbols = [f"KRW-M{number}" for number in range(1000)]
+    KEPT[-1].subscribe("ticker", symbols, lambda event: None)
+    made: list[tuple[str, ...]] = []
+    labelled, before = prometheus._Look._with, 0
+
+    def count(look: Any, source: Any, record: Any, *names: str) -> Any:
+        made.append(names)
+        return labelled(look, source, record, *names)
+
+    monkeypatch.setattr(prometheus._Look, "_with", count)
+    text, most = b"", 0
+    for part in exposition_parts(manager, topics=True):
+        text += part
+        most, before = max(most, len(made) - before), len(made)
+    assert len(made) > len(symbols)
+    assert most <= prometheus.PART
+    told = re.findall(rb'^subcore_topic_frames_total{.*symbol="([^"]+)"', text, re.MULTILINE)
+    assert [symbol.decode() for symbol in told] == symbols
+
+
 def test_managers_of_two_venues_share_a_registry(manager: SubscriptionManager) -> None:
     other = SubscriptionManager("binance", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
     registry = prometheus_client.CollectorRegistry()

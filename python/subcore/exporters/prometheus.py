@@ -77,8 +77,8 @@ class SubcoreCollector:
             for _ in look.components():
                 yield None
             if self._metrics[-1].source == "topic":
-                look.topics()
-                yield None
+                for _ in look.topics():
+                    yield None
         for metric in self._metrics:
             family = self._family(metric)
             name = family.name + ("_total" if metric.kind == "counter" else "")
@@ -117,10 +117,14 @@ class _Look:
             self._records["component"] += [self._with("component", one, one.name) for one in part]
             yield
 
-    def topics(self) -> None:
-        """Take those of topics."""
+    def topics(self) -> Iterator[None]:
+        """Take those of topics: their figures at once, their labels in parts."""
         self._topics = rows = self._manager.topic_stats()
-        self._topic_labels = [self._with("topic", None, *names)[0] for names in _topic_names(rows)]
+        for first in range(0, len(rows), PART):
+            yield
+            some = _topic_names(rows[first : first + PART])
+            self._topic_labels += [self._with("topic", None, *names)[0] for names in some]
+        yield
 
     def _with(self, source: Source, record: Any, *names: str) -> tuple[Labels, Any]:
         return self._venue | dict(zip(LABELS[source], map(_clean, names), strict=True)), record
