@@ -204,6 +204,41 @@ def test_it_survives_a_restart(page: Browser, stage: Stage) -> None:
     assert all("net::ERR_" in line for line in said), said
 
 
+def test_a_host_that_vanished_is_asked_again(page: Browser) -> None:
+    page.run("""
+        const [real, timeout] = [window.fetch, AbortSignal.timeout.bind(AbortSignal)];
+        AbortSignal.timeout = () => timeout(50);
+        window.fetch = (path, { signal } = {}) => new Promise((_, fail) => {
+            window.fetch = real;
+            signal?.addEventListener("abort", () => fail(signal.reason));
+        });
+        window.subcore.feed.open();""")
+    page.until(lambda: page.text("#connection") == "reconnecting", "it gave up")
+    page.until(lambda: page.text("#connection") == "live", "it asked again")
+
+
+def test_what_is_older_does_not_overwrite_what_is_newer(page: Browser, stage: Stage) -> None:
+    page.run("""
+        const real = window.fetch;
+        window.fetch = (path, ...more) => path !== "restores.json" ? real(path, ...more)
+            : new Promise((give) => { window.release = () => give(new Response("[]")); });""")
+    stage.fault("drop_rst")
+    page.until(lambda: page.run("return window.release !== undefined"), "it asks for the restores")
+    head = page.run("""
+        window.subcore.feed.again();
+        window.release();
+        const read = () => document.querySelector("#verdict .head").textContent;
+        return new Promise((give) => setTimeout(() => give(read()), 100));""")
+    assert "reconnecting" in head
+
+
+def test_figures_that_cannot_be_shown_are_told_of(page: Browser) -> None:
+    page.run("return window.subcore.feed.on.event({})")
+    assert page.text("#connection") == "page error"
+    assert "TypeError" in "".join(page.console())
+    page.until(lambda: page.text("#connection") == "live", "the next are shown")
+
+
 def test_five_thousand_topics_stay_virtual(page: Browser, stage: Stage) -> None:
     symbols = list(stage.server.exchange.markets)
     stage.component("all", dict.fromkeys(CHANNELS, symbols))

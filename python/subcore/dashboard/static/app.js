@@ -18,6 +18,7 @@ const components = new Components();
 const topics = new Topics();
 let restores = [];
 let restoresSeen = "";
+let [heard, told] = [0, 0]; // words of the feed; the newest of them that the verdict is about
 
 startTheme(() => charts.rebuild());
 
@@ -33,7 +34,9 @@ async function keepRestores({ restores: [kept, number, done], instance, stats })
   return showRestores(restores, stats.time_ns);
 }
 
-async function event(figures) {
+async function show(figures) {
+  heard += 1;
+  const mine = heard;
   setText(byId("venue"), figures.venue);
   totals.show(figures.stats);
   charts.point(figures.point);
@@ -42,7 +45,16 @@ async function event(figures) {
   topics.total(figures.stats.topics);
   topics.tick(figures.stats.time_ns);
   await keepRestores(figures);
+  if (mine < told) return; // something newer was said meanwhile
+  told = mine;
   verdict.show(figures, restores);
+}
+
+function event(figures) {
+  return show(figures).catch((error) => {
+    console.error(error);
+    state("page error"); // what is shown may be old
+  });
 }
 
 function state(now, since) {
@@ -50,7 +62,10 @@ function state(now, since) {
   setText(pill, now);
   pill.dataset.level = now === "live" ? "good" : "bad";
   document.body.classList.toggle("stale", now !== "live");
-  if (now !== "live") verdict.gone(now, since);
+  if (now === "live") return;
+  heard += 1;
+  told = heard;
+  verdict.gone(now, since);
 }
 
 // The Feed is what keeps everything going; kept where the console finds it.

@@ -1,6 +1,7 @@
 // What the server says, once an interval. Begins again by itself after a restart, and rests while nobody looks.
 
 const AGAIN_MS = 1000;
+const ANSWER_MS = 10_000; // a host that vanished answers nothing, not even that it is gone
 const QUIET_INTERVALS = 5; // so many without a word, and the connection is given up
 
 export class Feed {
@@ -27,7 +28,7 @@ export class Feed {
     const mine = this.attempt;
     const isLatest = () => mine === this.attempt;
     try {
-      const answer = await fetch("history.json");
+      const answer = await fetchSoon("history.json");
       if (!isLatest()) return;
       if (answer.status === 401) return this.state("locked");
       if (!answer.ok) throw new Error(answer.statusText);
@@ -68,10 +69,12 @@ export class Feed {
   }
 }
 
+const fetchSoon = (path) => fetch(path, { signal: AbortSignal.timeout(ANSWER_MS) });
+
 /** JSON of `path`, or null where it cannot be had: the feed says so anyway. */
 export async function ask(path) {
   try {
-    const answer = await fetch(path);
+    const answer = await fetchSoon(path);
     return answer.ok || answer.status === 404 ? await answer.json() : null;
   } catch {
     return null;
