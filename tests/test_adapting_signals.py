@@ -13,6 +13,7 @@ import pytest
 from manager_rig import make
 from subcore import Latest
 from subcore.engine.adaptive import Adapt, Level, Pressure
+from subcore.engine.clock import SECOND
 from subcore.manager import SubscriptionManager
 from subcore.types import Priority
 from virtual_manager import World
@@ -109,5 +110,51 @@ def test_a_look_under_load_walks_no_interests() -> None:
             now = steps_of(manager.adaptation), steps_of(lambda: adapting._apply([many._member]))
             print(few, now)
             assert all(after < before + 100 for after, before in zip(now, few, strict=True))
+
+    world.run(main)
+
+
+@pytest.mark.simulation
+def test_time_in_which_nothing_ran_is_no_load_that_lasted() -> None:
+    """A laptop's lid, SIGSTOP: the loop was late before and after, but there were no three seconds of that."""
+    world = World(seed=6, rate=5.0)
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=True) as manager:
+            low = make(manager, "low", priority=Priority.LOW)
+            low.subscribe("ticker", MARKETS, lambda event: None)
+            await asyncio.sleep(3)
+            world.clock.advance_to(world.clock.now + 200_000_000)
+            await asyncio.sleep(0.95)
+            world.clock.advance_to(world.clock.now + 60 * SECOND)
+            lag, level = 0.0, Level.CALM
+            for _ in range(40):
+                await asyncio.sleep(0.1)
+                lag, level = max(lag, signal(manager, "lag")), max(level, manager.adaptation().level)
+                assert manager.adaptation().measures == ()
+            assert level is Level.OVERLOADED, "it was seen"
+            assert 1.0 < lag <= 2.0
+            assert manager.adaptation().level is Level.CALM
+
+    world.run(main)
+
+
+@pytest.mark.simulation
+def test_memory_and_a_links_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subcore.adapting.resident_bytes", lambda: 900 << 20)
+    world = World(seed=7, rate=20.0)
+
+    async def main(world: World) -> None:
+        asked = Adapt(memory_limit=1000 << 20, link_rate=(1e9, 1e9))
+        async with world.manager(adapt=asked) as manager:
+            got = make(manager, "got")
+            got.subscribe("orderbook", MARKETS, lambda event: None)
+            await asyncio.sleep(10.05)
+            before = manager.stats().bytes
+            await asyncio.sleep(5)
+            assert signal(manager, "memory") == pytest.approx(0.9)
+            assert manager.adaptation().level is Level.OVERLOADED
+            size = (manager.stats().bytes - before) / 5
+            assert signal(manager, "link_rate") == pytest.approx(size, rel=0.3)
 
     world.run(main)

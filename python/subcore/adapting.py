@@ -35,6 +35,9 @@ log = logging.getLogger("subcore.adapting")
 BY = "load"
 LOOK_NS = SECOND // 10  # the housekeeping's own interval: what is later is the loop's lag
 KINDS = frozenset({"ticker", "orderbook"})  # of which the newest event says all that matters
+STALL_NS = (
+    2 * SECOND
+)  # what a look that comes later counts as: the process was stopped, or the machine asleep
 WHOLE_NS = 10 * SECOND
 LEAST_READERS = 3
 NOTHING: Int32Array = np.empty(0, np.int32)
@@ -74,7 +77,11 @@ class Adapting:
         if self._looked is None:
             self._sampled = now
         else:
-            self._lag = max(self._lag, now - self._looked - LOOK_NS)
+            passed, lost = now - self._looked, max(0, now - self._looked - STALL_NS)
+            self._lag = max(self._lag, passed - lost - LOOK_NS)
+            if lost:
+                self._sampled += lost
+                self._adaptive.stalled(lost)
         self._looked = now
         if now - self._sampled >= SECOND:
             self._pressure = self._read((now - self._sampled) / SECOND)
@@ -305,7 +312,7 @@ class Adapting:
             return
         asked = self._hub.granting.own_link.streams
         came, went = (np.setdiff1d(a, b) for a, b in ((streams, self._split), (self._split, streams)))
-        self._split = streams
+        self._split = np.setdiff1d(streams, asked).astype(np.int32)  # what a user gives up is asked for then
         for part, on in ((went, False), (came, True)):
             part = np.setdiff1d(part, asked).astype(np.int32)
             part = part[self._hub.engine.knows(part)]

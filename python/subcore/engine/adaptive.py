@@ -224,6 +224,13 @@ class Adaptive:
         step = self._back(pressure, now) or self._further(pressure, now, touches)
         return steps if step is None else [*steps, step]
 
+    def stalled(self, lost: int) -> None:
+        """Nothing ran for so many nanoseconds: they count for no level, and for no calm."""
+        self._since = {level: since + lost for level, since in self._since.items()}
+        self._stepped = None if self._stepped is None else self._stepped + lost
+        for one in self._on.values():
+            one.lower_since = None if one.lower_since is None else one.lower_since + lost
+
     # -- levels --
 
     def _judge(self, pressure: Pressure, now: int) -> None:
