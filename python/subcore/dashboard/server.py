@@ -122,6 +122,9 @@ class Dashboard:
         """See connection.Owner."""
         self.counts["connections"] += 1
         self._connections.add(connection)
+        if self._closed:  # it was being accepted as the port was closed
+            connection.abort()
+            return True
         if len(self._connections) > CONNECTIONS:
             self.counts["too_many_connections"] += 1
             return False
