@@ -66,6 +66,19 @@ def test_names_of_a_server_that_others_reach(host: str, name: str, fine: bool) -
     assert judged(access, Host=name, Authorization=f"Bearer {TOKEN}") == (None if fine else 403)
 
 
+def test_the_name_it_listens_by_is_its_own() -> None:
+    access = Access("Trading-Host", TOKEN)
+    for name, said in (("trading-host:8080", None), ("other-host:8080", 403), (":8080", 403)):
+        assert judged(access, Host=name, Authorization=f"Bearer {TOKEN}") == said
+    assert judged(Access("", TOKEN), Host=":8080", Authorization=f"Bearer {TOKEN}") == 403
+
+
+@pytest.mark.parametrize("name", ["dash.example:9000", "http://dash.example"])
+def test_names_have_no_port(name: str) -> None:
+    with pytest.raises(UsageError, match="without a port"):
+        Access("0.0.0.0", TOKEN, [name])
+
+
 @pytest.mark.parametrize(
     "origin", ["http://evil.example", "null", "http://127.0.0.1:9", "http://localhost:8080"]
 )

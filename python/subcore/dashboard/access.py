@@ -34,7 +34,9 @@ class Access:
         address = _address(host)
         self._address = address
         self.is_local = host == _LOCAL or (address is not None and address.is_loopback)
-        self._names = {name.lower() for name in hosts}
+        self._names = {_checked(name) for name in hosts}
+        if host and address is None:
+            self._names.add(host.lower())
         _check(host, token, self.is_local)
         self._token = token
         self.port = 0
@@ -121,6 +123,12 @@ def _check(host: str, token: str | None, is_local: bool) -> None:
         raise UsageError(
             f"token= takes at least {TOKEN_LEAST} printable ASCII characters: try secrets.token_urlsafe()"
         )
+
+
+def _checked(name: str) -> str:
+    if ":" in name and _address(name) is None:
+        raise UsageError(f"hosts= takes names without a port, such as 'dash.example.com', not {name!r}")
+    return name.lower()
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
