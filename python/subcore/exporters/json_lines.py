@@ -93,7 +93,11 @@ class JsonLines:
         self._thread.start()
 
     def close(self, timeout: float = 5.0) -> bool:
-        """No further line is begun; waits for one under way, at most `timeout` seconds. Whether all has ended."""
+        """No further line is begun; waits for one under way, at most `timeout` seconds. Whether all has ended.
+
+        It holds the loop meanwhile, as a disk that hangs may have it do: `timeout=0` waits for nothing, and the
+        manager's end waits without holding the loop.
+        """
         self._closing.set()
         self._thread.join(timeout)
         if not self._thread.is_alive() and self in self._manager._hub.exports:

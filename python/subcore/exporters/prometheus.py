@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 PART = 250
-"""Samples that one part of an exposition has: some 1 ms."""
+"""Samples that one part of an exposition has: 1 to 5 ms."""
 
 Labels = dict[str, str]
 
@@ -184,7 +184,7 @@ def content_type(openmetrics: bool = False) -> str:
 
 
 def exposition_parts(manager: Looking, topics: bool = False, openmetrics: bool = False) -> Iterator[bytes]:
-    """The same in parts of 250 series and some 1 ms, for an event loop to go on between; some parts are empty."""
+    """The same in parts of 250 series and 1 to 5 ms, for an event loop to go on between; some parts are empty."""
     collector, form = SubcoreCollector(manager, topics=topics), _formatter(openmetrics)
     before = ""
     for family in collector.parts(PART):
