@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from typing import Any
@@ -101,9 +102,21 @@ async def test_the_stream_tells_what_the_page_shows(
     assert (columns["name"], columns["health"], columns["caps"]) == (["desk"], ["well"], [{}])
     (delivered,) = columns["delivered"]
     assert before.components["desk"].delivered <= delivered <= after.components["desk"].delivered
-    assert list(history) == list(event["point"])
-    assert event["point"]["time_s"] in history["time_s"]
+    for point in event["points"]:
+        assert list(history) == list(point)
+        assert point["time_s"] in history["time_s"]
+    assert event["points"]
     await until(lambda: not dashboard.viewers)
+
+
+async def test_events_that_are_seldom_hold_each_second_since_the_last(dashboard: Dashboard) -> None:
+    figures = dashboard._figures
+    for _ in range(20):
+        figures.look()
+    figures.live.interval_s = 3.0  # as where many components make it dear
+    event = json.loads((await figures.live.get(anew=True)).removeprefix(b"data: "))
+    times = figures.history.as_json()["time_s"]
+    assert [point["time_s"] for point in event["points"]] == times[-8:], "two intervals and a bit"
 
 
 async def test_caps_are_shown(manager: SubscriptionManager, dashboard: Dashboard) -> None:

@@ -232,6 +232,20 @@ def test_what_is_older_does_not_overwrite_what_is_newer(page: Browser, stage: St
     assert "reconnecting" in head
 
 
+def test_charts_have_each_second_and_follow_a_clock_that_is_set_back(page: Browser) -> None:
+    seen = page.run("""
+        return import(new URL("charts.js", document.querySelector("script[type=module]").src)).then(({ Charts }) => {
+            const charts = new Charts();
+            charts.history({ time_s: [100, 101], frames: [100, 101] });
+            return [[99, 100, 101, 102, 103], [98, 99], [103, 60, 61], [60, 61, 62], []].map((times) => {
+                charts.add(times.map((time) => ({ time_s: time, frames: time })));
+                return [[...charts.columns.time_s], [...charts.columns.frames]];
+            });
+        });""")
+    wanted = [[100, 101, 102, 103]] * 3 + [[60, 61, 62]] * 2
+    assert seen == [[times, times] for times in wanted]
+
+
 def test_figures_that_cannot_be_shown_are_told_of(page: Browser) -> None:
     page.run("return window.subcore.feed.on.event({})")
     assert page.text("#connection") == "page error"

@@ -101,7 +101,7 @@ class Figures:
             "issues": self.issues(),
             "readiness": self.readiness(),
             "restores": [len(restores), restores[-1].number, restores[-1].done] if restores else [0, 0, True],
-            "point": self.history.last,  # of less than an interval ago
+            "points": self.history.newest(2 * self.live.interval_s + 2),  # more than since the last event
         }
         return b"data: " + json_bytes(event) + b"\n\n"
 

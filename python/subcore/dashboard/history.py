@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -51,10 +53,10 @@ class History:
         columns = zip(*self._rows, strict=True) if self._rows else ([] for _ in COLUMNS)
         return {name: list(column) for name, column in zip(COLUMNS, columns, strict=True)}
 
-    @property
-    def last(self) -> dict[str, float | None]:
-        """The newest point by name; empty before the first."""
-        return dict(zip(COLUMNS, self._rows[-1], strict=True)) if self._rows else {}
+    def newest(self, count: float) -> list[dict[str, float | None]]:
+        """So many points by name, oldest first; those there are."""
+        first = max(0, len(self._rows) - math.ceil(count))
+        return [dict(zip(COLUMNS, row, strict=True)) for row in itertools.islice(self._rows, first, None)]
 
 
 def _not_flowing(hub: Hub) -> tuple[int, int]:

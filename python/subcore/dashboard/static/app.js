@@ -39,7 +39,7 @@ async function show(figures) {
   const mine = heard;
   setText(byId("venue"), figures.venue);
   totals.show(figures.stats);
-  charts.point(figures.point);
+  charts.add(figures.points);
   showLinks(figures.stats);
   components.show(figures.components);
   topics.total(figures.stats.topics);

@@ -6,6 +6,7 @@ import { count, rate, seconds } from "./format.js";
 import { colour } from "./theme.js";
 
 const POINTS = 600;
+const BACK_S = 5; // an event may be a little older than the history that was asked for
 const CHARTS = [
   { title: "Messages a second", series: [
     { key: "frames", label: "from the venue", colour: "line-1" },
@@ -42,15 +43,28 @@ export class Charts {
     this.draw();
   }
 
-  point(point) {
-    const times = this.columns.time_s;
-    if (point.time_s === undefined || point.time_s <= (times.at(-1) ?? 0)) return;
+  /** The newest, oldest first; some are known already. */
+  add(points) {
+    if (!points.length) return;
+    const last = () => this.columns.time_s.at(-1) ?? 0;
+    if (points.at(-1).time_s < last() - BACK_S) this.cut(points[0].time_s);
+    points.forEach((point) => point.time_s > last() && this.push(point));
+    this.draw();
+  }
+
+  push(point) {
+    const known = this.columns.time_s.length;
     for (const [name, value] of Object.entries(point)) {
-      const column = (this.columns[name] ??= new Array(times.length).fill(null));
+      const column = (this.columns[name] ??= new Array(known).fill(null));
       column.push(value);
       if (column.length > POINTS) column.shift();
     }
-    this.draw();
+  }
+
+  /** The server's clock was set back: what is from then on comes again. */
+  cut(from) {
+    const kept = this.columns.time_s.filter((time) => time < from).length;
+    Object.values(this.columns).forEach((column) => column.splice(kept));
   }
 
   marks(times) {
