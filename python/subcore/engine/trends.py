@@ -37,7 +37,7 @@ class Trend(NamedTuple):
         return seconds if seconds > 0 else None
 
 
-@lru_cache(maxsize=2 * POINTS)
+@lru_cache(maxsize=4)  # a count stays for a while; of 64 points it is 32 kB
 def _pairs(count: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     return np.triu_indices(count, 1)
 
