@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from manager_rig import KEPT, SOON, make
+from manager_rig import KEPT, SOON, make, until
 from subcore import Queue, Ring
 from subcore.component import ComponentStats
 from subcore.engine.pacing import LimitRegistry, Pacer
@@ -126,6 +126,40 @@ def test_the_windows_of_a_link_do_not_change_while_they_are_read() -> None:
     pacer.renew()
     pacer.settle(1)
     assert kept == [True, True]
+
+
+@pytest.mark.parametrize("gone", ["ring", "pump"])
+async def test_what_a_part_of_a_component_lost_is_never_missing(
+    monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    """It goes and its counts are kept: no other thread reads between, or the total would go down for a moment."""
+    manager = SubscriptionManager("upbit", url="ws://127.0.0.1:9", seed=1)
+    component = make(manager, "c")
+
+    async def handler(event: object) -> None: ...
+
+    if gone == "ring":
+        component.subscribe("ticker", "KRW-BTC", delivery=Ring(2))
+    else:
+        component.subscribe("ticker", "KRW-BTC", handler)
+    (member,) = manager._hub.members.values()
+    owner, name = (member.boxes, "leave_ring") if gone == "ring" else (member.pumps, "_keep")
+    real, kept = getattr(owner, name), []
+
+    def look(*args: Any) -> Any:
+        other = threading.Thread(
+            target=lambda: kept.append(not manager._hub.intent.whole.acquire(blocking=False))
+        )
+        other.start()
+        other.join(SOON)
+        return real(*args)
+
+    monkeypatch.setattr(owner, name, look, raising=False)
+    component.unsubscribe("ticker", "KRW-BTC")
+    await until(lambda: kept)
+    assert kept == [True]
+    component.close()
+    KEPT.clear()
 
 
 @pytest.mark.parametrize("change", ["close", "handler"])

@@ -279,11 +279,11 @@ class Member:
                 self.given_up = sink, handler_name(self._router, sink)
             self._router.release_sink(sink)
             self._released = (*self._released[1 - RELEASED :], sink)
-        self.pumps.released(sink)
-        if key[0] == _RING:
-            self.boxes.leave_ring(key[1], key[2])
-        elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
-            self.boxes.leave(key[1])
+            self.pumps.released(sink)
+            if key[0] == _RING:
+                self.boxes.leave_ring(key[1], key[2])
+            elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
+                self.boxes.leave(key[1])
 
     def hold(self, flag: bool) -> None:
         """It is paused: nothing reaches it. Or not any more: what it joined meanwhile is due its image."""

@@ -83,11 +83,15 @@ class Pumps:
         """It ended."""
         for key, known in list(self._pumps.items()):
             if known is pump:
-                del self._pumps[key]
-                self.dropped += pump.dropped
-                self._calls_before += pump.steps.calls
-                self._lost_before += pump.lost
-                self._losses_before = add_up(self._losses_before, pump.losses)
+                self._keep(key, pump)
+
+    def _keep(self, key: tuple[int, int | None], pump: Pump) -> None:
+        """Its counts, while it goes."""
+        del self._pumps[key]
+        self.dropped += pump.dropped
+        self._calls_before += pump.steps.calls
+        self._lost_before += pump.lost
+        self._losses_before = add_up(self._losses_before, pump.losses)
 
     def mentioned(self, topics: Int32Array) -> set[int]:
         """See Box."""
