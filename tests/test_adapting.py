@@ -243,7 +243,7 @@ def test_books_are_asked_for_shallower_with_the_next_rewrite_and_wider_at_once()
             await asyncio.sleep(5)
             assert depths(world) == {"KRW-BTC": 5, "KRW-ETH": 30, "KRW-XRP": 5}
             high.subscribe("orderbook", "KRW-BTC", lambda event: None)  # it is HIGH's now
-            await asyncio.sleep(5)
+            await asyncio.sleep(0.5)
             assert depths(world) == {"KRW-BTC": 30, "KRW-ETH": 30, "KRW-XRP": 5}
             high.close()  # and LOW's alone again
             await asyncio.sleep(5)
@@ -319,50 +319,68 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
     print(f"seed {seed}")
     world, rng = World(seed=seed, markets=MARKETS), random.Random(f"adapting {seed}")
     wanted: dict[str, dict[Topic, Priority]] = {}
+    rates: dict[str, dict[Topic, float]] = {}  # that users gave
+    paused: set[str] = set()
+    classes: dict[str, Priority] = {}
+    seen = {True: 0, False: 0}  # looks at who was suspended, and paused or not
 
     def changes(manager: SubscriptionManager, number: int) -> None:
         """Something that components do, noted in a plain dict."""
         live = manager.components
         name = rng.choice([*live, f"new {number}"])
         if name not in live:
-            live[name] = make(manager, name, priority=rng.choice(list(Priority)))
-            wanted[name] = {}
+            classes[name] = rng.choice([LOW, LOW, LOW, *Priority])
+            live[name] = make(manager, name, priority=classes[name])
+            wanted[name], rates[name] = {}, {}
         component = live[name]
         match rng.choice(["add", "add", "add", "remove", "close", "pause"]):
             case "add":
                 channel, symbols = rng.choice(["ticker", "trade", "orderbook"]), rng.sample(MARKETS, 2)
-                priority = rng.choice(list(Priority))
-                component.subscribe(channel, symbols, lambda event: None, priority=priority)
-                wanted[name].update({Topic(channel, symbol): priority for symbol in symbols})
+                priority = rng.choice([classes[name]] * 5 + list(Priority))
+                rate = rng.choice([None, 5.0])
+                component.subscribe(channel, symbols, lambda event: None, priority=priority, max_rate=rate)
+                for topic in (Topic(channel, symbol) for symbol in symbols):
+                    wanted[name][topic] = priority
+                    rates[name].pop(topic, None)
+                    if rate is not None:
+                        rates[name][topic] = rate
             case "remove":
                 channel = rng.choice(["ticker", "trade", "orderbook"])
                 component.unsubscribe(channel)
                 wanted[name] = {t: p for t, p in wanted[name].items() if t.channel != channel}
+                rates[name] = {t: r for t, r in rates[name].items() if t.channel != channel}
             case "close":
                 component.close()
                 KEPT[:] = [kept for kept in KEPT if kept is not component]
-                del wanted[name]
+                del wanted[name], rates[name]
+                paused.discard(name)
+            case _ if name in paused:
+                component.resume()
+                paused.discard(name)
             case _:
                 component.pause()
-                component.resume()
+                paused.add(name)
 
     async def main(world: World) -> None:
         async with world.manager(adapt=QUICK) as manager:
             felt = press(manager)
             for number in range(40):
-                if rng.random() < 0.3:
-                    felt[0] = rng.choice([CALM, BUSY, OVERLOADED])
+                if rng.random() < 0.15:
+                    felt[0] = rng.choice([CALM, BUSY, OVERLOADED, OVERLOADED, OVERLOADED])
                 if rng.random() < 0.6:
                     changes(manager, number)
                 await asyncio.sleep(rng.choice([0.01, 0.1, 1.0, 3.0]))
                 check(manager)
             await asyncio.sleep(8)  # until the wire has followed; the load may go on
             felt[0] = CALM
+            for name in paused:
+                manager.components[name].resume()
+            paused.clear()
             await asyncio.sleep(100)
             check(manager)
             assert manager.adaptation().measures == ()
-            assert all(not info.caps for info in manager.topics())
-            assert manager._hub.granting.caps._caps == {}
+            assert {cap.by for info in manager.topics() for cap in info.caps} <= {"user"}
+            assert len(manager._hub.granting.caps._caps) == sum(map(bool, rates.values()))
             assert world.carried() == {f"{t.channel}:{t.symbol}" for held in wanted.values() for t in held}
 
     def check(manager: SubscriptionManager) -> None:
@@ -375,6 +393,22 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
             assert adaptation.interests[f"{measure.value} {priority.name}"] == len(touched)
         adapting, members = manager._hub.granting.adapting, manager._hub.members
         assert adapting._suspended | set(adapting._shallows._told) <= set(members), "nothing of who left"
+        assert {saved.name: saved.paused for saved in manager.snapshot().components} == {
+            name: name in paused for name in wanted
+        }
+        assert rates == {
+            name: {
+                info.topic: cap.max_rate
+                for info in manager.topics()
+                for cap in info.caps
+                if (cap.component, cap.by) == (name, "user")
+            }
+            for name in wanted
+        }
+        for member in members.values():
+            off = member.name in paused or adapting.suspends(member)
+            assert manager._hub.ledger.is_paused(member.id) == off, member.name
+            seen[member.name in paused] += adapting.suspends(member)
         for name, held in wanted.items():
             found = caps_of(manager, name)
             for topic, priority in held.items():
@@ -395,3 +429,5 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
         return 10.0 if (Measure.CONFLATE, priority) in on else "all"
 
     world.run(main)
+    assert seen[False]
+    assert seen[True] or seed, "the first play has some who are paused as well"
