@@ -147,7 +147,10 @@ def _shake_hands(connection: socket.socket) -> None:
     """Answers the upgrade request; no client sends anything after it before the answer."""
     request = b""
     while b"\r\n\r\n" not in request:
-        request += connection.recv(4096)
+        received = connection.recv(4096)
+        if not received:
+            raise ConnectionAbortedError("the client left before its handshake")
+        request += received
     headers = dict(line.split(b": ", 1) for line in request.strip().split(b"\r\n")[1:])
     key = next(value for name, value in headers.items() if name.lower() == b"sec-websocket-key")
     accept = base64.b64encode(hashlib.sha1(key + _GUID).digest())

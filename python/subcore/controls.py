@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from ._schema import Schema
 from .types import Control, Unknown
 from .venue import MAX_CONTROLS, Venue
 
@@ -42,3 +43,10 @@ class ControlReader:
             control.count if isinstance(control, Unknown) else 1 for control in said[MAX_CONTROLS - 1 :]
         )
         return [*said[: MAX_CONTROLS - 1], Unknown(frame, rest)]
+
+
+def expected_format(venue: Venue, schema: Schema) -> int:
+    """The index of the format that is asked for, or -1. Frames in another are read all the same, and counted."""
+    asked = str(venue.options.get("format", ""))
+    name = {"SIMPLE_LIST": "SIMPLE", "JSON_LIST": "DEFAULT"}.get(asked, asked)
+    return schema.formats.index(name) if name in schema.formats else -1

@@ -26,7 +26,7 @@ from .alerting import Alerting
 from .claims import Claims
 from .clock import Clock, call_clock, delay_table
 from .closing import Closing
-from .controls import ControlReader
+from .controls import ControlReader, expected_format
 from .engine.engine import Engine
 from .enquiries import Enquiries
 from .granting import Granting
@@ -148,7 +148,7 @@ class Hub:
         self.feed.whole_channels = sum(
             1 << i for i, c in enumerate(venue.channels[:64]) if not c.needs_symbol
         )
-        self._expect_format()
+        self.feed.expected_format = expected_format(self.venue, self.scanner.schema)
         self.notices = Notices(self.router, self.intent, self.members, clock)
         self.pumping = PumpTies(
             self.router,
@@ -377,13 +377,6 @@ class Hub:
             return
         self.notices.handler_failed(member, error)
         self.obligations.handler_failed(member, sink)
-
-    def _expect_format(self) -> None:
-        """Frames in another format than the one asked for are read all the same, and counted."""
-        asked = str(self.venue.options.get("format", ""))
-        name = {"SIMPLE_LIST": "SIMPLE", "JSON_LIST": "DEFAULT"}.get(asked, asked)
-        formats = self.scanner.schema.formats
-        self.feed.expected_format = formats.index(name) if name in formats else -1
 
     def _control(self, link: int, frame: bytes) -> None:
         """A frame that is no data: read it now, tell the engine outside the transport's callback."""
