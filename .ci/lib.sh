@@ -9,11 +9,12 @@ TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev
 # run all of them and the pure ones, of which another compiler or interpreter says nothing new.
 core_tests() {
     { grep -lE 'subcore\._[a-z]|from subcore import _' tests/test_*.py
-      printf 'tests/test_%s.py\n' manager manager_links manager_binance component closing pumping joining merging figures \
-          caps candles controls obligations statuses transactions package standby_sockets stats_threads waits watchdog dashboard_server
+      printf 'tests/test_%s.py\n' manager component closing pumping figures package stats_threads dashboard_server
     } | grep -v setup_scripts | sort -u
 }
 NOT_AGAIN="not simulation and not browser"
+# Of these, what goes deep into one part: for another build, not for another interpreter.
+DEEPER='_(model|mended|reentrancy|failures|numbers|recorded|machines|sockets|kept|memory|waking|changes|churn)\.py'
 
 say() { printf -- '--- %s\n' "$*"; }
 

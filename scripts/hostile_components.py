@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -211,6 +212,8 @@ class Play:
             if seconds >= FIRST_S:
                 await self._judge_crowd(crowd, exchange)
             await crowd.end()
+            del crowd
+            gc.collect()  # what the hostile leave in cycles waits for the collector: that is no growth
 
     async def _judge_crowd(self, crowd: Crowd, exchange: ExchangeProcess) -> None:
         """A segment in which everything had its time is over."""

@@ -125,7 +125,7 @@ def check_quiet(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
     assert driver.ledger.live() == driver.ledger.wanted(), told
 
 
-@pytest.mark.parametrize("seed", range(5), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(3), ids=lambda s: f"seed_{s}")
 def test_wire_equals_intent_through_any_failure(seed: int) -> None:
     rng = random.Random(f"simulation {seed}")
     driver = make(seed, gap_on_replace=rng.random() < 0.3)

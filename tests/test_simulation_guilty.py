@@ -22,7 +22,7 @@ def make(seed: int) -> EngineDriver:
     return EngineDriver(VENUE, Exchange(seed, markets=MARKETS, rate=0.3), seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(4), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(3), ids=lambda s: f"seed_{s}")
 @pytest.mark.parametrize("first", ["alone", "with_proven"])
 def test_the_guilty_are_refused_and_all_others_come_back(seed: int, first: str) -> None:
     rng = random.Random(f"guilty {seed} {first}")

@@ -169,7 +169,7 @@ def test_what_was_never_proven_gets_no_second_carrier() -> None:
     assert not driver.exchange.violations
 
 
-@pytest.mark.parametrize("seed", range(5), ids=lambda s: f"seed_{s}")
+@pytest.mark.parametrize("seed", range(3), ids=lambda s: f"seed_{s}")
 def test_rotations_standbys_losses_and_changes_in_any_order(seed: int) -> None:
     rng = random.Random(f"two carriers {seed}")
     driver = make(seed)

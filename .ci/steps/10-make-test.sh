@@ -1,3 +1,3 @@
-# The README's command, from nothing in a fresh clone, with a third of the generated examples.
+# The README's command, from nothing in a fresh clone, with an eighth of the generated examples.
 . .ci/lib.sh
-SUBCORE_EXAMPLES=0.3 make test PYTEST_ARGS="-rs -n 3 --durations=30"
+SUBCORE_EXAMPLES=0.12 make test PYTEST_ARGS="-rs -n 3 --durations=30"

@@ -7,4 +7,4 @@ export PYTHONPATH="$lib"
 loaded="$("$BIN/python" -c 'import subcore; print(subcore.__file__)')"
 [ "$loaded" = "$lib/subcore/__init__.py" ] || { echo "the debug build is in $lib, but Python loads $loaded" >&2; exit 1; }
 # shellcheck disable=SC2046 # one word each
-SUBCORE_EXAMPLES=0.25 "$BIN/python" -m pytest -q -rs -n 3 -m "$NOT_AGAIN" $(core_tests)
+SUBCORE_EXAMPLES=0.12 "$BIN/python" -m pytest -q -rs -n 3 -m "$NOT_AGAIN" $(core_tests)

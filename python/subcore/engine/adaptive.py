@@ -209,8 +209,8 @@ class Adaptive:
 
     @property
     def on(self) -> tuple[Rung, ...]:
-        """Rungs that are on, in the ladder's order."""
-        return tuple(rung for rung in LADDER if rung in self._on)
+        """Rungs that are on, in the ladder's order. Asked at each call that subscribes, and mostly there is none."""
+        return tuple(rung for rung in LADDER if rung in self._on) if self._on else ()
 
     @property
     def taken(self) -> tuple[MeasureTaken, ...]:
