@@ -47,9 +47,9 @@ class World(NamedTuple):
 WORLDS = (
     World("three", "three channels", (1.5, 168.0)),
     World("unasked", "three channels, the venue cannot be asked", (0.5, 24.0), can_ask=False),
-    World("lone", "one channel, tickers", (1.0, 60.0), ("ticker",)),
-    World("quiet", "five quiet markets alone on a link", (0.5, 168.0), ("trade",), quiet=True, freeze_every_s=NEVER),
-    World("thin", "the same, and streams freeze", (6.0, 48.0), ("trade",), quiet=True, freeze_every_s=1200.0),
+    World("lone", "one channel, tickers", (2.0, 60.0), ("ticker",)),
+    World("quiet", "five quiet markets alone on a link", (1.0, 168.0), ("trade",), quiet=True, freeze_every_s=NEVER),
+    World("thin", "the same, and streams freeze", (10.0, 48.0), ("trade",), quiet=True, freeze_every_s=1200.0),
 )  # fmt: skip
 
 
