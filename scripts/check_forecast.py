@@ -4,8 +4,8 @@ python scripts/check_forecast.py --ci      2 plans: links, messages and memory a
 python scripts/check_forecast.py --full    20 plans, the processor is judged too: wants a quiet machine
 
 The exchange is a process of its own, and so is each manager that carries a plan out. How often streams speak is counted
-on an exchange of its own, without a manager, and so is how many frames come together. Exit code 1 where a bound is not
-kept, 2 where the machine was too busy to judge the processor.
+on an exchange of its own, without a manager, and so is how often there is something to read on a socket of it. Exit
+code 1 where a bound is not kept, 2 where the machine was too busy to judge the processor.
 """
 
 from __future__ import annotations
@@ -21,11 +21,14 @@ import sys
 import time
 import tracemalloc
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
+from forecast_reads import reads_a_second
 
 from subcore.engine.forecast import together_of
 from subcore.manager import SubscriptionManager
@@ -41,7 +44,7 @@ from subcore.venues import get_venue
 COUNT_S = 60.0
 STEP_NS = 50_000_000
 START_NS = 1_790_000_000_000_000_000
-BATCH_NS = 2_000_000  # of the exchange's server
+READS_S = 5.0
 CALM = 0.2  # how busy the exchange is where memory is measured
 MINUTE = 70  # samples of rates that a manager keeps after a minute
 EXACT = 0.05
@@ -101,17 +104,19 @@ def counted(plan: Plan, rate: float, seed: int) -> Plan:
     exchange: Any = exchange_like(venue.name, seed=seed, rate=rate, markets=sorted({s for *_, s in streams}))
     read_names = reader_of(venue.name)
     now, number = START_NS, 0
+    requests: list[list[tuple[int, bytes]]] = []  # of each connection
     frames: Counter[str] = Counter()
     size: Counter[str] = Counter()
-    times: list[int] = []
     while number < len(streams):  # a few connections, as few as take all
         part = streams[number : number + 900]
         number += 900
         conn = exchange.connect(now, path=venue.routes[0].path)
         rest = np.arange(len(part), dtype=np.int32)
+        requests.append([])
         while len(rest):
             wanted = columns([part[row] for row in rest.tolist()], rest)
             out = venue.encode(wanted, NOBODY, wanted, 1)[0]
+            requests[-1].append((out.opcode, out.payload))
             exchange.receive(conn, out.opcode, out.payload, now)
             rest = np.setdiff1d(rest, out.adds).astype(np.int32)
             now += 1_000_000_000
@@ -121,7 +126,6 @@ def counted(plan: Plan, rate: float, seed: int) -> Plan:
         now += STEP_NS
         for output in exchange.advance(now):
             if output.kind == "frame" and (name := read_names(output.payload)):
-                times.append(output.at)
                 frames[name] += 1
                 size[name.partition(":")[0]] += len(output.payload)
     rates = {name: Rate(count / COUNT_S) for name, count in frames.items()}
@@ -131,21 +135,10 @@ def counted(plan: Plan, rate: float, seed: int) -> Plan:
     for channel, _, symbol in streams:
         rates.setdefault(f"{venue.channels[channel].name}:{symbol}", Rate(0.5 / COUNT_S))  # was silent
     rates |= {c: Rate(0.0, size[c] / count) for c, count in by_channel.items()}
-    together_s = together_of(len(times) / COUNT_S, pieces(times) / COUNT_S)
+    with serving(plan, rate, seed) as (urls, _):
+        reads = reads_a_second(urls[0], venue.routes[0].path, requests, READS_S)
+    together_s = together_of(frames.total() / COUNT_S, reads)
     return replace(plan, rates=rates, together_ms=together_s * 1e3)
-
-
-def pieces(times: list[int]) -> int:
-    """In how many writes the exchange's server sends what leaves at these times: it sleeps after each."""
-    count, sleeps_until, waits = 0, 0, False
-    for at in sorted(times):
-        if waits and at > sleeps_until:
-            count, sleeps_until, waits = count + 1, sleeps_until + BATCH_NS, False
-        if at >= sleeps_until:
-            count, sleeps_until = count + 1, at + BATCH_NS
-        else:
-            waits = True
-    return count
 
 
 def reader_of(venue: str) -> Any:
@@ -177,6 +170,30 @@ def columns(streams: list[tuple[int, int, str]], ids: Any) -> StreamColumns:
 
 
 # -- carried out --
+
+
+@contextmanager
+def serving(
+    plan: Plan, rate: float, seed: int
+) -> Iterator[tuple[tuple[str, str], Callable[[], tuple[Any, float]]]]:
+    """Addresses of a busy and a calm exchange in a process of their own, and what ends them and gives their account."""
+    ours, theirs = multiprocessing.Pipe()
+    exchange = multiprocessing.get_context("spawn").Process(target=serve, args=(plan, rate, seed, theirs))
+    exchange.start()
+
+    def end() -> tuple[Any, float]:
+        ours.send("end")
+        said: tuple[Any, float] = ours.recv()
+        exchange.join()
+        return said
+
+    try:
+        if not ours.poll(60):
+            raise SystemExit("the exchange did not come up")
+        yield ours.recv(), end
+    finally:
+        exchange.kill()
+        exchange.join()
 
 
 def serve(plan: Plan, rate: float, seed: int, pipe: Connection) -> None:
@@ -258,26 +275,18 @@ async def proven(manager: SubscriptionManager) -> None:
 
 def measured(plan: Plan, rate: float, seed: int, seconds: float) -> dict[str, Any]:
     """What carrying it out took."""
-    ours, theirs = multiprocessing.Pipe()
-    context = multiprocessing.get_context("spawn")
-    exchange = context.Process(target=serve, args=(plan, rate, seed, theirs))
-    exchange.start()
-    if not ours.poll(60):
-        exchange.kill()
-        raise SystemExit("the exchange did not come up")
-    urls = ours.recv()
-    mine, its = multiprocessing.Pipe()
-    manager = context.Process(target=carry_out, args=(plan, urls, seconds, its))
-    manager.start()
-    while not mine.poll(0.5):
-        if not manager.is_alive() and not mine.poll():
-            exchange.kill()
-            raise SystemExit("the manager that carries the plan out died")
-    took: dict[str, Any] = mine.recv()
-    manager.join()
-    ours.send("end")
-    took["violations"], took["late"] = ours.recv()
-    exchange.join()
+    with serving(plan, rate, seed) as (urls, end):
+        mine, its = multiprocessing.Pipe()
+        manager = multiprocessing.get_context("spawn").Process(
+            target=carry_out, args=(plan, urls, seconds, its)
+        )
+        manager.start()
+        while not mine.poll(0.5):
+            if not manager.is_alive() and not mine.poll():
+                raise SystemExit("the manager that carries the plan out died")
+        took: dict[str, Any] = mine.recv()
+        manager.join()
+        took["violations"], took["late"] = end()
     return took
 
 
@@ -300,7 +309,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="leave so many of the seed's plans out")
     options = parser.parse_args()
     count = 2 if options.ci else options.plans or 20
-    seconds = 2.0 if options.ci else 6.0
+    seconds = 2.0 if options.ci else 12.0
     errors: dict[str, list[float]] = {name: [] for name in ("links", "messages", "memory", "cpu")}
     inside = busy = 0
     numbers = (1, 4) if options.ci else range(options.first, options.first + count)  # one of each venue

@@ -1,4 +1,4 @@
-"""Write docs/performance.md from what benchmarks/compare.py measured:
+"""Write docs/performance.md from what benchmarks/compare.py measured; what other scripts wrote there stays:
 
 python benchmarks/compare.py --json build/compare.json && python scripts/make_performance_doc.py build/compare.json
 """
@@ -15,9 +15,13 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from comparison.table import value_text  # noqa: E402
-from make_scenarios_doc import kept, placed  # noqa: E402
+from page_parts import kept, placed  # noqa: E402
 
 DOC = ROOT / "docs" / "performance.md"
+KEPT = {
+    "scenarios": "## ",
+    "load": "## How it is measured",
+}  # parts of other scripts, and before what they stand
 
 OPENING = """\
 # Performance
@@ -114,9 +118,11 @@ def main() -> None:
     except (OSError, ValueError) as error:
         sys.exit(f"{sys.argv[1]} is not what `compare.py --json` wrote: {error}")
     DOC.parent.mkdir(exist_ok=True)
-    scenarios = kept(DOC.read_text(encoding="utf-8")) if DOC.exists() else ""
-    page = document(run)
-    DOC.write_text(placed(page, scenarios) if scenarios else page, encoding="utf-8")
+    old, page = DOC.read_text(encoding="utf-8") if DOC.exists() else "", document(run)
+    for name, before in KEPT.items():
+        if text := kept(old, name):
+            page = placed(page, name, text, before=before)
+    DOC.write_text(page, encoding="utf-8")
     print(f"wrote {DOC.relative_to(ROOT)}")
 
 

@@ -4,7 +4,7 @@
     python scripts/make_scenarios_doc.py build/scenarios.json
 
 Several files, of some scenarios each, do as well. The picture needs the extra [docs]; `--no-picture` leaves it as is.
-Everything outside of the two marks stays.
+Everything else of the page stays.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from page_parts import placed
+
 from subcore.scenarios.figures import FIGURES, show_fact
 
 ROOT = Path(__file__).resolve().parent.parent
 DOC = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- scenarios: begin -->", "<!-- scenarios: end -->"
+PART, BEFORE = "scenarios", "## "  # where the page has none yet: before its first heading
 
 OPENING = """\
 ## What it is for, before and after
@@ -93,7 +95,7 @@ def facts(said: dict[str, Any]) -> list[str]:
 
 
 def section(said: dict[str, Any]) -> str:
-    """What stands between the marks."""
+    """The part of the page."""
     texts = {}
     for each in said["scenarios"]:
         for figure in each["figures"]:
@@ -101,7 +103,6 @@ def section(said: dict[str, Any]) -> str:
     long = " --full" if said["full"] else ""
     seconds = sum(each["seconds"] for each in said["scenarios"])
     lines = [
-        BEGIN,
         OPENING,
         *table(said),
         "",
@@ -111,9 +112,8 @@ def section(said: dict[str, Any]) -> str:
         "",
         NOTES,
         *facts(said),
-        END,
     ]
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip()
 
 
 def together(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -123,20 +123,6 @@ def together(runs: list[dict[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the runs differ by {name}")
     scenarios = sorted((each for run in runs for each in run["scenarios"]), key=lambda each: each["scenario"])
     return {**runs[0], "scenarios": scenarios}
-
-
-def placed(page: str, text: str) -> str:
-    """The page with the section in its place: between its marks, or before the first heading."""
-    if BEGIN in page:
-        before, _, rest = page.partition(BEGIN)
-        return before + text + rest.partition(END)[2]
-    before, heading, rest = page.partition("\n## ")
-    return f"{before}\n{text}\n{heading}{rest}"
-
-
-def kept(page: str) -> str:
-    """The section as it stands on a page; empty where there is none."""
-    return BEGIN + page.partition(BEGIN)[2].partition(END)[0] + END if BEGIN in page else ""
 
 
 def main() -> None:
@@ -151,7 +137,8 @@ def main() -> None:
         text = section(said)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"not what `subcore demo --scenario all --json` writes: {error!r}")
-    DOC.write_text(placed(DOC.read_text(encoding="utf-8"), text), encoding="utf-8")
+    page = DOC.read_text(encoding="utf-8")
+    DOC.write_text(placed(page, PART, text, before=BEFORE), encoding="utf-8")
     print(f"wrote {DOC.relative_to(ROOT)}")
     if not given.no_picture:
         sys.path.insert(0, str(ROOT / "scripts" / "pictures"))

@@ -87,6 +87,11 @@ def test_load_that_low_makes_takes_from_low_until_it_is_over(caplog: pytest.LogC
             assert cap.max_rate in (10.0, 2.0)
             assert "since " in cap.reason
             assert "low gets at most" in manager.explain("ticker", "KRW-BTC")
+            brief = manager._hub.granting.adapting.brief()
+            assert (brief["enabled"], brief["level"]) == (True, adaptation.level.name)
+            assert [(one["measure"], one["since_ns"], one["effect"]) for one in brief["measures"]] == [
+                (taken.measure.value, taken.since_ns, taken.effect) for taken in manager.adaptation().measures
+            ]
             capped = [status for status in told if status.kind is StatusKind.CAPPED]
             assert {topic.channel for status in capped for topic in status.topics} == {"ticker"}
             cost["low"] = 0

@@ -6,93 +6,21 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import threading
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from alert_stage import SYMBOLS, Heard, busy, calm, play, reader, told_of
 from manager_rig import make
-from subcore import Alert, AlertRule, AlertRules, Issue, Latest, Obligations, Queue, Ring, Severity
+from subcore import Latest, Obligations, Queue, Ring, Severity
 from subcore.engine.alert_rules import HARM
 from subcore.engine.clock import SECOND
-from subcore.errors import UsageError
-from subcore.figures import as_json
 from subcore.growth import MIB
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
 from virtual_manager import World
-
-SYMBOLS = ["KRW-BTC", "KRW-ETH", "KRW-XRP"]
-
-
-class Heard:
-    """What a manager told."""
-
-    def __init__(self, manager: SubscriptionManager) -> None:
-        self.manager = manager
-        self.alerts: list[Alert] = []
-        manager.on_alert(self.alerts.append)
-
-    @property
-    def told(self) -> list[tuple[bool, str, str]]:
-        return [(alert.raised, alert.issue.rule, alert.issue.subject) for alert in self.alerts]
-
-    async def until(self, raised: bool, seconds: float) -> Alert:
-        """The first such alert within `seconds`, from now or before."""
-        for _ in range(round(seconds * 5)):
-            for alert in self.alerts:
-                if alert.raised == raised:
-                    return alert
-            await asyncio.sleep(0.2)
-        raise AssertionError(f"told so far: {self.told}, standing: {self.manager.issues()}")
-
-
-Play = Callable[[Any, SubscriptionManager, Heard], Awaitable[None]]
-
-
-def play(make_world: Callable[[], World], script: Play, **options: Any) -> Heard:
-    """Run a script with a manager whose process takes the same memory for ever."""
-
-    async def main(world: World) -> Heard:
-        async with world.manager(**options) as manager:
-            gauges = manager._hub.alerting.gauges
-            assert gauges is not None
-            gauges.process_clock = world.clock.monotonic_ns
-            gauges.growth.resident = lambda: 100 * MIB
-            heard = Heard(manager)
-            await script(world, manager, heard)
-            assert manager.issues() == []
-            return heard
-
-    heard: Heard = make_world().run(main)
-    return heard
-
-
-def busy(seed: int) -> Callable[[], World]:
-    return lambda: World(seed=seed, rate=4.0)
-
-
-def calm(seed: int) -> Callable[[], World]:
-    return lambda: World(seed=seed, rate=0.05)
-
-
-async def reader(manager: SubscriptionManager, name: str = "reader") -> Any:
-    component = make(manager, name)
-    component.subscribe("ticker", SYMBOLS, lambda event: None)
-    await component.live(timeout=10.0)
-    return component
-
-
-def told_of(heard: Heard, rule: str, subject: str, kind: str) -> Alert:
-    """That it was raised and cleared once, and nothing else was told of; the first alert."""
-    assert heard.told == [(True, rule, subject), (False, rule, subject)]
-    assert heard.alerts[0].issue.kind == kind
-    return heard.alerts[0]
-
 
 # One fault for each rule
 
@@ -499,163 +427,3 @@ def test_a_healthy_crowd_is_silent() -> None:
         assert heard.told == []
 
     play(lambda: World(seed=24, rate=1.0), script)
-
-
-# Telling
-
-
-async def stall(world: World, manager: SubscriptionManager) -> None:
-    """Something that raises an alert at the next look, and is over at the one after that."""
-    world.clock.advance_to(world.clock.now + SECOND)
-    await asyncio.sleep(2.5)
-
-
-AT_ONCE = AlertRules(loop_lag=AlertRule(above=0.5, below=0.5), again=0.0, a_minute=1000)
-
-
-def test_hooks_are_called_and_what_they_raise_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "subcore.alerts")
-    seen: list[tuple[str, bool]] = []
-
-    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
-        async def late(alert: Alert) -> None:
-            await asyncio.sleep(0.1)
-            seen.append(("async", alert.raised))
-            raise ValueError("of the async one")
-
-        def raises(alert: Alert) -> None:
-            seen.append(("plain", alert.raised))
-            raise ValueError("of the plain one")
-
-        ends = [manager.on_alert(late), manager.on_alert(raises), manager.on_alert(raises)]
-        await stall(world, manager)
-        assert heard.told == [(True, "loop_lag", "upbit"), (False, "loop_lag", "upbit")]
-        assert sorted(seen) == sorted(
-            [*[("plain", True), ("plain", False)] * 2, ("async", True), ("async", False)]
-        )
-        assert manager.stats().handler_errors == 6
-        for end in [*ends, ends[0]]:
-            end()
-        await stall(world, manager)
-        assert len(heard.told) == 4
-        assert len(seen) == 6
-        assert manager._hub.alerting.tasks == set()
-
-    play(calm(31), script, alerts=AT_ONCE)
-    lines = [record for record in caplog.records if record.name == "subcore.alerts"]
-    errors = [record for record in lines if record.levelno == logging.ERROR]
-    assert len(errors) == 1, "once a minute"
-    assert "raised" in errors[0].message
-    said = [record.getMessage() for record in lines if record not in errors]
-    assert [text.split(":")[0] for text in said] == [
-        "loop_lag of process upbit",
-        "over after 1 s",
-    ] * 2
-
-
-def test_a_hook_that_hangs_is_cancelled_at_the_end_and_never_piles_up() -> None:
-    cancelled: list[bool] = []
-
-    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
-        async def hangs(alert: Alert) -> None:
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.append(alert.raised)
-
-        manager.on_alert(hangs)
-        for _ in range(40):
-            await stall(world, manager)
-        assert len(heard.told) == 80
-        assert len(manager._hub.alerting.tasks) == 64
-        assert manager.stats().handler_errors == 16
-
-    play(calm(32), script, alerts=AT_ONCE)
-    assert len(cancelled) == 64
-
-
-def test_a_hook_may_close_the_manager() -> None:
-    async def main(world: World) -> None:
-        manager = world.manager(alerts=AT_ONCE)
-        await manager.start()
-        reports = []
-
-        async def close(alert: Alert) -> None:
-            reports.append(await manager.close())
-
-        manager.on_alert(close)
-        await stall(world, manager)
-        await asyncio.sleep(2.0)
-        assert reports[0].unfinished == ()
-        assert manager.issues() == []
-
-    calm(33)().run(main)
-
-
-def test_figures_that_cannot_be_read_break_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
-        gauges = manager._hub.alerting.gauges
-
-        def broken() -> int:
-            raise OSError("no /proc")
-
-        working, gauges.growth.resident = gauges.growth.resident, broken
-        component = await reader(manager)
-        await asyncio.sleep(30.0)
-        assert manager._hub.alerting.errors >= 5
-        assert manager.stats().handler_errors == 0
-        assert component.stats().delivered > 0
-        gauges.growth.resident = working
-
-    play(calm(34), script)
-    assert sum("could not be read" in record.message for record in caplog.records) == 1
-
-
-def test_off_is_off_and_wrong_is_refused() -> None:
-    async def main(world: World) -> None:
-        async with world.manager(alerts=None) as manager:
-            manager.on_alert(lambda alert: None)
-            await stall(world, manager)
-            assert manager.issues() == []
-            with pytest.raises(UsageError, match="on_alert takes a function"):
-                manager.on_alert("print")  # type: ignore[arg-type]
-        with pytest.raises(UsageError, match="alerts is AlertRules"):
-            world.manager(alerts=True)
-
-    calm(35)().run(main)
-
-
-def test_issues_may_be_asked_for_in_another_thread() -> None:
-    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
-        asked: list[list[Issue]] = []
-        ends = threading.Event()
-
-        def ask() -> None:
-            asked.append(manager.issues())
-            while not ends.is_set():
-                asked.append(manager.issues())
-
-        thread = threading.Thread(target=ask)
-        thread.start()
-        for _ in range(8):
-            await stall(world, manager)
-        ends.set()
-        thread.join()
-        assert asked
-        assert {len(issues) for issues in asked} <= {0, 1}
-        assert len(heard.told) == 16
-
-    play(calm(37), script, alerts=AT_ONCE)
-
-
-def test_issues_are_plain_json() -> None:
-    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
-        world.clock.advance_to(world.clock.now + SECOND)
-        while not heard.alerts:
-            await asyncio.sleep(0.1)
-        (issue,) = as_json(manager.issues())
-        assert (issue["rule"], issue["severity"], issue["kind"]) == ("loop_lag", "WARNING", "process")
-        assert issue["since_ns"] == heard.alerts[0].time_ns
-        await asyncio.sleep(2.0)
-
-    play(calm(36), script, alerts=AT_ONCE)

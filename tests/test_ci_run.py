@@ -15,13 +15,14 @@ RUN = Path(__file__).parent.parent / ".ci" / "run"
 
 
 def gate(
-    folder: Path, steps: dict[str, str], *words: str, minutes: str = "25"
+    folder: Path, steps: dict[str, str], *words: str, minutes: str = "45", aim: str = "25 * 60"
 ) -> subprocess.CompletedProcess[str]:
     (folder / ".ci" / "steps").mkdir(parents=True)
     shutil.copy(RUN, folder / ".ci" / "run")
     script = RUN.read_text()
-    assert script.count("limit=$((25 * 60))") == 1
-    (folder / ".ci" / "run").write_text(script.replace("25 * 60", minutes))
+    assert script.count("limit=$((45 * 60))") == 1
+    assert script.count("aim=$((25 * 60))") == 1
+    (folder / ".ci" / "run").write_text(script.replace("45 * 60", minutes).replace("25 * 60", aim))
     for name, body in steps.items():
         (folder / ".ci" / "steps" / f"{name}.sh").write_text(body)
     command = ["bash", str(folder / ".ci" / "run"), *words]
@@ -61,6 +62,16 @@ def test_a_step_past_the_limit_is_stopped_and_named(tmp_path: Path) -> None:
     done = gate(tmp_path, {"10-slow": "sleep 600"}, minutes="1")  # of a second-sized limit
     assert done.returncode == 1
     assert "RED at 10-slow (stopped" in done.stdout
+
+
+def test_a_run_that_took_longer_than_it_should_says_so_and_is_green(tmp_path: Path) -> None:
+    steps = {"10-one": "echo '1 passed in 1s'", "20-left": 'echo "$LEFT_S left"'}
+    late, early = (gate(tmp_path / name, steps, aim=aim) for name, aim in (("a", "-1"), ("b", "25 * 60")))
+    assert late.returncode == early.returncode == 0
+    assert " in all, over the 0 minutes it should take\n" in late.stdout
+    assert " in all\n" in early.stdout
+    assert "-1 left" in late.stdout or "-2 left" in late.stdout
+    assert "1500 left" in early.stdout or "1499 left" in early.stdout
 
 
 def test_steps_of_one_number_run_side_by_side(tmp_path: Path) -> None:

@@ -184,6 +184,7 @@ def test_figures_of_any_shape_are_drawn(data: st.DataObject) -> None:
                 ("topics", dict, None),
                 ("issues", list, None),
                 ("restores", list, None),
+                ("load", dict, None),
             )
         }
     )
@@ -588,6 +589,13 @@ def test_a_signal_leaves_the_terminal_as_it_was(terminal: Terminal, number: int,
     assert termios.tcgetattr(terminal.theirs) == terminal.before
 
 
+def test_what_is_held_back_for_load_is_shown() -> None:
+    measure = {"measure": "conflate", "priority": "LOW", "reason": "the loop is late", "effect": None}
+    lines = shown(seen(load={"level": "BUSY", "measures": [measure, "odd", {}]}))
+    assert "LOAD conflate LOW: the loop is late" in "\n".join(lines)
+    assert not any("LOAD" in line for line in shown(seen(load={"level": "CALM", "measures": []})))
+
+
 def test_once_and_json_go_anywhere(figures_file: Path) -> None:
     once = CliRunner().invoke(main, ["top", str(figures_file), "--once"], env={"COLUMNS": "100"})
     assert once.exit_code == 0, once.output
@@ -600,5 +608,6 @@ def test_once_and_json_go_anywhere(figures_file: Path) -> None:
         "topics": None,
         "issues": None,
         "restores": None,
+        "load": None,
     }
     assert KEPT == []

@@ -14,9 +14,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
+import make_load_doc
 import make_performance_doc
 from comparison.measure import Contest, Effort, Row, Sample, Target, run_contest, spread_of
-from comparison.table import as_json, print_table, target_text, value_text
+from comparison.table import as_json, machine, print_table, target_text, value_text
+from page_parts import kept, placed
 
 EFFORT = Effort(rounds=5)
 
@@ -135,3 +137,29 @@ def test_the_table_and_the_page_say_what_was_met_and_what_was_left_out() -> None
     assert "| second | 200 ns | 50.0 ns | 4.000x | ≤ 0.50x | **not met** |" in page
     assert "1 of 2 targets met." in page
     assert "Left out: ccxt: not installed." in page
+
+
+def test_the_table_of_many_components_says_what_was_met_and_keeps_its_place() -> None:
+    side = {
+        "cpu_us": 2.0,
+        "events_a_core_s": 500_000.0,
+        "full_p50_ms": 1.0,
+        "full_p99_ms": 2.0,
+        "paced_p50_ms": 0.1,
+        "paced_p99_ms": 0.2,
+        "rss_mib": 70.4,
+        "lost": 0,
+    }
+    each = {"subcore": side, "plain": {**side, "lost": 3}, "ratio": 3.4, "wanted": 3.5}
+    run = {"machine": machine(), "rounds": 7, "fan_outs": {"1": each, "10": {**each, "wanted": 2.5}}}
+    text = make_load_doc.section(run)
+    assert (
+        "| 1 | subcore | 2.000 us | 500,000 a second | 3.40x | ≥ 3.5x, **not met** | 1.0 / 2.0 ms |" in text
+    )
+    assert "| 3.40x | ≥ 2.5x, met |" in text
+    assert "| plain manager |" in text
+    assert text.count("| 70 MiB | 3 |") == 2
+    page = "# Performance\n\n## The table\n\nRows.\n\n## How it is measured\n\nSo.\n"
+    once = placed(page, "load", text, before=make_load_doc.BEFORE)
+    assert once.index("Rows.") < once.index("A thousand components") < once.index("## How it is measured")
+    assert kept(once, "load") == text

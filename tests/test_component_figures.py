@@ -6,30 +6,19 @@ import copy
 import dataclasses
 import pickle
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import subcore
+from fed_manager import SYMBOLS, manager, ticker
 from manager_rig import KEPT
 from subcore.component_figures import AT_ONCE
 from subcore.figures import ComponentStats, Delays, Rates
 from subcore.manager import SubscriptionManager
-from subcore.testing import VirtualClock
 from subcore.unfrozen import unfrozen
-from test_figures import SYMBOLS, nowhere, ticker
 
-
-@pytest.fixture
-def manager() -> Iterator[SubscriptionManager]:
-    made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
-    yield made
-    for component in made.components.values():
-        component.close()
-    KEPT.clear()
-
-
+__all__ = ["manager"]
 POLICIES: list[dict[str, Any]] = [
     {},
     {"delivery": subcore.Queue(3)},

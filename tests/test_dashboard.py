@@ -17,6 +17,7 @@ from page_client import PageClient, get
 from subcore.dashboard import Dashboard
 from subcore.dashboard.columns import COMPONENT_COLUMNS
 from subcore.dashboard.restores import restores_json
+from subcore.engine.adaptive import Measure, MeasureTaken
 from subcore.engine.alerts import Issue, Severity
 from subcore.exporters.prometheus import exposition
 from subcore.figures import as_json
@@ -194,6 +195,29 @@ async def test_issues_are_those_of_the_manager(
     async with PageClient(dashboard.url) as client:
         await client.get("/events")
         assert (await client.event())["issues"] == [told]
+
+
+async def test_load_is_that_of_the_manager(
+    manager: SubscriptionManager, dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = {"enabled": False, "level": "CALM", "measures": []}
+    assert (await get(dashboard.url, "/load.json")).json() == calm
+    adapting = manager._hub.granting.adapting
+    taken = MeasureTaken(Measure.CONFLATE, Priority.LOW, "the loop is late", 5, None, "before 3, and 2 now")
+    monkeypatch.setattr(type(adapting._adaptive), "taken", (taken,))
+    told = (await get(dashboard.url, "/load.json")).json()
+    (one,) = told["measures"]
+    clock = manager._hub.clock
+    assert one.pop("since_ns") == pytest.approx(clock.time_ns() - clock.monotonic_ns(), abs=60e9)
+    assert one == {
+        "measure": "conflate",
+        "priority": "LOW",
+        "reason": "the loop is late",
+        "effect": "before 3, and 2 now",
+    }
+    async with PageClient(dashboard.url) as client:
+        await client.get("/events")
+        assert (await client.event())["load"]["measures"][0]["reason"] == "the loop is late"
 
 
 async def test_readiness_is_true_of_critical_streams(

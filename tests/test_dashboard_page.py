@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -182,6 +183,18 @@ def test_issues_are_told_with_what_to_do(page: Browser, stage: Stage) -> None:
     page.until(lambda: not page.texts("#issues li"), "they are over")
 
 
+def test_what_is_held_back_for_load_is_told(page: Browser, stage: Stage) -> None:
+    adapting = stage.manager._hub.granting.adapting
+    brief = adapting.brief()
+    now, said = time.time_ns(), "the loop is late by 0.3 s"
+    measure = {"measure": "conflate", "priority": "LOW", "reason": said, "since_ns": now, "effect": None}
+    adapting.brief = lambda: {**brief, "measures": [measure]}  # type: ignore[method-assign]
+    (told,) = page.until(lambda: page.texts("#issues .what"), "it is shown")
+    assert re.fullmatch(r"conflate LOW, since .+: the loop is late by 0\.3 s", told)
+    adapting.brief = lambda: brief  # type: ignore[method-assign]
+    page.until(lambda: not page.texts("#issues li"), "it is over")
+
+
 @pytest.mark.parametrize("stage", ["own times"], indirect=True)  # else it drops who is silent
 def test_silence_is_told_before_anybody_knows_why(page: Browser, stage: Stage) -> None:
     stage.component("busy", {"orderbook": list(stage.server.exchange.markets)[:100]})
@@ -294,8 +307,9 @@ def test_the_keyboard_does_it_all(page: Browser) -> None:
     page.run("document.querySelector('#topics-table .head button').focus()")
     page.keys("enter")
     assert page.run("return document.querySelector('#topics-table .head span').ariaSort") == "ascending"
-    symbols = [row[0] for row in map(list, [page.texts("#topics-table .rows .row span:first-child")])]
-    assert symbols
+    topics = page.texts("#topics-table .rows .row span:first-child")
+    assert topics == sorted(topics)
+    assert len(topics) == 3
 
 
 def test_names_are_text_and_nothing_else(page: Browser, stage: Stage) -> None:

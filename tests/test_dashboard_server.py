@@ -104,10 +104,23 @@ async def test_requests_a_second_are_bounded(dashboard: Dashboard, monkeypatch: 
             now[0] = second
             statuses.append((await client.get("/healthz")).status)
             if second == 5.0:
-                dashboard._in_second = REQUESTS_PER_S - 1
+                dashboard._in_second[True] = REQUESTS_PER_S - 1
             statuses.append((await client.get("/healthz")).status)
     assert statuses == [200, 200, 429, 429, 200, 200]
     assert dashboard.counts["too_many_requests"] == statuses.count(429)
+
+
+async def test_who_may_not_look_is_bounded_too_and_keeps_nobody_out(
+    dashboard: Dashboard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("subcore.dashboard.server.time", SimpleNamespace(monotonic=lambda: 5.0))
+    elsewhere = {"Host": "elsewhere.test"}
+    async with PageClient(dashboard.url) as client:
+        refused = (await client.get("/healthz", headers=elsewhere)).status
+        dashboard._in_second[False] = REQUESTS_PER_S
+        assert (await client.get("/healthz", headers=elsewhere)).status == 429 != refused
+        assert (await client.get("/healthz")).status == 200
+    assert dashboard.counts["too_many_requests"] == 1
 
 
 async def test_who_is_just_being_accepted_ends_too(manager: SubscriptionManager) -> None:

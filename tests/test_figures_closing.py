@@ -4,34 +4,26 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+import subcore
+from fed_manager import START_NS, SYMBOLS, manager, ticker
 from manager_rig import KEPT, server
+from subcore import sums
 from subcore.component_figures import AT_ONCE
 from subcore.dashboard.figures import Figures
 from subcore.exporters.json_lines import line_parts
 from subcore.exporters.prometheus import exposition_parts
 from subcore.manager import SubscriptionManager
 from subcore.sim.server import SimServer
-from subcore.testing import VirtualClock
-from test_figures import nowhere
 
-__all__ = ["server"]
+__all__ = ["manager", "server"]
 GROUPS = 3
-
-
-@pytest.fixture
-def manager() -> Iterator[SubscriptionManager]:
-    made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
-    yield made
-    for component in made.components.values():
-        component.close()
-    KEPT.clear()
 
 
 class Part:
@@ -78,7 +70,7 @@ async def an_event(manager: SubscriptionManager, then: Callable[[], None]) -> se
 
 
 @pytest.mark.parametrize("make", [a_line, an_exposition, stats_json, an_event])
-@pytest.mark.parametrize("behind", [1, 2])
+@pytest.mark.parametrize("behind", [1, 2, 4])
 @pytest.mark.parametrize("groups", [{1}, {2}, {0, 1, 2}])
 async def test_neighbours_close_while_it_is_made(
     manager: SubscriptionManager, make: Callable[[Any, Any], Any], behind: int, groups: set[int]
@@ -97,6 +89,30 @@ async def test_neighbours_close_while_it_is_made(
     names = {one.name for one in every}
     assert next(parts) > behind
     assert names - {one.name for one in gone} <= said <= names
+
+
+@pytest.mark.parametrize("behind", [1, 2, 3, 4, 5])
+async def test_totals_are_whole_whoever_closes_while_they_are_added_up(
+    manager: SubscriptionManager, behind: int
+) -> None:
+    """What components lost that close in the middle counts once: not twice, and not never."""
+    every = KEPT[:] = [manager.component(f"c{number}") for number in range(3 * sums.AT_ONCE)]
+    for one in every:
+        one.subscribe("ticker", SYMBOLS[0], delivery=subcore.Queue(1))
+    for step in range(3):
+        manager._hub.feed.feed(0, ticker(SYMBOLS[0], 1_000 + step, step + 1.0), START_NS + step)
+    parts = itertools.count(1)
+
+    def close() -> None:
+        if next(parts) == behind:
+            for one in every[:: sums.AT_ONCE // 8]:
+                one.close()
+
+    turns: Any = Part(close)
+    said = json.loads((await Figures(manager, "1")._make_stats(turns)).body)
+    assert next(parts) > behind
+    assert said["losses"] == {"queue_full": 2 * len(every)} == manager.stats().losses
+    assert said["delivered"] == 3 * len(every)
 
 
 async def test_what_is_exported_is_told_of_the_end_before_components_go(server: SimServer) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from fed_manager import nowhere, play
 from manager_rig import KEPT, make, manager, server, until
 from subcore.errors import UsageError
 from subcore.exporters import json_lines
@@ -21,7 +22,6 @@ from subcore.figures import as_json
 from subcore.manager import SubscriptionManager
 from subcore.sim.server import SimServer
 from subcore.testing import VirtualClock
-from test_figures import nowhere, play
 from test_prometheus import HOSTILE
 
 __all__ = ["manager", "server"]

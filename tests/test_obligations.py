@@ -66,6 +66,11 @@ def test_who_does_not_read_is_slow_then_stopped_then_reaped_and_its_name_is_free
             [cap] = manager.topic("ticker", "KRW-ETH").caps
             assert (cap.component, cap.by) == ("hung", "ladder")
             assert "quarantined" in cap.reason
+            explained = manager.explain("ticker", "KRW-ETH")
+            assert explained.endswith("; hung gets nothing: the component is quarantined (ladder)")
+            assert manager._hub.reports.held_back_by(hung._member) == [
+                "nothing: the component is quarantined (ladder)"
+            ]
             assert len(hung.topics) == 3
             waiting = hung.stats().queued
             await asyncio.sleep(5.0)

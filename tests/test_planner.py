@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from engine_script import ADA, BTC, ETH, MS, XRP, Script
 from subcore.engine import actions
+from subcore.engine.pacing import Pacer
 from subcore.types import (
     Priority,
     StatusKind,
     StreamState,
 )
+from subcore.venue import Counted
+from subcore.venues import venue
 
 
 def sends(s: Script) -> list[list[dict[str, object]]]:
@@ -41,6 +46,38 @@ def test_changes_of_one_turn_leave_together() -> None:
             {"type": "orderbook", "codes": [f"{BTC}.5"]},
         ]
     ]
+
+
+@pytest.mark.parametrize("house", ["upbit", "binance"])
+def test_a_slot_that_another_thread_takes_meanwhile_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, house: str
+) -> None:
+    """Windows may be shared by managers in several threads: between the look and the send one of them may be faster."""
+    s = Script(venue(house))
+    first, second = (BTC, ETH) if house == "upbit" else ("BTCUSDT", "ETHUSDT")
+    s.open_with("trade", first)
+    s.wait(5, frames=1)
+    spend, others = Pacer.try_spend, []
+
+    def after_others(pacer: Pacer, counted: Counted, now: int, *, repair: bool = False) -> bool:
+        while not others and spend(pacer, counted, now, repair=True):
+            pass
+        others.append(now)
+        return spend(pacer, counted, now, repair=repair)
+
+    monkeypatch.setattr(Pacer, "try_spend", after_others)
+    s.want("trade", second)
+    assert not s.of(actions.Send)
+    assert s.engine.links[0].wire.len_added == 1
+    deadline = s.engine.deadline()
+    assert deadline is not None
+    assert deadline > s.now
+    sent = []
+    for _ in range(40):
+        s.wait(0.25, frames=1)
+        sent += [action for action in s.of(actions.Send) if action.request]  # but for a listing
+    assert len(sent) == 1
+    assert not s.engine.links[0].wire.len_added
 
 
 def test_one_request_in_flight_at_a_time() -> None:

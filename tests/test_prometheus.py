@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import prometheus_client
@@ -16,6 +15,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as text_families
 
 from conftest import ROOT
+from fed_manager import START_NS, SYMBOLS, manager, nowhere, play
 from manager_rig import KEPT, make
 from subcore.errors import UsageError
 from subcore.exporters import prometheus
@@ -24,20 +24,11 @@ from subcore.exporters.prometheus import SubcoreCollector, exposition, expositio
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
 from subcore.testing import VirtualClock
-from test_figures import START_NS, SYMBOLS, nowhere, play
 from virtual_manager import World
 
+__all__ = ["manager"]
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 HOSTILE = ('say "hi"', "two\nlines", "back\\slash\\n", '"},x="', "\ud800half", "한글 ❤", "{}", " ")
-
-
-@pytest.fixture
-def manager() -> Iterator[SubscriptionManager]:
-    made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
-    yield made
-    for component in made.components.values():
-        component.close()
-    KEPT.clear()
 
 
 def parsed(manager: SubscriptionManager, *, openmetrics: bool = False, topics: bool = False) -> Series:

@@ -40,6 +40,11 @@ def test_restored_intent_is_held_and_proven_and_nobody_gets_it() -> None:
             }
         )
         await fast.live(1.0)
+        restored = "gets nothing: restored, and not confirmed yet (snapshot)"
+        assert restored in manager.explain("ticker", BTC)
+        assert manager._hub.reports.held_back_by(fast._member) == [
+            "3 topics: nothing: restored, and not confirmed yet (snapshot)"
+        ]
         frames = manager.stats().frames
         await asyncio.sleep(5.0)
         assert manager.stats().frames > frames
@@ -53,6 +58,11 @@ def test_restored_intent_is_held_and_proven_and_nobody_gets_it() -> None:
         fast.pause()
         assert manager.topic("ticker", BTC).caps == (
             Cap("fast", "pause", "the component is paused", world.clock.time_ns()),
+        )
+        await asyncio.sleep(0.01)
+        assert manager.explain("ticker", BTC) == (
+            "not asked for while all who want it are paused; "
+            "fast gets nothing: the component is paused (pause)"
         )
         fast.resume()
         assert manager.topic("ticker", BTC).caps == ()

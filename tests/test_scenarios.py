@@ -17,6 +17,7 @@ pytest.importorskip("orjson", reason="the plain manager needs orjson: install th
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import make_scenarios_doc
+from page_parts import kept, placed
 
 from subcore.cli import main
 from subcore.engine.clock import SECOND
@@ -390,10 +391,11 @@ def test_the_page_has_the_table_between_its_marks_and_keeps_all_else() -> None:
     said = make_scenarios_doc.together(runs)
     assert [each["scenario"] for each in said["scenarios"]] == [2, 4]
     page = "# Performance\n\nFirst.\n\n## The table\n\nOld.\n"
-    once = make_scenarios_doc.placed(page, make_scenarios_doc.section(said))
+    text = make_scenarios_doc.section(said)
+    once = placed(page, "scenarios", text, before="## ")
     assert once.index("First.") < once.index("What it is for") < once.index("## The table")
     assert "| 4. bad ends | a fault is found after, worst | never | 8.0 s | <= 10.0 s | met |" in once
     assert "| faults | 1 | 2.5 |" in once
-    assert make_scenarios_doc.placed(once, make_scenarios_doc.section(said)) == once
-    assert make_scenarios_doc.kept(once) == make_scenarios_doc.section(said)
-    assert make_scenarios_doc.kept(page) == ""
+    assert placed(once, "scenarios", text, before="## ") == once
+    assert kept(once, "scenarios") == text
+    assert kept(page, "scenarios") == kept(once, "load") == ""

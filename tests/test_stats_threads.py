@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fed_manager import ticker
 from manager_rig import KEPT, SOON, make, until
 from subcore import Queue, Ring
 from subcore.component import ComponentStats
 from subcore.engine.pacing import LimitRegistry, Pacer
 from subcore.limits import Counted, Limit, Scope, Window
 from subcore.manager import SubscriptionManager
-from test_figures import ticker
 
 MOMENT_S = 0.1  # for the loop to get on, where nothing keeps it
 

@@ -11,7 +11,7 @@ import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -131,6 +131,10 @@ class Adapting:
         """Beside those that `caps` has: a narrower book."""
         return self._shallows.of(member, topic)
 
+    def narrowed(self, member: Member) -> int:
+        """How many of a component's interests those are."""
+        return self._shallows.held_by(member)
+
     def told(self) -> Adaptation:
         """See SubscriptionManager.adaptation."""
         offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
@@ -143,6 +147,21 @@ class Adapting:
             tuple(_in_wall_time(taken, offset) for taken in adaptive.history),
             {str(rung): count(rung) for rung in adaptive.on},
         )
+
+    def brief(self) -> dict[str, Any]:
+        """Whether it is on, the level, and the measures that are on, in plain JSON types. O(measures)."""
+        offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
+        measures = [
+            {
+                "measure": taken.measure.value,
+                "priority": taken.priority.name,
+                "reason": taken.reason,
+                "since_ns": taken.since_ns + offset,
+                "effect": taken.effect,
+            }
+            for taken in self._adaptive.taken
+        ]
+        return {"enabled": self.enabled, "level": self._adaptive.level.name, "measures": measures}
 
     # -- signals --
 

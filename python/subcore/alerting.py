@@ -61,6 +61,11 @@ class Alerting:
         for alert in told:
             self._tell(alert)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is watched, about. From any thread."""
+        return 0 if self._alerts is None else self._alerts.nbytes
+
     def issues(self) -> list[Issue]:
         """See SubscriptionManager.issues."""
         clock = self._hub.clock

@@ -15,6 +15,7 @@ from .costing import Costs, costs_of
 from .counts import oldest_of
 from .figures import ChannelStats, ComponentStats, Delays, LinkStats, Stats, WindowStats, WireStats
 from .memory import memory_of
+from .sums import Sums
 from .topic_figures import topic_rows
 from .types import DataState, Evidence, Int32Array, StreamState
 
@@ -49,9 +50,11 @@ class Measuring:
         self._hub = hub
         self._made_ns = hub.clock.monotonic_ns()
         self._before: Counter[str] = Counter()  # of components that are no more
+        self._closed = 0  # of these
 
     def left(self, member: Member) -> None:
         """A component is being closed: what it had counted stays in the totals. With `members`, under `whole`."""
+        self._closed += 1
         before = self._before  # its sinks are released by now: all that they counted is in `delivered_before`
         before["delivered"] += member.delivered_before
         before["queue_full"] += member.inbox.lost + member.pumps.lost
@@ -69,7 +72,7 @@ class Measuring:
         return record_of(self._hub, member)
 
     def components(self) -> Iterator[list[ComponentStats]]:
-        """Of all of them, in parts of some 1 ms each, for who lets the loop go on between."""
+        """Of all of them, in parts of some 0.5 ms each, for who lets the loop go on between."""
         return records_of(self._hub, list(self._hub.members.values()))
 
     def queue_age(self, member: Member) -> int | None:
@@ -139,8 +142,12 @@ class Measuring:
 
     # -- the whole --
 
-    def stats(self, *, components: bool = True) -> Stats:
-        """Figures of the whole."""
+    def sums(self) -> Sums:
+        """To be added up in parts, for `stats` without records of components."""
+        return Sums(self._hub, self._closed, calls=True)
+
+    def stats(self, *, components: bool = True, sums: Sums | None = None) -> Stats:
+        """Figures of the whole. `sums` that are good no more are made anew."""
         hub = self._hub
         total, counters = hub.meter.total(), hub.feed.counters()
         records = [one for part in self.components() for one in part] if components else []
@@ -149,7 +156,12 @@ class Measuring:
             channels = self._channels(streams)
             topics, _ = self.held()
             delivered = self._before["delivered"] + int(hub.monitoring.delivered().sum())
-            losses, waiting, boxes = self._sums()
+            if sums is None or sums.closed != self._closed:
+                sums = Sums(hub, self._closed, calls=not components).added_up()
+            full, overrun = (
+                self._before["queue_full"] + sums.lost,
+                self._before["ring_overrun"] + sums.overrun,
+            )
         frame_rate, byte_rate, delivered_rate = hub.monitoring.total()
         return Stats(
             time_ns=hub.clock.time_ns(),
@@ -173,7 +185,7 @@ class Measuring:
             events=counters["events"],
             delivered=delivered,
             bad_frames={name: counters[name] for name in BAD if counters.get(name)},
-            losses=losses,
+            losses={reason: count for reason, count in zip(LOSSES, (full, overrun), strict=True) if count},
             handler_errors=hub.router.failures,
             frame_rate=frame_rate,
             byte_rate=byte_rate,
@@ -182,31 +194,12 @@ class Measuring:
             recent_delay=hub.monitoring.recent_delay(total.delays),
             fan_out=delays_of(hub.router.fan_out_times()),
             loop_lag=hub.monitoring.loop_lag,
-            loop_share=min(1.0, sum(one.loop_share for one in records)) if components else self._loop_share(),
+            loop_share=min(1.0, sum(one.loop_share for one in records) if components else sums.loop_share),
             wire=WireStats(**{name: getattr(hub.engine.stats, name) for name in WIRE}),
             steps={kind.name: count for kind, count in sorted(hub.obligations.steps.items())},
-            memory=memory_of(hub, waiting, boxes),
+            memory=memory_of(hub, sums.waiting, sums.box_bytes),
             snapshot=hub.saving.stats(),
         )
-
-    def _sums(self) -> tuple[dict[str, int], int, int]:
-        """Losses by reason, events that wait, and bytes of boxes, over all components. Under `whole`."""
-        full, overrun, waiting, size = self._before["queue_full"], self._before["ring_overrun"], 0, 0
-        for member in list(self._hub.members.values()):
-            boxes, pumps = member.boxes, member.pumps
-            here, _, lost, _ = boxes.inbox.figures()
-            if pumps.is_used:
-                here, lost = here + pumps.waiting, lost + pumps.lost
-            waiting += here
-            full += lost
-            overrun += boxes.overrun
-            size += boxes.nbytes
-        losses = dict(zip(LOSSES, (full, overrun), strict=True))
-        return {reason: count for reason, count in losses.items() if count}, waiting, size
-
-    def _loop_share(self) -> float:
-        router = self._hub.router
-        return min(1.0, sum(router.call_times(component).loop_share for component in list(self._hub.members)))
 
     def _axes(self, streams: npt.NDArray[np.int32]) -> dict[str, dict[str, int]]:
         """Streams by state, by what their data are worth, and by evidence."""

@@ -29,15 +29,14 @@ def memory_of(hub: Hub, waiting: int, boxes: int) -> MemoryStats:
         "routes": hub.router.nbytes,
         "meter": hub.meter.nbytes,
         "scanner": hub.scanner.nbytes,
-        "streams": hub.engine.streams.nbytes,
+        **hub.engine.nbytes,
         "duties": hub.duties.nbytes + hub.pumping.duties.nbytes,
         "delays": 0 if hub.duties.delays is None else hub.duties.delays.nbytes,
         "rates": hub.monitoring.nbytes,
         "boxes": boxes,
     }
-    return MemoryStats(
-        core, A_MANAGER + A_COMPONENT * len(hub.members) + AN_EVENT * waiting, resident_bytes()
-    )
+    python = A_MANAGER + A_COMPONENT * len(hub.members) + AN_EVENT * waiting + hub.alerting.nbytes
+    return MemoryStats(core, python, resident_bytes())
 
 
 def resident_bytes() -> int | None:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .adapting import BY as LOAD
 from .errors import UsageError
 from .types import Cap, Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
     from .hub import Hub
     from .members import Member
+
+PROVISIONAL = "restored, and not confirmed yet"
+WHOLE = ("pause", "ladder", "snapshot")  # whoever caps so leaves nothing
 
 
 class Reports:
@@ -47,18 +51,22 @@ class Reports:
         if id < 0:
             return "no component wants it"
         stream = hub.ledger.topic_key(id)[0]
-        said = hub.engine.explain(stream, hub.clock.monotonic_ns())
-        if hub.engine.row(stream).state is StreamState.SENT:
-            said += self._last_heard(stream)
         holders = [m for m in hub.members.values() if hub.ledger.holds(m.id, id)]
-        if hub.ledger.class_of(stream) < 0 and any(hub.granting.adapting.suspends(m) for m in holders):
-            said = "not asked for while load lasts"  # the engine says that nobody wants it
-        caps = [
-            f"{cap.component} gets {cap.reason} ({cap.by})"
-            for m in holders
-            for cap in hub.granting.caps.of(m, id)
-        ]
-        return "; ".join([said, *caps])
+        said = self._of_stream(stream, holders)
+        gets = [f"{cap.component} gets {_of_events(cap)} ({cap.by})" for cap in self._caps(id, holders)]
+        return "; ".join([said, *gets])
+
+    def _of_stream(self, stream: int, holders: list[Member]) -> str:
+        hub = self._hub
+        said, state = hub.engine.explain(stream, hub.clock.monotonic_ns()), hub.engine.row(stream).state
+        if state is StreamState.SENT:
+            return said + self._last_heard(stream)
+        if not holders or state is not StreamState.CLOSED:
+            return said
+        if hub.ledger.class_of(stream) >= 0:
+            return "asked for just now: it is planned as this turn of the loop ends"
+        loaded = any(hub.granting.adapting.suspends(m) for m in holders)
+        return f"not asked for while {'load lasts' if loaded else 'all who want it are paused'}"
 
     def _last_heard(self, stream: int) -> str:
         """When another channel of the same market last had an event, by the venue's own time."""
@@ -74,16 +82,34 @@ class Reports:
         minutes = max(0.0, (hub.clock.time_ns() - last) / 60e9)
         return f": this market last had an event {minutes:.1f} min ago"
 
+    def held_back(self, member: Member) -> dict[str, int]:
+        """How many of a component's interests are capped one by one, by who asked for it. O(its capped interests)."""
+        granting = self._hub.granting
+        counts, books = granting.caps.counts(member), granting.adapting.narrowed(member)
+        if books:
+            counts[LOAD] = counts.get(LOAD, 0) + books
+        return counts
+
+    def held_back_by(self, member: Member) -> list[str]:
+        """All that restricts a component, in words."""
+        hub = self._hub
+        said = [] if member.closed else [f"nothing: {why} ({by})" for by, why, _ in _of_all(member)]
+        provisional = len(hub.claims.provisional(member))
+        if provisional:
+            said.append(f"{_topics(provisional)}: nothing: {PROVISIONAL} (snapshot)")
+        books = hub.granting.adapting.narrowed(member)
+        if books:
+            said.append(f"{_topics(books)}: books with fewer levels ({LOAD})")
+        return said + hub.granting.caps.words(member)
+
     def _caps(self, topic: int, holders: list[Member]) -> Iterator[Cap]:
         """What keeps holders from getting it."""
         for member in holders:
-            if member.paused:
-                yield Cap(member.name, "pause", "the component is paused", member.paused_ns)
-            if member.stopped:
-                yield Cap(member.name, "ladder", "the component is quarantined", member.stopped_ns)
-            since_ns = self._hub.claims.provisional_since(member, topic)
-            if since_ns is not None:
-                yield Cap(member.name, "snapshot", "restored, and not confirmed yet", since_ns)
+            for by, why, since_ns in _of_all(member):
+                yield Cap(member.name, by, why, since_ns)
+            restored_ns = self._hub.claims.provisional_since(member, topic)
+            if restored_ns is not None:
+                yield Cap(member.name, "snapshot", PROVISIONAL, restored_ns)
             yield from self._hub.granting.caps.of(member, topic)
             narrower = self._hub.granting.adapting.cap_of(member, topic)
             if narrower is not None:
@@ -110,3 +136,20 @@ class Reports:
             own_link=tuple(m.name for m in holders if hub.granting.own_link.asked_by(m.id, id)),
             other_link=None if row.other_link < 0 else row.other_link,
         )
+
+
+def _of_all(member: Member) -> Iterator[tuple[str, str, int]]:
+    """What keeps all events from a component: by whom, why, and since when."""
+    if member.paused:
+        yield "pause", "the component is paused", member.paused_ns
+    if member.stopped:
+        yield "ladder", "the component is quarantined", member.stopped_ns
+
+
+def _of_events(cap: Cap) -> str:
+    """What is left of the events."""
+    return f"nothing: {cap.reason}" if cap.by in WHOLE else cap.reason
+
+
+def _topics(count: int) -> str:
+    return "1 topic" if count == 1 else f"{count} topics"

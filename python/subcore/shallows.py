@@ -88,6 +88,10 @@ class Shallows:
         """Streams that are restricted."""
         return len(self._streams)
 
+    def held_by(self, member: Member) -> int:
+        """How many of a component's interests are restricted."""
+        return len(self._told.get(member.id, ()))
+
     def _tell(self, members: list[Member]) -> None:
         for member in members:
             held = self._hub.ledger.interests(member.id) if len(self._streams) else np.empty(0, np.int32)

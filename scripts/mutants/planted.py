@@ -841,14 +841,14 @@ MUTANTS = (
         "alerting.py",
         '            self._hook_failed(f"{name} raised", error)\n\n    def _spawn',
         "            raise\n\n    def _spawn",
-        "tests/test_alerting.py",
+        "tests/test_alert_hooks.py",
     ),
     Mutant(
         "calls of async hooks outlive their manager",
         "alerting.py",
         "        for task in self.tasks - {running_task()}:\n            task.cancel()",
         "        self.tasks.clear()",
-        "tests/test_alerting.py",
+        "tests/test_alert_hooks.py",
     ),
     Mutant(
         "a leak found in what warms up",

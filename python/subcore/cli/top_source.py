@@ -55,6 +55,7 @@ class Seen:
     topics: dict[str, list[Any]] | None = None
     issues: list[Any] | None = None
     restores: list[Any] | None = None
+    load: dict[str, Any] | None = None
     old_s: float = 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -64,6 +65,7 @@ class Seen:
             "topics": self.topics,
             "issues": self.issues,
             "restores": self.restores,
+            "load": self.load,
         }
 
 
@@ -109,6 +111,7 @@ class HttpSource:
             _as(dict, self._get(f"topics.json?columns={columns}", optional=True)) if topics else None,
             _as(list, self._get("issues.json", optional=True)),
             _as(list, self._get("restores.json", optional=True)),
+            _as(dict, self._get("load.json", optional=True)),
         )
 
     def _get(self, path: str, *, optional: bool = False) -> Any:

@@ -16,7 +16,7 @@ from .top_text import amount, bar, clean, clock, count, duration, number, part, 
 
 __all__ = ["Screen", "draw"]
 
-LINKS_SHOWN, ISSUES_SHOWN = 6, 4
+LINKS_SHOWN, ISSUES_SHOWN, MEASURES_SHOWN = 6, 4, 3
 BAR = 12
 INDENT = 5
 NAME_LEAST = 14
@@ -58,6 +58,7 @@ def draw(
         *_head(seen, name, trouble, age_s),
         *_totals(seen),
         *_issues(seen),
+        *_load(seen),
         *_links(seen, width),
         *_restore(seen),
     ]
@@ -149,6 +150,14 @@ def _issues(seen: Seen) -> Iterator[Text]:
         yield line.append(f"{clean(issue.get('evidence'))} {clean(issue.get('remedy'))}")
     if len(issues) > ISSUES_SHOWN:
         yield Text(f"... and {len(issues) - ISSUES_SHOWN} more issues", "yellow")
+
+
+def _load(seen: Seen) -> Iterator[Text]:
+    """What is held back, where there is more to do than the process can."""
+    for taken in _list(part(seen.load or {}, "measures"))[:MEASURES_SHOWN]:
+        if isinstance(taken, Mapping):
+            line = Text.assemble(("LOAD ", "bold yellow"), f"{clean(taken.get('measure'))} ")
+            yield line.append(f"{clean(taken.get('priority'))}: {clean(taken.get('reason'))}")
 
 
 def _links(seen: Seen, width: int) -> Iterator[Text]:

@@ -50,7 +50,7 @@ async def component_columns(hub: Hub, turns: Turns) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {name: [] for name in COMPONENT_COLUMNS}
     members = {member.name: member for member in hub.members.values()}
     async for part in component_records(hub, turns):
-        rows = [_row(one, hub.granting.caps.counts(members[one.name])) for one in part if one.name in members]
+        rows = [_row(one, hub.reports.held_back(members[one.name])) for one in part if one.name in members]
         for column, values in zip(found.values(), zip(*rows, strict=True), strict=False):
             column += values
     return found

@@ -19,6 +19,7 @@ from .sharing import Shared, Turns, then
 if TYPE_CHECKING:
     import asyncio
 
+    from ..figures import Stats
     from ..looking import Looking
 
 __all__ = ["Figures"]
@@ -74,22 +75,33 @@ class Figures:
         """`manager.issues()`."""
         return [as_json(issue) for issue in self._manager.issues()]
 
+    def load(self) -> dict[str, Any]:
+        """How loaded it is, and what is held back for that; see `adapt=`."""
+        return self._hub.granting.adapting.brief()
+
     def readiness(self) -> dict[str, Any]:
         """See there."""
         return readiness(self._hub, running=self._manager._state == "running")
 
     async def _make_stats(self, turns: Turns) -> Answer:
-        whole = as_json(self._manager.stats(components=False))
+        whole = as_json(await self._whole(turns))
         async for part in component_records(self._hub, turns):
             whole["components"].update({record.name: as_json(record) for record in part})
         return json_answer(whole)
+
+    async def _whole(self, turns: Turns) -> Stats:
+        """`manager.stats(components=False)`, made in parts."""
+        sums = self._hub.measuring.sums()
+        for _ in sums.parts():
+            await turns.breathe()
+        return self._hub.measuring.stats(components=False, sums=sums)
 
     async def _make_topics(self, turns: Turns) -> dict[str, bytes]:
         return await topic_columns(self._manager.topic_stats(), turns)
 
     async def _make_live(self, turns: Turns) -> bytes:
         """One event of the stream: all that the page shows but topics, restores and what is selected."""
-        base, restores = self._manager.stats(components=False), self._manager.restores
+        base, restores = await self._whole(turns), self._manager.restores
         await turns.breathe()
         components = await component_columns(self._hub, turns)
         event: dict[str, Any] = {
@@ -99,6 +111,7 @@ class Figures:
             "stats": as_json(base),
             "components": components,
             "issues": self.issues(),
+            "load": self.load(),
             "readiness": self.readiness(),
             "restores": [len(restores), restores[-1].number, restores[-1].done] if restores else [0, 0, True],
             "points": self.history.newest(2 * self.live.interval_s + 2),  # more than since the last event

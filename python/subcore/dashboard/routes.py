@@ -42,6 +42,7 @@ class Routes:
             "/stats.json": lambda request: figures.stats(),
             "/topics.json": self._topics,
             "/issues.json": lambda request: json_answer(figures.issues()),
+            "/load.json": lambda request: json_answer(figures.load()),
             "/restores.json": lambda request: json_answer(restores_json(manager.restores)),
             "/history.json": lambda request: json_answer(figures.history.as_json()),
             "/explain.json": self._explain,
@@ -95,8 +96,8 @@ class Routes:
         return json_answer(
             {
                 "stats": as_json(hub.measuring.component(member)),
-                "caps": hub.granting.caps.words(member)[:CAPS_NAMED],
-                "capped": hub.granting.caps.counts(member),
+                "caps": hub.reports.held_back_by(member)[:CAPS_NAMED],
+                "capped": hub.reports.held_back(member),
             }
         )
 

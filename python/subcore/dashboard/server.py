@@ -30,7 +30,7 @@ log = logging.getLogger("subcore.dashboard")
 CONNECTIONS = 64
 """At once; more are told to come back."""
 REQUESTS_PER_S = 200
-"""Of all clients together; more are told to wait."""
+"""Of all clients together that may look, and as many of those that may not; more are told to wait."""
 LOOK_S = 1.0
 LOG_ERRORS_EVERY_S = 60.0
 
@@ -58,7 +58,8 @@ class Dashboard:
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._sent_at = self._logged_at = -LOG_ERRORS_EVERY_S
-        self._second, self._in_second = 0, 0
+        self._second = 0
+        self._in_second: Counter[bool] = Counter()  # by whether they may look
         self._closed = False
 
     @property
@@ -138,16 +139,16 @@ class Dashboard:
     def answer(self, request: Request) -> Answer | Stream | asyncio.Future[Answer]:
         """See connection.Owner."""
         refusal = self._access.judge(request)
-        if refusal is not None:
-            return refusal
         second = int(time.monotonic())
         if second != self._second:
-            self._second, self._in_second = second, 0
-        self._in_second += 1
-        if self._in_second > REQUESTS_PER_S:
+            self._second = second
+            self._in_second.clear()
+        may_look = refusal is None  # who may not is counted by himself: he keeps nobody out
+        self._in_second[may_look] += 1
+        if self._in_second[may_look] > REQUESTS_PER_S:
             self.counts["too_many_requests"] += 1
             return said(429, f"more than {REQUESTS_PER_S} requests a second", ("Retry-After", "1"))
-        return self._routes.answer(request)
+        return self._routes.answer(request) if refusal is None else refusal
 
     def joined(self, connection: Connection) -> None:
         """See connection.Owner: it gets what is new at once, and then with the others."""

@@ -12,7 +12,7 @@ __all__ = ["Shared", "Turns", "then"]
 T = TypeVar("T")
 R = TypeVar("R")
 
-TURN_S = 0.002
+TURN_S = 0.0005
 """The loop goes on after so long."""
 
 

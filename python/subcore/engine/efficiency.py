@@ -14,13 +14,14 @@ the ideal needs none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from subcore.engine.clock import SECOND, nanoseconds
+from subcore.engine.ports import StreamTable
 from subcore.types import Int32Array
 from subcore.venue import Counted, GroupBy, Model, Scope, Venue
 
@@ -116,6 +117,12 @@ class Optimum:
         self._most_queued = QUEUED
         self._links_up: set[int] = set()
         self._up_since = 0
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns, and of what is queued."""
+        queued = sum(streams.nbytes for queue in (self._adds, self._removes) for _, _, streams in list(queue))
+        return int(self._state.nbytes + self._number.nbytes + queued)
 
     def changed(self, opened: Int32Array, closed: Int32Array, now: int) -> None:
         """The edges of one loop turn; what can go goes at its end."""
@@ -235,8 +242,19 @@ class Effort:
         self._notes: list[Callable[[], None]] = []
         self.wanted = 0
 
-    def changed(self, route: str, opened: Int32Array, closed: Int32Array, now: int) -> None:
-        """The edges of one turn on one route."""
+    def edges(
+        self, routes: Collection[str], opened: Int32Array, closed: Int32Array, table: StreamTable, now: int
+    ) -> None:
+        """The edges of one turn, with the routes that there are links of."""
+        if len(routes) <= 1:
+            self._changed(next(iter(routes), self._venue.routes[0].name), opened, closed, now)
+            return
+        of = np.array([channel.route for channel in self._venue.channels])
+        came, went = (of[table.columns(streams).channels] for streams in (opened, closed))
+        for route in routes:
+            self._changed(route, opened[came == route], closed[went == route], now)
+
+    def _changed(self, route: str, opened: Int32Array, closed: Int32Array, now: int) -> None:
         self.wanted += len(opened) - len(closed)
         self._note(partial(self._of(route).changed, opened, closed, now))
 
@@ -252,6 +270,11 @@ class Effort:
         """The least number of messages until now."""
         self.play(now)
         return sum(optimum.messages for optimum in self._routes.values())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(optimum.nbytes for optimum in list(self._routes.values()))
 
     def _of(self, route: str) -> Optimum:
         if route not in self._routes:

@@ -158,6 +158,17 @@ class Engine:
         """Whether streams are still on links that successors replace."""
         return any(link.role is Role.RETIRED and link.wire.len_target for link in self.links.values())
 
+    @property
+    def nbytes(self) -> dict[str, int]:
+        """Bytes of the tables, by what they are about."""
+        return {
+            "streams": self._ctx.streams.nbytes,
+            "wires": sum(link.wire.nbytes for link in list(self.links.values())),
+            "habits": self._health.habits.nbytes,
+            "restores": self._restores.nbytes,
+            "efficiency": self._effort.nbytes,
+        }
+
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands."""
         return self._ctx.streams.row(stream)
@@ -168,12 +179,7 @@ class Engine:
 
     def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
         """Which of these ids the engine still uses; the others will never come in a ReleaseStreams."""
-        columns = self._ctx.streams
-        known = np.zeros(len(streams), np.bool_)
-        seen = streams < len(columns.state)
-        rows = streams[seen]
-        known[seen] = (columns.state[rows] != StreamState.CLOSED) | columns.leaving[rows]
-        return known
+        return self._ctx.streams.knows(streams)
 
     def to_look_at(self, now: int) -> Int32Array:
         """The streams that a StreamsHeard is due for, before the next Tick; between two ticks none."""
@@ -260,7 +266,8 @@ class Engine:
 
     def _changed(self, event: Changed, now: int) -> None:
         self._wants.changed(event, now)
-        self._note(event, now)
+        routes = {link.route.name for link in self.links.values()}
+        self._effort.edges(routes, event.opened, event.closed, self._ctx.table, now)
         self._unwatched.append(event)
         if len(self._unwatched) >= UNWATCHED_AT_MOST:
             self._watch()
@@ -274,17 +281,6 @@ class Engine:
     def _heard(self, event: StreamsHeard, now: int) -> None:
         self._watch()
         self._health.heard(event, now)
-
-    def _note(self, event: Changed, now: int) -> None:
-        routes = {link.route.name for link in self.links.values()}
-        if len(routes) <= 1:
-            route = next(iter(routes), self._ctx.venue.routes[0].name)
-            self._effort.changed(route, event.opened, event.closed, now)
-            return
-        of = np.array([channel.route for channel in self._ctx.venue.channels])
-        opened, closed = (of[self._ctx.table.columns(s).channels] for s in (event.opened, event.closed))
-        for route in routes:
-            self._effort.changed(route, event.opened[opened == route], event.closed[closed == route], now)
 
     def efficiency(self, now: int) -> Efficiency:
         """How close the wire came to what could have been. O(links), plus what changed since it was last asked."""

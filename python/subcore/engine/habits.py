@@ -69,6 +69,11 @@ class _Turn:
     symbols: Places | None = None  # of each stream, numbered from 0
     partners: Places = field(default_factory=lambda: np.empty((PARTNERS, 0), np.intp))
 
+    @property
+    def nbytes(self) -> int:
+        symbols = 0 if self.symbols is None else self.symbols.nbytes
+        return self.streams.nbytes + self.rows.nbytes + symbols + self.partners.nbytes
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
@@ -97,6 +102,11 @@ class Sibling:
         self.worst = np.zeros(capacity, np.float32)
         self.sum = np.zeros(capacity, np.float32)
         self.gaps = np.zeros(capacity, np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the columns."""
+        return sum(column.nbytes for column in (self.who, self.came, self.worst, self.sum, self.gaps))
 
     def grow(self, capacity: int) -> None:
         """Room for so many streams."""
@@ -334,8 +344,9 @@ class Habits:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the columns."""
-        return sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
+        """Bytes of the columns, those of siblings and of turns too. O(1), as good as."""
+        columns = sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
+        return columns + sum(s.nbytes for s in self.siblings) + sum(turn.nbytes for turn in self._turns)
 
 
 def _partners(symbols: Places) -> Places:

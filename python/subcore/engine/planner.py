@@ -233,7 +233,8 @@ class Planner:
         add, remove = read(link.wire.added()), read(link.wire.removed()) if link.wire.len_removed else NOTHING
         whole = link.wire.target()
         for out in ctx.venue.encode(add, remove, read(whole), link.requests + 1):
-            link.pacer.try_spend(MESSAGE, now, repair=repair)
+            if not link.pacer.try_spend(MESSAGE, now, repair=repair):  # another thread's manager was faster
+                return link.pacer.next_allowed(MESSAGE, now, repair=repair)
             link.carries_all = link.requests + 1
             self._in_force(link, add)  # before what leaves is taken out again
             if link.resized:
@@ -255,7 +256,8 @@ class Planner:
         remove = read(removes) if len(removes) else NOTHING
         outs = ctx.venue.encode(add, remove, NOTHING, link.requests + 1)[:1]
         for out in outs:
-            link.pacer.try_spend(MESSAGE, now, repair=repair)
+            if not link.pacer.try_spend(MESSAGE, now, repair=repair):  # another thread's manager was faster
+                return link.pacer.next_allowed(MESSAGE, now, repair=repair)
             self._write(link, out, NO_STREAMS, now)
             if len(out.adds):
                 self._in_force(link, add if len(out.adds) == len(adds) else read(out.adds))

@@ -45,6 +45,10 @@ class WireSet(Protocol):
     def len_removed(self) -> int:
         """Number of streams in wire and not in target. O(1)."""
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+
     def set_target(self, streams: Int32Array, flag: bool = True) -> None:
         """Put streams into the target, or take them out; all or none."""
 

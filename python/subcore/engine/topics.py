@@ -177,6 +177,14 @@ class Streams:
         self.late += late
         return moved
 
+    def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these ids are in use: not closed, or on their way off a wire."""
+        known = np.zeros(len(streams), np.bool_)
+        seen = streams < len(self.state)
+        rows = streams[seen]
+        known[seen] = (self.state[rows] != StreamState.CLOSED) | self.leaving[rows]
+        return known
+
     def forget(self, streams: Int32Array) -> None:
         """Reset the rows of streams whose ids are given back."""
         if len(self.in_state(streams, StreamState.CLOSED)) != len(streams):

@@ -111,6 +111,7 @@ class Rehearsal:
         end = self.clock.now + nanoseconds(seconds)
         while self.clock.now < end:
             self._run(1.0)
+            self.hub.engine.to_look_at(self.clock.now)
             self.hub.monitoring.look(self.clock.now)
         return (time.thread_time_ns() - began) / seconds
 

@@ -164,8 +164,13 @@ function some(texts, others = 0) {
 }
 
 /** What the figures themselves show of components and streams. */
-function ownFindings({ stats, components }) {
+function ownFindings({ stats, components, load }) {
   const found = [];
+  if (load.measures.length) {
+    found.push({ key: "load", level: "warn", where: "components", count: load.measures.length,
+      texts: some(load.measures.map(heldBack)),
+      more: "There is more to do than the process can. It is given back, the last first, once it is calm for a while." });
+  }
   const named = (health) => components.name.filter((_, index) => components.health[index] === health);
   const quarantined = named("quarantined");
   if (quarantined.length) {
@@ -186,6 +191,10 @@ function ownFindings({ stats, components }) {
       more: "They stay off the wire until they are asked for anew. Choose one under Topics to read the venue's reason." });
   }
   return found;
+}
+
+function heldBack({ measure, priority, reason, since_ns: since, effect }) {
+  return `${measure} ${priority}, since ${clockTime(since)}: ${reason}${effect ? `; ${effect}` : ""}`;
 }
 
 function makeItem() {
