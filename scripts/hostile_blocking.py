@@ -83,7 +83,8 @@ async def play_blocking(
             await asyncio.sleep(0.5)
             for one in healthy:
                 outcome.events_due += sum(account["trades"].get(code, [0])[0] for code in one.topics)
-                outcome.faults += one.missing(account["trades"]) + one.accused
+                accused, slow = one.accused
+                outcome.faults += one.missing(account["trades"]) + accused + slow
     finally:
         logging.getLogger("subcore").removeHandler(lines)
     return outcome

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from hostile_member import LADDER, Hostile
 import subcore
 
 NAMED_WITHIN_S = 10.0
+PATIENCE_S = 15.0  # that a busy machine has more, until what is still not so will never be
 _numbers = itertools.count(1)
 _LADDER = frozenset(kind.name for kind in LADDER)
 
@@ -80,20 +82,25 @@ class Crowd:
             kind.start(hostile)
             await asyncio.sleep(0)
 
+    async def settled(self) -> None:
+        """Wait until each did, and came to, what it must; but for so long only."""
+        until = time.monotonic() + PATIENCE_S
+        while any(one_missing(one) for one in self.members) and time.monotonic() < until:
+            await asyncio.sleep(0.1)
+
     async def judged(self) -> tuple[list[str], list[str]]:
-        """What is not as it must be by the end of a long segment, and of that what a busy machine may do to them."""
+        """What is not as it must be by the end of a long segment, `settled`; and what of that is a matter of times, so
+        that a busy machine may do it to them."""
         faults, late = list[str](), list[str]()
         wanted = frozenset(info.topic.symbol for info in self._manager.topics() if info.holders)
         for one in self.members:
             who = f"{one.name} ({one.kind})"
-            kind, steps = BY_NAME[one.kind], [step for step in one.steps if step in _LADDER]
+            kind, steps = BY_NAME[one.kind], ladder_steps(one)
             faults += one.faults
-            late += [f"{who}: never {did}" for did in kind.does if not one.did[did]]
-            if kind.worst not in ("", *steps):
-                late.append(f"{who}: was not {kind.worst}, but {one.steps}")
+            faults += [f"{who}: {what}" for what in one_missing(one)]
             if beyond := set(steps) - set(_up_to(kind.worst)):  # a loop that is overloaded makes anybody SLOW
                 (late if beyond == {"SLOW"} else faults).append(f"{who}: was {', '.join(sorted(beyond))}")
-            if kind.worst and (one.named is None or one.named[0] > NAMED_WITHIN_S):
+            if kind.worst and one.named is not None and one.named[0] > NAMED_WITHIN_S:
                 late.append(f"{who}: not named within {NAMED_WITHIN_S:g} s: {one.named}")
             if "REAPED" in steps:
                 faults += await one.still_there(wanted)
@@ -106,6 +113,22 @@ class Crowd:
     async def end(self) -> None:
         for hostile in self.members:
             await hostile.end()
+
+
+def ladder_steps(one: Hostile) -> list[str]:
+    """Of what it was told, the steps of the ladder."""
+    return [step for step in one.steps if step in _LADDER]
+
+
+def one_missing(one: Hostile) -> list[str]:
+    """What it must have done, and come to, and has not; however fast the machine is."""
+    kind, steps = BY_NAME[one.kind], ladder_steps(one)
+    missing = [f"never {did}" for did in kind.does if not one.did[did]]
+    if kind.worst and one.named is None:
+        missing.append("was never named")
+    if kind.worst not in ("", *steps):
+        missing.append(f"was not {kind.worst}, but {one.steps}")
+    return missing
 
 
 def _up_to(worst: str) -> tuple[str, ...]:

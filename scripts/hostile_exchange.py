@@ -1,11 +1,11 @@
 """The embedded exchange in a process of its own, which keeps account of every trade it sent.
 
-    python scripts/hostile_exchange.py --seed 1 --events 5000 --markets 620
+    python scripts/hostile_exchange.py --seed 1 --events 5000 --markets 620 --carry 600
 
 Prints its address as a line of JSON. Then answers lines on its input: "carried" with the markets it sends to anybody;
 "behind" with how many milliseconds it was behind its clock at the worst since that was last asked, one look in ten left
-out; "stop" ends all traffic and prints the account, for each market how many trades left, each counted once, and a
-running checksum of their ids in order. Ends with its input.
+out, with how many trades left so far, and when that was; "stop" ends all traffic and prints the account, for each
+market how many trades left, each counted once, and a running checksum of their ids in order. Ends with its input.
 """
 
 from __future__ import annotations
@@ -77,6 +77,11 @@ class TalliedExchange(Exchange):
             "violations": len(self.violations),
         }
 
+    @property
+    def trades(self) -> int:
+        """That left so far, of all markets, each counted once."""
+        return sum(account.count for account in self.accounts_of.values())
+
     def carried(self) -> list[str]:
         """Markets that some connection gets."""
         return sorted({s.wanted.code for c in self.connections.values() for s in c.subscriptions.values()})
@@ -91,9 +96,9 @@ class TalliedExchange(Exchange):
             self.accounts_of.setdefault(found[1].decode(), Account()).add(int(found[2]))
 
 
-async def main(seed: int, events: float, markets: int) -> None:
+async def main(seed: int, events: float, markets: int, carry: int) -> None:
     names = codes(markets)
-    rate = events / TRADES_AN_ORDER / sum(market.trade_rate for market in markets_for(names, seed))
+    rate = events / TRADES_AN_ORDER / sum(market.trade_rate for market in markets_for(names, seed)[:carry])
     exchange = TalliedExchange(seed=seed, markets=names, rate=rate, variety=4)
     lines: asyncio.Queue[str] = asyncio.Queue()
     loop = asyncio.get_running_loop()
@@ -125,7 +130,8 @@ async def main(seed: int, events: float, markets: int) -> None:
                 say({**exchange.account(), "behind_ms": worst / MS})
             elif line == "behind":
                 behind.sort()
-                say({"behind_ms": behind[len(behind) * 9 // 10] / MS if behind else 0.0})
+                worst_of_ten = behind[len(behind) * 9 // 10] / MS if behind else 0.0
+                say({"behind_ms": worst_of_ten, "trades": exchange.trades, "at": time.monotonic()})
                 behind.clear()
             else:
                 say({"carried": exchange.carried()})
@@ -152,5 +158,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--events", type=float, default=5000.0)
     parser.add_argument("--markets", type=int, default=620)
+    parser.add_argument("--carry", type=int, help="so many of them bring the events; all by default")
     chosen = parser.parse_args()
-    asyncio.run(main(chosen.seed, chosen.events, chosen.markets))
+    asyncio.run(main(chosen.seed, chosen.events, chosen.markets, chosen.carry or chosen.markets))

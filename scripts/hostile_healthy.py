@@ -70,8 +70,9 @@ class Healthy:
         ]
 
     @property
-    def accused(self) -> list[str]:
-        """What it was told that only those who break an obligation should be."""
+    def accused(self) -> tuple[list[str], list[str]]:
+        """What it was told that only those who break an obligation should be; and apart from it SLOW alone, which a
+        loop that is overloaded makes of anybody."""
         kinds = (
             subcore.StatusKind.SLOW,
             subcore.StatusKind.QUARANTINED,
@@ -79,4 +80,8 @@ class Healthy:
             subcore.StatusKind.LOSS,
             subcore.StatusKind.ERROR,
         )
-        return [f"{self.name}: {s.kind.name} {s.reason}" for s in self.statuses if s.kind in kinds]
+        told = [s for s in self.statuses if s.kind in kinds]
+        said: tuple[list[str], list[str]] = [], []
+        for status in told:
+            said[status.kind is kinds[0]].append(f"{self.name}: {status.kind.name} {status.reason}")
+        return said

@@ -17,6 +17,7 @@ ENOUGH = 3  # calm pairs
 MARGIN_MS = 2.0
 # A segment of a second holds a hundred events of the slowest hundredth part: one reaping or collection is all of them.
 SHORT_MARGIN_MS = 20.0
+SENT = 0.9  # of the trades a second that the exchange was to send: what markets do is drawn
 
 
 @dataclass
@@ -30,6 +31,7 @@ class Segment:
     events: int
     behind_ms: float
     stolen: float
+    sent: float  # trades a second that left the exchange
 
     @property
     def is_calm(self) -> bool:
@@ -38,8 +40,9 @@ class Segment:
 
 @dataclass
 class Outcome:
-    """All that is judged."""
+    """All that is judged. `events_wanted`: trades a second that the exchange was to send."""
 
+    events_wanted: float
     segments: list[Segment] = field(default_factory=list)
     named: dict[str, list[tuple[float, str] | None]] = field(default_factory=dict)
     steps: dict[str, list[str]] = field(default_factory=dict)
@@ -71,6 +74,23 @@ class Outcome:
         """Whether too few pairs were calm for times to be judged."""
         return len(self.calm_pairs) < ENOUGH
 
+    @property
+    def sent(self) -> float:
+        """Trades a second over all segments."""
+        seconds = sum(segment.seconds for segment in self.segments)
+        return sum(segment.sent * segment.seconds for segment in self.segments) / max(seconds, 1e-9)
+
+    @property
+    def last_line(self) -> str:
+        """What this run could not judge, after `judge`."""
+        if not self.unshown:
+            return "all of it was judged"
+        return (
+            f"NOT JUDGED, since the machine was too busy ({len(self.calm_pairs)} calm pairs of segments, {ENOUGH} are "
+            "needed): delays, names within 10 s, trades a second, memory, who was SLOW, and what came after a lost "
+            f"link; {len(self.unshown) - 1} of it would have failed"
+        )
+
     def judge(self, full: bool) -> None:
         """Add what was broken to `faults`, and what this machine could not show to `unshown`."""
         plain, troubled = self.p99(False), self.p99(True)
@@ -79,6 +99,10 @@ class Outcome:
         self.faults += [f"{kind.name}: not shown" for kind in KINDS if kind.name not in self.steps]
         if self.events_due < 1000:
             self.faults.append(f"only {self.events_due} events were due: nothing was shown")
+        if self.sent < SENT * self.events_wanted:
+            self.late.append(
+                f"{self.sent:,.0f} trades a second were sent, {self.events_wanted:,.0f} were to be"
+            )
         if full:
             second, last = self.quarters
             if last > 1.01 * second:
@@ -90,10 +114,7 @@ class Outcome:
         if not self.is_busy:
             self.faults += self.late
             return
-        self.unshown.append(
-            f"{len(self.calm_pairs)} pairs of segments were calm, {ENOUGH} are needed: this machine is too busy, and "
-            f"nothing was shown of times"
-        )
+        self.unshown.append("times, since this machine is too busy")
         self.unshown += [f"(would be: {text})" for text in self.late]
 
     @property
@@ -125,7 +146,10 @@ def show(outcome: Outcome) -> None:
         told = " ".join(outcome.steps.get(kind.name, []))
         did = ", ".join(f"{count:,} x {did}" for did, count in outcome.did.get(kind.name, {}).items())
         print(f"{kind.name:>24}  {times if kind.worst else '(free of blame)'} {what}; {told}; {did}")
-    print(f"\nthe healthy were due {outcome.events_due:,} events and got {outcome.events_got:,}")
+    print(
+        f"\nthe exchange sent {outcome.sent:,.0f} trades a second, {outcome.events_wanted:,.0f} were wanted"
+    )
+    print(f"the healthy were due {outcome.events_due:,} events and got {outcome.events_got:,}")
     second, last = outcome.quarters
     print(f"memory: median of the second quarter {second:,.0f} KiB, of the last {last:,.0f} KiB")
     print(f"the exchange: {outcome.exchange}")
@@ -146,6 +170,8 @@ def as_dict(outcome: Outcome) -> dict[str, Any]:
         "named": outcome.named,
         "told": outcome.steps,
         "did": outcome.did,
+        "sent_per_s": outcome.sent,
+        "wanted_per_s": outcome.events_wanted,
         "events_due": outcome.events_due,
         "events_got": outcome.events_got,
         "rss_kib": dict(zip(("second_quarter", "last_quarter"), outcome.quarters, strict=True)),
