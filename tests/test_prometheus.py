@@ -168,11 +168,12 @@ def test_without_the_library_the_error_says_what_to_install(
 
 
 @pytest.fixture(scope="module")
-def exposed() -> dict[str, set[str]]:
-    """Names that a running manager exposes, with the labels of each."""
+def exposed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    """Names that a running manager exposes that keeps its intent in a file, with the labels of each."""
+    path = tmp_path_factory.mktemp("exposed") / "intent.json"
 
     async def main(world: World) -> dict[str, set[str]]:
-        async with world.manager() as manager:
+        async with world.manager(snapshot_path=path) as manager:
             component = make(manager, "one")
             component.subscribe("ticker", ["KRW-BTC", "KRW-ETH"], lambda event: None)
             await component.live(timeout=10.0)
@@ -199,7 +200,6 @@ def expressions() -> list[str]:
     return found
 
 
-OF_A_FILE = {name for name in (metric.name for metric in METRICS) if "_snapshot_file_" in name}
 GIVEN = {"instance"}  # by Prometheus itself
 
 
@@ -211,13 +211,13 @@ def test_dashboard_and_rules_ask_only_for_what_is_exposed(exposed: dict[str, set
         names = re.findall(r"\bsubcore_\w+", expression)
         assert names, expression
         for name in names:
-            assert name in exposed or name in OF_A_FILE, (name, expression)
+            assert name in exposed, (name, expression)
         labels = re.findall(r"(\w+)=~?\"|(\w+)!=\"", expression) + [
             (label.strip(), "")
             for group in re.findall(r"by \(([^)]*)\)", expression)
             for label in group.split(",")
         ]
-        known = set().union(*(exposed.get(name, {"venue"}) for name in names)) | GIVEN
+        known = set().union(*(exposed[name] for name in names)) | GIVEN
         for first, second in labels:
             assert (first or second) in known, (first or second, expression)
         assert expression.count("(") == expression.count(")")
@@ -298,7 +298,7 @@ def test_each_rule_says_what_to_do() -> None:
 def test_every_metric_is_explained_and_exposed(exposed: dict[str, set[str]]) -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(subcore_\w+)` \| ([^|]*) \| [^|]+ \|$", page, re.MULTILINE))
-    assert set(exposed) | OF_A_FILE == set(rows) == {metric.name for metric in METRICS}
+    assert set(exposed) == set(rows) == {metric.name for metric in METRICS}
     for name, labels in exposed.items():
         assert set(re.findall(r"`(\w+)`", rows[name])) == labels - {"venue"}, name
 
