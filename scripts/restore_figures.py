@@ -14,15 +14,20 @@ __all__ = ["Outcome", "show", "summary"]
 
 @dataclass
 class Outcome:
-    """One loss: seconds from the fault until the manager, and until the exchange, had all of it again."""
+    """One loss: seconds from the fault until the manager, and until the exchange, had all of it again.
+
+    `critical`: None where no CRITICAL stream was lost. `reported`: whether the manager's own reports tell of it; where
+    none does, `all` is the exchange's word, `served`.
+    """
 
     kind: str
     group: str
     calm: bool  # the one before was long ago
-    critical: float
+    critical: float | None
     all: float
     served: float
     refused: int
+    reported: bool = True
 
 
 def percentile(values: list[float], percent: float) -> float:
@@ -35,7 +40,7 @@ def figures(outcomes: list[Outcome]) -> dict[str, float]:
     """Real seconds."""
     found = {}
     for name in ("critical", "all", "served"):
-        values = [getattr(outcome, name) for outcome in outcomes]
+        values = [seconds for outcome in outcomes if (seconds := getattr(outcome, name)) is not None]
         for percent in (50, 99):
             found[f"{name}_p{percent}"] = round(percentile(values, percent), 4)
     return found
@@ -60,6 +65,7 @@ def summary(
         "seconds": round(seconds, 1),
         "broken": [client.broken for client in clients if client.broken],
         "violations": [str(violation) for violation in list(exchange.violations)[:20]],
+        "not_reported": sum(not outcome.reported for outcome in outcomes),
         "refused_by_name_and_back": sum(outcome.refused for outcome in outcomes),
         "groups": {
             f"{group}, {when}": {"losses": len(mine), **figures(mine)}
@@ -95,7 +101,8 @@ def show(told: dict[str, Any]) -> None:
     print(row("all", told["losses"], told["all"]))
     print(
         f"{told['losses']} of {told['asked']} losses in {told['seconds']:.0f} s, everything proven again after each "
-        f"but what is said below; {told['refused_by_name_and_back']} streams refused by name and back; silent links "
+        f"but what is said below; losses that no report tells of: {told['not_reported']}; "
+        f"{told['refused_by_name_and_back']} streams refused by name and back; silent links "
         f"with pongs not noticed: {told['silences_missed']}; violations: {len(told['violations'])}"
     )
     print(

@@ -179,17 +179,26 @@ class Client:
             return
         refused = await self._back(what, market if kind.request else None)
         served = self._served_at - began
-        reports = [r for r in self._manager.restores if r.started_ns >= began_ns - SECOND // 100]
-        back: dict[bool, float] = {True: 0.0, False: 0.0}
-        for report in reports:
+        back = self._back_after(began_ns)
+        every = max(back.values(), default=served)  # what another link held as well needs no restore
+        critical = back.get(Priority.CRITICAL)
+        self.outcomes.append(
+            Outcome(kind.name, kind.group, calm, critical, every, served, refused, bool(back))
+        )
+
+    def _back_after(self, began_ns: int) -> dict[Priority, float]:
+        """Seconds from then until the last stream of each class was back, by the manager's reports.
+
+        A restore under way takes in a further loss, so one that began before may tell of this one as well.
+        """
+        back: dict[Priority, float] = {}
+        for report in self._manager.restores:
             for stream in report.streams:
                 if stream.state is StreamState.OPEN and stream.back_seconds is not None:
                     seconds = (report.started_ns - began_ns) / SECOND + stream.back_seconds
-                    critical = stream.priority is Priority.CRITICAL
-                    back[critical] = max(back[critical], seconds)
-        self.outcomes.append(
-            Outcome(kind.name, kind.group, calm, back[True], max(back.values()), served, refused)
-        )
+                    if seconds > 0:
+                        back[stream.priority] = max(back.get(stream.priority, 0.0), seconds)
+        return back
 
     async def _back(self, what: str, refusable: str | None) -> int:
         """Wait until everything is back, by everybody's account; how many streams were refused meanwhile."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from delta_venue import DELTA
+from manager_rig import make
 from subcore.engine.conflicts import (
     Conflict,
     ConflictKind,
@@ -26,6 +27,7 @@ from subcore.manager import SubscriptionManager
 from subcore.types import Priority, Topic
 from subcore.venue import Capacity, Channel, Route, Scope
 from subcore.venues import venue
+from virtual_manager import World
 
 # A venue that has everything the built-in ones do not: "one depth per symbol per connection" (Kraken), book channels
 # that exclude each other (OKX, 64004), steps that frames do not show, and few connections.
@@ -305,6 +307,39 @@ async def test_what_is_resolved_is_reported_once(caplog: pytest.LogCaptureFixtur
     assert (conflict.component, conflict.rival) == ("b", Interest("a", Topic("orderbook", "KRW-BTC", 5)))
     assert [record.message for record in caplog.records] == [str(conflict)]
     await manager.close()
+
+
+def test_channels_that_are_kept_apart_go_to_two_connections_of_the_exchange() -> None:
+    upbit = venue("upbit")
+    ticker, trade, *others = upbit.channels
+    public, private = upbit.routes
+    made = replace(
+        upbit,
+        routes=(public, private, replace(public, name="trades")),
+        channels=(
+            replace(ticker, exclusive="price"),
+            replace(trade, exclusive="price", route="trades"),
+            *others,
+        ),
+    )
+
+    async def main(world: World) -> None:
+        async with world.manager(venue=made) as manager:
+            a, b = make(manager, "a"), make(manager, "b")
+            a.subscribe("ticker", ["KRW-BTC", "KRW-ETH"])
+            a.subscribe("orderbook", "KRW-BTC")
+            b.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+            await a.live(10.0)
+            await b.live(10.0)
+            carried = [
+                {(wanted.type, wanted.code) for wanted in connection.subscriptions}
+                for connection in world.exchange.connections.values()
+            ]
+            tickers = {("ticker", "KRW-BTC"), ("ticker", "KRW-ETH"), ("orderbook", "KRW-BTC")}
+            assert sorted(carried, key=len) == [{("trade", "KRW-BTC"), ("trade", "KRW-ETH")}, tickers]
+            assert {conflict.outcome for conflict in manager.conflicts} == {Outcome.SEPARATE}
+
+    World().run(main)
 
 
 async def test_two_depths_of_one_transaction_are_reported() -> None:

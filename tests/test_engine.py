@@ -209,6 +209,31 @@ def test_a_stream_never_listed_is_refused_after_three_more_tries() -> None:
     assert asked == 4
 
 
+def test_what_is_missing_is_asked_for_again_together_after_2_8_and_30_seconds() -> None:
+    """Apart from what is proven: one message on the nursery asks for all of them."""
+    s = Script()
+    s.open_with("ticker", BTC)
+    names = {"KRW-X1", "KRW-X2", "KRW-X3"}
+    missing = s.want("ticker", *sorted(names))
+    s.data([0])
+    failed, waits = 0, []
+    while StreamState.REFUSED not in s.states(missing):
+        assert s.now < 200 * SECOND
+        out = s.wait(0.05, frames=1)
+        if 1 in s.generations and s.engine.links[1].phase is Phase.CONNECTING:
+            out = out + s.up(link=1)
+        for send in [action for action in out if isinstance(action, actions.Send)]:
+            if send.request:
+                assert (send.link, symbols_of(send)) == (1, names)
+                waits.append(round((s.now - failed) / SECOND, 1))
+            else:
+                topics = (Topic("ticker", BTC),) if send.link == 0 else ()
+                s.say(Listing(topics, json.loads(send.payload)[0]["ticket"]), link=send.link)
+                failed = s.now
+    assert waits == [2.0, 8.0, 30.0]
+    assert s.states(missing) == {StreamState.REFUSED}
+
+
 def test_a_list_that_names_nothing_of_the_link_says_nothing_of_what_is_silent() -> None:
     """It is spelt another way, or cut short: what is proven is not in it either."""
     s = Script()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from delta_venue import DELTA
 from engine_script import BTC, ETH, MS, XRP, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
@@ -14,11 +16,13 @@ from subcore.engine.link import Phase, Role
 from subcore.engine.pacing import LimitRegistry
 from subcore.types import (
     DataState,
+    Priority,
     ReasonClass,
     Refused,
     StatusKind,
     StreamState,
 )
+from subcore.venue import Capacity, Counted, Limit, Scope, Window
 
 RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
 
@@ -65,6 +69,7 @@ def test_a_stream_that_is_refused_meanwhile_ends_its_part_of_the_restore() -> No
     s.wait(40, frames=1)
     s.down("reset")
     ended: list[actions.Restored] = []
+    told: list[str] = []
     for _ in range(60):
         sends = s.of(actions.Send)
         down = [link.id for link in s.engine.links.values() if link.phase is Phase.CONNECTING]
@@ -73,6 +78,7 @@ def test_a_stream_that_is_refused_meanwhile_ends_its_part_of_the_restore() -> No
         elif sends:
             s.data([names[name] for name in sorted(symbols_of(sends[0]))], link=sends[0].link)
             ended += s.of(actions.Restored)
+            told += [line.text for line in s.of(actions.Log)]
         elif down:
             s.up(link=down[0])
         else:
@@ -84,6 +90,67 @@ def test_a_stream_that_is_refused_meanwhile_ends_its_part_of_the_restore() -> No
     states = dict(zip(account.restore.streams.tolist(), account.restore.states.tolist(), strict=True))
     assert states == {ids[0]: StreamState.OPEN, ids[1]: StreamState.OPEN, ids[2]: StreamState.REFUSED}
     assert s.engine.restore is None
+    (text,) = [text for text in told if text.startswith("restored ")]
+    assert text.startswith("restored 2 of 3 streams in ")
+    assert text.endswith(" s after link lost: reset; 1 were refused")
+
+
+CLASSES = (Priority.LOW, Priority.CRITICAL, Priority.NORMAL, Priority.HIGH)
+
+
+def each_on_its_own(seed: int, *limits: Limit) -> Script:
+    """Four open links, each with one stream: of these classes."""
+    s = Script(
+        replace(DELTA, capacities=(Capacity("streams", 1),), limits=(*DELTA.limits, *limits)), seed=seed
+    )
+    for link, priority in enumerate(CLASSES):
+        ids = s.want("trade", f"S{link}", priority=priority)
+        s.reconnect(link=link)
+        s.data(ids, link=link)
+    assert s.states(np.arange(4, dtype=np.int32)) == {StreamState.OPEN}
+    return s
+
+
+def test_links_lost_together_come_back_in_the_order_of_their_classes() -> None:
+    """And as late as chance would have it: none of their waits is another one than before."""
+    first = set()
+    for seed in range(12):
+        s = each_on_its_own(seed)
+        links, waits = s.engine.links, []
+        for link in range(4):
+            before = {other.id: other.connect_at for other in links.values() if other.phase is Phase.BACKOFF}
+            s.down(link=link)
+            now = [other.connect_at for other in links.values() if other.phase is Phase.BACKOFF]
+            waits.append(min(set(now) - set(before.values())))
+            assert sorted(now) == sorted([*before.values(), waits[-1]])
+        assert max(waits) <= s.now + SECOND // 4
+        order = [action.link for action in s.wait(0.3) if isinstance(action, actions.Connect)]
+        assert [CLASSES[link] for link in order] == sorted(CLASSES, reverse=True)
+        first.add(waits.index(min(waits)))
+    assert len(first) == 4, "chance favoured each of them"
+
+
+def test_where_connects_have_to_wait_the_highest_class_goes_first() -> None:
+    one_a_second = Limit("c", Scope.IP, frozenset({Counted.CONNECT}), (Window(1, 1.0, 1.1),))
+    s = each_on_its_own(1, one_a_second)
+    for link in range(4):
+        s.down(link=link)
+    order = [action.link for action in s.wait(6.0) if isinstance(action, actions.Connect)]
+    assert [CLASSES[link] for link in order] == sorted(CLASSES, reverse=True)
+
+
+def test_a_link_that_failed_more_often_takes_no_turn_of_another() -> None:
+    """Else what cannot be reached, however important, would keep the others off the wire."""
+    s = each_on_its_own(3)
+    s.down(link=1)
+    for _ in range(5):
+        while s.engine.links[1].phase is not Phase.CONNECTING:
+            s.wait(0.1, frames=1)
+        s.down("refused", link=1)
+    when = s.engine.links[1].connect_at
+    for link in (0, 2, 3):
+        s.down(link=link)
+        assert s.engine.links[1].connect_at == when
 
 
 def test_wishes_during_a_loss_follow_the_restore_through_the_nursery() -> None:

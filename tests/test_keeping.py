@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from snapshots import number_of, numbered
+from snapshots import number_of, numbered, sealed
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import SnapshotError
 from subcore.keeping import Keeper, SnapshotFile, read_snapshot
@@ -84,6 +84,7 @@ def test_after_every_truncation_the_previous_one_is_used(
         (b"", "cut off"),
         (b'{"some": "configuration"}', "no snapshot of subcore"),
         (bytes(numbered(2))[:-1] + b"\xff", "damaged"),
+        (sealed(b"what nobody knows yet", version=3), "upgrade subcore, or move it away"),
         (None, "there is none"),
     ],
 )
@@ -113,6 +114,37 @@ def test_two_bad_files_are_an_error_in_the_log_and_an_empty_start(
     assert record.levelno == logging.ERROR
     assert "move it away" in record.message
     assert "cut off after 50 bytes" in record.message
+
+
+def test_a_write_is_on_the_disk_before_it_takes_a_name_and_so_is_the_name(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a loss of power could leave a name without the bytes, or the bytes without a name."""
+    done: list[tuple[str, ...]] = []
+    names = {kept.parent.stat().st_ino: "folder"}
+    fsync, replace, whole = os.fsync, os.replace, bytes(numbered(3))
+
+    def synced(handle: int) -> None:
+        if (inode := os.fstat(handle).st_ino) not in names:
+            assert beside(kept, "new").stat().st_ino == inode
+            assert beside(kept, "new").read_bytes() == whole, "nothing is left in a buffer"
+            names[inode] = "new"
+        done.append(("sync", names[inode]))
+        fsync(handle)
+
+    def renamed(source: Path, target: Path) -> None:
+        done.append((source.suffix, target.suffix))
+        replace(source, target)
+
+    file = SnapshotFile(kept)
+    assert number_of(file.read(lambda snapshot: None)) == 2
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    file.write(whole)
+    file.close()
+    own = kept.suffix
+    assert done == [("sync", "new"), (own, ".previous"), (".new", own), ("sync", "folder")]
+    assert read(kept) == 3
 
 
 def test_a_folder_or_a_pipe_in_its_place_is_no_snapshot(path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -62,6 +63,35 @@ async def test_a_restore_is_accounted_for_by_class_and_stream(
     await until(lambda: any(s.kind is StatusKind.RECOVERED for s in statuses))
     (recovered,) = [s for s in statuses if s.kind is StatusKind.RECOVERED]
     assert {topic.symbol for topic in recovered.topics} == set(SYMBOLS[:2])
+
+
+def test_a_restore_is_told_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            fast = make(manager, "fast", priority=Priority.CRITICAL)
+            slow = make(manager, "slow", priority=Priority.LOW)
+            fast.subscribe("ticker", "KRW-BTC")
+            slow.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+            await fast.live(10.0)
+            await slow.live(10.0)
+            world.exchange.inject(Fault("drop_rst"), world.ns())
+            with caplog.at_level(logging.INFO, "subcore.engine"):
+                while not (manager.restores and manager.restores[-1].done):
+                    await asyncio.sleep(0.1)
+            (report,) = manager.restores
+            (record,) = [r for r in caplog.records if r.message.startswith("restored ")]
+            assert (record.name, record.levelno) == ("subcore.engine", logging.INFO)
+            took = f"in {report.seconds:.3f} s after {report.reason}"
+            assert record.message == f"restored 3 of 3 streams {took}"
+            assert report.reason.startswith("link lost: ")
+            last = {
+                f"{row.priority.name.lower()}_seconds": row.last_seconds for row in report.classes if row.lost
+            }
+            assert set(last) == {"critical_seconds", "low_seconds"}
+            said = record.__dict__["subcore"]
+            assert said == pytest.approx({"restore": report.number, "seconds": report.seconds, **last})
+
+    World().run(main)
 
 
 async def test_a_topic_is_explained_from_wish_to_proof(manager: SubscriptionManager) -> None:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from examples import examples
-from snapshots import Plain, make, plain_of
+from snapshots import Plain, make, plain_of, sealed
 from subcore.engine import snapshot as module
 from subcore.engine.snapshot import SavedComponent, Snapshot, capture
 from subcore.errors import SnapshotError
@@ -100,14 +100,6 @@ def test_every_flipped_bit_is_seen() -> None:
 def test_foreign_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(SnapshotError):
         Snapshot.from_bytes(data)
-
-
-def sealed(body: bytes, version: int = 2, magic: bytes = b"subcore snapshot") -> bytes:
-    """Bytes whose length and checksum are right, whatever they say. Written down anew, not taken from the code."""
-    import hashlib
-
-    head = struct.pack("<16sIQq", magic, version, len(body), 0)
-    return head + hashlib.sha256(head + body).digest() + body
 
 
 def test_a_newer_one_says_so() -> None:

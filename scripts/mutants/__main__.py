@@ -19,7 +19,8 @@ import time
 from functools import cache
 from pathlib import Path
 
-from planted import MUTANTS, Mutant
+from mutant import Mutant
+from planted import MUTANTS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK = ("scripts/soak", "--events", "400000", "--broken", "1")

@@ -99,5 +99,6 @@ class Losses:
             self._moves.failed(link, now)
             self._placement.bisection.split(link, case, now)
         self._placement.lost(link, now)
+        self._placement.take_turns(link, now)
         wait_ms = max(0, link.connect_at - now) // 1_000_000
         ctx.warn(f"link lost: {reason}", link=link.id, generation=link.generation, retry_in_ms=wait_ms)

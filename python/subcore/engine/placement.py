@@ -10,7 +10,8 @@ is not yet proven or settled. It opens only
   and while that storm goes on.
 
 Calm for `calm`, its streams move back in one message. A venue whose requests add and remove needs none of it: its links
-are filled up to their capacity, the channels of a symbol together where there is room.
+are filled up to their capacity; of what is asked for together the channels of a symbol go to one link, as long as that
+takes no link more (see shares).
 
 Streams that asked for a link of their own have it in place of the settled one (see own_links); a link for a standby or
 for them is opened only while the venue allows one more connection.
@@ -18,7 +19,7 @@ for them is opened only while the venue allows one more connection.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -34,6 +35,7 @@ from subcore.engine.pacing import Pacer
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.engine.proposals import Proposal, optimize
+from subcore.engine.shares import share
 from subcore.types import Int32Array, Priority, StreamState
 from subcore.venue import Model, Scope
 
@@ -176,15 +178,14 @@ class Placement:
 
     def spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """Links of that role with room for these, new ones where there is none left, and what each is to take."""
-        for link in self.links_of(route, role):
-            room = self._room(link, len(streams))
-            if room:
-                yield link, streams[:room]
-                streams = streams[room:]
-        while len(streams):
-            room = self._capacity or len(streams)
-            yield self.open_link(route, role), streams[:room]
-            streams = streams[room:]
+        links = self.links_of(route, role)
+        rooms = [self._room(link, len(streams)) for link in links]
+        for place, part in enumerate(share(streams, rooms, self._capacity or len(streams), self._symbols)):
+            if len(part):
+                yield links[place] if place < len(links) else self.open_link(route, role), part
+
+    def _symbols(self, streams: Int32Array) -> Sequence[str]:
+        return self._ctx.table.columns_to_write(streams).symbols
 
     def _room(self, link: Link, count: int) -> int:
         """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link."""
@@ -224,6 +225,25 @@ class Placement:
         never = target[~proven]
         link.wire.set_target(never, False)
         self.bisection.add(self.nursery_beside(link), never, now)
+
+    def take_turns(self, link: Link, now: int) -> None:
+        """Links that are lost together connect again in the order of what they carry: the shortest of the waits that
+        chance gave them goes to the highest class. A link that failed more often keeps its own, longer wait."""
+        if self._ctx.venue.life.connect_floor:
+            return  # each has to wait from its own close
+        same = [
+            other
+            for other in self._lifecycle.links.values()
+            if other.phase is Phase.BACKOFF
+            and other.connect_at > now
+            and (other.attempts, other.denied) == (link.attempts, link.denied)
+        ]
+        if len(same) < 2:
+            return
+        waits = sorted(other.connect_at for other in same)
+        same.sort(key=lambda other: (self._planner.queueing.place(other, now), other.role))
+        for other, when in zip(same, waits, strict=True):
+            other.connect_at = when
 
     def tick(self, now: int) -> None:
         """Bring home what has grown up in a nursery, replace what has grown old, double what shall stand by."""

@@ -164,7 +164,8 @@ class Snapshot:
 
     @property
     def links(self) -> dict[Topic, int]:
-        """Which link carried each topic, where one did. A hint: nothing is placed by it yet."""
+        """Which link carried each topic, where one did. A hint for people: a restore places all of it anew, on as few
+        links as can be, since nothing of the old ones is left."""
         links = self._columns["topic_link"].tolist()
         return {topic: link for topic, link in zip(self.topics, links, strict=True) if link >= 0}
 

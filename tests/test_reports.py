@@ -1,0 +1,78 @@
+"""What a manager says of a topic: since when it is as it is, how often it failed, when its market last spoke."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from manager_rig import make
+from subcore.engine.clock import SECOND
+from subcore.sim.faults import Fault
+from subcore.types import Status, StatusKind, StreamState
+from virtual_manager import World
+
+BTC, ETH = "KRW-BTC", "KRW-ETH"
+
+
+def test_what_has_no_data_yet_says_when_its_market_was_last_heard_of() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk, heard = make(manager, "desk"), []
+            desk.subscribe("ticker", BTC, lambda event: heard.append(event.exchange_time_ns))
+            await desk.live(10.0)
+            await asyncio.sleep(180.0)
+            world.exchange.inject(Fault("lose", probability=1.0, seconds=10.0), world.ns())
+            desk.subscribe("trade", [BTC, ETH])
+            await asyncio.sleep(0.3)
+            minutes = (world.clock.time_ns() - heard[-1]) / (60 * SECOND)
+            assert minutes >= 3.0
+            sent = "sent 0.3 s ago on link 0, no data yet"
+            assert (
+                manager.explain("trade", BTC)
+                == f"{sent}: this market last had an event {minutes:.1f} min ago"
+            )
+            assert manager.explain("trade", ETH) == sent, "of that market nothing is known"
+
+    World(rate=1e-7).run(main)
+
+
+def test_since_when_a_topic_is_as_it_is() -> None:
+    async def main(world: World) -> None:
+        statuses: list[Status] = []
+        async with world.manager() as manager:
+            desk = make(manager, "desk", on_status=statuses.append)
+            await asyncio.sleep(1.0)
+            asked = world.clock.time_ns()
+            desk.subscribe("ticker", BTC)
+            await asyncio.sleep(0.001)
+            waiting = manager.topic("ticker", BTC)
+            assert waiting.state is StreamState.WAITING
+            assert asked <= waiting.since_ns <= world.clock.time_ns()
+            await desk.live(10.0)
+            await asyncio.sleep(60.0)
+            (opened,) = [status.time_ns for status in statuses if status.kind is StatusKind.OPEN]
+            info = manager.topic("ticker", BTC)
+            assert info.state is StreamState.OPEN
+            assert info.since_ns == pytest.approx(opened, abs=SECOND // 1000)
+            assert manager.topics() == [info]
+
+    World().run(main)
+
+
+def test_how_often_a_topic_failed() -> None:
+    """The venue's lists leave it out, four times in a row."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk, counts = make(manager, "desk"), [0]
+            desk.subscribe("ticker", [BTC, "KRW-NOSUCH"])
+            while (info := manager.topic("ticker", "KRW-NOSUCH")).state is not StreamState.REFUSED:
+                if info.retries != counts[-1]:
+                    counts.append(info.retries)
+                    assert f"(failed {info.retries} times so far)" in manager.explain("ticker", "KRW-NOSUCH")
+                await asyncio.sleep(0.1)
+            assert counts == [0, 1, 2, 3]
+            assert manager.topic("ticker", BTC).retries == 0
+
+    World().run(main)
