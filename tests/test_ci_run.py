@@ -65,13 +65,11 @@ def test_a_step_past_the_limit_is_stopped_and_named(tmp_path: Path) -> None:
 
 
 def test_a_run_that_took_longer_than_it_should_says_so_and_is_green(tmp_path: Path) -> None:
-    steps = {"10-one": "echo '1 passed in 1s'", "20-left": 'echo "$LEFT_S left"'}
+    steps = {"10-one": "echo '1 passed in 1s'"}
     late, early = (gate(tmp_path / name, steps, aim=aim) for name, aim in (("a", "-1"), ("b", "25 * 60")))
     assert late.returncode == early.returncode == 0
     assert " in all, over the 0 minutes it should take\n" in late.stdout
     assert " in all\n" in early.stdout
-    assert "-1 left" in late.stdout or "-2 left" in late.stdout
-    assert "1500 left" in early.stdout or "1499 left" in early.stdout
 
 
 def test_steps_of_one_number_run_side_by_side(tmp_path: Path) -> None:
