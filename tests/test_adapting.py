@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from manager_rig import KEPT, make
+from subcore.component import Component
 from subcore.engine.adaptive import Adapt, Level, Measure, Pressure
 from subcore.errors import SubscribeTimeout, UsageError
 from subcore.manager import SubscriptionManager
@@ -143,7 +145,8 @@ def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
             felt[0] = OVERLOADED
             await asyncio.sleep(30)
             assert "suspend LOW" in manager.adaptation().interests
-            assert world.carried() == {"trade:KRW-BTC", "ticker:KRW-ETH", "trade:KRW-ETH"}
+            assert world.carried() == {"trade:KRW-BTC", "ticker:KRW-ETH"}
+            assert len(mixed.topics) == 2
             cap = caps_of(manager, "low")["trade:KRW-XRP"]
             assert (cap.max_rate, cap.reason.partition(":")[0]) == (None, "no events")
             assert not low.paused
@@ -153,10 +156,15 @@ def test_what_is_suspended_is_off_the_wire_and_comes_back() -> None:
             assert manager.explain("trade", "KRW-XRP").startswith(
                 "not asked for while load lasts; low gets no"
             )
+            assert manager.explain("trade", "KRW-ETH").startswith(
+                "not asked for while load lasts; mixed gets no"
+            )
             assert manager.explain("trade", "KRW-BTC").startswith("open")
             before = dict(got)
             with pytest.raises(SubscribeTimeout, match=r"KRW-XRP \(no events: suspend LOW, since "):
                 await low.live(timeout=20)
+            with pytest.raises(SubscribeTimeout, match=r"trade:KRW-ETH \(no events: suspend LOW, since "):
+                await mixed.live(timeout=5)
             assert got["low"] == before["low"]
             assert got["mixed low"] == before["mixed low"]
             assert got["high"] > before["high"]
@@ -204,7 +212,7 @@ def test_a_name_that_is_claimed_while_it_is_suspended_comes_back_as_well() -> No
             assert world.carried() == set()
             low.subscribe("ticker", MARKETS[0], priority=NORMAL)  # no more of LOW alone
             await asyncio.sleep(3)
-            assert world.carried() == {f"ticker:{symbol}" for symbol in MARKETS}
+            assert world.carried() == {f"ticker:{MARKETS[0]}"}
             felt[0] = CALM
             await asyncio.sleep(60)
             assert {event.symbol for event in got} == set(MARKETS)
@@ -318,15 +326,24 @@ def test_nothing_is_done_unless_it_is_asked_for() -> None:
 # Whatever components do meanwhile
 
 
+async def read(component: Component) -> None:
+    async for _ in component:
+        pass
+
+
 @pytest.mark.simulation
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, 2])
 def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) -> None:
     print(f"seed {seed}")
     world, rng = World(seed=seed, markets=MARKETS), random.Random(f"adapting {seed}")
     wanted: dict[str, dict[Topic, Priority]] = {}
     rates: dict[str, dict[Topic, float]] = {}  # that users gave
+    doubled: dict[str, set[Topic]] = {}  # by two links
+    alone: dict[str, set[Topic]] = {}  # by a link of their own
     paused: set[str] = set()
+    readers: dict[str, asyncio.Task[None]] = {}
     classes: dict[str, Priority] = {}
+    managers: list[SubscriptionManager] = []
     seen = {True: 0, False: 0}  # looks at who was suspended, and paused or not
 
     def changes(manager: SubscriptionManager, number: int) -> None:
@@ -336,28 +353,39 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
         if name not in live:
             classes[name] = rng.choice([LOW, LOW, LOW, *Priority])
             live[name] = make(manager, name, priority=classes[name])
-            wanted[name], rates[name] = {}, {}
-        component = live[name]
+            wanted[name], rates[name], doubled[name], alone[name] = {}, {}, set(), set()
+            if rng.random() < 0.4:
+                readers[name] = asyncio.create_task(read(live[name]))
+        component, handler = live[name], None if name in readers else lambda event: None
         match rng.choice(["add", "add", "add", "remove", "close", "pause"]):
             case "add":
                 channel, symbols = rng.choice(["ticker", "trade", "orderbook"]), rng.sample(MARKETS, 2)
                 priority = rng.choice([classes[name]] * 5 + list(Priority))
                 rate = rng.choice([None, 5.0])
-                component.subscribe(channel, symbols, lambda event: None, priority=priority, max_rate=rate)
+                options = {
+                    "standby": rng.random() < 0.2,
+                    "own_link": priority is CRITICAL and rng.random() < 0.5,
+                }
+                component.subscribe(channel, symbols, handler, priority=priority, max_rate=rate, **options)
                 for topic in (Topic(channel, symbol) for symbol in symbols):
                     wanted[name][topic] = priority
                     rates[name].pop(topic, None)
                     if rate is not None:
                         rates[name][topic] = rate
+                    for known, option in ((doubled, "standby"), (alone, "own_link")):
+                        (known[name].add if options[option] else known[name].discard)(topic)
             case "remove":
                 channel = rng.choice(["ticker", "trade", "orderbook"])
                 component.unsubscribe(channel)
                 wanted[name] = {t: p for t, p in wanted[name].items() if t.channel != channel}
                 rates[name] = {t: r for t, r in rates[name].items() if t.channel != channel}
+                for known in (doubled, alone):
+                    known[name] = {t for t in known[name] if t.channel != channel}
             case "close":
                 component.close()
                 KEPT[:] = [kept for kept in KEPT if kept is not component]
-                del wanted[name], rates[name]
+                del wanted[name], rates[name], doubled[name], alone[name]
+                readers.pop(name, None)
                 paused.discard(name)
             case _ if name in paused:
                 component.resume()
@@ -368,6 +396,7 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
 
     async def main(world: World) -> None:
         async with world.manager(adapt=QUICK) as manager:
+            managers.append(manager)
             felt = press(manager)
             for number in range(40):
                 if rng.random() < 0.15:
@@ -376,21 +405,60 @@ def test_caps_and_wire_are_as_the_rungs_say_whatever_components_do(seed: int) ->
                     changes(manager, number)
                 await asyncio.sleep(rng.choice([0.01, 0.1, 1.0, 3.0]))
                 check(manager)
-            await asyncio.sleep(8)  # until the wire has followed; the load may go on
+            felt[0] = OVERLOADED
+            await asyncio.sleep(25)  # until all is on, and the wire has followed
+            check(manager)
+            on_wire()
+            assert (Measure.SUSPEND, LOW) in taken(manager)
+            for name in sorted(paused)[::2]:
+                manager.components[name].resume()
+                paused.remove(name)
+            await asyncio.sleep(8)
+            check(manager)
+            on_wire()
             felt[0] = CALM
+            await asyncio.sleep(60)
+            check(manager)  # who is paused still is
+            on_wire()
             for name in paused:
                 manager.components[name].resume()
             paused.clear()
-            await asyncio.sleep(100)
+            await asyncio.sleep(20)
             check(manager)
             assert manager.adaptation().measures == ()
-            assert {cap.by for info in manager.topics() for cap in info.caps} <= {"user"}
+            assert {cap.by for info in manager.topics() for cap in info.caps} <= {"user", "pause"}
             assert len(manager._hub.granting.caps._caps) == sum(map(bool, rates.values()))
-            assert world.carried() == {f"{t.channel}:{t.symbol}" for held in wanted.values() for t in held}
+            on_wire()
+            for reader in readers.values():
+                reader.cancel()
+
+    def taken(manager: SubscriptionManager) -> set[tuple[Measure, Priority]]:
+        return {(taken.measure, taken.priority) for taken in manager.adaptation().measures}
+
+    def on_wire() -> None:
+        """What the exchange sends, and over how many connections, is what is wanted and not suspended."""
+        on = taken(managers[0])
+        held = {
+            (name, topic): priority
+            for name, topics in wanted.items()
+            for topic, priority in topics.items()
+            if name not in paused and (Measure.SUSPEND, priority) not in on
+        }
+        count = Counter(
+            f"{one.type}:{one.code}"
+            for conn in world.exchange.connections.values()
+            for one in conn.subscriptions
+        )
+        counted = {name for name, _ in held}  # not who has only what is suspended
+        twice, apart = ({topic for name in counted for topic in known[name]} for known in (doubled, alone))
+        assert count == {str(topic): 1 + (topic in twice) for _, topic in held}, on
+        for conn in world.exchange.connections.values():
+            homes = {f"{one.type}:{one.code}" for one in conn.subscriptions} - set(map(str, twice))
+            assert homes <= set(map(str, apart)) or not homes & set(map(str, apart))
 
     def check(manager: SubscriptionManager) -> None:
         adaptation = manager.adaptation()
-        on = {(taken.measure, taken.priority) for taken in adaptation.measures}
+        on = taken(manager)
         everything = [(topic, priority) for held in wanted.values() for topic, priority in held.items()]
         for measure, priority in on - {(Measure.SHALLOW, each) for each in Priority}:
             of_class = [topic for topic, held in everything if held is priority]

@@ -25,6 +25,7 @@ from .engine.clock import SECOND
 from .memory import resident_bytes
 from .shallows import Shallows
 from .types import Cap, Int32Array, Int64Array, Priority
+from .withheld import Withheld
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -61,6 +62,7 @@ class Adapting:
         self._lag = 0
         self._busy: dict[int, float] = {}  # nanoseconds that each component's handlers took so far
         self._suspended: set[int] = set()
+        self.withheld = Withheld(hub)
         self._split: Int32Array = NOTHING
         self._shallows = Shallows(hub, BY)
         self._shallows.cap_at(self._adaptive.settings.shallow)
@@ -124,8 +126,7 @@ class Adapting:
 
     def suspension(self, member: Member) -> str:
         """Why so, and "" where it is not."""
-        rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SUSPEND]
-        return f"no events: {self._reason(rungs[-1])} (load)" if rungs and self.suspends(member) else ""
+        return self.withheld.reason if self.suspends(member) else ""
 
     def cap_of(self, member: Member, topic: int) -> Cap | None:
         """Beside those that `caps` has: a narrower book."""
@@ -296,8 +297,9 @@ class Adapting:
             yield member, held[0, mine], held[1, mine], held[3, mine]
 
     def _suspend(self, members: list[Member]) -> None:
-        """Components of nothing but what is suspended hold no stream on the wire."""
-        suspended = [rung.priority for rung in self._adaptive.on if rung.measure is Measure.SUSPEND]
+        """Components of nothing but what is suspended hold no stream on the wire; nor do such interests of others."""
+        rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SUSPEND]
+        suspended = [int(rung.priority) for rung in rungs]
         all_off = {
             member.id
             for member, _, classes, _ in self._held(members if suspended else [])
@@ -314,6 +316,8 @@ class Adapting:
                     (self._suspended.add if off else self._suspended.discard)(member.id)
                     self._hub.ledger.pause(member.id, off or member.paused)
                 self._hub.runtime.changed()
+        why = f"no events: {self._reason(rungs[-1])} (load)" if rungs else ""
+        self.withheld.set(suspended, why)
 
     def _narrow(self, members: list[Member]) -> None:
         rungs = [rung for rung in self._adaptive.on if rung.measure is Measure.SHALLOW]

@@ -283,6 +283,7 @@ class Hub:
             self.ledger.pause(member.id, flag or self.granting.adapting.suspends(member))
             member.hold(flag)
             self.obligations.paused(member, flag)
+            self.granting.adapting.touched(member.id)
             if flag:
                 self.waits.paused(member)
             self.runtime.changed()
@@ -347,6 +348,10 @@ class Hub:
         """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""
         self.granting.tell_asked_again(self.runtime.handle)
         self.granting.own_link.tell(self.runtime.handle)
+
+    def let_on(self, opened: Int32Array) -> Int32Array:
+        """See RuntimeOwner."""
+        return self.granting.adapting.withheld.let_on(opened)
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""

@@ -63,9 +63,10 @@ class Reports:
             return said + self._last_heard(stream)
         if not holders or state is not StreamState.CLOSED:
             return said
-        if hub.ledger.class_of(stream) >= 0:
+        withheld = hub.granting.adapting.withheld.why(stream)
+        if hub.ledger.class_of(stream) >= 0 and not withheld:
             return "asked for just now: it is planned as this turn of the loop ends"
-        loaded = any(hub.granting.adapting.suspends(m) for m in holders)
+        loaded = withheld or any(hub.granting.adapting.suspends(m) for m in holders)
         return f"not asked for while {'load lasts' if loaded else 'all who want it are paused'}"
 
     def _last_heard(self, stream: int) -> str:

@@ -30,6 +30,7 @@ class Asked:
         self._event = told
         self._asked: dict[int, Int32Array] = {}  # topics of each component, sorted
         self._told: Int32Array = NO_TOPICS  # streams that the engine knows of
+        self._left_out: Int32Array = NO_TOPICS
 
     @property
     def asked(self) -> dict[int, Int32Array]:
@@ -43,6 +44,10 @@ class Asked:
     def streams(self) -> Int32Array:
         """Those that the engine was told of."""
         return self._told
+
+    def leave_out(self, streams: Int32Array) -> None:
+        """These have it not for now, whoever asked; said to the engine at the end of a turn."""
+        self._left_out = streams
 
     def put(self, component: int, topics: Int32Array, on: bool) -> None:
         """A component was granted these topics, with it or without. O(1) where nobody ever asked for it."""
@@ -84,7 +89,7 @@ class Asked:
             if not self._ledger.is_paused(component):
                 found.append(_columns.topic_columns(self._ledger, held)[0])
         streams: Int32Array = np.unique(np.concatenate(found))
-        return streams
+        return streams[np.isin(streams, self._left_out, invert=True)] if len(self._left_out) else streams
 
     def _keep(self, component: int, topics: Int32Array) -> None:
         if len(topics):

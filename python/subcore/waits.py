@@ -143,7 +143,8 @@ class Waits:
                 reasons[topic] = "asked for again"
                 continue
             silent = "open, no data yet" if row.state is StreamState.OPEN else row.state.name.lower()
-            reasons[topic] = suspended or row.reason or silent
+            withheld = self._granting.adapting.withheld.why(stream)
+            reasons[topic] = suspended or withheld or row.reason or silent
         some = ", ".join(f"{topic} ({reason})" for topic, reason in list(reasons.items())[:NAMED_AT_MOST])
         more = f" and {len(reasons) - NAMED_AT_MOST} more" if len(reasons) > NAMED_AT_MOST else ""
         return kind(f"component {wait.member.name!r}: {len(reasons)} topics {what}: {some}{more}", reasons)
