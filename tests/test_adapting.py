@@ -220,6 +220,33 @@ def test_a_name_that_is_claimed_while_it_is_suspended_comes_back_as_well() -> No
     world.run(main)
 
 
+@pytest.mark.simulation
+def test_what_comes_back_has_its_standby_again() -> None:
+    world = World(seed=11)
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=QUICK) as manager:
+            felt = press(manager)
+            mixed = make(manager, "mixed", priority=LOW)
+            mixed.subscribe("ticker", "KRW-ETH", lambda event: None, priority=HIGH)
+            mixed.subscribe("trade", "KRW-ETH", lambda event: None, standby=True)
+
+            def carriers() -> int:
+                wires = [conn.subscriptions for conn in world.exchange.connections.values()]
+                return sum(one.type == "trade" for wire in wires for one in wire)
+
+            await asyncio.sleep(30)
+            assert carriers() == 2
+            felt[0] = OVERLOADED
+            await asyncio.sleep(60)  # so long that the stream is forgotten where it was
+            assert carriers() == 0
+            felt[0] = CALM
+            await asyncio.sleep(90)
+            assert carriers() == 2
+
+    world.run(main)
+
+
 def depths(world: World) -> dict[str, int]:
     return {
         wanted.code: wanted.depth
