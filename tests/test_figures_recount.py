@@ -1,0 +1,408 @@
+"""Counters that `stats()` gives against plain models that know nothing of the core: sets, deques and sums."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from engine_script import Script
+from fed_manager import START_NS, nowhere, ticker
+from manager_rig import KEPT, make
+from subcore.engine import events
+from subcore.engine.obligations import Obligations, Verdict
+from subcore.manager import SubscriptionManager
+from subcore.sim.exchange import Refusal
+from subcore.sim.faults import Fault
+from subcore.sim.markets import markets_for
+from subcore.testing import VirtualClock
+from subcore.testing.fleet import STEP_S, Fleet
+from subcore.types import Status, StatusKind, Unknown
+from test_figures_wire import Recount
+from virtual_manager import World
+
+MS = 1_000_000
+SYMBOLS = ("KRW-BTC", "KRW-ETH")
+DOUBLED, ELSEWHERE, NEVER = (
+    "KRW-XRP",
+    "KRW-SOL",
+    "KRW-NEVER",
+)  # of two carriers; wanted on another channel; of nobody
+
+
+# -- what comes, frame by frame
+
+
+@pytest.fixture
+def manager() -> Iterator[SubscriptionManager]:
+    made = SubscriptionManager(
+        "upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1, obligations=None
+    )
+    made._hub.feed.on_gap = made._hub.feed.on_control = None  # a loop would tell of them
+    yield made
+    for component in made.components.values():
+        component.close()
+    KEPT.clear()
+
+
+def trade(symbol: str, ms: int, number: int, kind: str) -> bytes:
+    return json.dumps(
+        {
+            "type": "trade", "code": symbol, "timestamp": ms, "trade_date": "2023-11-14", "trade_time": "22:13:20",
+            "trade_timestamp": ms, "trade_price": 1.0, "trade_volume": 1.0, "ask_bid": "BID",
+            "prev_closing_price": 1.0, "change": "EVEN", "change_price": 0.0, "sequential_id": number,
+            "stream_type": kind,
+        }
+    ).encode()  # fmt: skip
+
+
+class Model:
+    """What each frame is, by what came before."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.counts: Counter[str] = Counter()
+        self.said: dict[str, tuple[int, float]] = {}
+        self.trades: dict[str, deque[int]] = {symbol: deque(maxlen=64) for symbol in SYMBOLS}
+        self.two: tuple[deque[int], deque[int]] = (
+            deque(),
+            deque(),
+        )  # sent by one carrier, not by the other yet
+        self.seen: set[int] = set()
+        self.number = 1000
+
+    def ticker(self, symbol: str, ms: int, skewed: bool) -> bytes:
+        snapshot = self.rng.random() < 0.3
+        content = (ms, float(self.rng.randrange(3)))
+        if snapshot and symbol in self.said and self.rng.random() < 0.5:
+            content = self.said[symbol]
+        self.counts["skewed"] += skewed and not snapshot
+        if symbol in SYMBOLS:
+            if snapshot and self.said.get(symbol) == content:
+                self.counts["repeated"] += 1
+            else:
+                self.given(symbol)
+                self.said[symbol] = content
+        return ticker(symbol, *content, "SNAPSHOT" if snapshot else "REALTIME")
+
+    def trade(self, symbol: str, ms: int, skewed: bool) -> bytes:
+        known = self.trades[symbol]
+        snapshot = self.rng.random() < 0.3
+        self.number += 1
+        number = self.rng.choice(known) if snapshot and known and self.rng.random() < 0.6 else self.number
+        self.counts["skewed"] += skewed and not snapshot
+        if snapshot and number in known:
+            self.counts["repeated"] += 1
+        else:
+            self.counts["gaps"] += snapshot and bool(known)
+            known.append(number)
+            self.given(symbol)
+        return trade(symbol, ms, number, "SNAPSHOT" if snapshot else "REALTIME")
+
+    def of_two(self, link: int, ms: int) -> bytes:
+        """Each carrier brings each trade, in order; one may be some trades behind the other."""
+        mine, others = self.two[link], self.two[1 - link]
+        if (mine and (len(mine) > 5 or self.rng.random() < 0.6)) or mine:
+            number = mine.popleft()
+        else:
+            self.number += 1
+            number = self.number
+            others.append(number)
+        if number in self.seen:
+            self.counts["duplicates"] += 1
+        else:
+            self.given(DOUBLED)
+        self.seen.add(number)
+        return trade(DOUBLED, ms, number, "REALTIME")
+
+    def given(self, symbol: str) -> None:
+        self.counts["given"] += 1
+
+
+def play(manager: SubscriptionManager, seed: int, count: int) -> Model:
+    rng = random.Random(f"recount {seed}")
+    model, failed = Model(rng), Counter[str]()
+
+    def handle(event: Any) -> None:
+        failed["calls"] += 1
+        if rng.random() < 0.2:
+            failed["errors"] += 1
+            raise ValueError("one in five")
+
+    one = make(manager, "one")
+    for channel, symbols in (("ticker", SYMBOLS), ("trade", [*SYMBOLS, DOUBLED, ELSEWHERE])):
+        one.subscribe(channel, symbols, handle)
+    hub, now = manager._hub, START_NS
+    stream = hub.intent.find_stream(hub.venue.channel_index("trade"), DOUBLED, 0.0)
+    hub.meter.arbitrate([stream], True)
+    for _ in range(count):
+        now += rng.randrange(1, 5 * MS)
+        link, skewed = rng.randrange(2), rng.random() < 0.05
+        ms = now // MS + (500 if skewed else -rng.randrange(1, 500))
+        kind = rng.choice(
+            ["ticker", "ticker", "trade", "trade", "two", "two", "elsewhere", "never", "control", "bad"]
+        )
+        if kind == "ticker":
+            frame = model.ticker(rng.choice(SYMBOLS), ms, skewed)
+        elif kind == "trade":
+            frame = model.trade(rng.choice(SYMBOLS), ms, skewed)
+        elif kind == "two":
+            frame = model.of_two(link, now // MS - 1)
+        elif kind in ("elsewhere", "never"):
+            frame = model.ticker(ELSEWHERE if kind == "elsewhere" else NEVER, ms, skewed)
+            model.counts["unknown_streams"] += kind == "elsewhere"
+        elif kind == "control":
+            frame = rng.choice([b'{"status":"UP"}', b'{"hello":1}'])
+            model.counts["controls"] += 1
+        else:
+            frame = trade(SYMBOLS[0], ms, 1, "REALTIME")[:-1]
+        model.counts["events"] += kind not in ("control", "bad")
+        hub.feed.feed(link, frame, now)
+    model.counts["handler_errors"] = failed["errors"]
+    assert failed["calls"] == model.counts.pop("given")
+    return model
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_frames_are_is_counted_as_a_plain_model_does(manager: SubscriptionManager, seed: int) -> None:
+    print(f"seed {seed}")
+    model = play(manager, seed, 1500)
+    stats = manager.stats()
+    assert {name: getattr(stats, name) for name in model.counts} == dict(model.counts)
+    assert min(model.counts.values()) > 10
+    assert stats.components["one"].handler_errors == model.counts["handler_errors"]
+    assert sum(channel.repeats for channel in stats.channels.values()) == model.counts["repeated"]
+    assert sum(channel.skewed for channel in stats.channels.values()) == model.counts["skewed"]
+    assert sum(link.skewed for link in stats.links) in (
+        0,
+        model.counts["skewed"],
+    )  # a link is known once it was up
+
+
+# -- the wire
+
+
+class Troubled(Recount):
+    """Counts as well how connections end, what they begin with, and what the venue says that is no data."""
+
+    def __init__(self, seed: int, **options: Any) -> None:
+        super().__init__(seed, **options)
+        self.open: set[int] = set()
+        self.lost = self.begun = 0
+
+    async def knock(self, headers: Any, path: str) -> Any:
+        answer = await super().knock(headers, path)
+        if not isinstance(answer, Refusal):
+            self.open.add(answer)
+        return answer
+
+    def _asked(self, conn: int, wanted: set[tuple[str, str]]) -> None:
+        if conn not in self.asked:
+            self.begun += 1
+        super()._asked(conn, wanted)
+
+    def arrives(self, end: Any, output: Any) -> None:
+        if not end._closed.is_set():
+            if output.kind == "frame":
+                said = json.loads(output.payload)
+                is_data = "type" in said or "ty" in said
+                self.counts["controls"] += not is_data
+                if "error" in said:
+                    self.counts["failed_requests"] += 1
+                    self._is_over(output.conn)
+            elif output.kind not in ("ping", "pong"):
+                self._is_over(output.conn)
+        super().arrives(end, output)
+
+    def _is_over(self, conn: int) -> None:
+        """Unasked: by an error, which the venue's close follows, or without a word."""
+        if conn in self.open:
+            self.open.remove(conn)
+            self.asked.pop(conn, None)
+            self.counts["losses"] += 1
+
+    def leave(self, conn: int) -> None:
+        self.open.discard(conn)
+        self.asked.pop(conn, None)
+        super().leave(conn)
+
+    @property
+    def on_wire(self) -> set[tuple[str, str]]:
+        return {each for conn in self.open for each in self.asked.get(conn, ())}
+
+
+async def change(
+    world: Troubled, manager: SubscriptionManager, rng: random.Random, steps: int
+) -> AsyncIterator[tuple[int, set[tuple[str, str]]]]:
+    """Somebody changes his mind again and again; the step, and what is wanted then."""
+    wanted: set[tuple[str, str]] = {("orderbook", "KRW-BTC")}
+    make(manager, "keeper").subscribe("orderbook", "KRW-BTC", lambda event: None)
+    one = make(manager, "one")
+    for step in range(steps):
+        channel, symbols = rng.choice(["ticker", "trade"]), rng.sample(["KRW-BTC", "KRW-ETH", "KRW-XRP"], 2)
+        if rng.random() < 0.5:
+            one.subscribe(channel, symbols, lambda event: None)
+            wanted |= {(channel, symbol) for symbol in symbols}
+        else:
+            one.unsubscribe(channel, symbols)
+            wanted -= {(channel, symbol) for symbol in symbols}
+        await asyncio.sleep(rng.choice([0.0, 0.01, 0.05, 0.3, 2.5]))
+        yield step, wanted
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", range(2))
+def test_what_waits_is_what_is_wanted_and_was_not_said(seed: int) -> None:
+    print(f"seed {seed}")
+
+    async def main(world: Troubled) -> None:
+        async with world.manager() as manager:
+            waited = 0
+            async for step, wanted in change(world, manager, random.Random(f"waits {seed}"), 150):
+                [link] = manager.stats().links
+                assert link.waiting == len(wanted ^ world.on_wire), (step, wanted, world.on_wire)
+                waited += link.waiting > 0
+            assert waited > 20
+
+    Troubled(seed, rate=0.7).run(main)
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", range(2))
+def test_losses_restores_and_refusals_are_counted_as_they_happened(seed: int) -> None:
+    print(f"seed {seed}")
+    rng = random.Random(f"troubled {seed}")
+
+    async def main(world: Troubled) -> None:
+        async with world.manager() as manager:
+            async for step, _ in change(world, manager, rng, 40):
+                if step % 8 == 5:
+                    world.exchange.inject(Fault("drop_rst"), world.ns())
+                    world.pump()
+                    await asyncio.sleep(rng.choice([0.1, 1.0, 8.0]))
+                up = [number for number, link in manager._hub.runtime.links.items() if link.is_up]
+                if step % 10 == 2 and up:
+                    manager._hub.feed.feed(up[0], b'{"hello": 1}', world.ns())
+                    world.counts["controls"] += 1
+                    world.counts["unknown_control"] += 1
+                    await asyncio.sleep(0.01)
+            one = manager.components["one"]
+            one.unsubscribe("ticker")
+            await asyncio.sleep(20.0)
+            world.exchange.inject(Fault("error", symbol="KRW-XRP", channel="ticker"), world.ns())
+            one.subscribe("ticker", ["KRW-ETH", "KRW-XRP"], lambda event: None)
+            await asyncio.sleep(60.0)
+            stats = manager.stats()
+            names = [name for name in world.counts if name != "controls"]
+            assert {name: getattr(stats.wire, name) for name in names} == {n: world.counts[n] for n in names}
+            assert stats.controls == world.counts["controls"]
+            assert stats.wire.losses >= 3
+            assert stats.wire.failed_requests >= 1
+            assert stats.wire.restores == world.begun - len(stats.links) > 2, (
+                "of each link, all but the first"
+            )
+
+    Troubled(seed, rate=0.7).run(main)
+
+
+def test_events_of_a_connection_that_is_no_more_are_counted() -> None:
+    rng = random.Random("late")
+    s = Script()
+    ids = s.open_with("ticker", "KRW-BTC")
+    late = 0
+    for _ in range(300):
+        if rng.random() < 0.05:
+            s.down()
+            s.reconnect()
+        link, generation = rng.choice([0, 0, 0, 7]), s.generation - rng.choice([0, 0, 1])
+        event: events.Event = rng.choice(
+            [
+                events.Pong(link, generation, 5),
+                events.LinkActivity(link, generation, s.now, 5),
+                events.ControlFrame(link, generation, Unknown(b"", 1)),
+                events.StreamEvidence(link, generation, ids[:0]),
+                events.LinkUp(link, generation, 5),  # a connection that is up does not come up
+            ]
+        )
+        before = s.engine.stats.late_events
+        s.tell(event)
+        late = (link, generation) != (0, s.generation) or isinstance(event, events.LinkUp)
+        assert s.engine.stats.late_events - before == late, event
+
+
+# -- who is silent
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("seed", [1])
+def test_who_was_asked_again_and_about_is_counted_as_a_world_that_knows_who_froze_says(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Streams freeze, of which a re-ask is right; and the venue's pages lie, so that others are asked again in vain."""
+    print(f"seed {seed}")
+    codes = [f"KRW-N{number}" for number in range(6)]
+    fleet = Fleet(list(markets_for(codes)), seed)
+    rng, names = random.Random(f"fleet {seed}"), Counter[str]()
+    honest = fleet._newest
+
+    def newest(streams: Any) -> Any:
+        return np.full(len(streams), fleet.now) if names["lies"] % 2 else honest(streams)
+
+    monkeypatch.setattr(fleet, "_newest", newest)
+    for _ in range(8):
+        names["lies"] += 1
+        for _ in range(round(rng.uniform(60.0, 120.0) / STEP_S)):
+            fleet.step()
+        fit = [
+            row for row in fleet.streams.tolist() if row not in fleet.frozen and fleet.columns._counted[row]
+        ]
+        fleet.freeze(rng.choice(fit))
+    for _ in range(round(120.0 / STEP_S)):
+        fleet.step()
+    stats = fleet.engine.stats
+    found = [one for one in fleet.report.frozen if one.seconds is not None]
+    assert found
+    assert stats.questions == fleet.report.questions > 20
+    # one that happens to speak just as it is asked again seems to have had something to say
+    assert 0.75 * len(fleet.report.needless) <= stats.needless_reasks <= len(fleet.report.needless)
+    assert stats.needless_reasks > 3
+    assert stats.reasks == len(found) + len(fleet.report.needless)
+
+
+# -- what was done about components
+
+
+@pytest.mark.simulation
+def test_steps_that_were_vetoed_are_none() -> None:
+    rng, told, vetoed = random.Random("veto"), Counter[str](), Counter[str]()
+
+    def veto(verdict: Verdict) -> bool:
+        no = rng.random() < 0.5
+        vetoed[verdict.kind.name] += no
+        return no
+
+    def note(status: Status) -> None:
+        steps = (StatusKind.SLOW, StatusKind.QUARANTINED, StatusKind.REAPED, StatusKind.RECOVERED)
+        told[status.kind.name] += status.kind in steps and not status.topics
+
+    async def main(world: World) -> None:
+        rules = Obligations(slow=0.5, quarantine=1.5, grace=1.0, calm=1.0, veto=veto)
+        async with world.manager(obligations=rules) as manager:
+            for number in range(6):
+                hangs = make(manager, f"hangs {number}", on_status=note)
+                hangs.subscribe("ticker", "KRW-BTC")
+                await asyncio.sleep(rng.uniform(0.0, 3.0))
+                await hangs.batch(10_000, timeout=0.0) if not hangs.closed else None
+            await asyncio.sleep(60.0)
+            steps = manager.stats().steps
+            assert steps == {kind: count for kind, count in told.items() if count}
+            assert steps["REAPED"] == 6
+            assert set(vetoed) == {"SLOW", "QUARANTINED", "REAPED"}
+
+    World(seed=3, rate=5.0).run(main)
