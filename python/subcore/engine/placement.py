@@ -180,6 +180,9 @@ class Placement:
         """Links of that role with room for these, new ones where there is none left, and what each is to take."""
         links = self.links_of(route, role)
         rooms = [self._room(link, len(streams)) for link in links]
+        if rooms and rooms[0] == len(streams):  # as mostly
+            yield links[0], streams
+            return
         for place, part in enumerate(share(streams, rooms, self._capacity or len(streams), self._symbols)):
             if len(part):
                 yield links[place] if place < len(links) else self.open_link(route, role), part
