@@ -17,6 +17,7 @@ from subcore._route import Router
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # asv imports this file by itself
 
 from bare.build import load
+from comparison.core import new_router
 
 ROUNDS = 200
 
@@ -26,9 +27,9 @@ def make_event() -> Ticker:
 
 
 def route_to(targets: list[object]) -> tuple[Router, int]:
-    """A router whose one stream leads to all targets, each a component of its own."""
+    """A router whose one stream leads to all targets, each a component of its own: with all on that a manager has."""
     ledger = Ledger()
-    router = Router(ledger, gone=deque())
+    router = new_router(ledger)
     topics = ledger.topics(0, [0])
     for target in targets:
         component = ledger.open_component()

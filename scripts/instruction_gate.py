@@ -2,23 +2,27 @@
 
     instruction_gate.py [NAME ...]         compare with benchmarks/instructions.json; fail above +3 %
     instruction_gate.py --update [NAME ..] write what was counted as the new baseline
+    instruction_gate.py --parts BENCHMARK  e.g. feed.ticker: what each function of the core has of its unit
 
 A benchmark is a function `bench_*(n: int)` in benchmarks/instructions/*.py that sets up, then does its unit
 of work `n` times; the default of `n` is how often. Each file runs in one process under callgrind with a fixed
 hash seed. Every benchmark is run warm, then with 0 and with n units; the difference, divided by n, is what a
 unit costs. Baselines are kept for each Python minor version and machine type; where there is none, the costs
-are printed and nothing is gated.
+are printed and nothing is gated. What a file says in AT_MOST = {benchmark: (other, factor)} is gated everywhere: both
+are of the same run, and the first costs at most so many times the other.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import importlib.util
 import inspect
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +31,7 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "benchmarks" / "instructions"
@@ -47,13 +52,20 @@ def platform_key() -> str:
     return f"python{sys.version_info.major}.{sys.version_info.minor}-{platform.machine()}"
 
 
-def benchmarks_in(path: Path) -> dict[str, Callable[[int], object]]:
-    """The `bench_*` functions of a file, by `file.name`, in the order of the file."""
+@functools.cache
+def load(path: Path) -> ModuleType:
+    """A file of benchmarks."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def benchmarks_in(path: Path) -> dict[str, Callable[[int], object]]:
+    """The `bench_*` functions of a file, by `file.name`, in the order of the file."""
+    module = load(path)
     return {
         f"{path.stem}.{name.removeprefix('bench_')}": function
         for name, function in vars(module).items()
@@ -100,36 +112,45 @@ def run_marked(path: Path, switch: Path | None) -> None:
 
 def totals(folder: Path) -> list[int]:
     """Instructions between successive marks, in order; the last dump (after the last mark) is left out."""
-    parts = sorted(folder.glob("out.*"), key=lambda path: int(path.suffix[1:]))
     found = []
-    for part in parts:
+    for part in dumps_of(folder):
         lines = [line for line in part.read_text().splitlines() if line.startswith(("totals:", "summary:"))]
         found.append(int(lines[-1].split()[1]))
     return found
+
+
+def dumps_of(folder: Path) -> list[Path]:
+    """What callgrind wrote at each mark, in order."""
+    return sorted(folder.glob("out.*"), key=lambda path: int(path.suffix[1:]))
+
+
+def run_counted(path: Path, name: str) -> None:
+    """All benchmarks of a file under callgrind, which leaves its dumps in the folder of that name."""
+    environment = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
+    switch = build_switch(Path(name))
+    command = [
+        "valgrind",
+        "--tool=callgrind",
+        f"--callgrind-out-file={name}/out",
+        f"--dump-before={MARK}",
+        f"--instr-atstart={'yes' if switch is None else 'no'}",
+    ]
+    child = ["--child", str(path), *(() if switch is None else ("--switch", str(switch)))]
+    done = subprocess.run(
+        [*command, sys.executable, str(Path(__file__)), *child],
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        sys.exit(f"{path.name} failed under callgrind:\n{done.stderr[-4000:]}")
 
 
 def count_file(path: Path) -> Counts:
     """Instructions a unit of each benchmark in one file."""
     functions = benchmarks_in(path)
     with tempfile.TemporaryDirectory() as name:
-        environment = {**os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1"}
-        switch = build_switch(Path(name))
-        command = [
-            "valgrind",
-            "--tool=callgrind",
-            f"--callgrind-out-file={name}/out",
-            f"--dump-before={MARK}",
-            f"--instr-atstart={'yes' if switch is None else 'no'}",
-        ]
-        child = ["--child", str(path), *(() if switch is None else ("--switch", str(switch)))]
-        done = subprocess.run(
-            [*command, sys.executable, str(Path(__file__)), *child],
-            env=environment,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode != 0:
-            sys.exit(f"{path.name} failed under callgrind:\n{done.stderr[-4000:]}")
+        run_counted(path, name)
         counted = totals(Path(name))
     # Dump 1 ends with the first mark; then four a benchmark: 0 units, the gap, n units, the gap to the next.
     if len(counted) < 4 * len(functions):
@@ -140,6 +161,43 @@ def count_file(path: Path) -> Counts:
         label: (counted[4 * i + 3] - counted[4 * i + 1]) / units_of(function)
         for i, (label, function) in enumerate(functions.items())
     }
+
+
+PART = re.compile(r"^\s*([\d,]+) \([^)]*\)\s+(?:\S*:)?(\S.*?)(?: \[(?:.*/)?([^/\]]+)\])?$")
+PARTS_SHOWN = 40
+
+
+def print_parts(label: str) -> int:
+    """What each function has of a unit, most first, without what it calls. Made with `n` units in the same process, so
+    whatever is done once is in it as well, by a share of 1 / n."""
+    path = FOLDER / f"{label.split('.')[0]}.py"
+    functions = benchmarks_in(path) if path.exists() else {}
+    if label not in functions:
+        sys.exit(f"no benchmark is called {label}: there are {', '.join(functions) or 'none in that file'}")
+    units = units_of(functions[label])
+    with tempfile.TemporaryDirectory() as name:
+        run_counted(path, name)
+        dump = dumps_of(Path(name))[4 * list(functions).index(label) + 3]
+        done = subprocess.run(
+            ["callgrind_annotate", "--auto=no", "--threshold=100", str(dump)], capture_output=True, text=True
+        )
+    found = [match for line in done.stdout.splitlines() if (match := PART.match(line))]
+    for match in found[: PARTS_SHOWN + 1]:
+        library = (match[3] or "").split(".")[0]
+        print(f"{int(match[1].replace(',', '')) / units:12,.1f}  {match[2]:50} {library}")
+    return 0 if found else 1
+
+
+def judge_pairs(counted: Counts) -> list[str]:
+    """Print what AT_MOST says of benchmarks that were counted; return those that cost too much beside the other."""
+    failures = []
+    for path in sorted({FOLDER / f"{name.split('.')[0]}.py" for name in counted}):
+        for name, (other, most) in getattr(load(path), "AT_MOST", {}).items():
+            ratio = counted[name] / counted[other]
+            print(f"{name:40} {ratio - 1:+12.1%} of {other}, at most {most - 1:+.0%}")
+            if ratio > most:
+                failures.append(f"{name} executes {ratio - 1:.1%} more instructions than {other}")
+    return failures
 
 
 def count_all(wanted: list[str]) -> Counts:
@@ -179,6 +237,7 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="files of benchmarks/instructions, without .py")
     parser.add_argument("--update", action="store_true", help="write the baseline")
+    parser.add_argument("--parts", metavar="BENCHMARK", help="what each function of the core has of a unit")
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--switch", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -188,6 +247,8 @@ def main() -> int:
     if shutil.which("valgrind") is None:
         print("instruction_gate: valgrind is missing (apt install valgrind)", file=sys.stderr)
         return 1
+    if arguments.parts:
+        return print_parts(arguments.parts)
     stored: dict[str, Counts] = json.loads(BASELINE.read_text()) if BASELINE.exists() else {}
     key = platform_key()
     counted = count_all(arguments.names)
@@ -204,11 +265,13 @@ def main() -> int:
             print(f"{name:40} {cost:12,.1f}")
         known_keys = ", ".join(sorted(stored)) or "none"
         print(f"SKIPPED: no baseline for {key} in {BASELINE.relative_to(ROOT)}, only for {known_keys}")
-        return 0
-    known = {
-        k: v for k, v in stored[key].items() if not arguments.names or k.split(".")[0] in arguments.names
-    }
-    failures = compare(counted, known)
+        failures = []
+    else:
+        known = {
+            k: v for k, v in stored[key].items() if not arguments.names or k.split(".")[0] in arguments.names
+        }
+        failures = compare(counted, known)
+    failures += judge_pairs(counted)
     for failure in failures:
         print(f"instruction_gate: {failure}", file=sys.stderr)
     return 1 if failures else 0

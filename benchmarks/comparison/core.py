@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from subcore._duties import DutyTable
 from subcore._events import Event
 from subcore._feed import Feed
 from subcore._intern import Interner
@@ -13,9 +14,10 @@ from subcore._meter import Meter
 from subcore._route import Router
 from subcore._scan import Scanner
 from subcore._schema import Schema
+from subcore.clock import SystemClock, call_clock, delay_table
 from subcore.venues.upbit_fields import CHANNELS, schema
 
-__all__ = ["new_feed", "new_scanner", "subscribe"]
+__all__ = ["new_feed", "new_router", "new_scanner", "subscribe"]
 
 
 def new_scanner(symbols: Sequence[str]) -> Scanner:
@@ -39,3 +41,16 @@ def subscribe(feed: Feed, channel: str, symbols: Sequence[str], handler: Callabl
     component = feed.ledger.open_component()
     feed.ledger.add(component, topics)
     feed.router.connect(feed.router.new_sink(component, handler), topics)
+
+
+def new_router(ledger: Ledger) -> Router:
+    """With all of it on, as a manager's hub has it: calls are timed, errors told, delays measured. What components owe
+    is judged at ticks, not in the fan-out: in it are the name of who is called and, for queues, the duty."""
+    clock = SystemClock()
+    router = Router(ledger, gone=deque(), on_error=_ignore_error, clock=call_clock(clock))
+    router.delays = DutyTable(delay_table(clock)).delays
+    return router
+
+
+def _ignore_error(component: int, sink: int, error: BaseException) -> None:
+    """Nothing raises here."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping
 
 from bare.build import load
@@ -11,6 +10,7 @@ from subcore._events import Ticker
 from subcore._ledger import Ledger
 from subcore._route import Router
 
+from .core import new_router
 from .measure import Contest, Effort, Row, Sample, Target, calibrated
 
 __all__ = ["contests"]
@@ -51,9 +51,9 @@ def _event() -> Ticker:
 
 
 def _fan_out(targets: list[object]) -> tuple[Router, int]:
-    """A router whose one stream leads to all targets, each a component of its own."""
+    """A router whose one stream leads to all targets, each a component of its own: with all on that a manager has."""
     ledger = Ledger()
-    router = Router(ledger, gone=deque())
+    router = new_router(ledger)
     topics = ledger.topics(0, [0])
     for target in targets:
         component = ledger.open_component()

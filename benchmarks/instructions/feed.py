@@ -100,3 +100,36 @@ def bench_fan_out_100(n: int = 200) -> None:
         raise RuntimeError("nobody gets the event")
     for _ in range(n):
         feed.router.send(stream, event)
+
+
+# What watching costs: the same frames with and without what a router needs only for figures. The meter stays on in
+# both: it tells the engine of proofs, silences and repeats, so it cannot be switched off (`--parts` shows its part).
+
+_kept: dict[bool, Feed] = {}
+
+
+def take_watched(n: int, watched: bool) -> None:
+    """As `take`, on a feed that is made at the first call, which is not counted: that costs more than the frames."""
+    feed = _kept.get(watched)
+    if feed is None:
+        feed = _kept[watched] = feed_to(1)
+        if not watched:
+            feed.router.delays = None
+    before = feed.events
+    for number in range(n):
+        feed.feed(0, TICKERS[number % len(TICKERS)], START_NS + before + number)
+    if feed.events != before + n or feed.repeats or feed.unknown_streams:
+        raise RuntimeError(f"frames did not reach the callback: {feed.counters()}")
+
+
+def bench_ticker_watched(n: int = 2_048) -> None:
+    """A unit is one DEFAULT ticker, all figures on."""
+    take_watched(n, True)
+
+
+def bench_ticker_unwatched(n: int = 2_048) -> None:
+    """The same, without what is kept for figures alone."""
+    take_watched(n, False)
+
+
+AT_MOST = {"feed.ticker_watched": ("feed.ticker_unwatched", 1.02)}  # times the other, in one run
