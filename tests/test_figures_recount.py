@@ -406,3 +406,30 @@ def test_steps_that_were_vetoed_are_none() -> None:
             assert set(vetoed) == {"SLOW", "QUARANTINED", "REAPED"}
 
     World(seed=3, rate=5.0).run(main)
+
+
+def test_totals_stay_as_streams_go_and_resting_is_no_loss() -> None:
+    """Gaps of a stream whose id was given back, and a link that was closed since nobody wanted anything."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "c")
+            component.subscribe("trade", "KRW-BTC", lambda event: None)
+            await component.live(10.0)
+            for price, number, kind in ((1, 1, "REALTIME"), (1, 999_999, "SNAPSHOT")):
+                manager._hub.feed.feed(0, trade("KRW-BTC", price, number, kind), world.ns())
+            assert manager.stats().gaps == 1
+            component.unsubscribe("trade")
+            await asyncio.sleep(30.0)
+            assert not manager.stats().links[0].up
+            assert manager.stats().gaps == 1
+            component.subscribe("trade", "KRW-BTC", lambda event: None)
+            await component.live(10.0)
+            wire = manager.stats().wire
+            assert (wire.restores, wire.losses, wire.connects) == (0, 0, 2)
+            world.exchange.inject(Fault("drop_rst"), world.ns())
+            await asyncio.sleep(10.0)
+            wire = manager.stats().wire
+            assert (wire.restores, wire.losses, wire.connects) == (1, 1, 3)
+
+    World(1).run(main)

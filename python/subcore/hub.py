@@ -315,7 +315,7 @@ class Hub:
 
     def release_streams(self, streams: Int32Array) -> None:
         """See RuntimeOwner."""
-        self.meter.reset_streams(streams)
+        self.measuring.released(self.meter.reset_streams(streams))
         self.monitoring.released(streams)
         self.granting.adapting.released(streams)
         self.intent.release(streams)

@@ -49,8 +49,8 @@ class Measuring:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._made_ns = hub.clock.monotonic_ns()
-        self._before: Counter[str] = Counter()  # of components that are no more
-        self._closed = 0  # of these
+        self._before: Counter[str] = Counter()  # of components and streams that are no more
+        self._closed = 0  # components
 
     def left(self, member: Member) -> None:
         """A component is being closed: what it had counted stays in the totals. With `members`, under `whole`."""
@@ -59,6 +59,10 @@ class Measuring:
         before["delivered"] += member.delivered_before
         before["queue_full"] += member.inbox.lost + member.pumps.lost
         before["ring_overrun"] += member.boxes.overrun
+
+    def released(self, gaps: int) -> None:
+        """Ids of streams were given back, which had so many gaps: they stay in the total."""
+        self._before["gaps"] += gaps
 
     @property
     def delivered_before(self) -> int:
@@ -178,7 +182,7 @@ class Measuring:
             snapshots=total.snapshots,
             repeated=total.repeats,
             duplicates=counters["duplicates"],
-            gaps=hub.meter.count_gaps(),
+            gaps=self._before["gaps"] + hub.meter.count_gaps(),
             skewed=total.skewed,
             controls=counters.get("control", 0),
             unknown_streams=counters["unknown_streams"],

@@ -190,13 +190,18 @@ cdef class Meter(EvidenceRows):
 
     # What users of the numbers call.
 
-    def reset_streams(self, streams) -> None:
-        """Forget everything about these streams: their ids will be given to others. Unknown ids are no error."""
+    def reset_streams(self, streams) -> int:
+        """Forget everything about these streams: their ids will be given to others. Unknown ids are no error. Returns
+        the gaps that had been counted of them."""
         cdef cnp.ndarray ids = int32_vector(streams, "streams")
         cdef const int32_t* id = <const int32_t*>cnp.PyArray_DATA(ids)
         cdef Py_ssize_t i
+        cdef uint64_t gaps = 0
         for i in range(cnp.PyArray_SIZE(ids)):
+            if 0 <= id[i] < self.used:
+                gaps += self.rows[id[i]].gaps
             self.forget(id[i])
+        return gaps
 
     @cython.nonecheck(False)       # the check needs the GIL
     cdef void forget(self, int32_t stream) noexcept nogil:

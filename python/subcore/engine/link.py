@@ -173,6 +173,7 @@ class Link:
     last_request: Request | None = None  # of this generation, whether answered or not
     resized: set[int] = field(default_factory=set)  # on the wire with another width than wanted, perhaps
     repairs: bool = False  # what waits is a restore or a re-ask
+    lost: bool = False  # with what it carried, and nothing was asked for since
     remove_by: int | None = None
     linger_by: int | None = None
     snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time

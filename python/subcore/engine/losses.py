@@ -82,6 +82,7 @@ class Losses:
     def _lose(self, link: Link, now: int, reason: str, error: str | None, blame: bool) -> Iterator[None]:
         ctx, case = self._ctx, None
         if link.is_up:
+            link.lost = link.lost or link.last_request is not None
             wire = link.wire.wire()
             for _, carried, held in self._lifecycle.held_elsewhere(link, wire):
                 wire = np.setdiff1d(wire, np.concatenate([carried, held]), assume_unique=True).astype(

@@ -305,7 +305,8 @@ class Planner:
             if len(link.rewrites) > ctx.settings.hurts:
                 link.rewrites.popleft()
         link.last_request = request
-        ctx.stats.restores += request.number == link.first_request and link.generation > 1
+        ctx.stats.restores += link.lost
+        link.lost = False
         self._await(link, request)
         ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
         streams.legs.put_asked(link.id, out.adds, request.number)
