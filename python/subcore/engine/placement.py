@@ -356,11 +356,12 @@ class Placement:
 
     def _double(self, now: int) -> None:
         """Proven streams that shall have two carriers and have one get the other. What was never proven gets none:
-        it could take the standby link down."""
+        it could take the standby link down. One whose second carrier failed waits for a minute: asked for each time
+        it is calm, it would keep a settled link from ever being so, and all who wait for that from coming home."""
         columns = self._ctx.streams
         self._doubled = self._doubled[columns.standby[self._doubled]]
         open_ones = columns.in_state(self._doubled, StreamState.OPEN)
-        alone = open_ones[~columns.legs.has_other(open_ones)]
+        alone = open_ones[~columns.legs.has_other(open_ones) & (columns.alone_until[open_ones] <= now)]
         for link, mine in self._lifecycle.homes(alone):
             if now < link.doubled_from or link.role not in (*HOMES, Role.STANDBY):
                 continue

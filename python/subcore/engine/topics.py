@@ -90,7 +90,7 @@ NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent],
 
 
 _COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "since")
-_COLUMNS += ("leaving", "standby", "own_link")
+_COLUMNS += ("leaving", "standby", "own_link", "alone_until")
 
 
 NO_IDS: Int32Array = np.empty(0, np.int32)
@@ -138,6 +138,7 @@ class Streams:
         self.own_link = np.zeros(
             capacity, np.bool_
         )  # it shall share a link only with those that asked for it
+        self.alone_until = np.zeros(capacity, np.int64)  # its second carrier failed: no other one before
         self.legs = Legs(capacity)  # what is known of each on the links that carry it
         self.reasons = Reasons()
         self.late = 0  # events dropped because they came too late or from elsewhere
