@@ -169,6 +169,22 @@ def test_what_was_never_proven_gets_no_second_carrier() -> None:
     assert not driver.exchange.violations
 
 
+def test_a_second_carrier_that_fails_again_and_again_leaves_its_link_alone_for_a_minute() -> None:
+    """A market that ceased is carried on by its old connection; on any other one its list does not have it."""
+    driver = make()
+    streams = settle(driver, "orderbook", MARKETS[:4])
+    driver.exchange.inject(Fault("delist", symbol=MARKETS[0]), driver.now)
+    driver.handle(events.StandBy(streams))
+    driver.run(15)
+    (standby,) = (link for link in driver.engine.links.values() if link.role is Role.STANDBY)
+    asked = standby.requests
+    driver.run(300)
+    assert standby.requests - asked <= 2 * 300 / 60 + 2
+    assert {code: n for code, n in carriers(driver).items() if code != MARKETS[0]} == dict.fromkeys(
+        MARKETS[1:4], 2
+    )
+
+
 @pytest.mark.parametrize("seed", range(3), ids=lambda s: f"seed_{s}")
 def test_rotations_standbys_losses_and_changes_in_any_order(seed: int) -> None:
     rng = random.Random(f"two carriers {seed}")
