@@ -15,7 +15,7 @@ from subcore.manager import SubscriptionManager
 from subcore.testing import VirtualClock
 from subcore.types import Priority
 
-__all__ = ["START_NS", "SYMBOLS", "Recount", "manager", "nowhere", "play", "ticker"]
+__all__ = ["START_NS", "SYMBOLS", "Recount", "manager", "nowhere", "play", "ticker", "unstarted"]
 
 START_NS = 1_790_000_000_000_000_000
 SYMBOLS = ("KRW-BTC", "KRW-ETH", "KRW-XRP")
@@ -38,14 +38,19 @@ def ticker(symbol: str, ms: int, price: float, kind: str = "REALTIME") -> bytes:
     return json.dumps({**frame, "trade_price": price}).encode()
 
 
-@pytest.fixture
-def manager() -> Iterator[SubscriptionManager]:
-    """One that was never started: frames are fed to it."""
+def unstarted() -> Iterator[SubscriptionManager]:
+    """One that was never started, for as long as a fixture lives."""
     made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
     yield made
     for component in made.components.values():
         component.close()
     KEPT.clear()
+
+
+@pytest.fixture
+def manager() -> Iterator[SubscriptionManager]:
+    """One that was never started: frames are fed to it."""
+    yield from unstarted()
 
 
 async def nowhere(url: str, headers: Any, listener: Any) -> Any:

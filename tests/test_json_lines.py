@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from fed_manager import nowhere, play
+from fed_manager import play, unstarted
 from manager_rig import KEPT, make, manager, server, until
 from subcore.errors import UsageError
 from subcore.exporters import json_lines
@@ -21,7 +21,6 @@ from subcore.exporters.json_lines import JsonLines, line_parts
 from subcore.figures import as_json
 from subcore.manager import SubscriptionManager
 from subcore.sim.server import SimServer
-from subcore.testing import VirtualClock
 from test_prometheus import HOSTILE
 
 __all__ = ["manager", "server"]
@@ -31,11 +30,7 @@ NEVER_S = 1e6
 @pytest.fixture
 def still() -> Iterator[SubscriptionManager]:
     """A manager that was never started."""
-    made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
-    yield made
-    for component in made.components.values():
-        component.close()
-    KEPT.clear()
+    yield from unstarted()
 
 
 @pytest.fixture
