@@ -7,6 +7,7 @@ import pytest
 from engine_script import ADA, BTC, ETH, XRP, Script
 from subcore.engine import events
 from subcore.engine.clock import SECOND
+from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
@@ -102,3 +103,80 @@ def test_a_stall_becomes_no_habit_of_the_link() -> None:
         assert habit.worst <= 0.5 * SECOND
     s.wait(10, frames=5)
     assert habit.limit(5 * SECOND) <= 1.1 * before
+
+
+def silence(driver: EngineDriver) -> None:
+    """Nothing comes any more but answers to pings, and lists."""
+    conn = next(iter(driver.exchange.connections))
+    driver.exchange.inject(Fault("lose", probability=1.0, conn=conn), driver.now)
+
+
+def test_what_is_added_meanwhile_saves_no_silent_link() -> None:
+    """A wish each two seconds: none of its messages is a fresh start for the link."""
+    driver = make(6)
+    learn(driver, "ticker", "orderbook")
+    limit = max(5.0, driver.engine.links[0].habit.limit(0) / SECOND)
+    silence(driver)
+    began = driver.now
+    for market in MARKETS:
+        driver.subscribe("a", "trade", [market])
+        if driver.run_until(lambda: driver.engine.stats.losses == 1, 2):
+            break
+    assert driver.engine.stats.losses == 1
+    assert (driver.now - began) / SECOND <= limit + 0.6
+
+
+def test_what_is_removed_meanwhile_saves_no_silent_link() -> None:
+    """The request states the whole set anew, and its snapshots do not come."""
+    driver = make(7)
+    learn(driver, "ticker", "orderbook")
+    limit = max(5.0, driver.engine.links[0].habit.limit(0) / SECOND)
+    silence(driver)
+    began = driver.now
+    for market in MARKETS[4:]:
+        driver.unsubscribe("a", "orderbook", [market])
+        driver.subscribe("a", "trade", [market])  # so that the removal rides along, at once
+        if driver.run_until(lambda: driver.engine.stats.losses == 1, 1):
+            break
+    assert driver.engine.stats.losses == 1
+    assert (driver.now - began) / SECOND <= limit + 0.6
+    assert driver.run_until(driver.all_settled, 20)
+
+
+def test_what_rests_after_its_snapshots_is_not_judged_by_what_was_removed() -> None:
+    driver = make(8)
+    learn(driver, "ticker")
+    driver.unsubscribe("a", "ticker", MARKETS[4:])
+    driver.run(5)
+    for market in MARKETS[:4]:
+        driver.exchange.inject(Fault("silent", channel="ticker", symbol=market), driver.now)
+    driver.run(60)
+    assert driver.engine.stats.losses == 0
+
+
+def test_another_connection_is_not_judged_by_what_the_last_one_carried() -> None:
+    driver = make(9)
+    learn(driver, "ticker")
+    driver.exchange.inject(Fault("drop_fin", conn=next(iter(driver.exchange.connections))), driver.now)
+    driver.unsubscribe("a", "ticker", MARKETS[4:])
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 5)
+    assert driver.run_until(driver.all_settled, 20)
+    for market in MARKETS[:4]:
+        driver.exchange.inject(Fault("silent", channel="ticker", symbol=market), driver.now)
+    driver.run(60)
+    assert driver.engine.stats.losses == 1
+
+
+def test_where_a_removal_brings_no_snapshots_it_leaves_no_habit() -> None:
+    """On a venue whose messages name what changes, what is left may just have nothing to say."""
+    names = ["BTCUSDT", "ETHUSDT", "XRPUSDT", "ADAUSDT", "SOLUSDT", "DOGEUSDT"]
+    driver = EngineDriver(
+        venue("binance").at("ws://sim.test:80"), BinanceExchange(10, markets=names, rate=100.0), seed=10
+    )
+    driver.subscribe("a", "trade", names)
+    driver.run(20)
+    driver.unsubscribe("a", "trade", names[4:])
+    for market in names[:4]:
+        driver.exchange.inject(Fault("silent", channel="trade", symbol=market), driver.now)
+    driver.run(60)
+    assert driver.engine.stats.losses == 0

@@ -349,9 +349,9 @@ class Hub:
         self.granting.tell_asked_again(self.runtime.handle)
         self.granting.own_link.tell(self.runtime.handle)
 
-    def let_on(self, opened: Int32Array) -> Int32Array:
+    def let_on(self, opened: Int32Array, closed: Int32Array) -> tuple[Int32Array, Int32Array]:
         """See RuntimeOwner."""
-        return self.granting.adapting.withheld.let_on(opened)
+        return self.granting.adapting.withheld.let_on(opened, closed)
 
     def turn_done(self) -> None:
         """See RuntimeOwner."""

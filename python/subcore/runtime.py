@@ -44,7 +44,7 @@ class RuntimeOwner(Protocol):
     def make_listener(self, link: Link, generation: int) -> WSListener: ...
     def housekeeping(self) -> None: ...
     def turn_begins(self) -> None: ...
-    def let_on(self, opened: Int32Array) -> Int32Array: ...
+    def let_on(self, opened: Int32Array, closed: Int32Array) -> tuple[Int32Array, Int32Array]: ...
     def turn_done(self) -> None: ...
 
 
@@ -212,8 +212,8 @@ class Runtime:
         self._owner.turn_begins()
         edges = self._ledger.take_edges()
         if edges:
-            opened = self._owner.let_on(edges.opened)
-            self.handle(events.Changed(opened, edges.closed, edges.changed, urgent))
+            opened, closed = self._owner.let_on(edges.opened, edges.closed)
+            self.handle(events.Changed(opened, closed, edges.changed, urgent))
         self._owner.turn_done()
 
     def _take_evidence(self) -> None:

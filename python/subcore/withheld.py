@@ -57,10 +57,15 @@ class Withheld:
             hub.runtime.handle(events.Changed(opened=back, closed=close))
             hub.runtime.changed()  # standbys are told at the end of a turn
 
-    def let_on(self, opened: Int32Array) -> Int32Array:
-        """Of streams that somebody wants from now on, those that may go to the wire. O(1) while none are off."""
+    def let_on(self, opened: Int32Array, closed: Int32Array) -> tuple[Int32Array, Int32Array]:
+        """Of streams that somebody wants from now on, those that may go to the wire; of those that nobody wants any
+        more, those that are not off it already. O(1) while none are off."""
+        if len(self._streams) and len(closed):
+            off = np.isin(closed, self._streams)
+            self._streams = np.setdiff1d(self._streams, closed[off]).astype(np.int32)
+            closed = closed[~off]
         if not self._classes or not len(opened):
-            return opened
+            return opened, closed
         off = np.isin(_columns.wanted_columns(self._hub.ledger, opened)[3], self._classes)
         self._streams = np.union1d(self._streams, opened[off]).astype(np.int32)
-        return opened[~off]
+        return opened[~off], closed

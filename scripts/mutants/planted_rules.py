@@ -28,6 +28,28 @@ RULES = (
         "            raise",
         "tests/test_promises.py",
     ),
+    # A silent link is found, and an error refuses none but the guilty.
+    Mutant(
+        "whatever is asked of a link makes it unknown again",
+        "engine/planner.py",
+        "        if len(out.removes):  # what is added makes no silence longer\n            link.has_other_set()",
+        "        link.has_other_set()\n        link.former = link.habit",
+        "tests/test_link_silence.py",
+    ),
+    Mutant(
+        "a newcomer refused for one that was served",
+        "engine/bisection.py",
+        "served = error is not None and self._may_have_turned(link, request)",
+        "served = False",
+        "tests/test_turned.py",
+    ),
+    Mutant(
+        "a doubted one asked for beside those that did not pass",
+        "engine/bisection.py",
+        "if group.doubted is None or not self._carries_others(link):",
+        "if True:",
+        "tests/test_turned.py",
+    ),
     # Bytes from the network never crash, hang or grow the process.
     Mutant(
         "a number beyond all floats believed",

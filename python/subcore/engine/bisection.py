@@ -7,7 +7,9 @@ group on a link where they harm nobody: on the nursery, or on the link itself wh
 the venue refuses a request and leaves the connection alone. A group whose request lives through its error window and
 the time of blame, or is acknowledged, is innocent; one that dies is split; a group of one is refused. An error names
 nobody, and may come late: so it refuses a stream only if its connection carried no other one that was not proven. Else
-the stream is asked for once more, before those others.
+the stream is asked for once more, before those others. Nor is what was proven beyond doubt where a request states it
+anew, since a market may be delisted while its data flows: a stream that is refused beside such waits until they pass a
+request without it. If they do not, one of them is to blame.
 
 It starts after an error frame (a second one, where all that was asked for had been proven before), or after two deaths
 right after the same request: a connection that just ends may have had any reason. For the same reason a single stream
@@ -46,7 +48,8 @@ class Case(NamedTuple):
     suspects: Int32Array
     error: str | None  # what the venue called it
     deaths: int
-    alone: bool = True  # nobody else that was never proven was there
+    alone: bool = True  # the request named nobody else that it could be about
+    served: bool = False  # but for some that were proven before
     spared: bool = False  # the connection goes on: the venue refused the request alone
 
 
@@ -90,6 +93,9 @@ class Bisection:
             trial.passed += len(self._ctx.streams.in_state(trial.current.streams, *WANTED))
             trial.current = None
         while trial.waiting and trial.current is None:
+            until = self._others_pass(link, trial.waiting[0], now)
+            if until is None or until > now:
+                return until
             group = trial.waiting.popleft()
             group.streams = self._still_wanted(link, group.streams)
             if len(group.streams):
@@ -113,15 +119,25 @@ class Bisection:
         left = left[(self._ctx.streams.legs.evidence[rows] & ACKNOWLEDGED) == 0]
         if not len(left):
             return now  # proven, acknowledged, refused, or nobody wants them any more
+        return self._lives_until(link, now, group.deaths)
+
+    def _lives_until(self, link: Link, now: int, deaths: int = 0) -> int | None:
+        """When the link has lived through its last request; None = it is yet to be sent."""
         request = link.last_request
         if not link.is_up or request is None or link.wire.len_added:
             return None
         runnable = self._ctx.clock.runnable
-        lived = request.acquits_at + group.deaths * LONGER * self._ctx.settings.blame
+        lived = request.acquits_at + deaths * LONGER * self._ctx.settings.blame
         if runnable >= lived and request.lived_at is None:
             request.lived_at = runnable
         lived = lived if request.lived_at is None else request.lived_at + UNREAD
         return now + max(0, lived - runnable)
+
+    def _others_pass(self, link: Link, group: Group, now: int) -> int | None:
+        """When a group that is doubted may be asked for: what the link carries and was proven goes first."""
+        if group.doubted is None or not self._carries_others(link):
+            return now
+        return self._lives_until(link, now)
 
     def accuse(self, link: Link, now: int, error: str | None) -> Case | None:
         """The connection ended, with or without an error frame: who may have killed it? Call it before the loss."""
@@ -140,7 +156,20 @@ class Bisection:
             self._ask_once_more(link, suspects, deaths)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
-        return Case(suspects, error, deaths, alone=not len(others))
+        served = error is not None and self._may_have_turned(link, request)
+        return Case(suspects, error, deaths, alone=not len(others) and not served, served=served)
+
+    def _may_have_turned(self, link: Link, request: Request) -> bool:
+        """Whether the request states anew what was proven before, and that has not passed since the one on trial was
+        doubted."""
+        served = request.whole[self._ctx.streams.proven[request.whole]]
+        if not len(served):
+            return False
+        group = link.trial.current if link.trial is not None else None
+        if group is None or group.doubted is None:
+            return True
+        passed = [r for r in (*link.answered, *link.in_flight) if r.lived_at is not None and r is not request]
+        return not any(r.sent_ns > group.doubted and np.isin(served, r.whole).all() for r in passed)
 
     def _may_have_killed(self, link: Link, request: Request, now: int, error: str | None) -> bool:
         if error is not None or (link.trial is not None and link.trial.current is not None):
@@ -221,7 +250,7 @@ class Bisection:
             said = f"the venue said {case.error}" if case.error else f"the link closed {case.deaths} times"
             self._proof.refuse(alone, f"{said} when it was asked for", now)
         elif case.error is not None:
-            trial.waiting.appendleft(Group(alone, case.deaths))
+            trial.waiting.appendleft(Group(alone, case.deaths, now if case.served else None))
         else:
             trial.waiting.append(Group(alone, case.deaths if self._venue_works(trial) else case.deaths - 1))
 
@@ -241,7 +270,9 @@ class Bisection:
         """Whether the link will ask for less than what ended it, so that it need not wait longer: its suspects are
         taken apart, refused, or asked for elsewhere. Call it after the loss and before `split`."""
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
-        return len(suspects) > 1 or not self._stays(link, case) or self._is_guilty(link.trial, case)
+        if len(suspects) > 1 or not self._stays(link, case):
+            return True
+        return case.served or self._is_guilty(link.trial, case)
 
     def _carries_others(self, link: Link) -> bool:
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))

@@ -114,7 +114,7 @@ class LinkDown:
 @dataclass(frozen=True, slots=True)
 class LinkActivity:
     """Sent once a tick for each open link: when its last frame came (same clock as `now`; 0 = none yet)
-    and how many frames it carried since it opened. Pongs are not frames.
+    and how many frames of data it carried since it opened. Pongs, lists and errors are none.
     """
 
     link: int

@@ -98,10 +98,13 @@ class Trial:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """Streams on trial together; `deaths`: connections that ended, without a word, right after the request."""
+    """Streams on trial together; `deaths`: connections that ended, without a word, right after the request. `doubted`:
+    when one of them was refused beside streams that had been proven before: these are to pass without it first.
+    """
 
     streams: Int32Array
     deaths: int = 0
+    doubted: int | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -120,15 +123,11 @@ class Life:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """What is usual on a link since its last request. Gaps in nanoseconds; what comes within a tick ends one."""
+    """What is usual on a link whose set only grows. Gaps in nanoseconds; what comes within a tick ends one."""
 
     gaps: int = 0
     median: float = 0.0
     worst: float = 0.0  # longest of the last day
-
-    def forget(self) -> None:
-        """Nothing is usual any more."""
-        self.gaps, self.median, self.worst = 0, 0.0, 0.0
 
     def learn(self, gap: float) -> None:
         """Frames came after so long."""
@@ -193,6 +192,8 @@ class Link:
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     habit: Habit = field(default_factory=Habit)
+    former: Habit = field(default_factory=Habit)  # known last, of a set of which some was removed since
+    unanswered: int = 0  # the first request since which no frame came, as far as is known
     asked: int | None = None  # runnable time when what is newest was asked for because all of it is silent
     sample: Int32Array = field(default_factory=lambda: NO_STREAMS)  # about these
     doubts: int = 0  # restarts on the venue's word since one brought what it had told of
@@ -206,6 +207,12 @@ class Link:
     def is_up(self) -> bool:
         """Whether it can carry messages."""
         return self.phase is UP
+
+    def has_other_set(self) -> None:
+        """It carries less than it did, or is another connection: its habit says nothing of that."""
+        if self.habit.gaps >= GAPS_TO_KNOW:
+            self.former = self.habit
+        self.habit = Habit()
 
     def expect(self, streams: Int32Array) -> None:
         """These were asked for, and are not proven yet."""

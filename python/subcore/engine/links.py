@@ -12,8 +12,8 @@ from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.link import Life, Link, Phase
-from subcore.types import Int32Array, StatusKind
-from subcore.venue import Counted, KeepaliveRole
+from subcore.types import DataState, Int32Array, StatusKind
+from subcore.venue import Counted, KeepaliveRole, Model
 
 __all__ = ["Lifecycle"]
 
@@ -34,6 +34,7 @@ class Lifecycle:
         bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
         self.allowed = min(bounds, default=None)  # connections at a time, as far as the venue says
         self._accounts = {route.name for route in ctx.venue.routes} - markets
+        self._restates = ctx.venue.model is Model.REPLACE and ctx.venue.resnapshots
 
     def may_open(self) -> bool:
         """Whether the venue allows one more connection beside those that carry something, or shall."""
@@ -115,6 +116,7 @@ class Lifecycle:
         link.pacer.renew()
         runnable = self._ctx.clock.runnable
         link.life = Life(idle_since=runnable, counted_at=runnable, spoke_at=runnable)
+        link.has_other_set()
         self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
 
     def down(self, link: Link, now: int, *, blamed: bool = False) -> None:
@@ -242,14 +244,30 @@ class Lifecycle:
             link.route.name in self._accounts or not link.life.frames
         ):  # an account is silent when its owner does nothing
             return None
-        runnable = self._ctx.clock.runnable
+        runnable, least = self._ctx.clock.runnable, self._ctx.settings.silent_link
         silent = runnable - link.life.spoke_at
-        if runnable < link.rests_until or silent < link.habit.limit(self._ctx.settings.silent_link):
+        if runnable < link.rests_until or silent < least:
             return None
-        symbols = self._ctx.table.columns(link.wire.target()).symbols
-        if len(set(symbols)) < SYMBOLS_AT_LEAST:
+        if silent >= link.habit.limit(least):
+            due = link.wire.target()
+        elif silent >= link.former.limit(least) and self._is_unanswered(link):
+            due = self._spoke_once(link.wire.target())
+        else:
+            return None
+        if len(set(self._ctx.table.columns(due).symbols)) < SYMBOLS_AT_LEAST:
             return None
         return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
+
+    def _is_unanswered(self, link: Link) -> bool:
+        """Its set was stated anew and nothing came since, not even the snapshots that this gives: so what was usual
+        before still counts, although some of it was removed."""
+        due = self._ctx.clock.before(self._ctx.settings.snapshot_due)
+        return self._restates and link.life.last_receive <= link.unanswered <= due
+
+    def _spoke_once(self, streams: Int32Array) -> Int32Array:
+        """Those that have a newest to be sent: others may have nothing that a snapshot could tell."""
+        some: Int32Array = streams[self._ctx.streams.data[streams] != DataState.NONE]
+        return some
 
     def _ping(self, link: Link) -> None:
         keep = self._ctx.venue.keepalive

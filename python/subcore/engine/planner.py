@@ -298,7 +298,10 @@ class Planner:
         )
         link.in_flight.append(request)
         link.sent_at = now
-        link.habit.forget()  # it is a habit of what the link carries: with another set it says nothing
+        if len(out.removes):  # what is added makes no silence longer
+            link.has_other_set()
+        if link.life.last_receive > link.unanswered:
+            link.unanswered = now
         rewrites = len(whole) > len(out.adds)
         if rewrites:
             link.rewrites.append(now)

@@ -356,13 +356,13 @@ class EngineDriver:
             self._end(one, f"the venue ended it: {output.kind}", code, None, None)
 
     def _frame(self, one: Connection, payload: bytes) -> None:
-        one.frames += 1
-        one.last_receive = self.now
         keys = self._read_frame(payload)
         if not keys:
             for control in self.venue.decode_control(payload):
                 self.handle(events.ControlFrame(one.link, one.generation, control))
             return
+        one.frames += 1  # of data, as the core counts them
+        one.last_receive = self.now
         proven = [s for key in keys if (s := self._evidence(one, key)) >= 0]
         if proven:
             self.handle(

@@ -1,0 +1,81 @@
+"""A market that the venue serves and then refuses to be asked for again takes no innocent stream with it."""
+
+from __future__ import annotations
+
+import pytest
+
+from subcore.engine.link import Role
+from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
+from subcore.testing import EngineDriver
+from subcore.types import StreamState
+from subcore.venues import venue
+
+pytestmark = pytest.mark.simulation
+
+MARKETS = [f"KRW-N{number}" for number in range(60)]
+TURNED = MARKETS[5]
+UPBIT = venue("upbit").at("ws://sim.test:80")
+
+
+def serving(seed: int, *channels: str) -> EngineDriver:
+    """All markets on a settled link."""
+    driver = EngineDriver(UPBIT, Exchange(seed, markets=MARKETS, rate=10.0), seed=seed)
+    for channel in channels:
+        driver.subscribe("a", channel, MARKETS)
+    driver.run(20)
+    assert driver.all_settled()
+    return driver
+
+
+def turn(driver: EngineDriver) -> None:
+    """From now on a request that names that market is an error."""
+    driver.exchange.inject(Fault("error", symbol=TURNED, name="INVALID_PARAM"), driver.now)
+
+
+def judge(driver: EngineDriver) -> None:
+    """That market alone is refused, and all else is proven."""
+    refused = [driver.ledger.topic(stream) for stream in driver.streams_in(StreamState.REFUSED)]
+    assert {topic.symbol for topic in refused} <= {TURNED}, driver.read_history(60)
+    wanted = [(driver.ledger.topic(stream).symbol, driver.engine.row(stream)) for stream in driver.ledger.wanted()]
+    bad = [(symbol, row) for symbol, row in wanted if symbol != TURNED and row.state is not StreamState.OPEN]
+    assert not bad, driver.read_history(60)
+    assert not driver.exchange.violations
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_newcomer_is_not_refused_for_one_that_was_served(seed: int) -> None:
+    driver = serving(seed, "ticker")
+    turn(driver)
+    driver.subscribe("a", "trade", [MARKETS[0]])
+    driver.run(120)
+    judge(driver)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nor_where_a_nursery_served_it(seed: int) -> None:
+    """Its streams never settle: each goes to the nursery, of which some are proven when the market turns."""
+    driver = serving(seed, "ticker")
+    for market in MARKETS[6:18] + MARKETS[:5]:  # a storm, which sends what is new to the nursery
+        driver.subscribe("a", "trade", [market])
+        driver.run(1.5)
+    driver.subscribe("a", "trade", [TURNED])
+    driver.run(20)
+    nursery = [link for link in driver.engine.links.values() if link.role is Role.NURSERY and link.is_up]
+    assert nursery
+    assert len(nursery[0].wire.wire())
+    turn(driver)
+    driver.subscribe("a", "orderbook", MARKETS[:2])
+    driver.run(200)
+    judge(driver)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nor_one_that_comes_while_it_is_found_out(seed: int) -> None:
+    driver = serving(seed, "ticker", "trade")
+    turn(driver)
+    for market in MARKETS[:5]:
+        driver.subscribe("a", "orderbook", [market])
+        driver.run(0.7)
+    driver.run(200)
+    judge(driver)
