@@ -37,7 +37,9 @@ def judge(driver: EngineDriver) -> None:
     """That market alone is refused, and all else is proven."""
     refused = [driver.ledger.topic(stream) for stream in driver.streams_in(StreamState.REFUSED)]
     assert {topic.symbol for topic in refused} <= {TURNED}, driver.read_history(60)
-    wanted = [(driver.ledger.topic(stream).symbol, driver.engine.row(stream)) for stream in driver.ledger.wanted()]
+    wanted = [
+        (driver.ledger.topic(stream).symbol, driver.engine.row(stream)) for stream in driver.ledger.wanted()
+    ]
     bad = [(symbol, row) for symbol, row in wanted if symbol != TURNED and row.state is not StreamState.OPEN]
     assert not bad, driver.read_history(60)
     assert not driver.exchange.violations
