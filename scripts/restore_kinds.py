@@ -216,6 +216,11 @@ class TroubledExchange(Exchange):
             if subscription.live
         }
 
+    def fewest_markets(self, conns: set[int]) -> int:
+        """Of these connections, markets on the one that carries the fewest."""
+        carried = [self.connections[conn].subscriptions for conn in conns]
+        return min(len({wanted.code for wanted in subscriptions}) for subscriptions in carried)
+
     def newest(self, address: str) -> dict[tuple[str, str], int]:
         """Of each stream the newest that left for that client on a connection it has: trade id, else time in ms."""
         found: dict[tuple[str, str], int] = {}

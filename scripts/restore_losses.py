@@ -13,8 +13,8 @@ backoff begins anew, or at most 6, when the links' patience grows.
 Back is what the exchange says: its connections carry every topic. Then all components must be `live()`, and each must
 have from each of its streams an event as new as the newest that the exchange sent on these connections. Only the topics
 of a market that the exchange refused by name may be REFUSED; they are asked for again, and must come back too. Times
-count from the fault, so they hold what it takes to notice it, and what the venue refuses meanwhile. A link that falls
-silent while its pongs come is known by its habit alone; where that is not noticed in time it is counted, and no breach.
+count from the fault, so they hold what it takes to notice it, and what the venue refuses meanwhile. A link of a market
+or two that falls silent while its pongs come is judged by nobody here: it is counted, and no breach.
 
 Exit 1 = something did not come back, was refused without cause, or a limit was broken.
 """
@@ -70,6 +70,7 @@ LOOK_S = 0.01
 CALM_S = (1.55, 1.7)  # after which the backoff begins anew, and ...
 SOON_S = (0.0, 0.3)  # ... too soon for it: breaks between two losses
 ALL_LINKS = 0.25  # of the losses take every link of the manager
+MARKETS_TO_JUDGE = 3  # on a link that is silent while its pongs come
 
 Key = tuple[str, str]
 
@@ -167,15 +168,16 @@ class Client:
         self._exchange.trouble(kind, self.address, victims, market, self._server.clock())
         self._server.wake()
         what = f"{kind.name}, {len(victims)} of {len(mine)} links"
+        may_rest = kind.needs_habit and self._exchange.fewest_markets(victims) < MARKETS_TO_JUDGE
         # A link that carried nothing but what another one holds too may be given up at the same moment: no loss.
         try:
             await self._until(
                 lambda: not victims & self._exchange.connections.keys(), what, "it was not noticed"
             )
         except BrokenPromise:
-            if not kind.needs_habit:
+            if not may_rest:
                 raise
-            self.missed += 1  # by its habit it might have been silent so long; all of it came again
+            self.missed += 1  # its markets might be halted; all of it came again
             return
         refused = await self._back(what, market if kind.request else None)
         served = self._served_at - began

@@ -8,7 +8,7 @@ from subcore.engine.link import Role
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import StreamState
+from subcore.types import Priority, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -80,4 +80,31 @@ def test_nor_one_that_comes_while_it_is_found_out(seed: int) -> None:
         driver.subscribe("a", "orderbook", [market])
         driver.run(0.7)
     driver.run(200)
+    judge(driver)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_important_do_not_wait_until_it_is_found_out(seed: int) -> None:
+    """All is suspect, since all was served; the half with the important ones is asked for first."""
+    driver = serving(seed, "ticker")
+    critical = set(driver.subscribe("b", "trade", MARKETS[50:], priority=Priority.CRITICAL).tolist())
+    driver.run(5)
+    assert driver.all_settled()
+    turn(driver)
+    driver.exchange.inject(Fault("drop_fin"), driver.now)
+    assert driver.run_until(lambda: not critical <= driver.streams_in(StreamState.OPEN), 5)
+    assert driver.run_until(lambda: critical <= driver.streams_in(StreamState.OPEN), 120)
+    assert driver.engine.stats.losses == 3, "the connection, and two requests for all of it"
+    driver.run(120)
+    judge(driver)
+
+
+def test_what_is_refused_as_a_market_is_found_at_once_in_all_its_channels() -> None:
+    """Its streams stand side by side, so that few halves hold one of them."""
+    driver = serving(1, "ticker", "trade", "orderbook")
+    turn(driver)
+    driver.exchange.inject(Fault("drop_fin"), driver.now)
+    assert driver.run_until(lambda: len(driver.streams_in(StreamState.REFUSED)) == 3, 120)
+    assert driver.engine.stats.losses <= 16
+    driver.run(120)
     judge(driver)

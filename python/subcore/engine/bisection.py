@@ -227,10 +227,16 @@ class Bisection:
             said = f"the venue said {case.error}" if case.error else "the link closed"
             others = f"asked for with {len(suspects) - 1} others; who is to blame is being found out"
             self._ctx.streams.explain(suspects, f"{said} when it was {others}")
-            half = len(suspects) // 2
+            suspects, half = self._in_order(suspects), len(suspects) // 2
             where.trial.waiting.appendleft(Group(suspects[half:]))
             where.trial.waiting.appendleft(Group(suspects[:half]))
         self.serve(where, now)
+
+    def _in_order(self, suspects: Int32Array) -> Int32Array:
+        """The most important first, and what is of one symbol side by side: mostly a market is refused as such."""
+        columns = self._ctx.table.columns_to_write(suspects)
+        ordered: Int32Array = suspects[np.lexsort((np.array(columns.symbols), -columns.priorities))]
+        return ordered
 
     def _stays(self, link: Link, case: Case) -> bool:
         """Whether the suspects are asked for on the same link: they harm nobody there."""
