@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from engine_script import BTC, ETH, XRP, Script
+from subcore.engine import events
 from subcore.engine.link import Role
+from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import Priority, StreamState
+from subcore.types import Priority, Refused, StatusKind, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -108,3 +111,75 @@ def test_what_is_refused_as_a_market_is_found_at_once_in_all_its_channels() -> N
     assert driver.engine.stats.losses <= 16
     driver.run(120)
     judge(driver)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_nor_one_that_is_moved_with_it_to_a_successor(seed: int) -> None:
+    """The venue refuses the request as a whole, and all that it named but the newcomer is held by the old link."""
+    names = [f"N{number}USDT" for number in range(12)]
+    exchange = BinanceExchange(seed, markets=names, rate=50.0)
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), exchange, seed=seed)
+    driver.subscribe("a", "trade", names)
+    driver.run(20)
+    assert driver.all_settled()
+    exchange.inject(Fault("error", symbol=names[5]), driver.now)
+    driver.subscribe("a", "book_ticker", names[:1])
+    driver.turn()
+    driver.handle(events.Rotate())
+    driver.run(60)
+    told = [notice for notice in driver.notices if notice.kind is StatusKind.REFUSED]
+    accused = {driver.ledger.topic(stream).symbol for notice in told for stream in notice.streams.tolist()}
+    assert accused <= {names[5]}, driver.read_history(60)
+    wanted = {(t.channel, t.symbol) for t in map(driver.ledger.topic, driver.ledger.wanted())}
+    opened = {(t.channel, t.symbol) for t in map(driver.ledger.topic, driver.streams_in(StreamState.OPEN))}
+    assert wanted - opened <= {("trade", names[5])}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rotation_ends_and_finds_it(seed: int) -> None:
+    """It flows on the old link as long as that is kept, and each request that would move it fails."""
+    driver = serving(seed, "ticker")
+    turn(driver)
+    driver.handle(events.Rotate())
+    driver.run(4)
+    driver.subscribe("a", "trade", MARKETS[:3])
+    driver.run(300)
+    judge(driver)
+    assert not driver.engine.is_rotating
+    assert driver.engine.stats.losses <= 16
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_way_home_of_one_that_turned_costs_the_settled_link_no_more_than_two_losses(seed: int) -> None:
+    driver = serving(seed, "ticker")
+    for market in MARKETS[6:18]:  # a storm, which sends what is new to the nursery
+        driver.subscribe("a", "trade", [market])
+        driver.run(1.5)
+    driver.subscribe("a", "trade", [TURNED])
+    driver.run(20)
+    settled, nursery = driver.engine.links[0], driver.engine.links[1]
+    driver.unsubscribe("a", "ticker", [TURNED])  # it is on the nursery alone
+    driver.run(5)
+    assert nursery.role is Role.NURSERY
+    generation = settled.generation
+    turn(driver)
+    driver.run(900)
+    judge(driver)
+    assert settled.generation - generation <= 2
+    assert not nursery.wire.len_target, "all else is at home"
+
+
+def test_a_silent_death_by_chance_makes_no_innocent_guilty() -> None:
+    """The nursery serves the one that turned, and its connection ends while a newcomer is tried there."""
+    s = Script()
+    s.open_with("ticker", BTC, ETH)
+    for _ in range(2):
+        s.wait(1.5, frames=1)
+    (bad,) = s.want("trade", XRP).tolist()
+    s.say(Refused("INVALID_PARAM"))
+    s.reconnect()
+    s.data([0, 1])
+    s.up(link=1)
+    s.down("by chance", link=1)
+    assert s.state(bad) is not StreamState.REFUSED
+    assert [group.doubted is not None for group in s.engine.links[1].trial.groups] == [True]

@@ -50,6 +50,7 @@ class Case(NamedTuple):
     deaths: int
     alone: bool = True  # the request named nobody else that it could be about
     served: bool = False  # but for some that were proven before
+    doubted: int | None = None  # see Group
     spared: bool = False  # the connection goes on: the venue refused the request alone
 
 
@@ -137,7 +138,7 @@ class Bisection:
         """When a group that is doubted may be asked for: what the link carries and was proven goes first."""
         if group.doubted is None or not self._carries_others(link):
             return now
-        return self._lives_until(link, now)
+        return self._lives_until(link, now, group.deaths)
 
     def accuse(self, link: Link, now: int, error: str | None) -> Case | None:
         """The connection ended, with or without an error frame: who may have killed it? Call it before the loss."""
@@ -156,18 +157,18 @@ class Bisection:
             self._ask_once_more(link, suspects, deaths)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
-        served = error is not None and self._may_have_turned(link, request)
-        return Case(suspects, error, deaths, alone=not len(others) and not served, served=served)
+        served = error is not None and self._may_have_turned(link, request, suspects)
+        group = link.trial.current if link.trial is not None else None
+        doubted = None if group is None else group.doubted
+        return Case(suspects, error, deaths, not len(others) and not served, served=served, doubted=doubted)
 
-    def _may_have_turned(self, link: Link, request: Request) -> bool:
+    def _may_have_turned(self, link: Link, request: Request, suspects: Int32Array) -> bool:
         """Whether the request states anew what was proven before, and that has not passed since the one on trial was
         doubted."""
-        served = request.whole[self._ctx.streams.proven[request.whole]]
-        if not len(served):
-            return False
+        served = np.setdiff1d(request.whole[self._ctx.streams.proven[request.whole]], suspects)
         group = link.trial.current if link.trial is not None else None
-        if group is None or group.doubted is None:
-            return True
+        if not len(served) or group is None or group.doubted is None:
+            return len(served) > 0
         passed = [r for r in (*link.answered, *link.in_flight) if r.lived_at is not None and r is not request]
         return not any(r.sent_ns > group.doubted and np.isin(served, r.whole).all() for r in passed)
 
@@ -202,10 +203,15 @@ class Bisection:
         else:
             link.suspects, link.deaths = suspects, deaths
 
-    def refused(self, link: Link, streams: Int32Array, error: str, now: int) -> None:
-        """The venue refused a request as a whole, and the link goes on: what of it is good comes back by halves."""
+    def refused(self, link: Link, streams: Int32Array, error: str, named: int, now: int) -> None:
+        """The venue refused a request as a whole, and the link goes on: what of it is good comes back by halves. Those
+        that another link holds, or nobody wants any more, may be to blame as well: so who is left of many is asked for
+        alone before it is refused."""
         failed = self._proof.failed(link, streams, f"the venue said {error}", now)
-        self.split(link, Case(failed, error, 1, spared=True), now)
+        deaths = 1 + (
+            link.trial.current.deaths if link.trial is not None and link.trial.current is not None else 0
+        )
+        self.split(link, Case(failed, error, deaths, alone=named == len(failed), spared=True), now)
 
     def split(self, link: Link, case: Case, now: int) -> None:
         """Put the suspects on trial, by halves. Call it after the loss."""
@@ -258,12 +264,13 @@ class Bisection:
         elif case.error is not None:
             trial.waiting.appendleft(Group(alone, case.deaths, now if case.served else None))
         else:
-            trial.waiting.append(Group(alone, case.deaths if self._venue_works(trial) else case.deaths - 1))
+            deaths = case.deaths if self._venue_works(trial) else case.deaths - 1
+            trial.waiting.append(Group(alone, deaths, case.doubted))
 
     def _is_guilty(self, trial: Trial | None, case: Case) -> bool:
         """Whether one suspect, and no other, is refused."""
         if case.error is not None:
-            return case.alone or case.deaths >= DEATHS_TO_REFUSE
+            return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)
         return case.deaths >= DEATHS_TO_REFUSE and self._venue_works(trial)
 
     def _venue_works(self, trial: Trial | None) -> bool:
@@ -278,7 +285,11 @@ class Bisection:
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
         if len(suspects) > 1 or not self._stays(link, case):
             return True
-        return case.served or self._is_guilty(link.trial, case)
+        if (
+            case.served and case.deaths <= DEATHS_TO_REFUSE
+        ):  # it comes after those, and then there is an end to it
+            return True
+        return self._is_guilty(link.trial, case)
 
     def _carries_others(self, link: Link) -> bool:
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))

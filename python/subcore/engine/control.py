@@ -44,10 +44,14 @@ class Verdict(NamedTuple):
 
 
 class Accused(NamedTuple):
-    """The venue refused a whole request and the link goes on: one of these streams, or several, are to blame."""
+    """The venue refused a whole request and the link goes on: one of the streams it named, or several, are to blame.
+
+    `streams`: those of them that it may be about and that are wanted still, of `named` in all.
+    """
 
     streams: Int32Array
     error: str
+    named: int
 
 
 class Controls:
@@ -119,7 +123,8 @@ class Controls:
                 link.takes = carried
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
-            return Accused(self._on_wire(streams), refused.name)
+            named = 0 if request is None else len(request.whole) or len(request.adds)
+            return Accused(self._on_wire(streams), refused.name, named)
         else:
             self._proof.unwire(link, streams)
             self._proof.refuse(streams, said, now)

@@ -345,7 +345,7 @@ class Engine:
         verdict = self._controls.handle(link, event.control, now)
         if isinstance(verdict, Accused):
             self._moves.failed(link, now)
-            self._placement.bisection.refused(link, verdict.streams, verdict.error, now)
+            self._placement.bisection.refused(link, *verdict, now)
         elif verdict is not None:
             self._ctx.stats.losses += 1
             error = verdict.error
@@ -369,7 +369,11 @@ class Engine:
         for link in list(self.links.values()):
             if not link.is_up:
                 continue
-            dead = self._lifecycle.tick(link, now) or self._health.judge(link, now)
+            dead = (
+                self._lifecycle.tick(link, now)
+                or self._health.judge(link, now)
+                or self._placement.judge(link)
+            )
             if dead is not None:
                 self._ctx.stats.losses += 1
                 self._losses.start(link, now, dead, tell_link=True)

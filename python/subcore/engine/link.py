@@ -123,7 +123,7 @@ class Life:
 
 @dataclass(slots=True, eq=False)
 class Habit:
-    """What is usual on a link whose set only grows. Gaps in nanoseconds; what comes within a tick ends one."""
+    """What is usual on a link since its last request. Gaps in nanoseconds; what comes within a tick ends one."""
 
     gaps: int = 0
     median: float = 0.0
@@ -192,8 +192,12 @@ class Link:
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     habit: Habit = field(default_factory=Habit)
+    bound: Habit = field(
+        default_factory=Habit
+    )  # known last, of a part of its set: the whole is never silent so long
     former: Habit = field(default_factory=Habit)  # known last, of a set of which some was removed since
-    unanswered: int = 0  # the first request since which no frame came, as far as is known
+    unanswered: int | None = None  # the first request since which no frame came
+    refused_moves: int = 0  # in a row, of what it carries, by another link's error
     asked: int | None = None  # runnable time when what is newest was asked for because all of it is silent
     sample: Int32Array = field(default_factory=lambda: NO_STREAMS)  # about these
     doubts: int = 0  # restarts on the venue's word since one brought what it had told of
@@ -208,11 +212,22 @@ class Link:
         """Whether it can carry messages."""
         return self.phase is UP
 
+    def has_more(self) -> None:
+        """It carries more than it did: no silence of that is longer, and most are shorter."""
+        if self.habit.gaps >= GAPS_TO_KNOW:
+            self.bound = self.habit
+        self.habit = Habit()
+
     def has_other_set(self) -> None:
         """It carries less than it did, or is another connection: its habit says nothing of that."""
-        if self.habit.gaps >= GAPS_TO_KNOW:
-            self.former = self.habit
-        self.habit = Habit()
+        self.has_more()
+        if self.bound.gaps:
+            self.former = self.bound
+        self.bound = Habit()
+
+    def silence_limit(self, least: float) -> float:
+        """A silence longer than this is none of its habits; infinite while they are not known."""
+        return min(self.habit.limit(least), self.bound.limit(least))
 
     def expect(self, streams: Int32Array) -> None:
         """These were asked for, and are not proven yet."""

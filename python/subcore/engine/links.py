@@ -117,6 +117,7 @@ class Lifecycle:
         runnable = self._ctx.clock.runnable
         link.life = Life(idle_since=runnable, counted_at=runnable, spoke_at=runnable)
         link.has_other_set()
+        link.unanswered, link.refused_moves = None, 0
         self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
 
     def down(self, link: Link, now: int, *, blamed: bool = False) -> None:
@@ -185,6 +186,8 @@ class Lifecycle:
         if frames > life.frames or last_receive > life.last_receive:
             life.idle_since, life.pinged = runnable, None
             new = frames - life.frames
+            if new > 0:
+                link.unanswered = None
             if life.frames and new > 0 and last_receive > life.last_receive:
                 gap = min(last_receive - life.last_receive, runnable - life.spoke_at)  # a stall is no habit
                 link.habit.learn(gap)
@@ -248,13 +251,11 @@ class Lifecycle:
         silent = runnable - link.life.spoke_at
         if runnable < link.rests_until or silent < least:
             return None
-        if silent >= link.habit.limit(least):
-            due = link.wire.target()
-        elif silent >= link.former.limit(least) and self._is_unanswered(link):
-            due = self._spoke_once(link.wire.target())
-        else:
+        is_usual = silent < link.silence_limit(least)
+        if is_usual and (silent < link.former.limit(least) or not self._is_unanswered(link)):
             return None
-        if len(set(self._ctx.table.columns(due).symbols)) < SYMBOLS_AT_LEAST:
+        spoke = self._spoke_once(link.wire.wire())
+        if len(set(self._ctx.table.columns(spoke).symbols)) < SYMBOLS_AT_LEAST:
             return None
         return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
 
@@ -262,10 +263,10 @@ class Lifecycle:
         """Its set was stated anew and nothing came since, not even the snapshots that this gives: so what was usual
         before still counts, although some of it was removed."""
         due = self._ctx.clock.before(self._ctx.settings.snapshot_due)
-        return self._restates and link.life.last_receive <= link.unanswered <= due
+        return self._restates and link.unanswered is not None and link.unanswered <= due
 
     def _spoke_once(self, streams: Int32Array) -> Int32Array:
-        """Those that have a newest to be sent: others may have nothing that a snapshot could tell."""
+        """Those that have a newest to be sent: others may have nothing to say, or were asked for just now."""
         some: Int32Array = streams[self._ctx.streams.data[streams] != DataState.NONE]
         return some
 

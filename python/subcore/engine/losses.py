@@ -91,13 +91,14 @@ class Losses:
             self._effort.down(link.route.name, link.id, wire, now)
             case = self._placement.bisection.accuse(link, now, error) if blame else None
             yield from self._proof.lost(link, f"link lost: {reason}", now)
+            if error is not None or case is not None:
+                self._moves.failed(link, now)
             self._moves.lost(link, now)
         elif link.attempts == 0:
             ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
         blamed = case is not None and self._placement.bisection.helps(link, case)
         self._lifecycle.down(link, now, blamed=blamed)
         if case is not None:
-            self._moves.failed(link, now)
             self._placement.bisection.split(link, case, now)
         self._placement.lost(link, now)
         self._placement.take_turns(link, now)

@@ -77,6 +77,7 @@ class Moves:
         arrived = streams[wanted & there]
         if len(arrived):
             legs.settle_on(move.to.id, arrived)
+            move.source.refused_moves = 0
             self.leave(move.source, arrived, now)
         gone = streams[~wanted]
         self._drop(move.to, gone, now)
@@ -121,6 +122,7 @@ class Moves:
             self._ctx.streams.legs.settle_on(other.id, held)
             self._drop(link, held, now)
             other.doubled_from = now + self._ctx.settings.calm
+            other.refused_moves += len(held) > 0
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""

@@ -43,6 +43,7 @@ __all__ = ["Placement"]
 
 SETTLED, NURSERY, IDLE = Role.SETTLED, Role.NURSERY, Phase.IDLE
 AGE_MARGIN = 0.02  # of the greatest age, for the successor to be proven in
+MOVES_TO_JUDGE = 2  # of a link's streams in a row, that were refused
 AGE_SPREAD = 0.03  # links opened together are not replaced together
 
 
@@ -140,6 +141,10 @@ class Placement:
             return
         if self._hurts(link, now):
             link = self.nursery_beside(link)
+        self._ask(link, streams, now)
+
+    def _ask(self, link: Link, streams: Int32Array, now: int) -> None:
+        """On that link; after what is on trial there."""
         if link.trial is not None:
             self.bisection.add(link, streams, now)
         else:
@@ -261,6 +266,13 @@ class Placement:
         if len(self._doubled):
             self._double(now)
 
+    def judge(self, link: Link) -> str | None:
+        """Why a link is given up: what it carries is refused where it is to go. Asked for anew, by halves, the one that
+        the venue turned against is found; else each try would cost the other link its streams."""
+        if link.refused_moves < MOVES_TO_JUDGE or link.role not in (Role.NURSERY, Role.RETIRED):
+            return None
+        return "the venue refuses on another link what this one carries"
+
     def _is_calm(self, nursery: Link, now: int) -> bool:
         settings = self._ctx.settings
         return nursery.is_up and nursery.trial is None and now - nursery.sent_at >= settings.calm
@@ -315,7 +327,9 @@ class Placement:
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):
-            self._moves.start(link, self._successor(link, role, len(part)), part, now)
+            successor = self._successor(link, role, len(part))
+            if successor.trial is None:  # it is found out first what the venue does not take
+                self._moves.start(link, successor, part, now)
 
     def _successor(self, link: Link, role: Role, count: int) -> Link:
         """A link of its route for what belongs on such, with room for so many."""
@@ -327,10 +341,9 @@ class Placement:
     def _hand_over(self, link: Link, streams: Int32Array, now: int) -> None:
         """What no wire carries need not be moved: another link asks for it."""
         link.wire.set_target(streams, False)
-        for role, part in self.by_role(
-            self._lifecycle.untargeted(streams)
-        ):  # a successor may have been asked already
-            self._planner.want(self._successor(link, role, len(part)), part, now)
+        untargeted = self._lifecycle.untargeted(streams)  # a successor may have been asked already
+        for role, part in self.by_role(untargeted):
+            self._ask(self._successor(link, role, len(part)), part, now)
 
     def leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
         """Streams with two carriers leave this one, if the other holds them."""

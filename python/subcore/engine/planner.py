@@ -298,9 +298,11 @@ class Planner:
         )
         link.in_flight.append(request)
         link.sent_at = now
-        if len(out.removes):  # what is added makes no silence longer
+        if len(out.removes):
             link.has_other_set()
-        if link.life.last_receive > link.unanswered:
+        else:
+            link.has_more()
+        if link.unanswered is None:
             link.unanswered = now
         rewrites = len(whole) > len(out.adds)
         if rewrites:

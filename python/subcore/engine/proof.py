@@ -185,6 +185,8 @@ class Proof:
 
     def unwire(self, link: Link, streams: Int32Array) -> None:
         """The wire does not carry these after all, or shall be asked as if it did not."""
+        if len(streams):
+            link.has_other_set()
         link.wire.set_wire(streams, False)
         self._ctx.streams.legs.put_off(link.id, streams)
 
