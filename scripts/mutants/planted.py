@@ -146,7 +146,7 @@ MUTANTS = (
     Mutant(
         "the last request blamed for an error that may be another's",
         "engine/bisection.py",
-        "            return case.alone or case.deaths >= DEATHS_TO_REFUSE\n",
+        "            return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)\n",
         "            return True\n",
         "tests/test_bisection.py",
     ),
@@ -181,7 +181,9 @@ MUTANTS = (
     Mutant(
         "a refused request refuses all of it",
         "engine/control.py",
-        "        elif refused.topics is None:\n            return Accused(self._on_wire(streams), refused.name)\n",
+        "        elif refused.topics is None:\n"
+        "            named = 0 if request is None else len(request.whole) or len(request.adds)\n"
+        "            return Accused(self._on_wire(streams), refused.name, named)\n",
         "",
         "tests/test_engine_refusals.py",
     ),

@@ -157,7 +157,7 @@ class Bisection:
             self._ask_once_more(link, suspects, deaths)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
-        served = error is not None and self._may_have_turned(link, request, suspects)
+        served = self._may_have_turned(link, request, suspects)
         group = link.trial.current if link.trial is not None else None
         doubted = None if group is None else group.doubted
         return Case(suspects, error, deaths, not len(others) and not served, served=served, doubted=doubted)
@@ -265,13 +265,13 @@ class Bisection:
             trial.waiting.appendleft(Group(alone, case.deaths, now if case.served else None))
         else:
             deaths = case.deaths if self._venue_works(trial) else case.deaths - 1
-            trial.waiting.append(Group(alone, deaths, case.doubted))
+            trial.waiting.append(Group(alone, deaths, now if case.served else case.doubted))
 
     def _is_guilty(self, trial: Trial | None, case: Case) -> bool:
         """Whether one suspect, and no other, is refused."""
         if case.error is not None:
             return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)
-        return case.deaths >= DEATHS_TO_REFUSE and self._venue_works(trial)
+        return case.deaths >= DEATHS_TO_REFUSE and not case.served and self._venue_works(trial)
 
     def _venue_works(self, trial: Trial | None) -> bool:
         """It kills not every connection."""

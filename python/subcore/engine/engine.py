@@ -51,6 +51,7 @@ from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.proof import Proof
 from subcore.engine.proposals import Proposal
 from subcore.engine.restore import Restore, Restores
+from subcore.engine.standby import Standbys
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
@@ -96,6 +97,7 @@ class Engine:
         self._departures = Departures(self._ctx)
         self._moves = Moves(self._ctx, self._lifecycle, self._planner)
         self._placement = Placement(self._ctx, self._lifecycle, self._planner, self._proof, self._moves)
+        self._standbys = Standbys(self._ctx, self._lifecycle, self._moves, self._placement)
         self._own_links = OwnLinks(self._ctx, self._lifecycle, self._moves, self._placement)
         self._wants = Wants(
             self._ctx,
@@ -121,9 +123,9 @@ class Engine:
         self._handlers: dict[type, Callable[..., None]] = {
             Changed: self._changed,
             AskedAgain: self._wants.asked_again,
-            StandBy: self._placement.stand_by,
+            StandBy: self._standbys.ask,
             OwnLink: self._own_links.ask,
-            Rotate: self._rotate,
+            Rotate: self._placement.rotate,
             LinkUp: self._link_up,
             LinkDown: self._link_down,
             LinkActivity: self._activity,
@@ -365,6 +367,7 @@ class Engine:
         self._effort.play(now)
         self._moves.tick(now)
         self._placement.tick(now)
+        self._standbys.tick(now)
         self._own_links.tick(now)
         for link in list(self.links.values()):
             if not link.is_up:
@@ -379,11 +382,6 @@ class Engine:
                 self._losses.start(link, now, dead, tell_link=True)
             else:
                 self._proof.tick(link, now)
-
-    def _rotate(self, event: Rotate, now: int) -> None:
-        for link in list(self.links.values()):
-            if event.links is None or link.id in event.links:
-                self._placement.retire(link, now)
 
     def _restoring(self, event: Restoring, now: int) -> None:
         columns = self._ctx.streams

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Connect, Disconnect, Ping, Send
 from subcore.engine.clock import SECOND, nanoseconds
@@ -12,7 +13,7 @@ from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.link import Life, Link, Phase
-from subcore.types import DataState, Int32Array, StatusKind
+from subcore.types import DataState, Evidence, Int32Array, StatusKind
 from subcore.venue import Counted, KeepaliveRole, Model
 
 __all__ = ["Lifecycle"]
@@ -34,6 +35,7 @@ class Lifecycle:
         bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
         self.allowed = min(bounds, default=None)  # connections at a time, as far as the venue says
         self._accounts = {route.name for route in ctx.venue.routes} - markets
+        self._snapshots = np.array([channel.snapshot for channel in ctx.venue.channels])
         self._restates = ctx.venue.model is Model.REPLACE and ctx.venue.resnapshots
 
     def may_open(self) -> bool:
@@ -74,8 +76,18 @@ class Lifecycle:
             part = streams[others == ident]
             part = part[np.isin(part, self.links[ident].wire.target(), assume_unique=True)]
             rows = legs.rows(ident, part)
-            carried, proven = legs.width[rows] >= 0, (legs.evidence[rows] & PROVEN) != 0
+            carried, proven = legs.width[rows] >= 0, self.has_shown(part, legs.evidence[rows])
             yield self.links[ident], part[carried & ~proven], part[carried & proven]
+
+    def has_shown(self, streams: Int32Array, evidence: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Which of these a link has shown to bring. What it only lists shows nothing of one that has a newest event
+        to be sent at once: a connection may answer, and bring no data."""
+        shown: npt.NDArray[np.bool_] = (evidence & np.uint8(Evidence.DATA)) != 0
+        if not shown.all():
+            due = self._snapshots[self._ctx.table.columns_to_write(streams).channels]
+            due &= self._ctx.streams.data[streams] != DataState.NONE
+            shown |= ~due & ((evidence & PROVEN) != 0)
+        return shown
 
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""
@@ -243,16 +255,14 @@ class Lifecycle:
 
     def _silent_against_habit(self, link: Link) -> str | None:
         """Why the link is to be replaced although its pongs come: all of it is silent, for longer than ever."""
-        if (
-            link.route.name in self._accounts or not link.life.frames
-        ):  # an account is silent when its owner does nothing
+        if link.route.name in self._accounts:  # an account is silent when its owner does nothing
             return None
         runnable, least = self._ctx.clock.runnable, self._ctx.settings.silent_link
         silent = runnable - link.life.spoke_at
         if runnable < link.rests_until or silent < least:
             return None
-        is_usual = silent < link.silence_limit(least)
-        if is_usual and (silent < link.former.limit(least) or not self._is_unanswered(link)):
+        limit = link.former.limit(least) if link.life.frames else least  # what was never spoken has no habit
+        if silent < link.silence_limit(least) and (silent < limit or not self._is_unanswered(link)):
             return None
         spoke = self._spoke_once(link.wire.wire())
         if len(set(self._ctx.table.columns(spoke).symbols)) < SYMBOLS_AT_LEAST:
@@ -262,7 +272,9 @@ class Lifecycle:
     def _is_unanswered(self, link: Link) -> bool:
         """Its set was stated anew and nothing came since, not even the snapshots that this gives: so what was usual
         before still counts, although some of it was removed."""
-        due = self._ctx.clock.before(self._ctx.settings.snapshot_due)
+        due = self._ctx.clock.before(
+            self._ctx.settings.snapshot_due if link.life.frames else self._ctx.settings.silent_link
+        )
         return self._restates and link.unanswered is not None and link.unanswered <= due
 
     def _spoke_once(self, streams: Int32Array) -> Int32Array:

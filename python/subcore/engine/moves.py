@@ -10,9 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore.engine.actions import Arbitrate
-from subcore.engine.context import Context
+from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.link import Link
 from subcore.engine.links import Lifecycle
@@ -20,6 +21,9 @@ from subcore.engine.planner import Planner
 from subcore.types import Int32Array, StreamState
 
 __all__ = ["Moves"]
+
+Flags = npt.NDArray[np.bool_]
+TRIES_MOST = 10  # doublings of the wait for a second carrier
 
 
 @dataclass(slots=True, eq=False)
@@ -73,7 +77,7 @@ class Moves:
         )  # else the other link was given up meanwhile
         streams, rows = legs.on(move.to.id, streams[legs.has_other(streams)])
         wanted = columns.state[streams] != StreamState.CLOSED
-        there = (legs.evidence[rows] & PROVEN) != 0
+        there = self._has_arrived(move, streams, legs.evidence[rows])
         arrived = streams[wanted & there]
         if len(arrived):
             legs.settle_on(move.to.id, arrived)
@@ -89,6 +93,13 @@ class Moves:
             self._drop(move.to, still[here], now)
             still = still[:0]
         move.streams = still
+
+    def _has_arrived(self, move: _Move, streams: Int32Array, evidence: npt.NDArray[np.uint8]) -> Flags:
+        """Those that the new link has shown to bring; when the time is up, those that it lists, if it speaks at all."""
+        if move.to.life.frames and self._ctx.clock.runnable >= move.until:
+            listed: Flags = (evidence & PROVEN) != 0
+            return listed
+        return self._lifecycle.has_shown(streams, evidence)
 
     def leave(self, link: Link, streams: Int32Array, now: int) -> None:
         """These have another carrier: off this link's wire. Arbitration ends when its last late frame has come."""
@@ -123,6 +134,18 @@ class Moves:
             self._drop(link, held, now)
             other.doubled_from = now + self._ctx.settings.calm
             other.refused_moves += len(held) > 0
+            self._rest(link, held, now)
+
+    def _rest(self, link: Link, held: Int32Array, now: int) -> None:
+        """Those that the failed request named are doubled no more for a while, which grows: one of them may be such
+        that the venue serves it and refuses to be asked for it, and each try costs a connection."""
+        columns, asked = self._ctx.streams, link.last_request
+        tried = np.intersect1d(held, asked.adds) if asked is not None else NO_STREAMS
+        waits = self._ctx.settings.minute << np.minimum(columns.alone_tries[tried], TRIES_MOST).astype(
+            np.int64
+        )
+        columns.alone_until[tried] = now + waits
+        columns.alone_tries[tried] = np.minimum(columns.alone_tries[tried], TRIES_MOST) + 1
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""

@@ -26,9 +26,9 @@ import numpy as np
 from subcore import _states
 from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
-from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.events import StandBy
-from subcore.engine.link import HOMES, Link, Phase, Role
+from subcore.engine.context import Context
+from subcore.engine.events import Rotate
+from subcore.engine.link import Link, Phase, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
@@ -63,7 +63,6 @@ class Placement:
             (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
             default=None,
         )
-        self._doubled: Int32Array = NO_STREAMS
         self.bisection = Bisection(ctx, planner, proof, self.nursery_beside)
 
     # Links
@@ -254,7 +253,7 @@ class Placement:
             other.connect_at = when
 
     def tick(self, now: int) -> None:
-        """Bring home what has grown up in a nursery, replace what has grown old, double what shall stand by."""
+        """Bring home what has grown up in a nursery, and replace what has grown old."""
         for link in list(self._lifecycle.links.values()):
             if link.role is Role.RETIRED and link.wire.len_target:
                 if now >= link.doubled_from:
@@ -263,8 +262,6 @@ class Placement:
                 self._bring_home(link, now)
             elif link.is_up and self._is_old(link, now):
                 self.retire(link, now)
-        if len(self._doubled):
-            self._double(now)
 
     def judge(self, link: Link) -> str | None:
         """Why a link is given up: what it carries is refused where it is to go. Asked for anew, by halves, the one that
@@ -301,6 +298,12 @@ class Placement:
         return optimize(list(self._lifecycle.links.values()), self._capacity, self._ctx.settings, now)
 
     # Successors
+
+    def rotate(self, event: Rotate, now: int) -> None:
+        """Replace these links, or all."""
+        for link in list(self._lifecycle.links.values()):
+            if event.links is None or link.id in event.links:
+                self.retire(link, now)
 
     def retire(self, link: Link, now: int) -> None:
         """Open a successor for an open link, and move all it carries there; then it is closed."""
@@ -351,35 +354,3 @@ class Placement:
             if len(held):
                 self._ctx.streams.legs.settle_on(other.id, held)
                 self._moves.leave(link, held, now)
-
-    # Standby
-
-    def stand_by(self, event: StandBy, now: int) -> None:
-        """Two carriers for these from now on, or one again."""
-        columns = self._ctx.streams
-        columns.ensure(event.streams)
-        columns.standby[event.streams] = event.on
-        if event.on:
-            self._doubled = np.union1d(self._doubled, event.streams).astype(np.int32)
-            return
-        self._doubled = np.setdiff1d(self._doubled, event.streams).astype(np.int32)
-        for link, part in self._lifecycle.carriers(event.streams):
-            if link.role is Role.STANDBY:
-                self.leave_held(link, part[columns.legs.has_other(part)], now)
-
-    def _double(self, now: int) -> None:
-        """Proven streams that shall have two carriers and have one get the other. What was never proven gets none:
-        it could take the standby link down. One whose second carrier failed waits for a minute: asked for each time
-        it is calm, it would keep a settled link from ever being so, and all who wait for that from coming home."""
-        columns = self._ctx.streams
-        self._doubled = self._doubled[columns.standby[self._doubled]]
-        open_ones = columns.in_state(self._doubled, StreamState.OPEN)
-        alone = open_ones[~columns.legs.has_other(open_ones) & (columns.alone_until[open_ones] <= now)]
-        for link, mine in self._lifecycle.homes(alone):
-            if now < link.doubled_from or link.role not in (*HOMES, Role.STANDBY):
-                continue
-            for role, part in self.by_role(mine):
-                beside = role if link.role is Role.STANDBY else Role.STANDBY
-                if self.may_have(link.route.name, beside):
-                    for other, share in self.spread(link.route.name, beside, part):
-                        self._moves.double(other, share, now)

@@ -90,7 +90,7 @@ NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent],
 
 
 _COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "since")
-_COLUMNS += ("leaving", "standby", "own_link", "alone_until")
+_COLUMNS += ("leaving", "standby", "own_link", "alone_until", "alone_tries")
 
 
 NO_IDS: Int32Array = np.empty(0, np.int32)
@@ -139,6 +139,7 @@ class Streams:
             capacity, np.bool_
         )  # it shall share a link only with those that asked for it
         self.alone_until = np.zeros(capacity, np.int64)  # its second carrier failed: no other one before
+        self.alone_tries = np.zeros(capacity, np.uint8)  # how often that was in a row
         self.legs = Legs(capacity)  # what is known of each on the links that carry it
         self.reasons = Reasons()
         self.late = 0  # events dropped because they came too late or from elsewhere
@@ -196,7 +197,7 @@ class Streams:
 
     def begin(self, streams: Int32Array) -> None:
         """What was before counts no more for these: neither proof nor failures."""
-        _states.clear(streams, self.proven, self.retries, self.left_out)
+        _states.clear(streams, self.proven, self.retries, self.left_out, self.alone_tries)
         self.legs.put_evidence(streams)
 
     def start_over(self, streams: Int32Array) -> None:

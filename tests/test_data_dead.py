@@ -1,0 +1,121 @@
+"""A connection that answers pings and lists and brings no data is found, and takes nothing from one that brings it."""
+
+from __future__ import annotations
+
+import pytest
+
+from subcore.engine import events
+from subcore.engine.clock import SECOND
+from subcore.engine.link import Role
+from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
+from subcore.testing import EngineDriver
+from subcore.types import StatusKind, StreamState
+from subcore.venues import venue
+
+pytestmark = pytest.mark.simulation
+
+MARKETS = [f"KRW-N{number}" for number in range(20)]
+UPBIT = venue("upbit").at("ws://sim.test:80")
+
+
+def serving(seed: int) -> EngineDriver:
+    driver = EngineDriver(UPBIT, Exchange(seed, markets=MARKETS, rate=10.0), seed=seed)
+    for channel in ("ticker", "orderbook"):
+        driver.subscribe("a", channel, MARKETS)
+    driver.run(20)
+    assert driver.all_settled()
+    return driver
+
+
+def next_is_dead(driver: EngineDriver) -> int:
+    """Whatever connects next brings no data; its number at the exchange."""
+    known = set(driver.exchange.connections)
+    assert driver.run_until(lambda: bool(set(driver.exchange.connections) - known), 30)
+    (new,) = set(driver.exchange.connections) - known
+    driver.exchange.inject(Fault("lose", probability=1.0, conn=new), driver.now)
+    return new
+
+
+def carried(driver: EngineDriver, but: int) -> set[tuple[str, str]]:
+    """By the exchange's word, over all connections but one."""
+    conns = [conn for number, conn in driver.exchange.connections.items() if number != but]
+    return {(wanted.type, wanted.code) for conn in conns for wanted in conn.streams}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rotation_leaves_no_link_for_one_that_brings_nothing(seed: int) -> None:
+    driver = serving(seed)
+    driver.handle(events.Rotate())
+    dead = next_is_dead(driver)
+    for _ in range(240):
+        driver.run(0.25)
+        assert len(carried(driver, dead)) == 2 * len(MARKETS)
+    assert not [notice for notice in driver.notices if notice.kind is StatusKind.SUSPECT]
+    assert not driver.engine.is_rotating
+    assert driver.all_settled()
+    assert not driver.exchange.violations
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_connection_that_never_brought_anything_is_replaced(seed: int) -> None:
+    """Its pongs come, and nobody knows its habits: but the snapshots that were asked for do not come."""
+    driver = serving(seed)
+    driver.exchange.inject(Fault("drop_rst"), driver.now)
+    dead = next_is_dead(driver)
+    began = driver.now
+    assert driver.run_until(lambda: dead not in driver.exchange.connections, 30)
+    assert (driver.now - began) / SECOND <= 6.0
+    assert driver.run_until(driver.all_settled, 20)
+
+
+def test_the_way_home_is_no_way_to_one_that_brings_nothing() -> None:
+    """A stream that its nursery brings stays there while the settled link only lists it."""
+    driver = serving(4)
+    for number in range(12):  # a storm, which sends what is new to the nursery
+        driver.subscribe("a", "trade", [MARKETS[number]])
+        driver.run(1.5)
+    settled, nursery = driver.engine.links[0], driver.engine.links[1]
+    assert nursery.role is Role.NURSERY
+    assert nursery.wire.len_target
+    driver.exchange.inject(Fault("lose", probability=1.0, conn=min(driver.exchange.connections)), driver.now)
+    driver.run(90)
+    assert settled.generation > 1, "it was replaced"
+    assert driver.all_settled()
+
+
+def test_what_need_not_stand_by_any_more_is_let_go_once_its_home_is_back() -> None:
+    driver = serving(5)
+    streams = driver.subscribe("a", "ticker", MARKETS[:5])
+    driver.handle(events.StandBy(streams, True))
+    driver.run(10)
+    standby = next(link for link in driver.engine.links.values() if link.role is Role.STANDBY)
+    assert standby.wire.len_target == 5
+    driver.exchange.inject(Fault("drop_rst", conn=min(driver.exchange.connections)), driver.now)
+    assert driver.run_until(lambda: not driver.engine.links[0].is_up, 5)
+    driver.handle(events.StandBy(streams, False))
+    driver.run(60)
+    assert not standby.wire.len_target
+    assert not driver.engine.streams.legs.has_other(streams).any()
+    assert driver.all_settled()
+
+
+@pytest.mark.parametrize(("which", "losses"), [("settled", 12), ("standby", 6)])
+def test_one_that_turned_costs_the_others_neither_their_standby_nor_a_link_each_minute(
+    which: str, losses: int
+) -> None:
+    """On the settled link its books are found by halves; its ticker is tried again after 1, 2, 4 minutes, by itself."""
+    driver = serving(6)
+    streams = driver.subscribe("a", "ticker", MARKETS[:8])
+    driver.handle(events.StandBy(streams, True))
+    driver.run(10)
+    conns = sorted(driver.exchange.connections)
+    driver.exchange.inject(Fault("error", symbol=MARKETS[3], name="INVALID_PARAM"), driver.now)
+    driver.exchange.inject(Fault("drop_rst", conn=conns[which == "standby"]), driver.now)
+    driver.run(600)
+    legs = driver.engine.streams.legs
+    others = streams[[number for number in range(8) if number != 3]]
+    assert legs.has_other(others).all()
+    assert driver.engine.stats.losses <= losses
+    opened = {driver.ledger.topic(stream).symbol for stream in driver.streams_in(StreamState.OPEN)}
+    assert set(MARKETS) - {MARKETS[3]} <= opened
