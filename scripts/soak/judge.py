@@ -188,7 +188,7 @@ class Judge:
         if new is StreamState.REFUSED and not driver.engine.row(stream).reason:
             raise Broken(f"property 6: {key} is REFUSED without a reason")
         if new is StreamState.REFUSED and key[1] not in driver.guilty:
-            driver.tally["innocents refused"] += 1
+            raise Broken(f"property 6: {key} is REFUSED, and nothing was ever wrong with it")
 
     def _carried(self, driver: JudgedDriver) -> None:
         """Wires changed: what is OPEN has one, and none has two but in a move or on standby."""
