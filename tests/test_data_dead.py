@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from manager_rig import make
 from subcore.engine import events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Role
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import StatusKind, StreamState
+from subcore.types import Refused, StatusKind, StreamState
 from subcore.venues import venue
+from virtual_manager import World
 
 pytestmark = pytest.mark.simulation
 
@@ -119,3 +123,46 @@ def test_one_that_turned_costs_the_others_neither_their_standby_nor_a_link_each_
     assert driver.engine.stats.losses <= losses
     opened = {driver.ledger.topic(stream).symbol for stream in driver.streams_in(StreamState.OPEN)}
     assert set(MARKETS) - {MARKETS[3]} <= opened
+
+
+def test_chance_errors_on_a_standby_neither_end_its_home_nor_make_it_wait_for_ever() -> None:
+    driver = serving(7)
+    streams = driver.subscribe("a", "ticker", MARKETS[:8])
+    driver.handle(events.StandBy(streams, True))
+    driver.run(10)
+    for _ in range(2):
+        standby = next(link for link in driver.engine.links.values() if link.role is Role.STANDBY)
+        driver.handle(events.ControlFrame(standby.id, standby.generation, Refused("INTERNAL_ERROR")))
+        driver.run(130)
+        assert driver.engine.streams.legs.has_other(streams).all()
+    assert not driver.engine.streams.alone_tries[streams].any()
+    driver.run(120)
+    before = driver.engine.stats.losses
+    driver.handle(events.Rotate())
+    driver.run(20)
+    assert not driver.engine.is_rotating
+    assert driver.engine.stats.losses == before
+
+
+def test_a_manager_finds_a_connection_that_never_brought_anything() -> None:
+    """A link's connections are counted together in the core: what the one before brought is not this one's."""
+    world = World(seed=4)
+    markets = ["KRW-BTC", "KRW-ETH", "KRW-XRP"]
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "a")
+            component.subscribe("ticker", markets, print)
+            await component.live()
+            await asyncio.sleep(10)
+            (old,) = world.exchange.connections
+            world.exchange.inject(Fault("drop_rst"), world.ns())
+            while old in world.exchange.connections or not world.exchange.connections:
+                await asyncio.sleep(0.01)
+            (dead,) = world.exchange.connections
+            world.exchange.inject(Fault("lose", probability=1.0, conn=dead), world.ns())
+            await asyncio.sleep(7)
+            assert dead not in world.exchange.connections
+            await component.live(timeout=30)
+
+    world.run(main)

@@ -76,6 +76,7 @@ class Runtime:
         self._turn_scheduled = False
         self._evidence_scheduled = False
         self._links: dict[int, Link] = {}
+        self._before: dict[int, int] = {}  # frames of a link when its present connection began
         self._urgent = False
         self._due: deque[actions.Action] = deque()
         self._carrying = False
@@ -235,7 +236,8 @@ class Runtime:
             link.look_at_queue()
             if link.is_up:
                 last_receive_ns, frames = self._meter.link_activity(link.number)
-                last = last_receive_ns - offset if last_receive_ns else 0
+                frames -= self._before[link.number]  # the meter counts all connections of a link together
+                last = last_receive_ns - offset if frames else 0
                 self.handle(events.LinkActivity(link.number, link.generation, last, frames))
         self._tell_heard(offset)
         self.handle(events.Tick())
@@ -279,6 +281,7 @@ class Runtime:
         link = self._links.get(action.link)
         if link is None:
             link = self._links[action.link] = Link(action.link, self, self._connect)
+        _, self._before[action.link] = self._meter.link_activity(action.link)
         link.connect(action.generation, action.url, action.headers)
 
     def _do_send(self, action: actions.Send) -> None:

@@ -32,8 +32,8 @@ RULES = (
     Mutant(
         "whatever is asked of a link makes it unknown again",
         "engine/planner.py",
-        "        if len(out.removes):\n            link.has_other_set()\n        else:\n            link.has_more()\n",
-        "        link.has_other_set()\n        link.former = link.bound\n",
+        "            link.has_other_set()\n        else:\n            link.has_more()\n",
+        "            link.has_other_set()\n        else:\n            link.has_other_set()\n",
         "tests/test_link_silence.py",
     ),
     Mutant(
@@ -67,8 +67,8 @@ RULES = (
     Mutant(
         "all that failed to be doubled tried again together",
         "engine/standby.py",
-        "        return alone[:1]\n",
-        "        return alone\n",
+        "            tried = tried[1:]\n",
+        "            tried = tried[:0]\n",
         "tests/test_data_dead.py",
     ),
     Mutant(

@@ -203,6 +203,8 @@ class Lifecycle:
             if life.frames and new > 0 and last_receive > life.last_receive:
                 gap = min(last_receive - life.last_receive, runnable - life.spoke_at)  # a stall is no habit
                 link.habit.learn(gap)
+                if link.bound.gaps:
+                    link.bound.learn(gap)
             life.spoke_at = runnable
         elapsed = runnable - life.counted_at
         if elapsed > 0:
@@ -262,9 +264,12 @@ class Lifecycle:
         if runnable < link.rests_until or silent < least:
             return None
         limit = link.former.limit(least) if link.life.frames else least  # what was never spoken has no habit
-        if silent < link.silence_limit(least) and (silent < limit or not self._is_unanswered(link)):
+        by_snapshots = silent < link.silence_limit(least)
+        if by_snapshots and (silent < limit or not self._is_unanswered(link)):
             return None
         spoke = self._spoke_once(link.wire.wire())
+        if by_snapshots:
+            spoke = spoke[self._snapshots[self._ctx.table.columns_to_write(spoke).channels]]
         if len(set(self._ctx.table.columns(spoke).symbols)) < SYMBOLS_AT_LEAST:
             return None
         return f"no frame for {silent / SECOND:.1f} s, while pings are answered"

@@ -127,13 +127,13 @@ class Moves:
 
     def failed(self, link: Link, now: int) -> None:
         """A request on this link failed for what was in it. What others hold stays with them alone, for a while."""
-        target = link.wire.target()
+        target, sources = link.wire.target(), [move.source for move in self._under_way if move.to is link]
         twice = target[self._ctx.streams.legs.has_other(target)]
         for other, _, held in list(self._lifecycle.held_elsewhere(link, twice)):
             self._ctx.streams.legs.settle_on(other.id, held)
             self._drop(link, held, now)
             other.doubled_from = now + self._ctx.settings.calm
-            other.refused_moves += len(held) > 0
+            other.refused_moves += other in sources
             self._rest(link, held, now)
 
     def _rest(self, link: Link, held: Int32Array, now: int) -> None:

@@ -282,7 +282,7 @@ class Placement:
             home = self.home(route, role)
             if home.phase is Phase.IDLE and not home.wire.len_target:
                 if len(part) == len(target):  # nothing to go back to: it is home already
-                    home.role, nursery.role = Role.RETIRED, role
+                    home.role, nursery.role, nursery.refused_moves = Role.RETIRED, role, 0
                     return
             elif not home.is_up or home.trial is not None or home.wire.len_added:
                 continue
@@ -308,7 +308,7 @@ class Placement:
     def retire(self, link: Link, now: int) -> None:
         """Open a successor for an open link, and move all it carries there; then it is closed."""
         if link.is_up and link.role is not Role.RETIRED and link.trial is None:
-            role, link.role = link.role, Role.RETIRED
+            role, link.role, link.refused_moves = link.role, Role.RETIRED, 0
             successor = self.open_link(link.route.name, role)
             self._ctx.info("a successor replaces the link", link=link.id, successor=successor.id)
             self._clear_out(link, now)

@@ -298,7 +298,7 @@ class Planner:
         )
         link.in_flight.append(request)
         link.sent_at = now
-        if len(out.removes):
+        if len(out.removes) or not len(out.adds):  # or it narrows what it carries
             link.has_other_set()
         else:
             link.has_more()

@@ -172,7 +172,7 @@ class Proof:
         others = np.concatenate([asked, held])
         self.unwire(link, streams)
         link.wire.set_target(others, False)  # only this carrier failed
-        columns.alone_until[others] = now + self._ctx.settings.minute
+        columns.alone_until[others] = np.maximum(columns.alone_until[others], now + self._ctx.settings.minute)
         streams = np.setdiff1d(streams, held).astype(np.int32)
         ever = columns.proven[streams]
         first = columns.apply(TopicEvent.FAILED, streams[~ever], now).state

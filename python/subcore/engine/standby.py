@@ -69,24 +69,30 @@ class Standbys:
         columns = self._ctx.streams
         self._doubled = self._doubled[columns.standby[self._doubled]]
         open_ones = columns.in_state(self._doubled, StreamState.OPEN)
-        alone = open_ones[~columns.legs.has_other(open_ones) & (columns.alone_until[open_ones] <= now)]
-        for link, mine in self._lifecycle.homes(self._in_turn(alone, now)):
+        twice = columns.legs.has_other(open_ones)
+        self._forgive(open_ones[twice])
+        alone = open_ones[~twice & (columns.alone_until[open_ones] <= now)]
+        for link, mine in self._lifecycle.homes(alone):
             if now < link.doubled_from or link.role not in (*HOMES, Role.STANDBY):
                 continue
-            for role, part in self._placement.by_role(mine):
+            for role, part in self._placement.by_role(self._in_turn(mine, now)):
                 beside = role if link.role is Role.STANDBY else Role.STANDBY
                 if self._placement.may_have(link.route.name, beside):
                     for other, share in self._placement.spread(link.route.name, beside, part):
                         self._moves.double(other, share, now)
 
+    def _forgive(self, doubled: Int32Array) -> None:
+        """What both carriers have shown to bring failed by chance, or for another's sake."""
+        columns = self._ctx.streams
+        tried = doubled[columns.alone_tries[doubled] > 0]
+        if len(tried):
+            evidence = columns.legs.evidence[2 * tried] & columns.legs.evidence[2 * tried + 1]
+            columns.alone_tries[tried[self._lifecycle.has_shown(tried, evidence)]] = 0
+
     def _in_turn(self, alone: Int32Array, now: int) -> Int32Array:
-        """Those that never failed, or one of the others."""
-        tried = self._ctx.streams.alone_tries[alone] > 0
-        if not tried.any():
-            return alone
-        if not tried.all():
-            return alone[~tried]
-        if now < self._next_tried:
-            return NO_STREAMS
-        self._next_tried = now + TRIED_GAP
-        return alone[:1]
+        """Those that never failed, and of the others one at a time."""
+        tried = np.flatnonzero(self._ctx.streams.alone_tries[alone])
+        if len(tried) and now >= self._next_tried:
+            self._next_tried = now + TRIED_GAP
+            tried = tried[1:]
+        return np.delete(alone, tried)
