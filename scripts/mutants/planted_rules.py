@@ -33,7 +33,8 @@ RULES = (
         "whatever is asked of a link makes it unknown again",
         "engine/planner.py",
         "            link.has_other_set()\n        else:\n            link.has_more()\n",
-        "            link.has_other_set()\n        else:\n            link.has_other_set()\n",
+        "            link.has_other_set()\n        else:\n            link.has_other_set()\n"
+        "        link.former = link.habit\n",
         "tests/test_link_silence.py",
     ),
     Mutant(
