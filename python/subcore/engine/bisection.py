@@ -122,7 +122,12 @@ class Bisection:
             return now  # proven, acknowledged, refused, or nobody wants them any more
         return self._lives_until(link, now, group.deaths)
 
-    def _lives_until(self, link: Link, now: int, deaths: int = 0) -> int | None:
+    @staticmethod
+    def _on_trial(link: Link) -> Group | None:
+        """The group that the link was asked for last."""
+        return None if link.trial is None else link.trial.current
+
+    def _lives_until(self, link: Link, now: int, deaths: int) -> int | None:
         """When the link has lived through its last request; None = it is yet to be sent."""
         request = link.last_request
         if not link.is_up or request is None or link.wire.len_added:
@@ -158,7 +163,7 @@ class Bisection:
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
         served = self._may_have_turned(link, request, suspects)
-        group = link.trial.current if link.trial is not None else None
+        group = self._on_trial(link)
         doubted = None if group is None else group.doubted
         return Case(suspects, error, deaths, not len(others) and not served, served=served, doubted=doubted)
 
@@ -166,14 +171,14 @@ class Bisection:
         """Whether the request states anew what was proven before, and that has not passed since the one on trial was
         doubted."""
         served = np.setdiff1d(request.whole[self._ctx.streams.proven[request.whole]], suspects)
-        group = link.trial.current if link.trial is not None else None
+        group = self._on_trial(link)
         if not len(served) or group is None or group.doubted is None:
             return len(served) > 0
         passed = [r for r in (*link.answered, *link.in_flight) if r.lived_at is not None and r is not request]
         return not any(r.sent_ns > group.doubted and np.isin(served, r.whole).all() for r in passed)
 
     def _may_have_killed(self, link: Link, request: Request, now: int, error: str | None) -> bool:
-        if error is not None or (link.trial is not None and link.trial.current is not None):
+        if error is not None or self._on_trial(link) is not None:
             return error is not None or now - request.sent_ns <= self._ctx.settings.blame
         return request in link.in_flight and now - request.sent_ns <= self._ctx.settings.blame
 
@@ -191,8 +196,9 @@ class Bisection:
         return stated[maybe], stated[~maybe]
 
     def _deaths(self, link: Link, suspects: Int32Array) -> int:
-        if link.trial is not None and link.trial.current is not None:
-            return link.trial.current.deaths
+        group = self._on_trial(link)
+        if group is not None:
+            return group.deaths
         return link.deaths if len(np.intersect1d(suspects, link.suspects)) else 0
 
     def _ask_once_more(self, link: Link, suspects: Int32Array, deaths: int) -> None:
@@ -208,9 +214,8 @@ class Bisection:
         that another link holds, or nobody wants any more, may be to blame as well: so who is left of many is asked for
         alone before it is refused."""
         failed = self._proof.failed(link, streams, f"the venue said {error}", now)
-        deaths = 1 + (
-            link.trial.current.deaths if link.trial is not None and link.trial.current is not None else 0
-        )
+        group = self._on_trial(link)
+        deaths = 1 if group is None else group.deaths + 1
         self.split(link, Case(failed, error, deaths, alone=named == len(failed), spared=True), now)
 
     def split(self, link: Link, case: Case, now: int) -> None:
@@ -285,10 +290,8 @@ class Bisection:
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
         if len(suspects) > 1 or not self._stays(link, case):
             return True
-        if (
-            case.served and case.deaths <= DEATHS_TO_REFUSE
-        ):  # it comes after those, and then there is an end to it
-            return True
+        if case.served and case.deaths <= DEATHS_TO_REFUSE:
+            return True  # it comes after those that were served; and if that goes on, it waits as others do
         return self._is_guilty(link.trial, case)
 
     def _carries_others(self, link: Link) -> bool:
