@@ -52,9 +52,10 @@ def judge(driver: EngineDriver) -> None:
 def test_a_newcomer_is_not_refused_for_one_that_was_served(seed: int) -> None:
     driver = serving(seed, "ticker")
     turn(driver)
-    driver.subscribe("a", "trade", [MARKETS[0]])
+    (newcomer,) = driver.subscribe("a", "trade", [MARKETS[0]]).tolist()
     driver.run(120)
     judge(driver)
+    assert driver.engine.row(newcomer).state is StreamState.OPEN
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -79,11 +80,13 @@ def test_nor_where_a_nursery_served_it(seed: int) -> None:
 def test_nor_one_that_comes_while_it_is_found_out(seed: int) -> None:
     driver = serving(seed, "ticker", "trade")
     turn(driver)
+    newcomers = []
     for market in MARKETS[:5]:
-        driver.subscribe("a", "orderbook", [market])
+        newcomers += driver.subscribe("a", "orderbook", [market]).tolist()
         driver.run(0.7)
     driver.run(200)
     judge(driver)
+    assert set(newcomers) <= driver.streams_in(StreamState.OPEN)
 
 
 @pytest.mark.parametrize("seed", range(3))

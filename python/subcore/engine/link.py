@@ -194,7 +194,7 @@ class Link:
     habit: Habit = field(default_factory=Habit)
     bound: Habit = field(
         default_factory=Habit
-    )  # known last, of a part of its set: the whole is never silent so long
+    )  # known, since it carried a part: the whole is silent no longer
     former: Habit = field(default_factory=Habit)  # known last, of a set of which some was removed since
     unanswered: int | None = None  # the first request since which no frame came
     refused_moves: int = 0  # in a row, of what it carries, by another link's error

@@ -277,9 +277,8 @@ class Lifecycle:
     def _is_unanswered(self, link: Link) -> bool:
         """Its set was stated anew and nothing came since, not even the snapshots that this gives: so what was usual
         before still counts, although some of it was removed."""
-        due = self._ctx.clock.before(
-            self._ctx.settings.snapshot_due if link.life.frames else self._ctx.settings.silent_link
-        )
+        settings = self._ctx.settings
+        due = self._ctx.clock.before(settings.snapshot_due if link.life.frames else settings.silent_link)
         return self._restates and link.unanswered is not None and link.unanswered <= due
 
     def _spoke_once(self, streams: Int32Array) -> Int32Array:

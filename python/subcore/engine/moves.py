@@ -141,11 +141,9 @@ class Moves:
         that the venue serves it and refuses to be asked for it, and each try costs a connection."""
         columns, asked = self._ctx.streams, link.last_request
         tried = np.intersect1d(held, asked.adds) if asked is not None else NO_STREAMS
-        waits = self._ctx.settings.minute << np.minimum(columns.alone_tries[tried], TRIES_MOST).astype(
-            np.int64
-        )
-        columns.alone_until[tried] = now + waits
-        columns.alone_tries[tried] = np.minimum(columns.alone_tries[tried], TRIES_MOST) + 1
+        tries = np.minimum(columns.alone_tries[tried], TRIES_MOST)
+        columns.alone_until[tried] = now + (self._ctx.settings.minute << tries.astype(np.int64))
+        columns.alone_tries[tried] = tries + 1
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""
