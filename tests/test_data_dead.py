@@ -6,10 +6,11 @@ import asyncio
 
 import pytest
 
+from engine_script import BTC, ETH, Script
 from manager_rig import make
 from subcore.engine import events
 from subcore.engine.clock import SECOND
-from subcore.engine.link import Role
+from subcore.engine.link import Phase, Role
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
@@ -20,13 +21,14 @@ from virtual_manager import World
 pytestmark = pytest.mark.simulation
 
 MARKETS = [f"KRW-N{number}" for number in range(20)]
+FEW = MARKETS[:4]  # for long times
 UPBIT = venue("upbit").at("ws://sim.test:80")
 
 
-def serving(seed: int) -> EngineDriver:
-    driver = EngineDriver(UPBIT, Exchange(seed, markets=MARKETS, rate=10.0), seed=seed)
+def serving(seed: int, markets: list[str] = MARKETS, rate: float = 10.0) -> EngineDriver:
+    driver = EngineDriver(UPBIT, Exchange(seed, markets=markets, rate=rate), seed=seed)
     for channel in ("ticker", "orderbook"):
-        driver.subscribe("a", channel, MARKETS)
+        driver.subscribe("a", channel, markets)
     driver.run(20)
     assert driver.all_settled()
     return driver
@@ -104,6 +106,41 @@ def test_what_need_not_stand_by_any_more_is_let_go_once_its_home_is_back() -> No
     assert driver.all_settled()
 
 
+@pytest.mark.parametrize("standby", [False, True])
+def test_a_market_that_the_venue_delists_keeps_no_rotation_from_ending(standby: bool) -> None:
+    """The old link holds it, in silence; the new one's list leaves it out, each time. It is refused for that, alone."""
+    driver = serving(8, FEW, 1.0)
+    gone = driver.subscribe("a", "ticker", FEW[3:])
+    if standby:
+        driver.handle(events.StandBy(gone, True))
+        driver.run(10)
+    driver.exchange.inject(Fault("delist", symbol=FEW[3]), driver.now)
+    driver.run(5)
+    driver.handle(events.Rotate())
+    assert driver.run_until(lambda: not driver.engine.is_rotating, 40)
+    assert driver.run_until(lambda: len(driver.streams_in(StreamState.REFUSED)) > 1, 80)
+    refused = {driver.ledger.topic(stream).symbol for stream in driver.streams_in(StreamState.REFUSED)}
+    assert refused == {FEW[3]}
+    settled = [link for link in driver.engine.links.values() if link.role is Role.SETTLED]
+    assert [link.wire.len_target for link in settled] == [2 * len(FEW) - 2]
+    asked = driver.engine.stats.messages
+    driver.run(120)
+    assert driver.engine.stats.messages == asked
+
+
+def test_a_standby_that_the_list_leaves_out_is_tried_ever_more_seldom() -> None:
+    """After 1 minute, and after 2 more, with two messages each; the next time would be after 4."""
+    driver = serving(9, FEW, 1.0)
+    streams = driver.subscribe("a", "ticker", FEW)
+    driver.exchange.inject(Fault("delist", symbol=FEW[3]), driver.now)
+    driver.handle(events.StandBy(streams, True))
+    driver.run(20)
+    assert driver.engine.streams.legs.has_other(streams[:3]).all()
+    asked = driver.engine.stats.messages
+    driver.run(5 * 60)
+    assert driver.engine.stats.messages - asked <= 4
+
+
 @pytest.mark.parametrize(("which", "losses"), [("settled", 12), ("standby", 6)])
 def test_one_that_turned_costs_the_others_neither_their_standby_nor_a_link_each_minute(
     which: str, losses: int
@@ -166,3 +203,48 @@ def test_a_manager_finds_a_connection_that_never_brought_anything() -> None:
             await component.live(timeout=30)
 
     world.run(main)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rotation_ends_although_a_standby_brings_nothing(seed: int) -> None:
+    """Too few markets to be judged by its silence: the standby lists them for ever. The successor carries them then."""
+    driver = EngineDriver(UPBIT, Exchange(seed, markets=MARKETS, rate=10.0), seed=seed)
+    ids = driver.subscribe("a", "ticker", MARKETS[:2])
+    driver.run(20)
+    driver.handle(events.StandBy(ids, True))
+    dead = next_is_dead(driver)
+    driver.run(30)
+    assert len(driver.exchange.connections) == 2
+    driver.handle(events.Rotate((0,)))
+    for _ in range(400):
+        driver.run(0.25)
+        assert len(carried(driver, dead)) == 2
+    assert not driver.engine.is_rotating
+    homes = {driver.engine.links[driver.engine.row(int(stream)).link].role for stream in ids}
+    assert homes == {Role.SETTLED}
+    assert driver.all_settled()
+    assert not [notice for notice in driver.notices if notice.kind is StatusKind.SUSPECT]
+
+
+def test_a_rotation_ends_although_a_standby_cannot_connect() -> None:
+    """It was asked for all that the old link carries, and its connections fail for ever: it holds nothing, and nobody
+    moves to it."""
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    s.tell(events.StandBy(ids, True))
+    for step in range(1200):
+        if step == 600:
+            assert s.engine.links[1].role is Role.STANDBY
+            assert s.engine.links[1].attempts > 1
+            s.tell(events.Rotate((0,)))
+        s.wait(0.1, frames=1)
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING and link.role is Role.STANDBY:
+                s.down("connection refused", link=link.id)
+            elif link.phase is Phase.CONNECTING:
+                s.up(link=link.id)
+                s.data(ids, link=link.id)
+        assert s.states(ids) == {StreamState.OPEN}
+    assert not s.engine.is_rotating
+    settled = [link for link in s.engine.links.values() if link.role is Role.SETTLED]
+    assert [link.wire.wire().tolist() for link in settled] == [ids.tolist()]

@@ -118,6 +118,7 @@ def test_a_managers_own_figures() -> None:
             assert (doubled.streams_wanted, doubled.streams_on_wire) == (3, 4)
             assert doubled.of_streams == 0.75
             assert doubled.messages == manager.stats().messages_sent
+            assert manager.optimize() == (), "a standby is no second link that could be spared"
             a.close()
             b.close()
             await asyncio.sleep(30.0)

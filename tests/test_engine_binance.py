@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
+
 import subcore
 from engine_script import Script
-from subcore.engine import actions
+from skips import ROOT
+from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.types import (
     Accepted,
@@ -103,6 +107,31 @@ def test_a_silent_link_is_pinged_though_the_venue_pings() -> None:
     assert s.engine.stats.losses == 1
 
 
+@pytest.mark.parametrize("phase", [0.1, 7.0, 14.9])
+@pytest.mark.parametrize("stall", [0.3, 3.0, 25.0, 50.0])
+def test_pongs_that_a_stall_held_back_count_with_what_is_sent_after_it(stall: float, phase: float) -> None:
+    """ "PING, PONG and JSON all count": the socket answers at once all pings of each 20 s that it finds waiting."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    s.up()
+    s.wait(5, frames=1)
+    began, woke = s.now, s.now + round(stall * SECOND)
+    pings = [round((phase + 20 * number) * SECOND) for number in range(5)]
+    arrivals = [max(at, woke) for at in pings if at > began]
+    s.now = woke
+    s.activity(1)
+    s.tell(events.Tick())
+    for number in range(40):
+        s.want("trade", f"S{number}USDT")
+        sent = len(s.of(actions.Send))
+        sent += sum(isinstance(did, actions.Send | actions.Ping) for did in s.wait(0.05, frames=1))
+        arrivals += [s.now] * sent
+    arrivals.sort()
+    counted = [sum(at - SECOND < other <= at for other in arrivals) for at in arrivals if at <= s.now]
+    assert len(counted) > 5
+    assert max(counted) <= 5
+
+
 def test_an_unknown_role_of_keeping_alive_is_left_alone() -> None:
     answers = replace(BINANCE.keepalive, role=type(BINANCE.keepalive.role).CLIENT_ANSWERS)
     s = Script(replace(BINANCE, keepalive=answers))
@@ -147,3 +176,21 @@ def test_no_name_of_a_venue_stands_outside_its_module() -> None:
         and node.value.lower() in venue_names()
     ]
     assert named == []
+
+
+def code_of(path: Path) -> str:
+    """Without comments and docstrings, which may quote a name; the C that Cython takes in quotes stays."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".h":
+        return re.sub(r"/\*[\s\S]*?\*/", "", text)
+    prose = re.compile(r'(extern from \*:\n\s*)?"""[\s\S]*?"""|#[^\n]*')
+    return prose.sub(lambda found: found[0] if found[1] else "", text)
+
+
+def test_no_name_of_a_venue_stands_in_the_core() -> None:
+    """The same for Cython and C."""
+    core = ("src/subcore/*.pyx", "src/subcore/*.h", "src/subcore/*.pxd", "python/subcore/*.pxd")
+    sources = [list(ROOT.glob(pattern)) for pattern in core]
+    assert all(sources)
+    names = re.compile("|".join(venue_names()), re.IGNORECASE)
+    assert [f"{p.name}: {name}" for part in sources for p in part for name in names.findall(code_of(p))] == []

@@ -7,11 +7,13 @@ import random
 import numpy as np
 import pytest
 
-from subcore.engine import events
+from engine_script import Script
+from subcore.engine import actions, events
 from subcore.engine.legs import Legs
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import Evidence, Int32Array, Priority, StatusKind, StreamState
+from subcore.types import Evidence, Int32Array, Priority, Refused, StatusKind, StreamState
+from subcore.venues import venue
 from test_simulation_binance import MARKETS, make
 
 pytestmark = pytest.mark.simulation
@@ -169,3 +171,26 @@ def test_a_leg_that_a_wire_carries_is_not_given_up_for_one_that_none_does() -> N
     legs.attach(3, stream)
     assert legs.link[:2].tolist() == [3, 2]
     assert legs.width[:2].tolist() == [-1, 0]
+
+
+@pytest.mark.parametrize("later", [0.1, 1.0])
+def test_what_a_list_of_markets_refused_meanwhile_is_not_taken_from_a_wire_that_never_carried_it(
+    later: float,
+) -> None:
+    """Its request is in flight, or just out of its window, when the venue refuses that as a whole: nothing of it is in
+    force, so there is nothing to take back."""
+    s = Script(venue("binance"))
+    s.open_with("trade", "BTCUSDT")
+    s.wait(5, frames=1)
+    (unlisted,) = s.want("trade", "ETHUSDT").tolist()
+    (request,) = [send.request for send in s.of(actions.Send)]
+    for _ in range(2):  # only the second was asked for after it was sent
+        s.tell(events.SymbolsKnown(frozenset({"BTCUSDT"})))
+    assert s.state(unlisted) is StreamState.REFUSED
+    s.wait(later, frames=1)
+    s.say(Refused("error 2", request_id=str(request)))
+    assert "not listed" in s.engine.row(unlisted).reason
+    seen = s.out + s.wait(20, frames=1)
+    payloads = [bytes(action.payload) for action in seen if isinstance(action, actions.Send)]
+    assert not [payload for payload in payloads if b"ethusdt" in payload]
+    assert s.engine.links[0].wire.wire().tolist() == [0]

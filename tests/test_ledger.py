@@ -29,6 +29,22 @@ def test_changes_that_cancel_before_the_take_yield_nothing() -> None:
     assert not ledger.take_edges()
 
 
+def test_it_is_known_whether_anything_was_touched_since_the_take() -> None:
+    """Though it may cancel: what is read of a stream meanwhile may be newer than what was taken."""
+    ledger, topics = ledger_with(3)
+    component = ledger.open_component()
+    assert not ledger.has_edges
+    ledger.add(component, topics)
+    assert ledger.has_edges
+    ledger.take_edges()
+    assert not ledger.has_edges
+    ledger.remove(component, topics[:1])
+    ledger.add(component, topics[:1])
+    assert ledger.has_edges
+    assert not ledger.take_edges()
+    assert not ledger.has_edges
+
+
 def test_a_class_or_width_edge_only_when_the_strongest_holder_differs() -> None:
     ledger = Ledger()
     stream = ledger.stream(2, 7)

@@ -304,3 +304,31 @@ def test_a_book_that_changed_its_width_and_left_is_forgotten() -> None:
     assert json.loads(s.of(actions.Send)[-1].payload)[1]["codes"] == [f"{BTC}.5"]
     s.wait(5, frames=1)
     assert int(ids[1]) not in s.ledger.live()
+
+
+@pytest.mark.parametrize("removal", [False, True])
+def test_a_depth_that_was_written_before_it_was_told_is_not_sent_again(removal: bool) -> None:
+    """A message states the whole set as the ledger has it, which may be ahead of the engine: it leaves amid a turn, for
+    a removal that is due, or for an addition that waited for the answer to the request before."""
+    s = Script()
+    ids = s.open_with("orderbook", BTC, XRP, depth=5)
+    (more,) = s.want("ticker", ETH).tolist()
+    if removal:
+        s.data([more])
+        s.unwant("ticker", ETH)
+        s.wait(1.9, frames=1)
+    else:
+        s.want("ticker", ADA)
+    s.want("orderbook", BTC, who="wide", depth=15, tell=False)
+    s.wait(0.2, frames=1) if removal else s.data([more])
+    (written,) = sends(s)
+    assert {"type": "orderbook", "codes": [f"{BTC}.15", f"{XRP}.5"]} in written
+    s.data(ids)
+    s.turn()
+    assert not sends(s)
+    assert not [
+        action for action in s.wait(10, frames=1) if isinstance(action, actions.Send) and action.request
+    ]
+    s.want("orderbook", XRP, who="wide", depth=15)
+    (written,) = sends(s)
+    assert {"type": "orderbook", "codes": [f"{BTC}.15", f"{XRP}.15"]} in written, "what is told later is sent"

@@ -302,6 +302,11 @@ class Intent:
             widths = self.narrow(streams, channels, widths)
         return StreamColumns(streams, channels, names, widths, self._steps[variants], classes)
 
+    @property
+    def is_ahead(self) -> bool:
+        """See engine.ports.StreamTable."""
+        return self.ledger.has_edges
+
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
         if self.narrow is not None:

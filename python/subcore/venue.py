@@ -144,7 +144,8 @@ class Keepalive:
 
     Silent for `idle`, a ping goes out; unanswered for `answer`, the link is dead. The `busy_` pair holds
     for links that carried at least `busy_rate` frames a second. `payload` None = protocol ping, else a
-    message sent with `opcode`.
+    message sent with `opcode`. `pinged_every`: the venue pings so often, and the socket's pongs count as messages of
+    ours; None = it does not, or they do not.
     """
 
     role: KeepaliveRole = KeepaliveRole.CLIENT_PINGS
@@ -155,6 +156,7 @@ class Keepalive:
     busy_idle: float = 2.0
     busy_answer: float = 2.0
     busy_rate: float = 1.0
+    pinged_every: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,11 @@ class CoreLedger:
         """See engine.ports.StreamTable."""
         return self.intent.columns(streams)
 
+    @property
+    def is_ahead(self) -> bool:
+        """See engine.ports.StreamTable."""
+        return self.intent.is_ahead
+
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See engine.ports.StreamTable."""
         return self.intent.columns_to_write(streams)

@@ -78,8 +78,8 @@ def _fault(driver: JudgedDriver, rng: random.Random) -> None:
     ):  # the loop is stuck, or the machine sleeps: time leaps, and whoever could want things is stuck too
         driver.tally[kind] += 1
         most = (
-            30.0 if driver.world.grammar.counts_pings else 100.0
-        )  # pings that pile up are answered together
+            55.0 if driver.world.grammar.counts_pings else 100.0
+        )  # pings that pile up are answered together; after a minute the venue gives up
         stuck = rng.uniform(0.3, most)
         driver.stall(stuck)
         driver.run(stuck)

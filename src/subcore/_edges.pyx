@@ -114,6 +114,11 @@ cdef class StreamCounts(TopicTable):
             sort_ids(kind)
         return edges
 
+    @property
+    def has_edges(self) -> bool:
+        """Whether a stream was touched since the last take: what is read of it may be newer than that. O(1)."""
+        return self.touched_count > 0
+
     def count(self, stream) -> int:
         """Interests of unpaused components in a stream. O(1)."""
         self.check_stream(stream)

@@ -14,7 +14,10 @@ request without it. If they do not, one of them is to blame.
 It starts after an error frame (a second one, where all that was asked for had been proven before), or after two deaths
 right after the same request: a connection that just ends may have had any reason. For the same reason a single stream
 is refused for silent deaths only at the third, and, since a venue in trouble kills every connection, only while
-something else is proven. Till then such deaths are failures of the link like any other, so its backoff grows.
+something else of its route is open. Till then such deaths are failures of the link like any other, so its backoff
+grows. Where all that was asked for had been proven before, a venue in trouble is likelier still: such a set is halved
+at the fourth death, and no half of it again until something lives, so that little is left to be found out when the
+trouble ends.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import numpy as np
 from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.link import Group, Link, Request, Role, Trial
+from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.types import Evidence, Int32Array, StreamState
@@ -36,6 +40,7 @@ __all__ = ["Bisection", "Case"]
 ACKNOWLEDGED = np.uint8(Evidence.ACKNOWLEDGED)
 ASKED = (StreamState.SENT, StreamState.OPEN)
 DEATHS_TO_SPLIT = 2
+DEATHS_TO_DOUBT = 4  # where all of it was served before
 DEATHS_TO_REFUSE = 3  # of a stream alone: chance killed it twice before
 LONGER = 2  # times the time of blame: a trial lasts so much longer for each death before
 UNREAD = SECOND // 20  # after a stall timers run before sockets are read: so long an error may wait unread
@@ -52,6 +57,7 @@ class Case(NamedTuple):
     served: bool = False  # but for some that were proven before
     doubted: int | None = None  # see Group
     spared: bool = False  # the connection goes on: the venue refused the request alone
+    patient: bool = False  # see Group
 
 
 class Bisection:
@@ -60,11 +66,13 @@ class Bisection:
     def __init__(
         self,
         ctx: Context,
+        lifecycle: Lifecycle,
         planner: Planner,
         proof: Proof,
         nursery: Callable[[Link], Link],
     ) -> None:
         self._ctx = ctx
+        self._lifecycle = lifecycle
         self._planner = planner
         self._proof = proof
         self._nursery = nursery
@@ -73,10 +81,10 @@ class Bisection:
         """Ask for these on `link`, after the groups that are on trial there now."""
         if not len(streams):
             return
-        trial = link.trial = link.trial or Trial()
+        trial = link.trial = link.trial or Trial(now)
         self._ctx.streams.legs.attach(link.id, streams)
         last = trial.waiting[-1] if trial.waiting else None
-        if last is not None and last.deaths == 0:
+        if last is not None and last.deaths == 0 and not last.patient:
             last.streams = np.union1d(last.streams, streams).astype(np.int32)
         else:
             trial.waiting.append(Group(streams))
@@ -152,9 +160,11 @@ class Bisection:
             return None
         self._ctx.stats.failed_requests += 1
         suspects, others = self._suspects(link, request)
-        patience = DEATHS_TO_SPLIT if error is None else 1
-        if not len(suspects) and error is not None:  # the venue turned against one that it had served before
-            suspects, patience = self._ctx.streams.in_state(request.adds, *ASKED), DEATHS_TO_SPLIT
+        patience, group = DEATHS_TO_SPLIT if error is None else 1, self._on_trial(link)
+        turned = not len(suspects) and (error is not None or group is None)
+        if turned:  # the venue may have turned against one that it had served before
+            suspects = self._ctx.streams.in_state(request.adds, *ASKED)
+            patience = DEATHS_TO_DOUBT if error is None else DEATHS_TO_SPLIT
         if not len(suspects):
             return None
         deaths = self._deaths(link, suspects) + 1
@@ -163,9 +173,9 @@ class Bisection:
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
         served = self._may_have_turned(link, request, suspects)
-        group = self._on_trial(link)
-        doubted = None if group is None else group.doubted
-        return Case(suspects, error, deaths, not len(others) and not served, served=served, doubted=doubted)
+        doubted, patient = (None, turned) if group is None else (group.doubted, group.patient)
+        alone = not len(others) and not served
+        return Case(suspects, error, deaths, alone, served, doubted, patient=patient and error is None)
 
     def _may_have_turned(self, link: Link, request: Request, suspects: Int32Array) -> bool:
         """Whether the request states anew what was proven before, and that has not passed since the one on trial was
@@ -225,22 +235,25 @@ class Bisection:
         self._ctx.streams.proven[suspects] = (
             False  # what it was worth before says nothing of the next request
         )
+        waits = len(suspects) > 1 and self._waits_for_a_sign(link, case)
         if link.trial is not None:
             link.trial.current = None
         where = link if self._stays(link, case) else self._nursery(link)
-        where.trial = where.trial or Trial()
+        where.trial = where.trial or Trial(now)
         self._ctx.streams.legs.attach(where.id, suspects)
         if where is link and not case.spared:
             self._put_behind(link, where.trial, suspects)
         if len(suspects) == 1:
             self._judge(where, where.trial, suspects, case, now)
+        elif waits:
+            where.trial.waiting.append(Group(suspects, case.deaths - 1, case.doubted, patient=True))
         elif len(suspects):
             said = f"the venue said {case.error}" if case.error else "the link closed"
             others = f"asked for with {len(suspects) - 1} others; who is to blame is being found out"
             self._ctx.streams.explain(suspects, f"{said} when it was {others}")
             suspects, half = self._in_order(suspects), len(suspects) // 2
-            where.trial.waiting.appendleft(Group(suspects[half:]))
-            where.trial.waiting.appendleft(Group(suspects[:half]))
+            for part in (suspects[half:], suspects[:half]):
+                where.trial.waiting.appendleft(Group(part, patient=case.patient))
         self.serve(where, now)
 
     def _in_order(self, suspects: Int32Array) -> Int32Array:
@@ -248,6 +261,14 @@ class Bisection:
         columns = self._ctx.table.columns_to_write(suspects)
         ordered: Int32Array = suspects[np.lexsort((np.array(columns.symbols), -columns.priorities))]
         return ordered
+
+    def _waits_for_a_sign(self, link: Link, case: Case) -> bool:
+        """Whether the half of a set that was served is not halved again: perhaps the venue is just in trouble."""
+        return (
+            case.patient
+            and self._on_trial(link) is not None
+            and not self._venue_works(link, link.trial, case)
+        )
 
     def _stays(self, link: Link, case: Case) -> bool:
         """Whether the suspects are asked for on the same link: they harm nobody there."""
@@ -263,36 +284,54 @@ class Bisection:
             trial.waiting.appendleft(Group(others))
 
     def _judge(self, link: Link, trial: Trial, alone: Int32Array, case: Case, now: int) -> None:
-        if self._is_guilty(trial, case):
+        if self._is_guilty(link, trial, case):
             said = f"the venue said {case.error}" if case.error else f"the link closed {case.deaths} times"
             self._proof.refuse(alone, f"{said} when it was asked for", now)
         elif case.error is not None:
             trial.waiting.appendleft(Group(alone, case.deaths, now if case.served else None))
         else:
-            deaths = case.deaths if self._venue_works(trial) else case.deaths - 1
-            trial.waiting.append(Group(alone, deaths, now if case.served else case.doubted))
+            deaths = case.deaths if self._venue_works(link, trial, case) else case.deaths - 1
+            doubted = now if case.served else case.doubted
+            trial.waiting.append(Group(alone, deaths, doubted, case.patient))
 
-    def _is_guilty(self, trial: Trial | None, case: Case) -> bool:
+    def _is_guilty(self, link: Link, trial: Trial | None, case: Case) -> bool:
         """Whether one suspect, and no other, is refused."""
         if case.error is not None:
             return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)
-        return case.deaths >= DEATHS_TO_REFUSE and not case.served and self._venue_works(trial)
+        return case.deaths >= DEATHS_TO_REFUSE and not case.served and self._venue_works(link, trial, case)
 
-    def _venue_works(self, trial: Trial | None) -> bool:
-        """It kills not every connection."""
-        return bool(
-            (trial is not None and trial.passed) or np.any(self._ctx.streams.state == StreamState.OPEN)
+    def _venue_works(self, link: Link, trial: Trial | None, case: Case) -> bool:
+        """It kills not every connection: something passed the trial, or is open on the same route. Where all of it was
+        served before, another link counts only by what it was asked for since: it may be older than the trouble."""
+        if trial is not None and trial.passed:
+            return True
+        if case.patient and trial is None:
+            return False
+        since = trial.began if case.patient and trial is not None else -1
+        state = self._ctx.streams.state
+        return any(
+            other.route is link.route
+            and (since < 0 or self._has_lived(other, since))
+            and np.any(state[other.wire.wire()] == StreamState.OPEN)
+            for other in self._lifecycle.open_links()
         )
+
+    def _has_lived(self, link: Link, since: int) -> bool:
+        """Whether it lived through a request that is younger than `since`."""
+        runnable = self._ctx.clock.runnable
+        return any(r.sent_ns >= since and r.acquits_at <= runnable for r in link.answered)
 
     def helps(self, link: Link, case: Case) -> bool:
         """Whether the link will ask for less than what ended it, so that it need not wait longer: its suspects are
         taken apart, refused, or asked for elsewhere. Call it after the loss and before `split`."""
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
+        if len(suspects) > 1 and self._waits_for_a_sign(link, case):
+            return False
         if len(suspects) > 1 or not self._stays(link, case):
             return True
         if case.served and case.deaths <= DEATHS_TO_REFUSE:
             return True  # it comes after those that were served; and if that goes on, it waits as others do
-        return self._is_guilty(link.trial, case)
+        return self._is_guilty(link, link.trial, case)
 
     def _carries_others(self, link: Link) -> bool:
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))

@@ -23,11 +23,12 @@ class RunnableClock:
     answers are judged by it; pacing is not: the venue's windows go on.
     """
 
-    __slots__ = ("_last", "_stalls", "runnable", "tick_ns")
+    __slots__ = ("_last", "_stalls", "runnable", "stalled", "tick_ns")
 
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self.runnable = 0
+        self.stalled = 0  # how long nothing had run until the last reading; 0 = no longer than usual
         self._last: int | None = None
         self._stalls: deque[tuple[int, int]] = deque(
             maxlen=STALLS_KEPT
@@ -36,7 +37,9 @@ class RunnableClock:
     def read(self, now: int) -> int:
         """The loop runs, at `now`; the runnable time so far."""
         passed = 0 if self._last is None else now - self._last
+        self.stalled = 0
         if passed > 2 * self.tick_ns:
+            self.stalled = passed
             self._stalls.append((now, passed - 2 * self.tick_ns))
             passed = 2 * self.tick_ns
         if passed > 0:

@@ -35,6 +35,8 @@ from subcore.venue import Blast
 
 __all__ = ["Accused", "Controls", "Verdict"]
 
+OFF = tuple(state for state in StreamState if state not in (StreamState.SENT, StreamState.OPEN))
+
 
 class Verdict(NamedTuple):
     """The link cannot go on: why, and the venue's error if the last request is to blame for it."""
@@ -131,8 +133,8 @@ class Controls:
         return None
 
     def _unask(self, link: Link, request: Request) -> None:
-        """Nothing of it is in force; what nobody wants any more need not be taken back."""
-        streams, legs = self._ctx.streams.in_state(request.adds, StreamState.CLOSED), self._ctx.streams.legs
+        """Nothing of it is in force; what is not wanted any more, or was refused meanwhile, need not be taken back."""
+        streams, legs = self._ctx.streams.in_state(request.adds, *OFF), self._ctx.streams.legs
         streams, rows = legs.on(link.id, streams)
         self._proof.unwire(link, streams[legs.request[rows] == request.number])
 

@@ -195,7 +195,7 @@ class Engine:
             raise InternalError(f"the engine knows no event {type(event).__name__}; please report this")
         if self._closed:
             return []
-        self._ctx.clock.read(now)
+        self._lifecycle.read_clock(now)
         self._now = now
         if not self._losses.under_way or self._may_handle(event):
             handler(event, now)

@@ -77,6 +77,7 @@ class Request:
 class Trial:
     """Streams asked for a group at a time, so that one which kills its connection is found."""
 
+    began: int
     waiting: deque[Group] = field(default_factory=deque)
     current: Group | None = None
     passed: int = 0  # streams found innocent
@@ -100,11 +101,13 @@ class Trial:
 class Group:
     """Streams on trial together; `deaths`: connections that ended, without a word, right after the request. `doubted`:
     when one of them was refused beside streams that had been proven before: these are to pass without it first.
+    `patient`: all of it had been served before, so that it is halved only once something is seen to live.
     """
 
     streams: Int32Array
     deaths: int = 0
     doubted: int | None = None
+    patient: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -21,6 +21,8 @@ __all__ = ["Lifecycle"]
 IDLE = Phase.IDLE
 RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
 SYMBOLS_AT_LEAST = 3  # on a link that is judged by its silence: a market may be halted for an hour
+PONGS_MOST = 8  # more are lost in any window
+PINGED_LATE_NS = 2 * SECOND  # a ping that comes so soon after a stall is answered within the same second
 ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
 DENIED = (401, 403)  # HTTP statuses that mean: not with this login
 
@@ -37,6 +39,16 @@ class Lifecycle:
         self._accounts = {route.name for route in ctx.venue.routes} - markets
         self._snapshots = np.array([channel.snapshot for channel in ctx.venue.channels])
         self._restates = ctx.venue.model is Model.REPLACE and ctx.venue.resnapshots
+
+    def read_clock(self, now: int) -> None:
+        """The loop runs. After a stall the sockets answer all pings that waited together, and the venue counts that:
+        limits leave room for one, and the others are spent here."""
+        self._ctx.clock.read(now)
+        every, stalled = self._ctx.venue.keepalive.pinged_every, self._ctx.clock.stalled
+        if stalled and every is not None:
+            for link in self.open_links():
+                pongs = (stalled + PINGED_LATE_NS) // nanoseconds(every)
+                link.pacer.note(Counted.PONG, now, min(pongs, PONGS_MOST))
 
     def may_open(self) -> bool:
         """Whether the venue allows one more connection beside those that carry something, or shall."""

@@ -83,6 +83,7 @@ class Losses:
         ctx, case = self._ctx, None
         if link.is_up:
             link.lost = link.lost or link.last_request is not None
+            self._moves.take_back(link, now)
             wire = link.wire.wire()
             for _, carried, held in self._lifecycle.held_elsewhere(link, wire):
                 wire = np.setdiff1d(wire, np.concatenate([carried, held]), assume_unique=True).astype(

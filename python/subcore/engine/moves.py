@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore.engine.actions import Arbitrate
-from subcore.engine.context import NO_STREAMS, Context
+from subcore.engine.context import Context
 from subcore.engine.legs import NO_LINK, PROVEN
-from subcore.engine.link import Link
+from subcore.engine.link import Link, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
 from subcore.types import Int32Array, StreamState
@@ -23,7 +23,6 @@ from subcore.types import Int32Array, StreamState
 __all__ = ["Moves"]
 
 Flags = npt.NDArray[np.bool_]
-TRIES_MOST = 10  # doublings of the wait for a second carrier
 
 
 @dataclass(slots=True, eq=False)
@@ -139,11 +138,26 @@ class Moves:
     def _rest(self, link: Link, held: Int32Array, now: int) -> None:
         """Those that the failed request named are doubled no more for a while, which grows: one of them may be such
         that the venue serves it and refuses to be asked for it, and each try costs a connection."""
-        columns, asked = self._ctx.streams, link.last_request
-        tried = np.intersect1d(held, asked.adds) if asked is not None else NO_STREAMS
-        tries = np.minimum(columns.alone_tries[tried], TRIES_MOST)
-        columns.alone_until[tried] = now + (self._ctx.settings.minute << tries.astype(np.int64))
-        columns.alone_tries[tried] = tries + 1
+        asked = link.last_request
+        if asked is not None:
+            tried = np.intersect1d(held, asked.adds)
+            self._ctx.streams.rest_alone(tried, now, self._ctx.settings.minute)
+
+    def take_back(self, link: Link, now: int) -> None:
+        """This link is about to be lost. What was to leave another wire, for the sake of this one, stays there if that
+        is a place for it. Not what a nursery holds: it may be frozen on the wire that it leaves."""
+        if link.role is Role.NURSERY:
+            return
+        columns, legs = self._ctx.streams, self._ctx.streams.legs
+        twice = columns.in_state(legs.doubled(link.wire.wire()), StreamState.SENT, StreamState.OPEN)
+        others = legs.other_link(link.id, twice)
+        for ident in set(others.tolist()):
+            other, part = self._lifecycle.links[ident], twice[others == ident]
+            carried = part[legs.width[legs.rows(ident, part)] >= 0]
+            carried = carried[columns.own_link[carried] == (other.role is Role.OWN)]
+            if other.is_up and other.role is not Role.STANDBY and len(carried):
+                legs.turn(ident, carried, now)
+                other.wire.set_target(carried)
 
     def lost(self, link: Link, now: int) -> None:
         """A link is gone. What its other carrier holds need not come back to this one."""

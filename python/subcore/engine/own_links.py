@@ -48,6 +48,10 @@ class OwnLinks:
         astray = [
             leaving[columns.legs.on_wire(leaving)]
         ]  # wanted again before it leaves, it would stay there
+        nowhere = columns.in_state(
+            self._lifecycle.untargeted(wanted), StreamState.WAITING, StreamState.RECOVERING
+        )
+        astray.append(nowhere)  # on trial, or postponed: it may be asked for on another kind of link
         for link, mine in list(self._lifecycle.carriers(wanted)):
             if link.role is Role.STANDBY:
                 continue

@@ -263,6 +263,14 @@ class Pacer:
                 log.append(now)
             return True
 
+    def note(self, counted: Counted, now: int, times: int) -> None:
+        """So many leave now, whether they may or not: nobody asked."""
+        with self._registry.lock:
+            self._registry.changes += times > 0
+            for _ in range(times):
+                for _, log, _ in self._rules[counted]:
+                    log.append(now)
+
     def usage(self, now: int) -> list[WindowUse]:
         """How full each window is that its sends have to keep. From any thread; O(sends kept)."""
         with self._registry.lock:

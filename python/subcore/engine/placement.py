@@ -28,7 +28,7 @@ from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import Context
 from subcore.engine.events import Rotate
-from subcore.engine.link import Link, Phase, Role
+from subcore.engine.link import HOMES, Link, Phase, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.pacing import Pacer
@@ -63,7 +63,7 @@ class Placement:
             (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
             default=None,
         )
-        self.bisection = Bisection(ctx, planner, proof, self.nursery_beside)
+        self.bisection = Bisection(ctx, lifecycle, planner, proof, self.nursery_beside)
 
     # Links
 
@@ -150,7 +150,10 @@ class Placement:
             self._planner.want(link, streams, now)
 
     def _is_restoring(self, link: Link) -> bool:
-        """Down, and what it carried was proven: nothing new may spoil its coming back."""
+        """Down, and what it carried was proven: nothing new may spoil its coming back, nor wait for it where the venue
+        kills whoever asks for it."""
+        if link.trial is not None and any(group.patient for group in link.trial.groups):
+            return link.role is not NURSERY
         if link.is_up or link.phase is IDLE or link.generation == 0:
             return False
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))
@@ -208,13 +211,17 @@ class Placement:
     def reask(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
         if not self._replaces:
+            if link.role in (Role.RETIRED, Role.STANDBY):
+                self._place_on(link.route.name, streams, now)
+                return
             room = self._room(link, len(streams)) if self._lifecycle.may_open() else len(streams)
             self._planner.want(link, streams[:room], now)
             link.repairs = room > 0
             if len(streams) > room:
                 self.put(link.route.name, link.role, streams[room:], now)
             return
-        if link.role is not Role.NURSERY and np.any(self._ctx.streams.proven[link.wire.target()]):
+        apart = link.role not in HOMES or np.any(self._ctx.streams.proven[link.wire.target()])
+        if apart and link.role is not Role.NURSERY:
             link = self.nursery_beside(link)
         self.bisection.add(link, streams, now)
 
@@ -326,6 +333,7 @@ class Placement:
         legs, target = self._ctx.streams.legs, link.wire.target()
         doubled = legs.has_other(target)
         self.leave_held(link, target[doubled], now)
+        self._give_up_beside(link, target[doubled], now)
         alone, rows = legs.on(link.id, target[~doubled])
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
@@ -333,6 +341,19 @@ class Placement:
             successor = self._successor(link, role, len(part))
             if successor.trial is None:  # it is found out first what the venue does not take
                 self._moves.start(link, successor, part, now)
+
+    def _give_up_beside(self, link: Link, doubled: Int32Array, now: int) -> None:
+        """A standby that has brought nothing for as long as a move may take keeps no link from being replaced: when it
+        is gone they move, and whoever wants one gets another."""
+        since, legs = now - self._ctx.settings.move_timeout, self._ctx.streams.legs
+        others = legs.other_link(link.id, doubled)
+        for other in self.links_of(link.route.name, Role.STANDBY):
+            if other.is_up and other.up_since > since:
+                continue
+            part = doubled[others == other.id]
+            rows = legs.rows(other.id, part)
+            mute = ~self._lifecycle.has_shown(part, legs.evidence[rows]) & (legs.turned[rows] <= since)
+            self._moves.leave(other, part[mute], now)
 
     def _successor(self, link: Link, role: Role, count: int) -> Link:
         """A link of its route for what belongs on such, with room for so many."""

@@ -237,7 +237,9 @@ class Planner:
                 return link.pacer.next_allowed(MESSAGE, now, repair=repair)
             link.carries_all = link.requests + 1
             self._in_force(link, add)  # before what leaves is taken out again
-            if link.resized:
+            if ctx.table.is_ahead:  # depths are written that the engine was not told of
+                self._in_force(link, read(whole))
+            elif link.resized:
                 self._in_force(link, read(self._resized(link)))
             self._write(link, out, whole, now)
         self._rest(link)

@@ -14,6 +14,10 @@ __all__ = ["StreamTable", "WireSet"]
 class StreamTable(Protocol):
     """Read side of the ledger. Stream ids are dense; every id given stays valid until its ReleaseStreams."""
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether it may know of changes that the engine was not told of yet. O(1)."""
+
     def columns(self, streams: Int32Array) -> StreamColumns:
         """The streams' keys and what their holders want of them now. O(len(streams))."""
 

@@ -158,6 +158,8 @@ class Proof:
         """The venue's list leaves these out, which were asked for: they are asked for again, and refused where that
         goes on."""
         reason, most = "the venue does not list it", len(self._ctx.settings.retry_seconds)
+        for other, _, held in self._lifecycle.held_elsewhere(link, streams):
+            other.refused_moves += len(held) > 0
         failed, count = self.failed(link, streams, reason, now), self._ctx.streams.left_out
         spent = count[failed] >= most
         count[failed[~spent]] += 1
@@ -172,7 +174,7 @@ class Proof:
         others = np.concatenate([asked, held])
         self.unwire(link, streams)
         link.wire.set_target(others, False)  # only this carrier failed
-        columns.alone_until[others] = np.maximum(columns.alone_until[others], now + self._ctx.settings.minute)
+        columns.rest_alone(others, now, self._ctx.settings.minute)
         streams = np.setdiff1d(streams, held).astype(np.int32)
         ever = columns.proven[streams]
         first = columns.apply(TopicEvent.FAILED, streams[~ever], now).state
@@ -231,12 +233,18 @@ class Proof:
         return waiting.state, recovering.state, asked
 
     def _elsewhere(self, link: Link, streams: Int32Array) -> tuple[Int32Array, Int32Array]:
-        """Those that another link was asked for, and those that it holds; that link is their home from now on."""
-        asked, held = [NO_STREAMS], [NO_STREAMS]
+        """Those that another link was asked for, and those that it holds; that link is their home from now on.
+
+        What it only lists is to be shown there anew, by data or by another list: now it is all there is.
+        """
+        asked, held, legs = [NO_STREAMS], [NO_STREAMS], self._ctx.streams.legs
         for other, waits, holds in self._lifecycle.held_elsewhere(link, streams):
             asked.append(waits)
             held.append(holds)
-            self._ctx.streams.legs.settle_on(other.id, np.concatenate([waits, holds]))
+            if len(waits):
+                legs.evidence[legs.rows(other.id, waits)] &= ~np.uint8(Evidence.LISTED)
+                other.expect(waits)
+            legs.settle_on(other.id, np.concatenate([waits, holds]))
         return np.concatenate(asked), np.concatenate(held)
 
     def refuse(self, streams: Int32Array, reason: str, now: int) -> None:

@@ -93,6 +93,7 @@ _COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "
 _COLUMNS += ("leaving", "standby", "own_link", "alone_until", "alone_tries")
 
 
+TRIES_MOST = 10  # doublings of the wait for a second carrier
 NO_IDS: Int32Array = np.empty(0, np.int32)
 NO_IDS.flags.writeable = False
 
@@ -197,12 +198,19 @@ class Streams:
 
     def begin(self, streams: Int32Array) -> None:
         """What was before counts no more for these: neither proof nor failures."""
-        _states.clear(streams, self.proven, self.retries, self.left_out, self.alone_tries)
+        _states.clear(streams, self.proven, self.retries, self.left_out, self.alone_tries, self.alone_until)
         self.legs.put_evidence(streams)
 
     def start_over(self, streams: Int32Array) -> None:
         """What failed before counts no more for these."""
         _states.clear(streams, self.retries, self.left_out)
+
+    def rest_alone(self, streams: Int32Array, now: int, unit: int) -> None:
+        """No second carrier for these: for one unit of time, then two, four ...; who rests already is left alone."""
+        tired = streams[self.alone_until[streams] <= now]
+        tries = np.minimum(self.alone_tries[tired], TRIES_MOST)
+        self.alone_until[tired] = now + (unit << tries.astype(np.int64))
+        self.alone_tries[tired] = tries + 1
 
     def explain(self, streams: Int32Array, reason: str) -> None:
         """Note one reason for these streams; "" takes it away. O(their number), and nothing while none has one."""

@@ -9,6 +9,7 @@ from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.departures import Departures
 from subcore.engine.events import AskedAgain, Changed, SymbolsKnown
+from subcore.engine.legs import PROVEN
 from subcore.engine.links import Lifecycle
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
@@ -78,9 +79,7 @@ class Wants:
     def _resume(self, streams: Int32Array, now: int) -> None:
         """Wanted again while a wire still carries them: no message is needed."""
         columns = self._ctx.streams
-        for link, part in self._lifecycle.carriers(streams):
-            rows = columns.legs.rows(link.id, part)
-            columns.legs.settle_on(link.id, part[columns.legs.width[rows] >= 0])
+        self._settle(streams)
         held = self._proof.proven(streams)
         open_again = columns.apply(TopicEvent.RESUMED_HELD, held, now).state
         columns.proven[held] = True
@@ -97,6 +96,19 @@ class Wants:
             since = max(last.window_ends, now) if last is not None else now
             self._ctx.out.append(AwaitEvidence(link.id, link.generation, part, since))
         self._ctx.notify(StatusKind.OPEN, open_again, "")
+
+    def _settle(self, streams: Int32Array) -> None:
+        """Home is a link that carries it; of two that do, the one that brought it, or else lists it; and of two such
+        the one that is there to stay."""
+        legs = self._ctx.streams.legs
+        carriers = sorted(self._lifecycle.carriers(streams), key=lambda one: one[0].role, reverse=True)
+        for shown in (None, PROVEN, np.uint8(Evidence.DATA)):
+            for link, part in carriers:
+                rows = legs.rows(link.id, part)
+                there = legs.width[rows] >= 0
+                if shown is not None:
+                    there &= (legs.evidence[rows] & shown) != 0
+                legs.settle_on(link.id, part[there])
 
     def _admit(self, streams: Int32Array, now: int) -> None:
         """Through the gate to a link, or held until the list of markets is asked anew."""
@@ -126,9 +138,8 @@ class Wants:
         moved = self._ctx.streams.apply(TopicEvent.ASKED_AGAIN, event.streams, now).state
         self._ctx.streams.explain(moved, "")
         self._ctx.streams.start_over(moved)
-        for link, part in self._lifecycle.carriers(moved):
-            self._proof.unwire(link, part)
         self._admit(moved, now)
+        self._ask_anew(moved)
 
     def symbols_known(self, event: SymbolsKnown, now: int) -> None:
         """A list of markets arrived, or cannot be had."""
@@ -147,6 +158,14 @@ class Wants:
         waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched
         if len(waiting):
             self._placement.place(waiting, now)
+            self._ask_anew(waiting)
+
+    def _ask_anew(self, streams: Int32Array) -> None:
+        """A wire may carry some of these still, since they were refused just now. Those that shall be on it are asked
+        for all the same; another wire lets go of them, as it was to."""
+        for link, part in list(self._lifecycle.carriers(streams)):
+            part = part[np.isin(part, link.wire.target())]
+            self._proof.unwire(link, part[np.isin(part, link.wire.wire())])
 
     def _watch_unlisted(self, now: int) -> None:
         """Streams sent before a list was known, silent so far and not in it, are refused by the next list."""

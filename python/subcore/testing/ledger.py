@@ -114,6 +114,11 @@ class PlainLedger:
             ids_of(int(priority) for _, priority in wanted),
         )
 
+    @property
+    def is_ahead(self) -> bool:
+        """See engine.ports.StreamTable."""
+        return bool(self._touched)
+
     def columns_to_write(self, streams: Int32Array) -> StreamColumns:
         """See `engine.ports.StreamTable`."""
         return self.columns(streams)

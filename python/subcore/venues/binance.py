@@ -299,7 +299,7 @@ def make_venue(
         resnapshots=False,
         # "The server sends a protocol ping every 20 s; answer with a pong carrying the same payload within 1 min" [B]:
         # the socket does. Our own pings prove the path, and count: "PING, PONG and JSON all count" [B].
-        keepalive=Keepalive(role=KeepaliveRole.SERVER_PINGS),
+        keepalive=Keepalive(role=KeepaliveRole.SERVER_PINGS, pinged_every=20.0),
         life=Life(max_age=24 * 3600.0),  # "lifetime 24 h exactly" [B]
         capacities=(Capacity("streams", 1024),),  # "streams per connection: 1,024" [B]
         options={
