@@ -12,7 +12,8 @@ MUTANTS = (
         "        if (silent := self._silent_against_habit(link)) is not None:",
         "        if not life.frames:\n            return None\n"
         "        if (silent := self._silent_against_habit(link)) is not None:",
-        "tests/test_engine_watch.py",
+        "tests/test_data_dead.py::test_a_connection_that_never_brought_anything_is_replaced",
+        breaks=6,
     ),
     Mutant(
         "silence of a link ended by pongs",
@@ -20,7 +21,7 @@ MUTANTS = (
         "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
         "        link.life.spoke_at = self._ctx.clock.runnable\n"
         "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
-        "tests/test_link_silence.py",
+        "tests/test_link_silence.py::test_a_silent_link_whose_pongs_come_is_replaced",
     ),
     Mutant(
         "a frame under way is not waited for",
@@ -62,7 +63,7 @@ MUTANTS = (
         "engine/links.py",
         "        link.phase = Phase.UP\n",
         "        link.phase = Phase.UP\n        link.attempts = 0\n",
-        "tests/test_engine_loss.py tests/test_engine.py tests/test_engine_watch.py",
+        "tests/test_bisection.py::test_a_venue_that_kills_every_connection_is_not_stormed",
     ),
     Mutant(
         "limiter bypassed by listings",
@@ -70,13 +71,23 @@ MUTANTS = (
         "        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):",
         "        if self._planner.is_waiting(link):",
         "tests/test_engine.py",
+        breaks=2,
+    ),
+    Mutant(
+        "limiter bypassed by repairs",
+        "engine/pacing.py",
+        "                if (narrowed or not only_narrowed) and (free :=",
+        "                if (narrowed or not only_narrowed) and not repair and (free :=",
+        "soak",
+        breaks=2,
     ),
     Mutant(
         "a token bucket in place of a rolling window",
         "engine/pacing.py",
         "                when = max(when, sent[-amount] + window.planned_ns, log.arrived[-amount] + window.wire_ns)",
         "                when = max(when, sent[-1] + window.planned_ns // amount)",
-        "tests/test_pacing.py",
+        "tests/test_pacing.py::test_no_window_is_ever_exceeded_at_the_receiver",
+        breaks=2,
     ),
     Mutant(
         "budget of an address forgotten at a reconnect",
@@ -84,6 +95,7 @@ MUTANTS = (
         "            for log in self._own:\n                log.clear()",
         "            for log in [u[1] for uses in self._rules.values() for u in uses]:\n                log.clear()",
         "tests/test_pacing.py tests/test_engine_loss.py",
+        breaks=2,
     ),
     Mutant(
         "state changed before the limit is asked",
@@ -93,12 +105,22 @@ MUTANTS = (
         "tests/test_engine.py tests/test_engine_loss.py tests/test_pacing.py",
     ),
     Mutant(
+        "what the limit holds back noted as written",
+        "engine/planner.py",
+        "        if when > now:\n            return when\n        if self._replaces:",
+        "        if when > now:\n            link.wire.set_wire(link.wire.added())\n            return when\n"
+        "        if self._replaces:",
+        "soak",
+        breaks=3,
+    ),
+    Mutant(
         "marked subscribed before proof",
         "engine/planner.py",
         "        self._restores.asked(out.adds, now)\n",
         "        self._restores.asked(out.adds, now)\n"
         "        streams.apply(TopicEvent.PROVEN_DATA, out.adds, now)\n",
         "soak",
+        breaks=6,
     ),
     Mutant(
         "a refused stream keeps the restore open",
@@ -106,6 +128,7 @@ MUTANTS = (
         "        self._restores.ended(moved.state, now)\n        for link, part",
         "        for link, part",
         "tests/test_engine_loss.py tests/test_simulation_guilty.py tests/test_manager_links.py",
+        breaks=6,
     ),
     Mutant(
         "late reply of an old generation accepted",
@@ -121,6 +144,7 @@ MUTANTS = (
         "            self._ctx.out.append(Disconnect(link.id, link.generation, reason))\n"
         "            link.wire.set_target(link.wire.target(), False)\n",
         "soak",
+        breaks=11,
     ),
     Mutant(
         "a leg that a wire carries given up for one that none does",
@@ -135,13 +159,15 @@ MUTANTS = (
         "            over = (legs.width[rows] < 0) & (legs.left[rows] <= late)\n",
         "            over = np.ones(len(rows), np.bool_)\n",
         "soak",
+        breaks=1,
     ),
     Mutant(
         "all suspects refused",
         "engine/bisection.py",
         "        if len(suspects) == 1:\n",
         "        if len(suspects):\n",
-        "tests/test_simulation_guilty.py tests/test_engine_refusals.py",
+        "soak",
+        breaks=5,
     ),
     Mutant(
         "the last request blamed for an error that may be another's",
@@ -186,6 +212,7 @@ MUTANTS = (
         "            return Accused(self._on_wire(streams), refused.name, named)\n",
         "",
         "tests/test_engine_refusals.py",
+        breaks=5,
     ),
     Mutant(
         "ids given back while late frames may come",
@@ -200,6 +227,7 @@ MUTANTS = (
         "        restore.evidence[rows] = columns.legs.evidence[legs] | columns.legs.evidence[legs + 1]\n",
         "",
         "soak",
+        breaks=6,
     ),
     Mutant(
         "the same message sent for another name of the same depth",
@@ -207,6 +235,7 @@ MUTANTS = (
         "        return np.where(widths == 0, self._widest[columns.channels], widths).astype(np.int32)",
         "        return np.where(widths == 0, np.iinfo(np.int32).max, widths).astype(np.int32)",
         "tests/test_engine_refusals.py",
+        breaks=3,
     ),
     Mutant(
         "the least important first",
@@ -214,6 +243,7 @@ MUTANTS = (
         "        first = np.where(starves, since, -classes)\n",
         "        first = np.where(starves, since, classes)\n",
         "tests/test_planner_classes.py",
+        breaks=4,
     ),
     Mutant(
         "nothing guards against starving",
@@ -221,6 +251,7 @@ MUTANTS = (
         "        waited: npt.NDArray[np.bool_] = now - since >= self._ctx.settings.starvation\n",
         "        waited: npt.NDArray[np.bool_] = now - since < 0\n",
         "tests/test_planner_classes.py",
+        breaks=4,
     ),
     Mutant(
         "what was never proven comes back with what was",
@@ -255,14 +286,17 @@ MUTANTS = (
         "engine/proof.py",
         "        silent = np.any(ctx.streams.since[link.unproven] <= now - settings.listing_silence)\n",
         "        silent = ctx.clock.runnable - link.life.spoke_at >= settings.listing_silence\n",
-        "tests/test_engine_watch.py tests/test_engine.py tests/test_private_engine.py",
+        "tests/test_simulation_binance.py::test_more_streams_than_a_connection_takes_spread_over_several_and_come_back",
     ),
     Mutant(
         "one refused stream ends the restore",
         "engine/proof.py",
         "        self._restores.ended(moved.state, now)\n        for link, part",
-        "        self._restores.present = None\n        for link, part",
-        "tests/test_engine_loss.py",
+        "        self._restores.ended(moved.state, now)\n"
+        "        if len(moved.state) and (present := self._restores.present) is not None:\n"
+        "            self._restores._finish(present, now)\n        for link, part",
+        "soak",
+        breaks=6,
     ),
     Mutant(
         "a stall is taken for silence",
@@ -291,7 +325,8 @@ MUTANTS = (
         "            oldest, lost, sequence = self.items[slot], self.topics[slot], self.head\n",
         "            oldest, lost, sequence = self.items[slot], self.topics[slot], self.head\n"
         "            self.closed = True\n",
-        "tests/test_delivery.py tests/test_delivery_model.py",
+        "tests/test_delivery_model.py",
+        breaks=8,
     ),
     Mutant(
         "the oldest kept where the newest should be",
@@ -299,6 +334,15 @@ MUTANTS = (
         "        if self.overflow == DROP_OLDEST and self.tail > self.head:\n",
         "        if self.overflow == CLOSE and self.tail > self.head:\n",
         "tests/test_delivery.py tests/test_delivery_model.py",
+        breaks=8,
+    ),
+    Mutant(
+        "conflation keeps the oldest",
+        "_latest.pyx",
+        "            Py_DECREF(<object>replaced)     # last: a destructor may look at the box\n"
+        "            return PUT_KEPT",
+        "            cell.event = replaced\n            Py_DECREF(<object>event)\n            return PUT_KEPT",
+        "tests/test_latest_model.py",
     ),
     Mutant(
         "a newer event takes the place of the older, and not the last",
@@ -313,6 +357,7 @@ MUTANTS = (
         "            self.overrun += oldest - self.sequence\n",
         "",
         "tests/test_ring.py",
+        breaks=8,
     ),
     Mutant(
         "a box read past what arrived in another before",
@@ -355,6 +400,7 @@ MUTANTS = (
         "        if self.has_key(carried, key):\n            return True\n",
         "",
         "tests/test_arbiter.py tests/test_arbiter_links.py",
+        breaks=8,
     ),
     Mutant(
         "what is on its way to a link placed a second time",
@@ -362,6 +408,7 @@ MUTANTS = (
         "        waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched\n",
         "",
         "tests/test_engine_markets.py",
+        breaks=1,
     ),
     Mutant(
         "what a successor was asked for handed to a third link",
@@ -476,6 +523,7 @@ MUTANTS = (
         "        member.stopped = flag\n"
         "        self._hub.ledger.pause(member.id, flag)\n        self._hub.runtime.changed()\n",
         "tests/test_obligations.py",
+        breaks=11,
     ),
     Mutant(
         "a late tick accuses those who had no time",
@@ -497,6 +545,7 @@ MUTANTS = (
         "        while self.reaped is not None and self.inbox.get_many(DROPPED_AT_ONCE):",
         "        while False:",
         "tests/test_obligations.py",
+        breaks=7,
     ),
     Mutant(
         "a busy handler taken for one that holds the loop",
@@ -504,6 +553,7 @@ MUTANTS = (
         "_Call(component, sink, self._router.call_number)",
         "_Call(component, sink, 0)",
         "tests/test_watchdog.py",
+        breaks=9,
     ),
     Mutant(
         "a handler that hangs is hidden by others of its component",
@@ -651,6 +701,7 @@ MUTANTS = (
         "            self.intent.close(member.id)\n",
         "            if member.reaped is None:\n                self.intent.close(member.id)\n",
         "tests/test_hostile.py",
+        breaks=7,
     ),
     Mutant(
         "what waits goes with the policy that is changed in flight",
@@ -666,6 +717,7 @@ MUTANTS = (
         "        for sink in [one for any in self._hub.members.values() for one in any.sinks]:\n"
         "            if sink not in self._liveness.broken:",
         "tests/test_hostile.py",
+        breaks=9,
     ),
     Mutant(
         "a joiner is called in the call by which it joins",
@@ -673,6 +725,7 @@ MUTANTS = (
         "        self.conflicts.report()\n        if self.engine",
         "        self.conflicts.report()\n        self.images.give()\n        if self.engine",
         "tests/test_hostile.py",
+        breaks=13,
     ),
     Mutant(
         "a close that waits for the end of the turn",
@@ -681,6 +734,7 @@ MUTANTS = (
         "        if not (member := self._member).closed:\n            import asyncio\n\n            "
         "asyncio.get_running_loop().call_soon(lambda: member.closed or self._hub.close_member(member))\n",
         "tests/test_hostile.py",
+        breaks=13,
     ),
     Mutant(
         "an id given to another inherits the rate",

@@ -13,6 +13,7 @@ RULES = (
         "            yield\n        except Exception:\n            self._grant(wishes)\n            raise\n"
         "        finally:\n            blocks.pop()",
         "tests/test_transactions.py",
+        breaks=10,
     ),
     Mutant(
         "a conflict found once the wish is granted",
@@ -20,6 +21,7 @@ RULES = (
         "granted = self.intent.grant(wishes, self._check)",
         "granted = self.intent.grant(wishes)\n                self._check(granted)",
         "tests/test_conflicts.py",
+        breaks=10,
     ),
     Mutant(
         "a failed call keeps the ids it made",
@@ -27,6 +29,7 @@ RULES = (
         "            for _, adds, _, _ in resolved:\n                self.forget(adds)\n            raise",
         "            raise",
         "tests/test_promises.py",
+        breaks=10,
     ),
     # A silent link is found, and an error refuses none but the guilty.
     Mutant(
@@ -86,6 +89,7 @@ RULES = (
         " or not 0 <= level < sys.float_info.max:",
         ":",
         "tests/test_controls.py",
+        breaks=12,
     ),
     Mutant(
         "a frame of any length taken apart for what it says",
@@ -93,6 +97,7 @@ RULES = (
         "        if len(frame) > MAX_CONTROL_BYTES:\n            return [Unknown(frame)]\n",
         "",
         "tests/test_controls.py",
+        breaks=12,
     ),
     Mutant(
         "every bad frame kept",
@@ -100,8 +105,44 @@ RULES = (
         "        self.sample = deque(maxlen=BAD_FRAMES_KEPT)",
         "        self.sample = deque()",
         "tests/test_feed.py",
+        breaks=12,
     ),
     # Files of the engine that decide by themselves what others carry out.
+    Mutant(
+        "holders of nothing told",
+        "engine/context.py",
+        "        if len(streams):\n",
+        "        if len(streams) >= 0:\n",
+        "tests/test_engine_loss.py",
+    ),
+    Mutant(
+        "a rule whose alert could be cleared while it is raised",
+        "engine/alert_rules.py",
+        "not self.below <= self.above <= self.grave",
+        "not self.above <= self.grave",
+        "tests/test_alerts.py",
+    ),
+    Mutant(
+        "seconds that are no number waited for",
+        "engine/obligations.py",
+        'if not 0 <= getattr(self, name) < float("inf")]',
+        'if getattr(self, name) < 0 or getattr(self, name) == float("inf")]',
+        "tests/test_obligations_settings.py",
+    ),
+    Mutant(
+        "whatever is narrower waits for another change",
+        "engine/events.py",
+        "    patient: bool = False\n",
+        "    patient: bool = True\n",
+        "tests/test_planner.py",
+    ),
+    Mutant(
+        "a listing that counts as a request",
+        "engine/actions.py",
+        "    request: int = 0\n",
+        "    request: int = 1\n",
+        "tests/test_engine.py",
+    ),
     Mutant(
         "the silence of a stall is the streams'",
         "engine/habits.py",
@@ -180,11 +221,19 @@ RULES = (
         "tests/test_turned_silently.py",
     ),
     Mutant(
-        "another route's link shows that a venue works",
+        "a link that is older than the trouble shows that a venue works",
         "engine/bisection.py",
-        "            other.route is link.route\n            and (since",
-        "            (since",
-        "tests/test_turned_silently.py",
+        "            and (since < 0 or self._has_lived(other, since))\n",
+        "",
+        "tests/test_turned_silently.py::test_what_lives_beside_it_since_before_the_trouble_shows_nothing",
+    ),
+    Mutant(
+        "any link, and another route's, shows that a venue works",
+        "engine/bisection.py",
+        "            other.route is link.route\n            and (since < 0 or self._has_lived(other, since))\n"
+        "            and np",
+        "            np",
+        "tests/test_turned_silently.py::test_another_route_that_lives_shows_nothing_of_this_one",
     ),
     Mutant(
         "what leaves a wire for a link that is lost is given up there",
@@ -241,13 +290,7 @@ RULES = (
         "            if ctx.table.is_ahead:",
         "            if not ctx:",
         "tests/test_planner.py",
-    ),
-    Mutant(
-        "an old link's life shows that a venue works",
-        "engine/bisection.py",
-        "            and (since < 0 or self._has_lived(other, since))\n",
-        "",
-        "tests/test_turned_silently.py",
+        breaks=3,
     ),
     Mutant(
         "what is new waits behind a set that is halved patiently",
