@@ -1,4 +1,4 @@
-"""Make before break through a whole manager while its links lag: rotation, hot standby, and the way home.
+"""Make before break through a whole manager while its links lag: rotation, age, hot standby, and the way home.
 
 `test_arbiter_links.py` has the arbiter alone, with switches chosen by hand; here the engine chooses when a second link
 comes and when the first one goes, so what is shown is that it waits for long enough. Each connection is late by 0 to
@@ -13,9 +13,9 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -25,6 +25,7 @@ from subcore.manager import SubscriptionManager
 from subcore.sim.connection import CLOSE, TEXT, Output
 from subcore.sim.faults import Fault
 from subcore.types import Priority, StreamState
+from subcore.venues import venue
 from virtual_manager import World
 
 pytestmark = pytest.mark.simulation
@@ -34,6 +35,7 @@ LATE = CODES[7:]  # those that come to the nursery, and go home
 EXTRAS = [f"KRW-X{number}" for number in range(12)]  # of the burst before that
 CHANNELS = ("trade", "ticker", "orderbook")
 MOST_LAG_S = 0.5
+UPBIT = venue("upbit")
 DRAINED_S = 3.0  # all that was under way has come by then
 
 
@@ -150,23 +152,31 @@ class Stage:
         )
 
 
-class Rotation:
-    """Every link is replaced, again and again."""
+class Kind:
+    """Why streams move: how it comes to that, and the moves. `rate` is the exchange's, `options` are the manager's."""
 
     rate = 25.0
     moved = CODES
+    options: ClassVar[dict[str, Any]] = {}
 
     async def settle(self, stage: Stage) -> None:
+        """Ask for everything, until it is there."""
         stage.ears.subscribe(stage.component, CODES)
         await stage.component.live(20.0)
 
     async def move(self, stage: Stage) -> None:
+        """Have it moved, until that is over."""
+        raise NotImplementedError
+
+
+class Rotation(Kind):
+    """Every link is replaced, again and again."""
+
+    async def move(self, stage: Stage) -> None:
         for number in range(4):
             await asyncio.sleep(stage.world.rng.uniform(0.1, 2.0))
-            if number % 2:
-                stage.world.inject(
-                    Fault("refuse", seconds=stage.world.rng.uniform(4.0, 12.0))
-                )  # it is to wait
+            if number % 2:  # the old link is to wait for its successor
+                stage.world.inject(Fault("refuse", seconds=stage.world.rng.uniform(4.0, 12.0)))
             before = set(stage.world.links())
             await stage.manager.rotate()
             while not before.isdisjoint(stage.world.links()):
@@ -174,11 +184,21 @@ class Rotation:
         assert stage.manager.stats().losses_of_link == 0
 
 
-class Standby:
-    """One of two links is lost, again and again."""
+class Age(Kind):
+    """Each connection is replaced before it is as old as the venue lets it become."""
 
-    rate = 25.0
-    moved = CODES
+    options: ClassVar[dict[str, Any]] = {"venue": replace(UPBIT, life=replace(UPBIT.life, max_age=8.0))}
+
+    async def move(self, stage: Stage) -> None:
+        ever = set(stage.world.links())
+        while len(ever) < 4 or len(stage.world.links()) > 1:
+            await asyncio.sleep(0.1)
+            ever |= set(stage.world.links())
+        assert stage.manager.stats().losses_of_link == 0
+
+
+class Standby(Kind):
+    """One of two links is lost, again and again."""
 
     async def settle(self, stage: Stage) -> None:
         stage.ears.subscribe(stage.component, CODES, standby=True)
@@ -187,19 +207,18 @@ class Standby:
     async def move(self, stage: Stage) -> None:
         for number in range(6):
             await stage.until(stage.is_doubled)
-            await asyncio.sleep(
-                stage.world.rng.uniform(MOST_LAG_S, 2.0)
-            )  # what one alone was sent is there by now
+            # By then all is there that was sent to one alone.
+            await asyncio.sleep(stage.world.rng.uniform(MOST_LAG_S, 2.0))
             stage.world.cut(stage.world.rng.choice(stage.world.links()))
             await asyncio.sleep(0.1)
             assert stage.manager.stats().losses_of_link == number + 1
         await stage.until(stage.is_doubled)
 
 
-class WayHome:
+class WayHome(Kind):
     """Streams that came amid a burst of changes move from the nursery to the settled link."""
 
-    rate = 12.0  # a minute of calm comes before that
+    rate = 12.0  # a minute of calm comes before it
     moved = LATE
 
     async def settle(self, stage: Stage) -> None:
@@ -246,11 +265,11 @@ class Played:
         assert [key for key, time in self.last.items() if self.ears.newest[key] < time] == [], "lost"
 
 
-def play(kind: Any, seed: int, weather: str) -> Played:
+def play(kind: type[Kind], seed: int, weather: str) -> Played:
     """Settle, and move under the eyes of the onlooker."""
 
     async def main(world: LaggingWorld) -> Played:
-        async with world.manager() as manager:
+        async with world.manager(**kind.options) as manager:
             stage = Stage(world, manager, make(manager, "ears", priority=Priority.CRITICAL))
             world.look_on()
             await kind().settle(stage)
@@ -267,14 +286,14 @@ def play(kind: Any, seed: int, weather: str) -> Played:
     return played
 
 
-KINDS = pytest.mark.parametrize("kind", [Rotation, Standby, WayHome])
+KINDS = pytest.mark.parametrize("kind", [Rotation, Age, Standby, WayHome])
 SEEDS = pytest.mark.parametrize("seed", [1, 2, 3])
 
 
 @KINDS
 @SEEDS
 def test_while_links_lag_no_trade_is_lost_none_comes_twice_and_no_state_goes_back(
-    kind: Any, seed: int
+    kind: type[Kind], seed: int
 ) -> None:
     played = play(kind, seed, "lag")
     played.check_trades()
@@ -284,7 +303,7 @@ def test_while_links_lag_no_trade_is_lost_none_comes_twice_and_no_state_goes_bac
 @KINDS
 @SEEDS
 def test_while_frames_overtake_each_other_no_trade_of_what_moves_is_lost_or_comes_twice(
-    kind: Any, seed: int
+    kind: type[Kind], seed: int
 ) -> None:
     """Within a link, which TCP does not do. What one link alone carries is taken in its order, and the snapshot of a
     rewrite may come before the trade it tells of: so only what moves is judged, states only where two links are the
