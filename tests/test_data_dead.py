@@ -146,7 +146,7 @@ def test_one_that_turned_costs_the_others_neither_their_standby_nor_a_link_each_
     which: str, losses: int
 ) -> None:
     """On the settled link its books are found by halves; its ticker is tried again after 1, 2, 4 minutes, by itself."""
-    driver = serving(6)
+    driver = serving(6, rate=1.0)
     streams = driver.subscribe("a", "ticker", MARKETS[:8])
     driver.handle(events.StandBy(streams, True))
     driver.run(10)
@@ -163,7 +163,7 @@ def test_one_that_turned_costs_the_others_neither_their_standby_nor_a_link_each_
 
 
 def test_chance_errors_on_a_standby_neither_end_its_home_nor_make_it_wait_for_ever() -> None:
-    driver = serving(7)
+    driver = serving(7, rate=1.0)
     streams = driver.subscribe("a", "ticker", MARKETS[:8])
     driver.handle(events.StandBy(streams, True))
     driver.run(10)

@@ -132,6 +132,51 @@ def test_pongs_that_a_stall_held_back_count_with_what_is_sent_after_it(stall: fl
     assert max(counted) <= 5
 
 
+@pytest.mark.parametrize("stall", [0.3, 8.0, 19.0, 30.0, 50.0])
+def test_pongs_of_a_connection_that_opened_while_the_loop_was_stuck_count_as_well(stall: float) -> None:
+    """The venue answered the handshake at once and has pinged since; all of it is read together."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    accepted = s.now + SECOND // 20
+    s.now += round(stall * SECOND)
+    s.up()
+    arrivals = [s.now] * len(s.of(actions.Send))
+    arrivals += [max(accepted + 20 * SECOND * number, s.now) for number in range(5)]
+    woke = s.now
+    for number in range(40):
+        s.want("trade", f"S{number}USDT")
+        sent = len(s.of(actions.Send))
+        sent += sum(isinstance(did, actions.Send | actions.Ping) for did in s.wait(0.05, frames=1))
+        arrivals += [s.now] * sent
+    arrivals.sort()
+    counted = [sum(at - SECOND < other <= at for other in arrivals) for at in arrivals if at <= s.now]
+    assert len(counted) > 5
+    assert max(counted) <= 5
+    assert sum(at <= woke + SECOND for at in arrivals) >= 3, "and nothing waits that need not"
+
+
+def test_an_answer_to_an_older_request_tells_nothing_of_pongs_that_leave_with_it() -> None:
+    """After a stall the answers that waited are read before the pongs can have arrived, which may take 0.3 s."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    s.up()
+    s.wait(5, frames=1)
+    s.want("trade", "ETHUSDT")
+    (asked,) = s.of(actions.Send)
+    s.now += 50 * SECOND
+    woke, pongs, sent = s.now, 3, list[int]()
+    s.tell(events.ControlFrame(0, 1, Accepted(str(asked.request))))
+    s.activity(1)
+    s.tell(events.Tick())
+    for number in range(60):
+        s.want("trade", f"S{number}USDT")
+        sent += [s.now] * len(s.of(actions.Send))
+        sent += [s.now for did in s.wait(0.05, frames=1) if isinstance(did, actions.Send)]
+    late = woke + 3 * SECOND // 10
+    assert pongs + sum(at < late + SECOND for at in sent) <= 5
+    assert sent[0] < woke + SECOND
+
+
 def test_an_unknown_role_of_keeping_alive_is_left_alone() -> None:
     answers = replace(BINANCE.keepalive, role=type(BINANCE.keepalive.role).CLIENT_ANSWERS)
     s = Script(replace(BINANCE, keepalive=answers))

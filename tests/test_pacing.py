@@ -43,17 +43,26 @@ def second_oracle_refuses(arrivals: list[int]) -> int:
 
 
 class Wire:
-    """One ordered connection: each message takes 0 to 300 ms, none overtakes another."""
+    """One ordered connection: each message takes 0 to 300 ms, none overtakes another. `answer`: some are answered as
+    soon as they arrive, before the next is sent or while later ones are under way."""
 
     def __init__(self, pacer: Pacer, rng: random.Random, answer: bool) -> None:
         self.pacer, self.rng, self.answer = pacer, rng, answer
         self.now = 0
         self.sends: list[int] = []
         self.arrivals: list[int] = []
+        self.unanswered: list[tuple[int, int]] = []  # arrival and send
+
+    def hear(self) -> None:
+        """What has been answered by now is told, when it came."""
+        for arrival, sent in [pair for pair in self.unanswered if pair[0] <= self.now]:
+            self.unanswered.remove((arrival, sent))
+            self.pacer.settle(sent, arrival)
 
     def send_when_allowed(self, repair: bool) -> int:
         """Waits as told, sends; returns how long it waited beyond what the venue's own windows ask for."""
         wanted = max(self.now, *(self.sends[-n] + w if len(self.sends) >= n else 0 for n, w in WIRE))
+        self.hear()
         while not self.pacer.try_spend(Counted.MESSAGE, self.now, repair=repair):
             when = self.pacer.next_allowed(Counted.MESSAGE, self.now, repair=repair)
             assert when > self.now, "a refusal must say when"
@@ -62,8 +71,9 @@ class Wire:
         arrival = max(self.now + self.rng.randint(0, 300 * MS), self.arrivals[-1] if self.arrivals else 0)
         self.arrivals.append(arrival)
         if self.answer and self.rng.random() < 0.7:
-            self.now = max(self.now, arrival)  # the next send waits for the answer
-            self.pacer.settle(self.now)
+            self.unanswered.append((arrival, self.now))
+            if self.rng.random() < 0.5:
+                self.now = max(self.now, arrival)  # the next send waits for the answer
         return self.now - wanted
 
 
@@ -128,8 +138,28 @@ def test_a_burst_of_five_goes_at_once_and_the_sixth_is_spread() -> None:
     assert [pacer.try_spend(Counted.MESSAGE, 0) for _ in range(5)] == [True] * 5
     sixth = pacer.next_allowed(Counted.MESSAGE, 0)
     assert 1_300 * MS <= sixth <= 1_400 * MS  # the short window, arrivals unanswered, not the spreading
-    pacer.settle(10 * MS)
+    for _ in range(5):
+        pacer.settle(0, 10 * MS)
     assert pacer.next_allowed(Counted.MESSAGE, 0) == 1_100 * MS  # all had arrived by 10 ms
+
+
+def test_an_answer_tells_nothing_of_what_left_after_its_request() -> None:
+    pacer = upbit_pacer()
+    for at in range(5):
+        assert pacer.try_spend(Counted.MESSAGE, at * MS)
+    pacer.settle(0, 10 * MS)
+    assert pacer.next_allowed(Counted.MESSAGE, 20 * MS) == 1_100 * MS  # the first had arrived by 10 ms
+    assert pacer.try_spend(Counted.MESSAGE, 1_100 * MS)
+    assert pacer.next_allowed(Counted.MESSAGE, 1_200 * MS) >= 1_301 * MS  # the second perhaps only after 301
+
+
+def test_of_two_that_left_at_once_an_answer_tells_of_one() -> None:
+    pacer = upbit_pacer()
+    for _ in range(5):
+        assert pacer.try_spend(Counted.MESSAGE, 0)
+    pacer.settle(0, 10 * MS)
+    assert pacer.try_spend(Counted.MESSAGE, 1_100 * MS)
+    assert pacer.next_allowed(Counted.MESSAGE, 1_200 * MS, repair=True) >= 1_300 * MS
 
 
 def test_repairs_may_use_what_ordinary_changes_may_not() -> None:

@@ -1,9 +1,7 @@
 """Bugs that were seen in other libraries, and the planted ones that stand for each.
 
 Of each the first is found by the soak, a simulation, a property or a state machine alone (the backoff by a venue that
-is played and not by the exchange); but for a late reply of an old generation and a forgotten budget. Those two only
-scripted tests find: 120,000 events of the soak did not, where a connection that is over says nothing more, and hardly
-more than five connect within a second.
+is played and not by the exchange).
 """
 
 from __future__ import annotations

@@ -94,7 +94,15 @@ MUTANTS = (
         "engine/pacing.py",
         "            for log in self._own:\n                log.clear()",
         "            for log in [u[1] for uses in self._rules.values() for u in uses]:\n                log.clear()",
-        "tests/test_pacing.py tests/test_engine_loss.py",
+        "soak",
+        breaks=2,
+    ),
+    Mutant(
+        "an answer settles what left after its request",
+        "engine/pacing.py",
+        "        while end < len(sent) and sent[end] < sent_at:\n",
+        "        while end < len(sent):\n",
+        "tests/test_pacing.py",
         breaks=2,
     ),
     Mutant(
@@ -135,7 +143,7 @@ MUTANTS = (
         "engine/engine.py",
         "        if link is None or link.generation != generation or link.phase is not phase:",
         "        if link is None or link.phase is not phase:",
-        "tests/test_engine.py",
+        "soak",
     ),
     Mutant(
         "watchdog drops intent",

@@ -285,6 +285,13 @@ RULES = (
         "tests/test_engine_binance.py",
     ),
     Mutant(
+        "pongs of a handshake that a stall held back are not counted",
+        "engine/links.py",
+        "        self._spend_pongs(link, now - link.connect_at, now)",
+        "        _ = (link, now - link.connect_at, now)",
+        "tests/test_engine_binance.py",
+    ),
+    Mutant(
         "what was written before the engine was told of it is sent again",
         "engine/planner.py",
         "            if ctx.table.is_ahead:",

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
+from handlers import Handlers
 
 from subcore import _columns
 from subcore._intern import Interner
 from subcore._ledger import Ledger
-from subcore._route import Router
 from subcore.engine.events import Changed
 from subcore.intent import Act, Intent, Wish
 from subcore.types import Int32Array, Priority, StreamColumns, Topic
@@ -25,9 +25,10 @@ class CoreLedger:
         self._venue = venue
         self._ledger = Ledger(seed=seed)
         self._interner = Interner(seed=seed)
-        self._gone: deque[int] = deque()
-        self._router = Router(self._ledger, gone=self._gone)
+        self.handlers = Handlers(venue, self._interner, self._ledger, seed)
+        self._router = self.handlers.router
         self.intent = Intent(venue, self._interner, self._ledger, self._router)
+        self.intent.on_grouping = self.handlers.group
         self._members: dict[str, tuple[int, int]] = {}  # component and sink
 
     # -- what components do --
@@ -53,26 +54,41 @@ class CoreLedger:
                 )
             )
         if wishes:
-            self.intent.grant(wishes)
+            with self._public_call():
+                self.intent.grant(wishes)
 
     def close(self, name: str) -> None:
         """The component ends."""
         member = self._members.pop(name, None)
         if member is not None:
-            self._router.release_sink(member[1])
-            self.intent.close(member[0])
+            with self._public_call():
+                self._router.release_sink(member[1])
+                self.intent.close(member[0])
+            self.handlers.end(name)
 
     def pause(self, name: str, flag: bool) -> None:
         """Its interests count for nothing, or again."""
         component, sink = self._member(name)
-        self._ledger.pause(component, flag)
-        self._router.mute_sink(sink, flag)
+        with self._public_call():
+            self._ledger.pause(component, flag)
+            self._router.mute_sink(sink, flag)
+
+    @contextmanager
+    def _public_call(self) -> Iterator[None]:
+        self.handlers.calling += 1
+        try:
+            yield
+        finally:
+            self.handlers.calling -= 1
 
     def _member(self, name: str) -> tuple[int, int]:
         member = self._members.get(name)
         if member is None:
             component = self._ledger.open_component()
-            member = self._members[name] = (component, self._router.new_sink(component, lambda event: None))
+            member = self._members[name] = (
+                component,
+                self._router.new_sink(component, self.handlers.handler(name)),
+            )
         return member
 
     def held(self, name: str) -> set[Topic]:
@@ -108,6 +124,7 @@ class CoreLedger:
 
     def release(self, streams: Int32Array) -> None:
         """The engine gave these back."""
+        self.handlers.release(streams)
         self.intent.release(streams)
 
     def columns(self, streams: Int32Array) -> StreamColumns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from core_ledger import CoreLedger
@@ -13,13 +14,14 @@ from subcore.intent import Act
 from subcore.types import Priority, Topic
 
 KeyOf = Callable[[Topic], Key]
+NOBODY: Counter[str] = Counter()
 
 
 class Wishes:
     """Twenty-four components or more; each call goes to the real ledger and, if that took it, into the dict."""
 
-    ACTS = ("add", "drop", "close", "flip", "replace", "pause", "reclass", "wrong")
-    WEIGHTS = (10, 6, 1, 2, 2, 1, 2, 1)
+    ACTS = ("add", "drop", "close", "flip", "replace", "pause", "reclass", "wrong", "vanish")
+    WEIGHTS = (10, 6, 1, 2, 2, 1, 2, 1, 1)
 
     def __init__(
         self,
@@ -40,6 +42,7 @@ class Wishes:
         self.held: dict[str, dict[Topic, Priority]] = {f"component-{i}": {} for i in range(components)}
         self.paused: set[str] = set()
         self.calls = 0
+        self._shares: dict[Key, Counter[str]] | None = None  # by stream, as they follow from `held`
         self._names = sorted(self.held)
 
     # -- what follows from the dict --
@@ -54,6 +57,18 @@ class Wishes:
                     found[key] = max(found.get(key, 0), int(priority))
         return found
 
+    def due(self, keys: Sequence[Key]) -> Counter[str]:
+        """How many events of a frame about `keys` each component shall have."""
+        if self._shares is None:
+            self._shares = {}
+            for name in self.held.keys() - self.paused:
+                for key in map(self._key_of, self.held[name]):
+                    self._shares.setdefault(key, Counter())[name] += 1
+        found: Counter[str] = Counter()
+        for key in keys:
+            found += self._shares.get(key, NOBODY)
+        return found
+
     def differs(self) -> str | None:
         """Where the ledger and the dict disagree."""
         for name, held in self.held.items():
@@ -65,6 +80,7 @@ class Wishes:
 
     def step(self) -> None:
         """One random call of a random component."""
+        self._shares = None
         name = self._rng.choice(self._names)
         act = self._rng.choices(self.ACTS, self.WEIGHTS)[0]
         getattr(self, f"_{act}")(name)
@@ -72,11 +88,13 @@ class Wishes:
 
     def want(self, count: int) -> None:
         """So many different topics at least, to begin with."""
+        self._shares = None
         for number, topic in enumerate(self._rng.sample(list(self._topics), count)):
             self._subscribe(self._names[number % len(self._names)], [topic], self._priority())
 
     def drop_all(self) -> None:
         """Everybody closes."""
+        self._shares = None
         for name in self._names:
             self._close(name)
 
@@ -118,6 +136,11 @@ class Wishes:
         self._ledger.close(name)
         self.held[name].clear()
         self.paused.discard(name)
+
+    def _vanish(self, name: str) -> None:
+        """The object whose method is its handler goes; then the loop closes the component."""
+        if self._ledger.handlers.lose(name):
+            self._close(name)
 
     def _replace(self, name: str) -> None:
         (topic,) = self._some(1)

@@ -10,6 +10,7 @@ from typing import Any
 from core_ledger import CoreLedger
 from grammar import UNIT, Binance, Grammar, Key, Upbit
 from judge import Judge
+from waiting import Waiting
 
 import subcore
 from subcore.engine import actions, events
@@ -18,13 +19,15 @@ from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
 from subcore.sim.rules import Rules
 from subcore.testing import EngineDriver, FrameKey
+from subcore.testing.connection import Connection
+from subcore.testing.ledger import ids_of
 from subcore.types import Topic
 from subcore.venue import Venue
 from subcore.venues import venue
 from wishes import Wishes
 
 TEXT = 1
-DECODED_EACH = 8  # of the good frames one in so many goes through the scanner as well; of the others all
+LATE = 0.5  # of new connections, to which something of the last one is told
 BASES = ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX", "LTC", "LINK", "AVAX", "ATOM")
 LASTING = (
     "refuse",
@@ -67,7 +70,7 @@ class World:
         )
 
 
-def upbit() -> World:
+def upbit(rng: random.Random) -> World:
     """Every channel with depths and groupings, over three quote currencies."""
     markets = [f"KRW-{base}" for base in BASES] + ["BTC-ETH", "BTC-XRP", "USDT-BTC", "USDT-ETH"]
     ghosts = ("KRW-GHOSTA", "KRW-GHOSTB")
@@ -76,12 +79,19 @@ def upbit() -> World:
     topics += [Topic("orderbook", f"KRW-{base}", None, 10000.0) for base in BASES[:2]]
     wrong = (Topic("orderbook", "KRW-BTC", 7), Topic("ticker", "krw btc"), Topic("trade", "KRW-BTC", 5))
     return World(
-        "upbit", Upbit(), venue("upbit").at("ws://sim.test:80"), tuple(markets), tuple(topics), wrong, ghosts
-    )  # fmt: skip
+        "upbit",
+        Upbit(),
+        venue("upbit").at("ws://sim.test:80"),
+        tuple(markets),
+        tuple(topics),
+        wrong,
+        ghosts,
+    )
 
 
-def binance() -> World:
-    """Every channel of combined streams, each depth a stream of its own."""
+def binance(rng: random.Random) -> World:
+    """Every channel of combined streams, each depth a stream of its own; requests take many names, or few, so that the
+    rest waits."""
     markets = [f"{base}USDT" for base in BASES] + ["ETHBTC", "XRPBTC"]
     ghosts = ("GHOSTAUSDT", "GHOSTBUSDT")
     topics = [
@@ -90,8 +100,14 @@ def binance() -> World:
     topics += [Topic("orderbook", s, depth) for s in markets for depth in (5, 10, 20)]
     wrong = (Topic("orderbook", "BTCUSDT", 7), Topic("trade", "btc-usdt"), Topic("trade", "BTCUSDT", 5))
     return World(
-        "binance", Binance(), venue("binance").at("ws://sim.test:80"), tuple(markets), tuple(topics), wrong, ghosts
-    )  # fmt: skip
+        "binance",
+        Binance(),
+        venue("binance", names_per_message=rng.choice((4, 100))).at("ws://sim.test:80"),
+        tuple(markets),
+        tuple(topics),
+        wrong,
+        ghosts,
+    )
 
 
 class JudgedDriver(EngineDriver):
@@ -114,10 +130,16 @@ class JudgedDriver(EngineDriver):
         self.tally: Counter[str] = Counter()
         self.guilty: set[str] = set(world.ghosts)
         self.judge = Judge(world.grammar)
+        self._waiting = Waiting()
         self.core: CoreLedger = self.ledger  # type: ignore[assignment]
         self.wishes = Wishes(self.core, rng, world.topics, world.wrong, self.key_of_topic)
+        self.core.handlers.due = self.wishes.due
+        self.core.handlers.act = self.wishes.step
         self.duplicates_until = 0
         self._left_at = 0
+        self._latest: dict[
+            int, dict[bool, tuple[Connection, bytes]]
+        ] = {}  # frames by link: data and other ones
 
     def _read(self, payload: bytes) -> list[FrameKey]:
         """What the driver's meter makes of a frame: read once, by the grammar."""
@@ -147,15 +169,44 @@ class JudgedDriver(EngineDriver):
             self.judge.ends((action.link, action.generation))
         elif isinstance(action, actions.Restored):
             self.judge.restored(action)
+        elif isinstance(action, actions.Arbitrate):
+            self.core.handlers.arbitrate(action.streams, action.on)
         super().carry_out(action)
 
     def handled(self, event: events.Event, did: list[actions.Action]) -> None:
         """The judge looks at what became of it."""
         self.judge.after(event, did, self)
+        self._waiting.after(did, self)
+
+    def turn(self, *, urgent: bool = False) -> None:
+        """End the loop turn: the engine sees what changed, and who joined gets what is newest."""
+        super().turn(urgent=urgent)
+        self.core.handlers.turn()
 
     def _opened(self, one: Any, rtt: int) -> None:
         self.judge.opens((one.link, one.generation))
         super()._opened(one, rtt)
+        if self.rng.random() < LATE:
+            self._tell_late(one)
+
+    def _tell_late(self, present: Connection) -> None:
+        """Something of the connection before this one is told only now, when its link has asked for everything anew."""
+        for one, payload in self._latest.pop(present.link, {}).values():
+            if one.generation == present.generation:
+                continue
+            self.tally["late replies"] += 1
+            streams = {self._stream_of(key) for key in self._read(payload)} - {-1}
+            if streams:
+                self.handle(
+                    events.StreamEvidence(one.link, one.generation, ids_of(sorted(streams)), self.now)
+                )
+            for control in self.venue.decode_control(payload) if not streams else ():
+                self.handle(events.ControlFrame(one.link, one.generation, control))
+            self.handle(events.Pong(one.link, one.generation, 1))
+            self.handle(events.LinkDown(one.link, one.generation, "told late", None, None, None))
+
+    def _stream_of(self, key: FrameKey) -> int:
+        return self.ledger.find_stream(self._channels.get(key.channel, -1), key.symbol, key.grouping)
 
     def _knock(self, one: Any, action: actions.Connect) -> None:
         if not one.over:
@@ -184,11 +235,14 @@ class JudgedDriver(EngineDriver):
 
     def _frame(self, one: Any, payload: bytes) -> None:
         self.judge.receives((one.link, one.generation), payload, self._left_at)
-        if self.judge.checks["frames"] % DECODED_EACH == 0 or not self.world.grammar.about(payload):
+        keys = self.world.grammar.about(payload)
+        if not keys:
             try:
                 subcore.decode_all(self.venue, payload)
             except SubcoreError:  # property 12: a named error, nothing else
                 self.tally["frames that cannot be read"] += 1
+        self._latest.setdefault(one.link, {})[bool(keys)] = one, payload
+        self.core.handlers.frame(one.link, payload, self.now, keys)
         super()._frame(one, payload)
 
 

@@ -112,7 +112,7 @@ class Controls:
         if request is not None and refused.topics is None:
             if request in link.in_flight:
                 link.in_flight.remove(request)
-                link.pacer.settle(now)
+                link.pacer.settle(request.sent_ns, now)
             if refused.reason in (ReasonClass.RATE, ReasonClass.TRANSIENT):
                 self._planner.kept(link, request.removes, now)
             if refused.reason is not ReasonClass.DUPLICATE:

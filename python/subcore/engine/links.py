@@ -44,11 +44,15 @@ class Lifecycle:
         """The loop runs. After a stall the sockets answer all pings that waited together, and the venue counts that:
         limits leave room for one, and the others are spent here."""
         self._ctx.clock.read(now)
-        every, stalled = self._ctx.venue.keepalive.pinged_every, self._ctx.clock.stalled
-        if stalled and every is not None:
+        if stalled := self._ctx.clock.stalled:
             for link in self.open_links():
-                pongs = (stalled + PINGED_LATE_NS) // nanoseconds(every)
-                link.pacer.note(Counted.PONG, now, min(pongs, PONGS_MOST))
+                self._spend_pongs(link, stalled, now)
+
+    def _spend_pongs(self, link: Link, unheard: int, now: int) -> None:
+        every = self._ctx.venue.keepalive.pinged_every
+        if every is not None:
+            pongs = (unheard + PINGED_LATE_NS) // nanoseconds(every)
+            link.pacer.note(Counted.PONG, now, min(pongs, PONGS_MOST))
 
     def may_open(self) -> bool:
         """Whether the venue allows one more connection beside those that carry something, or shall."""
@@ -138,6 +142,8 @@ class Lifecycle:
         link.first_request = link.requests + 1
         link.last_request = None
         link.pacer.renew()
+        # The venue may have had it open, and pinged, while the loop was stuck.
+        self._spend_pongs(link, now - link.connect_at, now)
         runnable = self._ctx.clock.runnable
         link.life = Life(idle_since=runnable, counted_at=runnable, spoke_at=runnable)
         link.has_other_set()

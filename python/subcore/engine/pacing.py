@@ -64,11 +64,17 @@ class SendLog:
         self.even = None
         self._settled = 0
 
-    def settle(self, now: int) -> None:
-        """Every send so far has arrived by now."""
-        for index in range(self._settled, len(self.sent)):
+    def settle(self, sent_at: int, now: int) -> None:
+        """One that left at `sent_at` has arrived by now, and with it all that left before; what left later may still be
+        under way, and so may others of that moment."""
+        sent, end = self.sent, self._settled
+        while end < len(sent) and sent[end] < sent_at:
+            end += 1
+        if end < len(sent) and sent[end] == sent_at:
+            end += 1
+        for index in range(self._settled, end):
             self.arrived[index] = min(self.arrived[index], now)
-        self._settled = len(self.sent)
+        self._settled = end
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,11 +296,12 @@ class Pacer:
                 for window, used in zip(limit.windows, rule.used(log, now), strict=True)
             ]
 
-    def settle(self, now: int) -> None:
-        """An answer came: everything this link sent has arrived. Shared logs keep their estimate."""
+    def settle(self, sent_at: int, now: int) -> None:
+        """The answer to what left at `sent_at` came: that has arrived, and all that this link sent before it. Shared
+        logs keep their estimate."""
         with self._registry.lock:
             for log in self._own:
-                log.settle(now)
+                log.settle(sent_at, now)
 
     def renew(self) -> None:
         """A new connection: its own counters start at zero."""

@@ -359,4 +359,4 @@ class Planner:
         legs = self._ctx.streams.legs
         _, rows = legs.on(link.id, request.adds)
         legs.evidence[rows[legs.request[rows] >= request.number]] |= np.uint8(Evidence.QUIET)
-        link.pacer.settle(now)
+        link.pacer.settle(request.sent_ns, now)
