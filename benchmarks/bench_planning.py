@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections import deque
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,13 @@ CHANGE = 20
 ROUNDS = 60
 LOSSES = 9
 EVIDENCE_AT_ONCE = 4096  # frames that one turn of the loop may have read
+
+
+class Cost(NamedTuple):
+    """Nanoseconds of one call of the engine, by what they went to."""
+
+    planning: int
+    encoding: int
 
 
 class TimedWire:
@@ -70,9 +78,9 @@ class Planning:
     def __init__(self, house: str, size: int) -> None:
         made = venue(house).at("ws://bench.test:80")
         self.encoding = self.slowest_tick = 0
-        self._encode = made.encode
+        self._write = made.encode
         self.channel = made.channel_index("trade")
-        self.venue = dataclasses.replace(made, encode=self._timed, capacities=(Capacity("streams", 10**6),))
+        self.venue = dataclasses.replace(made, encode=self._encode, capacities=(Capacity("streams", 10**6),))
         self.ledger, self.interner = Ledger(max_streams=1 << 17), Interner()
         self.intent = Intent(self.venue, self.interner, self.ledger, Router(self.ledger, gone=deque()))
         self.component = self.ledger.open_component()
@@ -97,11 +105,11 @@ class Planning:
         self._answer()
         self.slowest_tick = 0
 
-    def _timed(
+    def _encode(
         self, add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int
     ) -> list[Out]:
         start = time.thread_time_ns()
-        outs = self._encode(add, remove, target, next_id)
+        outs = self._write(add, remove, target, next_id)
         self.encoding += time.thread_time_ns() - start
         return outs
 
@@ -112,41 +120,63 @@ class Planning:
     def _tell(self, event: events.Event) -> list[actions.Action]:
         return self.engine.handle(event, self.now)
 
+    def _cost(self, event: events.Event) -> tuple[Cost, list[actions.Action]]:
+        self.encoding, start = 0, time.thread_time_ns()
+        out = self._tell(event)
+        whole = time.thread_time_ns() - start
+        return Cost(whole - self.encoding, self.encoding), out
+
     def _answer(self) -> None:
         """Data for everything, a quiet second, ticks."""
         link = self.engine.links[0]
-        self._tell(events.StreamEvidence(0, 1, link.wire.wire(), self.now))
+        self._tell(events.StreamEvidence(0, link.generation, link.wire.wire(), self.now))
         for _ in range(10):
-            self.now += SECOND // 4
-            self._tell(events.LinkActivity(0, 1, self.now, self.now // SECOND))
-            start = time.thread_time_ns()
-            self._tell(events.Tick())
-            self.slowest_tick = max(self.slowest_tick, time.thread_time_ns() - start)
+            self.slowest_tick = max(self.slowest_tick, self.tick())
 
-    def change(self) -> tuple[int, int]:
-        """20 topics come and the 20 of the last change go: nanoseconds of planning, and of encoding."""
+    def change(self) -> Cost:
+        """20 topics come and the 20 of the last change go."""
         here, gone = self.coming
         self.coming.reverse()
         self.ledger.add(self.component, here)
         self.ledger.remove(self.component, gone)
-        edges = self._edges()
-        self.encoding = 0
-        start = time.thread_time_ns()
-        out = self._tell(edges)
-        whole = time.thread_time_ns() - start
+        cost, out = self._cost(self._edges())
         if not any(isinstance(action, actions.Send) for action in out):
             raise RuntimeError("nothing was sent")
-        encoding = self.encoding
         self._answer()
-        return whole - encoding, encoding
+        return cost
 
     def tick(self) -> int:
         """Nanoseconds of a tick in quiet."""
         self.now += SECOND // 4
-        self._tell(events.LinkActivity(0, 1, self.now, self.now // SECOND))
+        generation = self.engine.links[0].generation
+        self._tell(events.LinkActivity(0, generation, self.now, self.now // SECOND))
         start = time.thread_time_ns()
         self._tell(events.Tick())
         return time.thread_time_ns() - start
+
+    def lose(self) -> list[Cost]:
+        """The link goes, is opened again, asked for all in one message, and proven: what each call costs.
+
+        Evidence comes in parts, as frames do.
+        """
+        link = self.engine.links[0]
+        lost, costs = link.generation, list[Cost]()
+
+        def tell(event: events.Event) -> None:
+            costs.append(self._cost(event)[0])
+
+        tell(events.LinkDown(0, lost, "cut"))
+        while link.generation == lost:
+            self.now = max(self.now, self.engine.deadline() or 0)
+            tell(events.Tick())
+        tell(events.LinkUp(0, link.generation, 20_000_000))
+        carried = link.wire.wire()
+        for first in range(0, len(carried), EVIDENCE_AT_ONCE):
+            part = carried[first : first + EVIDENCE_AT_ONCE]
+            tell(events.StreamEvidence(0, link.generation, part, self.now))
+        for _ in range(200):  # healthy for long, so that the next one is opened as soon
+            self.tick()
+        return costs
 
 
 class ChangeOfTwenty:
@@ -171,40 +201,14 @@ class ChangeOfTwenty:
 
 
 class LostLink:
-    """A link of that many streams goes, is opened again, asked for all in one message, and proven.
-
-    What one call of the engine costs, encoding apart. Evidence comes in parts, as frames do.
-    """
+    """What one call of the engine costs when a link of that many streams is lost, encoding apart."""
 
     params = (5_000,)
     param_names = ("streams",)
 
     def setup(self, size: int) -> None:
-        planning = self.planning = Planning("upbit", size)
-        self.losses = [self._lose(planning, generation) for generation in range(1, LOSSES + 1)]
-
-    def _lose(self, planning: Planning, generation: int) -> list[int]:
-        engine, slices = planning.engine, []
-
-        def tell(event: events.Event) -> None:
-            planning.encoding, start = 0, time.thread_time_ns()
-            engine.handle(event, planning.now)
-            slices.append(time.thread_time_ns() - start - planning.encoding)
-
-        tell(events.LinkDown(0, generation, "cut"))
-        while not engine.links[0].generation > generation:
-            planning.now = max(planning.now, engine.deadline() or 0)
-            tell(events.Tick())
-        tell(events.LinkUp(0, generation + 1, 20_000_000))
-        carried = engine.links[0].wire.wire()
-        for first in range(0, len(carried), EVIDENCE_AT_ONCE):
-            part = carried[first : first + EVIDENCE_AT_ONCE]
-            tell(events.StreamEvidence(0, generation + 1, part, planning.now))
-        for _ in range(200):  # healthy for long, so that the next one is opened as soon
-            planning.now += SECOND // 4
-            engine.handle(events.LinkActivity(0, generation + 1, planning.now, planning.now), planning.now)
-            engine.handle(events.Tick(), planning.now)
-        return slices
+        planning = Planning("upbit", size)
+        self.losses = [[call.planning for call in planning.lose()] for _ in range(LOSSES)]
 
     def track_loss_ms(self, size: int) -> float:
         """All calls of one loss together."""

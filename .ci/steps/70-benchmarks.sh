@@ -1,4 +1,4 @@
-# The asv benchmarks load, and those of the frame's way run once each: their figures are not judged here.
+# The asv benchmarks load; those of the frame's way and of the planner run once each. Their figures are not judged here.
 . .ci/lib.sh
 [ -x "$BIN/asv" ] || scripts/setup_venv.sh .venv dev,bench
 export HOME="$PWD/build/asv-home" # asv keeps the machine's description in the home folder
@@ -7,7 +7,7 @@ mkdir -p "$HOME"
 say "asv check"
 "$BIN/asv" check --python=same
 say "asv run --quick"
-"$BIN/asv" run --python=same --quick --show-stderr --bench 'bench_(feed|intern|ledger|scan|fanout|liveness)' | tee build/ci/asv.txt
+"$BIN/asv" run --python=same --quick --show-stderr --bench 'bench_(feed|intern|ledger|scan|fanout|liveness|planning)' | tee build/ci/asv.txt
 if grep -qiE "failed" build/ci/asv.txt; then
     echo "a benchmark failed" >&2
     exit 1
