@@ -40,6 +40,7 @@ from subcore.venues import venue
 
 SIZES = (500, 50_000)
 CHANGE = 20
+OFTEN = 30  # changes a minute that its link must bear: one in 2.5 s is made. So many times are kept as well
 ROUNDS = 60
 LOSSES = 9
 EVIDENCE_AT_ONCE = 4096  # frames that one turn of the loop may have read
@@ -90,7 +91,7 @@ class Planning:
             lambda: TimedWire(self),
             random.Random(1),
             registry=LimitRegistry(),
-            settings=Settings(hurts=10**9),
+            settings=Settings(hurts=OFTEN),
         )
         self.now = SECOND
         dash = "KRW-{}" if house == "upbit" else "{}USDT"

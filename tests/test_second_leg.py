@@ -271,3 +271,32 @@ def test_what_was_refused_on_two_wires_is_taken_off_both_though_it_is_asked_for_
     assert BTC in said
     assert ETH not in said
     assert not any(ghost in link.wire.wire() for link in s.engine.links.values())
+
+
+def test_who_is_on_trial_is_asked_for_by_no_other_link() -> None:
+    """Both links are lost. The standby is back first, and dies of each request until what it asks for is on trial: then
+    home, which is still down, leaves it to the nursery."""
+    s, ids = with_standby()
+    s.data(ids, link=1)
+    s.down(link=0)
+    s.down(link=1)
+    for _ in range(10):
+        s.reconnect(link=1)
+        assert ids[0] in s.engine.links[1].wire.wire(), "it was asked for"
+        s.down(link=1)
+        if any(link.trial is not None for link in s.engine.links.values()):
+            break
+    (nursery,) = (link for link in s.engine.links.values() if link.trial is not None)
+    carried: set[int] = set()
+    for _ in range(300):
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING:
+                s.up(link=link.id)
+        carried |= {link.id for link in s.engine.links.values() if ids[0] in link.wire.wire()}
+        if carried:
+            break
+        s.wait(STEP)
+    assert carried == {nursery.id}
+    assert not np.isin(ids, s.engine.links[0].wire.target()).any()
+    s.data(ids, link=nursery.id)
+    assert s.state(ids[0]) is StreamState.OPEN

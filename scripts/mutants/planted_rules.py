@@ -107,6 +107,39 @@ RULES = (
         "tests/test_feed.py",
         breaks=12,
     ),
+    Mutant(
+        "who is on trial is asked for by another link as well",
+        "engine/bisection.py",
+        "            other.wire.set_target(part, False)\n",
+        "            pass\n",
+        "tests/test_second_leg.py",
+        breaks=1,
+    ),
+    # What handlers see.
+    Mutant(
+        "images are given in the call that asks for them",
+        "intent.py",
+        "        return resolved\n\n    def streams_wanted",
+        "        self._router.give_images()\n        return resolved\n\n    def streams_wanted",
+        "soak",
+        breaks=13,
+    ),
+    Mutant(
+        "a paused component is fed on",
+        "_sinks.pyx",
+        "        self.set_gate(self.sink_at(sink_id), GATE_MUTED, flag)",
+        "        self.set_gate(self.sink_at(sink_id), GATE_MUTED, False)",
+        "soak",
+        breaks=13,
+    ),
+    Mutant(
+        "each settled link keeps a log without end",
+        "engine/planner.py",
+        "            if len(link.rewrites) > ctx.settings.hurts:\n                link.rewrites.popleft()\n",
+        "            link.rewrites.extend([now] * 20)\n",
+        "soak",
+        breaks=12,
+    ),
     # Files of the engine that decide by themselves what others carry out.
     Mutant(
         "holders of nothing told",

@@ -19,7 +19,7 @@ from subcore.types import StreamState
 STEPS = 200
 AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
-RARE = (*SLOW, *SLOW, "silent", "silent")  # once more: few of them bite
+RARE = (*SLOW, *SLOW, "silent", "silent", "close", "delist", "stall")  # once more: few of them bite
 TOPICS = 100
 SETTLE_S = 75.0
 ROUNDS = 6
@@ -60,7 +60,10 @@ def play(world_name: str, seed: int, *, history: int = 60) -> Result:
 
 def _wild(driver: JudgedDriver, rng: random.Random) -> None:
     driver.wishes.want(TOPICS)
+    flaps_at = rng.randrange(STEPS // 4, STEPS + STEPS // 4)  # in some, never
     for step in range(STEPS):
+        if step == flaps_at:
+            _flap(driver, rng)
         for _ in range(rng.choice((1, 1, 1, 4, 12))):
             driver.wishes.step()
         if rng.random() < 0.07 or step in (50, 100, 150):
@@ -92,6 +95,20 @@ def _fault(driver: JudgedDriver, rng: random.Random) -> None:
             open_ones = sorted(driver.exchange.connections)
             for conn in open_ones if rng.random() < 0.5 else open_ones[:1]:
                 driver.exchange.inject(Fault("drop_rst", conn=conn), driver.now)
+
+
+def _flap(driver: JudgedDriver, rng: random.Random) -> None:
+    """Streams ask for links of all kinds, and then the venue accepts every connection and drops it at once."""
+    driver.turn()
+    wanted = sorted(driver.core.wanted())
+    for event in (events.OwnLink, events.StandBy):
+        driver.handle(event(np.array(sorted(rng.sample(wanted, min(6, len(wanted)))), np.int32), True))
+    driver.run(8.0)
+    driver.tally["times of flapping links"] += 1
+    for _ in range(60):
+        for conn in sorted(driver.exchange.connections):
+            driver.exchange.inject(Fault("drop_rst", conn=conn), driver.now)
+        driver.run(0.05)
 
 
 def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: float) -> Fault:

@@ -54,23 +54,22 @@ class Waiting:
         driver.judge.checks["messages while others wait"] += 1
         since, classes = self._since.get(link, {}), driver.wishes.classes()
         carried = self._carried(link, driver)
-
-        def class_of(key: Key) -> int:
-            return ELSEWHERE if key in carried else classes.get(key, ELSEWHERE)
-
-        patient = [key for key in adds if driver.now - since.get(key, driver.now) < GUARD_NS]
-        if not patient:
-            return
-        lowest, highest = min(patient, key=class_of), max(rest, key=class_of)
-        if class_of(highest) > class_of(lowest):
+        opened = {driver.key_of(stream) for stream in driver.streams_in(StreamState.OPEN)}
+        lowest = [
+            (ELSEWHERE if key in carried & opened else classes.get(key, ELSEWHERE), key)
+            for key in adds
+            if driver.now - since.get(key, driver.now) < GUARD_NS
+        ]
+        highest = [(classes.get(key, ELSEWHERE), key) for key in rest if key not in carried]
+        if lowest and highest and max(highest)[0] > min(lowest)[0]:
             raise Broken(
-                f"property 4: link {link} is asked for {lowest} of class {class_of(lowest)} while {highest} of class"
-                f" {class_of(highest)} waits for its messages"
+                f"property 4: link {link} is asked for {min(lowest)} while {max(highest)} waits for its messages"
+                f" (class and stream; {ELSEWHERE}: another brings it)"
             )
 
     @staticmethod
     def _carried(link: int, driver: JudgedDriver) -> set[Key]:
-        """What other connections bring."""
+        """What other connections were seen to bring."""
         others = (books for wire, books in driver.judge.wires.items() if wire[0] != link)
         return {key for books in others for key in books.sent if key in books.proven}
 
