@@ -16,6 +16,7 @@ from engine_script import Script
 from skips import ROOT
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
+from subcore.engine.link import Phase
 from subcore.types import (
     Accepted,
     Priority,
@@ -153,6 +154,42 @@ def test_pongs_of_a_connection_that_opened_while_the_loop_was_stuck_count_as_wel
     assert len(counted) > 5
     assert max(counted) <= 5
     assert sum(at <= woke + SECOND for at in arrivals) >= 3, "and nothing waits that need not"
+
+
+@pytest.mark.parametrize("stall", [0.0, 20.0, 40.0, 3600.0])
+def test_a_stall_before_the_connect_costs_the_new_connection_nothing(stall: float) -> None:
+    """The machine slept while the link waited to connect: nobody has pinged a connection that is 50 ms old."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    s.up()
+    s.wait(1, frames=1)
+    s.down()
+    s.now += round(stall * SECOND)
+    s.tell(events.Tick())
+    if s.engine.links[0].phase is not Phase.CONNECTING:  # no stall
+        s.wait(1)
+    assert s.engine.links[0].phase is Phase.CONNECTING
+    s.now += SECOND // 20
+    s.up()
+    opened, sent = s.now, len(s.of(actions.Send))
+    for number in range(20):
+        s.want("trade", f"S{number}USDT")
+        sent += sum(isinstance(did, actions.Send) for did in s.wait(0.05, frames=1))
+    assert (s.now - opened, sent) == (SECOND, 4)
+
+
+@pytest.mark.parametrize("window", [0.0, 0.1, 0.4])
+def test_an_error_window_that_ends_is_no_answer(window: float) -> None:
+    """However short it is set: what nobody answered may be under way for 0.3 s."""
+    s = Script(replace(BINANCE, error_window=window))
+    s.want("trade", "BTCUSDT")
+    s.up(rtt_ms=5.0)
+    opened, sent = s.now, [s.now] * len(s.of(actions.Send))
+    for number in range(50):
+        s.want("trade", f"S{number}USDT")
+        sent += [s.now for did in s.wait(0.05, frames=1) if isinstance(did, actions.Send)]
+    arrives_last = sent[0] + 3 * SECOND // 10  # if the first takes longest, and the others no time
+    assert sum(opened < at < arrives_last + SECOND for at in sent) <= 3, "and one is left for a pong"
 
 
 def test_an_answer_to_an_older_request_tells_nothing_of_pongs_that_leave_with_it() -> None:

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from engine_script import BTC, ETH, XRP, Script
 from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
 from subcore.engine.legs import PROVEN
 from subcore.engine.link import Phase, Role
-from subcore.types import Dropped, Evidence, Int32Array, Listing, StatusKind, StreamState, Topic
+from subcore.types import (
+    Dropped,
+    Evidence,
+    Int32Array,
+    Listing,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamState,
+    Topic,
+)
 from subcore.venues import venue
 
 STEP = 0.1
@@ -287,6 +299,7 @@ def test_who_is_on_trial_is_asked_for_by_no_other_link() -> None:
         if any(link.trial is not None for link in s.engine.links.values()):
             break
     (nursery,) = (link for link in s.engine.links.values() if link.trial is not None)
+    assert nursery.role is Role.NURSERY
     carried: set[int] = set()
     for _ in range(300):
         for link in list(s.engine.links.values()):
@@ -300,3 +313,87 @@ def test_who_is_on_trial_is_asked_for_by_no_other_link() -> None:
     assert not np.isin(ids, s.engine.links[0].wire.target()).any()
     s.data(ids, link=nursery.id)
     assert s.state(ids[0]) is StreamState.OPEN
+
+
+@pytest.mark.parametrize("home_after", [1.0, 4.0, 9.0])
+def test_a_standby_that_dies_of_every_request_has_nobody_refused(home_after: float) -> None:
+    """An outage; then home is well, and whoever answers the standby link kills it."""
+    s, ids = with_standby()
+    s.data(ids, link=1)
+    s.down(link=0)
+    s.down(link=1)
+    began = s.now
+    for _ in range(600):
+        s.wait(0.05, frames=1)
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING and (link.id or s.now - began > home_after * SECOND):
+                s.up(link=link.id)
+            if link.is_up and link.role is Role.STANDBY and link.in_flight:
+                s.down(link=link.id)
+            elif link.is_up and len(link.wire.wire()):
+                s.data(link.wire.wire(), link=link.id)
+        assert s.state(ids[0]) is not StreamState.REFUSED
+    assert s.state(ids[0]) is StreamState.OPEN
+
+
+def test_what_lives_on_a_standby_alone_goes_home_when_it_shall_have_no_standby() -> None:
+    """Home had an error for another stream, and left this one to the standby."""
+    s, ids = with_standby()
+    s.data(ids, link=1)
+    s.wait(2, frames=1)
+    s.want("trade", "KRW-GHOST")
+    s.say(Refused("INVALID_PARAM", "", ReasonClass.PERMANENT), link=0)
+    thrive(s, 5)
+    assert s.engine.row(int(ids[0])).link == 1
+    s.tell(events.StandBy(ids, False))
+    thrive(s, 180)
+    assert s.state(ids[0]) is StreamState.OPEN
+    links = s.engine.links
+    assert [links[number].wire.target().tolist()[:1] for number in (0, 1)] == [ids.tolist(), []]
+    assert links[1].phase is Phase.IDLE
+
+
+def test_a_list_of_markets_takes_nobody_from_his_trial() -> None:
+    """He was sent before a list was known, and the next one names him: he waits for his turn, not for a link."""
+    s = Script()
+    good = s.open_with("ticker", BTC, ETH)
+    bad = s.want("trade", XRP, "KRW-ADA")
+    s.tell(events.SymbolsKnown(frozenset({BTC, ETH, "KRW-ADA"})))
+    s.say(Refused("INVALID_PARAM", "", ReasonClass.PERMANENT))
+    (nursery,) = (link for link in s.engine.links.values() if link.trial is not None)
+    waiting = [stream for group in nursery.trial.groups for stream in group.streams.tolist()]  # type: ignore[union-attr]
+    assert sorted(waiting) == sorted(bad.tolist())
+    s.reconnect()
+    s.data(good)
+    s.tell(events.SymbolsKnown(frozenset({BTC, ETH, XRP, "KRW-ADA"})))
+    assert not np.isin(bad, s.engine.links[0].wire.target()).any()
+    after = [stream for group in nursery.trial.groups for stream in group.streams.tolist()]  # type: ignore[union-attr]
+    assert sorted(after) == sorted(bad.tolist())
+
+
+def test_what_a_standby_cannot_have_now_is_asked_for_by_its_home_and_waits_from_then_on() -> None:
+    """Each wait of 2, 8 and 30 s is kept, however many links were refused it."""
+    s = Script(venue("binance"))
+    ids = s.open_with("trade", "BTCUSDT")
+    s.tell(events.StandBy(ids, True))
+    for _ in range(100):
+        s.wait(STEP, frames=1)
+        if 1 in s.engine.links and s.engine.links[1].phase is Phase.CONNECTING:
+            break
+    s.up(link=1)
+    s.data(ids, link=1)
+    s.down(link=0)
+    s.down(link=1)
+    began, asked = s.now, list[tuple[int, float]]()
+    for _ in range(500):
+        did = s.wait(0.05, frames=1)
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING and (link.id or s.now - began > 1.2 * SECOND):
+                did = did + s.up(link=link.id)
+        for send in [one for one in did if isinstance(one, actions.Send) and b'"SUBSCRIBE"' in one.payload]:
+            asked.append((send.link, (s.now - began) / SECOND))
+            said = Refused("BUSY", "", ReasonClass.TRANSIENT, str(json.loads(send.payload)["id"]))
+            s.say(said, link=send.link)
+    assert [link for link, _ in asked] == [1, 0, 0, 0]
+    waits = [after - before for (_, before), (_, after) in pairwise(asked[1:])]
+    assert waits == [pytest.approx(2.0, abs=0.1), pytest.approx(8.0, abs=0.1)]

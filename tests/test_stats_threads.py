@@ -119,12 +119,12 @@ def test_the_windows_of_a_link_do_not_change_while_they_are_read() -> None:
             other.start()
             other.join(SOON)
 
-        def settle(self, now: int) -> None:
+        def settle(self, sent_at: int, now: int) -> None:
             self.clear()
 
     pacer._own = [Log()]  # type: ignore[list-item]
     pacer.renew()
-    pacer.settle(1)
+    pacer.settle(1, 1)
     assert kept == [True, True]
 
 

@@ -413,7 +413,7 @@ MUTANTS = (
     Mutant(
         "what is on its way to a link placed a second time",
         "engine/wants.py",
-        "        waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched\n",
+        "        waiting = self._lifecycle.unclaimed(waiting)  # some are on their way to a link: only watched\n",
         "",
         "tests/test_engine_markets.py",
         breaks=1,

@@ -101,7 +101,8 @@ def many(
         if judged_events >= events or len(broken) >= enough:
             break
     took = time.monotonic() - began
-    rare = at_least(total.faults, pairs, LEAST * events // 2_000_000) if judged and not broken else []
+    happened, least = total.checks + total.tally, LEAST * events // 2_000_000
+    rare = at_least(total.faults, pairs, happened, least) if judged and not broken else []
     if as_json:
         print(json.dumps({"events": judged_events, "scenarios": scenarios, "seconds": took, "broken": len(broken),
                           "faults": total.faults, "checks": total.checks, "rare": rare}))  # fmt: skip

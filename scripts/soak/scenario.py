@@ -186,6 +186,9 @@ def _settle(driver: JudgedDriver) -> None:
     else:
         raise Broken(differs)
     _check_step(driver)
+    doubled = np.flatnonzero(driver.engine.streams.legs.link[1::2] >= 0).tolist()
+    if endless := driver.arbitrated - set(doubled):
+        raise Broken(f"property 1: copies of what one link carries are compared: {sorted(endless)}")
     if driver.core.live() != driver.core.wanted() | _paused(driver):
         raise Broken("property 7: ids are in use that nobody wants")
 

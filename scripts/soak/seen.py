@@ -47,9 +47,30 @@ BY_CHANCE = {
 }
 
 
-def at_least(faults: Counter[str], pairs: dict[str, np.ndarray], least: int) -> list[str]:
-    """What was seen fewer than `least` times."""
-    rare = [
+# What the judge can only see where these happen.
+NEEDED = (
+    "acts of handlers",
+    "ask again",
+    "frames that cannot be read",
+    "late replies",
+    "markets",
+    "messages while others wait",
+    "own link",
+    "owners lost",
+    "restores",
+    "rotate",
+    "standby",
+    "times of flapping links",
+    "wires compared",
+)
+
+
+def at_least(
+    faults: Counter[str], pairs: dict[str, np.ndarray], happened: Counter[str], least: int
+) -> list[str]:
+    """What was seen fewer than `least` times. `happened`: the judge's checks, and what was done beside."""
+    rare = [f"{name}: {happened[name]}" for name in NEEDED if happened[name] < least]
+    rare += [
         f"fault {kind} on {world}: {faults[f'{world} {kind}']}"
         for world in sorted(WORLDS)
         for kind in (*FAULTS, *CLOCKS)

@@ -275,7 +275,10 @@ class Bisection:
         )
 
     def _stays(self, link: Link, case: Case) -> bool:
-        """Whether the suspects are asked for on the same link: they harm nobody there."""
+        """Whether the suspects are asked for on the same link: they harm nobody there. Not on a standby: what that dies
+        of may be itself, and they are well served elsewhere."""
+        if link.role is Role.STANDBY:
+            return False
         return case.spared or link.role is Role.NURSERY or not self._carries_others(link)
 
     def _put_behind(self, link: Link, trial: Trial, suspects: Int32Array) -> None:

@@ -79,6 +79,15 @@ class Lifecycle:
             streams = np.setdiff1d(streams, np.intersect1d(part, carrier.wire.target())).astype(np.int32)
         return streams
 
+    def unclaimed(self, streams: Int32Array) -> Int32Array:
+        """Those of these that no link is to carry, nor has on trial."""
+        streams = self.untargeted(streams)
+        for link in self.links.values():
+            if link.trial is not None:
+                mine, _ = self._ctx.streams.legs.on(link.id, streams)
+                streams = np.setdiff1d(streams, mine[link.trial.holds(mine)]).astype(np.int32)
+        return streams
+
     def held_elsewhere(
         self, link: Link, streams: Int32Array
     ) -> Iterator[tuple[Link, Int32Array, Int32Array]]:
@@ -127,7 +136,7 @@ class Lifecycle:
             link.connect_at = link.pacer.next_allowed(Counted.CONNECT, now)
             return
         plan = self._ctx.venue.public_plan(link.route)  # a login is added where nothing is kept of it
-        link.phase = Phase.CONNECTING
+        link.phase, link.connect_at = Phase.CONNECTING, now
         link.generation += 1
         settings = self._ctx.settings
         link.connect_by = now + settings.connect_timeout + settings.login_timeout * bool(link.route.grant)

@@ -77,9 +77,11 @@ class Planner:
             self._remove_by(link, since + settings.remove_wait)
 
     def postpone(self, link: Link, streams: Int32Array, now: int) -> None:
-        """These failed: out of the target, and back into it after a while that grows with each failure."""
+        """These failed: out of the target, and back into it after a while that grows with each failure. Those that
+        another link is to carry are asked for there."""
         waits, retries = self._ctx.settings.retry_seconds, self._ctx.streams.retries
         link.wire.set_target(streams, False)
+        streams = self._lifecycle.untargeted(streams)
         tried = np.minimum(retries[streams], len(waits) - 1)
         for tries in np.unique(tried).tolist():
             due = now + nanoseconds(waits[tries])
@@ -111,7 +113,7 @@ class Planner:
         while self._postponed and self._postponed[0][0] <= now:
             _, _, link, streams = heapq.heappop(self._postponed)
             still = self._ctx.streams.in_state(streams, StreamState.WAITING, StreamState.RECOVERING)
-            still = self._lifecycle.untargeted(still)  # a wish may have put them there meanwhile
+            still = self._lifecycle.unclaimed(still)  # a wish may have put them there meanwhile
             carried = np.isin(still, link.wire.wire())  # their removal waits for a message
             if carried.any():
                 due = now + nanoseconds(self._ctx.settings.retry_seconds[0])
@@ -350,13 +352,16 @@ class Planner:
     def _end_windows(self, link: Link, now: int) -> None:
         if link.in_flight:
             for request in [r for r in link.in_flight if r.window_ends <= now]:
-                self.answered(link, request, now)
+                self._end_window(link, request)
 
     def answered(self, link: Link, request: Request, now: int) -> None:
-        """The request's error window is over, quietly: by its first data, or by time."""
+        """The request's error window is over, quietly, by its first data: so it has arrived, and all before it."""
+        self._end_window(link, request)
+        link.pacer.settle(request.sent_ns, now)
+
+    def _end_window(self, link: Link, request: Request) -> None:
         link.in_flight.remove(request)
         link.answered.append(request)
         legs = self._ctx.streams.legs
         _, rows = legs.on(link.id, request.adds)
         legs.evidence[rows[legs.request[rows] >= request.number]] |= np.uint8(Evidence.QUIET)
-        link.pacer.settle(request.sent_ns, now)

@@ -56,11 +56,21 @@ class Standbys:
             self._double(now)
 
     def _let_go(self, link: Link, streams: Int32Array, now: int) -> None:
-        """What nobody wants to stand by leaves this link, once another one holds it: its home may be down just now."""
+        """What nobody wants to stand by leaves this link, once another one holds it: its home may be down just now.
+        What is here alone goes home."""
         columns = self._ctx.streams
         idle = streams[~columns.standby[streams]]
-        if len(idle):
-            self._placement.leave_held(link, idle[columns.legs.has_other(idle)], now)
+        if not len(idle):
+            return
+        twice = columns.legs.has_other(idle)
+        self._placement.leave_held(link, idle[twice], now)
+        alone = columns.in_state(idle[~twice], StreamState.OPEN)
+        alone = alone[columns.alone_until[alone] <= now]
+        for role, part in self._placement.by_role(alone):
+            kind = role if self._placement.may_have(link.route.name, role) else Role.SETTLED
+            for home, share in self._placement.spread(link.route.name, kind, part):
+                if home.trial is None and now >= link.doubled_from:
+                    self._moves.start(link, home, share, now)
 
     def _double(self, now: int) -> None:
         """Proven streams that shall have two carriers and have one get the other. One whose second carrier failed

@@ -155,7 +155,7 @@ class Wants:
         ]  # for another reason meanwhile
         self._ctx.streams.explain(passed, "")
         waiting = self._ctx.streams.in_state(passed, StreamState.WAITING)
-        waiting = self._lifecycle.untargeted(waiting)  # some are on their way to a link: only watched
+        waiting = self._lifecycle.unclaimed(waiting)  # some are on their way to a link: only watched
         if len(waiting):
             self._placement.place(waiting, now)
             self._ask_anew(waiting)
