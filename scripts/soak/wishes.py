@@ -69,6 +69,11 @@ class Wishes:
             found += self._shares.get(key, NOBODY)
         return found
 
+    def held_of(self, keys: Sequence[Key]) -> Counter[str]:
+        """The same, if nobody were paused."""
+        mine = {name: Counter(map(self._key_of, held)) for name, held in self.held.items()}
+        return +Counter({name: sum(counts[key] for key in keys) for name, counts in mine.items()})
+
     def differs(self) -> str | None:
         """Where the ledger and the dict disagree."""
         for name, held in self.held.items():

@@ -134,6 +134,7 @@ class JudgedDriver(EngineDriver):
         self.core: CoreLedger = self.ledger  # type: ignore[assignment]
         self.wishes = Wishes(self.core, rng, world.topics, world.wrong, self.key_of_topic)
         self.core.handlers.due = self.wishes.due
+        self.core.handlers.held = self.wishes.held_of
         self.core.handlers.act = self.wishes.step
         self.duplicates_until = 0
         self._left_at = 0
