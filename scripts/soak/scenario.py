@@ -10,6 +10,7 @@ import numpy as np
 from bounds import overgrown
 from grammar import Key
 from judge import Broken
+from places import astray, of_wrong_depth
 from world import BASES, CLOCKS, FAULTS, LASTING, WORLDS, JudgedDriver
 
 from subcore.engine import events
@@ -23,6 +24,9 @@ RARE = (*SLOW, *SLOW, "silent", "silent", "close", "delist", "stall")  # once mo
 TOPICS = 100
 SETTLE_S = 75.0
 ROUNDS = 6
+CALM_ROUNDS = (
+    10  # until a nursery's streams are home: a calm minute, and one rewrite of a settled link a minute
+)
 
 
 @dataclass(slots=True)
@@ -186,11 +190,23 @@ def _settle(driver: JudgedDriver) -> None:
     else:
         raise Broken(differs)
     _check_step(driver)
+    _come_home(driver)
     doubled = np.flatnonzero(driver.engine.streams.legs.link[1::2] >= 0).tolist()
     if endless := driver.arbitrated - set(doubled):
         raise Broken(f"property 1: copies of what one link carries are compared: {sorted(endless)}")
     if driver.core.live() != driver.core.wanted() | _paused(driver):
         raise Broken("property 7: ids are in use that nobody wants")
+
+
+def _come_home(driver: JudgedDriver) -> None:
+    """Property 1: after calm each stream is where it may stay, and as wide as it is wanted."""
+    if wrong := of_wrong_depth(driver):
+        raise Broken(f"property 1: {wrong}")
+    for _ in range(CALM_ROUNDS):
+        if not astray(driver):
+            return
+        driver.run(SETTLE_S)
+    raise Broken(f"property 1: far from home after quiet: {astray(driver)}")
 
 
 def _differs(driver: JudgedDriver) -> str | None:
