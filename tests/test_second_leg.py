@@ -39,10 +39,12 @@ def play(s: Script, seconds: float, *topics: Topic, link: int = 0) -> None:
                 s.say(Listing(topics, said[0]["ticket"]), link=link)
 
 
-def with_standby() -> tuple[Script, Int32Array]:
-    """Link 0 holds the ticker; link 1 was asked for it a second time, and said nothing so far."""
-    s = Script()
-    ids = s.open_with("ticker", BTC)
+def with_standby(
+    house: str = "upbit", channel: str = "ticker", symbol: str = BTC
+) -> tuple[Script, Int32Array]:
+    """Link 0 holds the stream; link 1 was asked for it a second time, and said nothing so far."""
+    s = Script(venue(house))
+    ids = s.open_with(channel, symbol)
     s.tell(events.StandBy(ids, True))
     for _ in range(100):
         s.wait(STEP, frames=1)
@@ -373,14 +375,7 @@ def test_a_list_of_markets_takes_nobody_from_his_trial() -> None:
 
 def test_what_a_standby_cannot_have_now_is_asked_for_by_its_home_and_waits_from_then_on() -> None:
     """Each wait of 2, 8 and 30 s is kept, however many links were refused it."""
-    s = Script(venue("binance"))
-    ids = s.open_with("trade", "BTCUSDT")
-    s.tell(events.StandBy(ids, True))
-    for _ in range(100):
-        s.wait(STEP, frames=1)
-        if 1 in s.engine.links and s.engine.links[1].phase is Phase.CONNECTING:
-            break
-    s.up(link=1)
+    s, ids = with_standby("binance", "trade", "BTCUSDT")
     s.data(ids, link=1)
     s.down(link=0)
     s.down(link=1)
