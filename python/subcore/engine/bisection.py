@@ -232,9 +232,7 @@ class Bisection:
         """Put the suspects on trial, by halves. Call it after the loss."""
         suspects = self._ctx.streams.in_state(case.suspects, StreamState.WAITING, StreamState.RECOVERING)
         link.wire.set_target(suspects, False)
-        for other, part in list(
-            self._lifecycle.carriers(suspects)
-        ):  # one that is down would ask for them as well
+        for other, part in self._lifecycle.carriers(suspects):  # else one that is down asks for them as well
             other.wire.set_target(part, False)
         self._ctx.streams.proven[suspects] = (
             False  # what it was worth before says nothing of the next request

@@ -64,12 +64,16 @@ class Standbys:
             return
         twice = columns.legs.has_other(idle)
         self._placement.leave_held(link, idle[twice], now)
-        alone = columns.in_state(idle[~twice], StreamState.OPEN)
-        alone = alone[columns.alone_until[alone] <= now]
+        if now >= link.doubled_from:
+            self._bring_home(link, columns.in_state(idle[~twice], StreamState.OPEN), now)
+
+    def _bring_home(self, link: Link, alone: Int32Array, now: int) -> None:
+        """These shall have no standby, and a standby link is all that carries them."""
+        alone = alone[self._ctx.streams.alone_until[alone] <= now]
         for role, part in self._placement.by_role(alone):
             kind = role if self._placement.may_have(link.route.name, role) else Role.SETTLED
             for home, share in self._placement.spread(link.route.name, kind, part):
-                if home.trial is None and now >= link.doubled_from:
+                if home.trial is None:
                     self._moves.start(link, home, share, now)
 
     def _double(self, now: int) -> None:
