@@ -151,3 +151,30 @@ def test_a_forgotten_row_is_as_new_and_a_wanted_one_is_not_forgotten() -> None:
     columns.forget(ids(3))
     assert columns.row(3) == fresh
     assert columns.row(999) == fresh
+
+
+@pytest.mark.parametrize("state", StreamState, ids=lambda state: state.name)
+def test_closing_is_what_the_table_says_of_unwanted(state: StreamState) -> None:
+    closed, applied = Streams(8), Streams(8)
+    for streams in (closed, applied):
+        streams.state[2:5], streams.data[2:5] = state, list(DataState)
+    moved = closed.close(ids(2, 3, 4), 7)
+    assert moved.tolist() == applied.apply(TopicEvent.UNWANTED, ids(2, 3, 4), 7).state.tolist()
+    for column in ("state", "data", "since", "pairs", "late"):
+        assert np.array_equal(getattr(closed, column), getattr(applied, column)), column
+    assert not closed.data.any()
+
+
+def test_what_begins_anew_before_its_id_is_given_back_has_no_past() -> None:
+    columns = Streams(8)
+    for stream in (2, 3):
+        columns.proven[stream] = columns.alone_tries[stream] = columns.retries[stream] = columns.left_out[
+            stream
+        ] = 1
+        columns.alone_until[stream] = 5
+        columns.legs.evidence[2 * stream] = Evidence.DATA
+        columns.leaving[stream] = True
+    columns.begin(ids(2, 5))
+    for name in ("proven", "alone_tries", "retries", "left_out", "alone_until"):
+        assert getattr(columns, name)[[2, 3]].astype(bool).tolist() == [False, True], name
+    assert [columns.legs.evidence_of(stream) for stream in (2, 3)] == [Evidence.NONE, Evidence.DATA]

@@ -70,7 +70,10 @@ def _planning_rows() -> list[Row]:
     return [
         _most("on a link of 500, against the plain manager", "small", PLANNING_NS),
         Row("of 50,000", "large", "plain, large"),
-        Row("of 50,000, against 500", "large", "small", Target(GROWTH)),
+        Row(
+            "of 50,000, against 500, both with nothing written", "large, bare", "small, bare", Target(GROWTH)
+        ),
+        Row("of 50,000, against 500, after writing cooled the caches", "large", "small"),
         _most("where requests add and remove, of 500", "delta, small", PLANNING_NS, "plain, small"),
         Row("where requests add and remove, of 50,000", "delta, large", "plain, large"),
         Row(
@@ -130,6 +133,7 @@ def _changes(figure: Callable[[Cost, int], float]) -> Callable[[Effort], Mapping
         for word, size in _sizes(effort).items():
             for name, link in (
                 (word, Planning("upbit", size)),
+                (f"{word}, bare", Planning("upbit", size, writes=False)),
                 (f"delta, {word}", Planning("binance", size)),
                 (f"plain, {word}", PlainLink(size)),
             ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 
 from subcore.errors import UsageError
 
@@ -18,7 +18,7 @@ class Scope(Enum):
     ACCOUNT = "account"
 
 
-class Counted(Enum):
+class Counted(StrEnum):  # a plain member is hashed by a call of Python, and each message looks for its limits
     """What a limit counts. LOGIN is declared and not counted yet: the engine sends no message to log in."""
 
     CONNECT = "connect"

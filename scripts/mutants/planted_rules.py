@@ -154,8 +154,8 @@ RULES = (
     Mutant(
         "a request whose window ended by time taken for answered",
         "engine/planner.py",
-        "                self._end_window(link, request)\n",
-        "                self.answered(link, request, now)\n",
+        "            self._end_window(link, request)\n",
+        "            self.answered(link, request, now)\n",
         "tests/test_engine_binance.py",
         breaks=2,
     ),
@@ -403,6 +403,42 @@ RULES = (
         "            part = part[np.isin(part, link.wire.target())]\n",
         "",
         "tests/test_second_leg.py",
+    ),
+    Mutant(
+        "who is wanted no more is watched on",
+        "engine/habits.py",
+        "        self.watched[known] = False\n",
+        "",
+        "tests/test_habits.py",
+    ),
+    Mutant(
+        "what a closed stream brought is remembered of the next one",
+        "engine/topics.py",
+        "        _states.clear(valid, self.data)\n",
+        "",
+        "tests/test_topics.py",
+    ),
+    Mutant(
+        "proof of an earlier life counts for a stream that begins anew",
+        "engine/topics.py",
+        "        if len(again):\n            _states.clear(",
+        "        if len(again) > len(streams):\n            _states.clear(",
+        "tests/test_topics.py",
+    ),
+    Mutant(
+        "a stream bears witness about itself",
+        "_siblings.pyx",
+        "(at + k + 1) % size",
+        "(at + k) % size",
+        "tests/test_siblings.py",
+    ),
+    Mutant(
+        "a log that forgets more than its rule needs",
+        "_windows.pyx",
+        "            cut = self.count - self.keep\n",
+        "            cut = self.count - self.keep + 1\n",
+        "tests/test_windows.py",
+        breaks=2,
     ),
     # The snapshot on disk.
     Mutant(

@@ -69,6 +69,19 @@ def wanted_columns(Ledger ledger not None, streams):
     return channels, symbols, variants, classes, widths
 
 
+cdef cnp.ndarray no_steps_kept = np.zeros(0)
+
+
+cdef object no_steps(Py_ssize_t count):
+    """`count` zeros as float64, read only: a part of what is kept, since fresh ones cost more than reading them."""
+    global no_steps_kept
+    if cnp.PyArray_SIZE(no_steps_kept) < count:
+        kept = np.zeros(2 * count)
+        kept.flags.writeable = False
+        no_steps_kept = kept
+    return no_steps_kept[:count]
+
+
 @cython.final
 cdef class WantedColumns:
     """What `types.StreamColumns` holds, read from ledger and interner when it is first asked for.
@@ -102,7 +115,7 @@ cdef class WantedColumns:
     def groupings(self):
         if self.found_groupings is None:
             if cnp.PyArray_SIZE(self.steps) == 1:
-                self.found_groupings = np.zeros(cnp.PyArray_SIZE(self.streams))
+                self.found_groupings = no_steps(cnp.PyArray_SIZE(self.streams))
             else:
                 self.found_groupings = self.steps[stream_columns(self.ledger, self.streams)[2]]
         return self.found_groupings

@@ -6,7 +6,7 @@ What a venue's grammar checked needs no escaping: no quote, backslash or control
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.mem cimport PyMem_Free
+from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memcpy
@@ -15,7 +15,7 @@ cimport numpy as cnp
 import numpy as np
 
 from _slots cimport subcore_prefetch
-from subcore._arrays cimport int32_vector, new_block
+from subcore._arrays cimport int32_vector
 from subcore._intern cimport Interner, TextRow
 
 cnp.import_array()
@@ -195,7 +195,14 @@ def in_parts(channels, steps, classes, flags=None) -> list:
         raise ValueError("channels, steps and classes must have one length")
     if flag is not None and cnp.PyArray_SIZE(flag) != count:
         raise ValueError("one flag for each row")
-    cdef char* room = <char*>new_block(count * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t)), "a request")
+    if count and is_one_part(count, <const int32_t*>cnp.PyArray_DATA(channel), <const double*>cnp.PyArray_DATA(step),
+                             <const int32_t*>cnp.PyArray_DATA(cls),
+                             NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag)):
+        return [np.arange(count, dtype=np.int64)]
+    cdef size_t size = count * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t))
+    cdef char* room = <char*>PyMem_Malloc(size)         # written before it is read
+    if room == NULL:
+        raise MemoryError(f"no memory for a request ({size} bytes)")
     found.parts = <Part*>room
     found.order = <Py_ssize_t*>(room + count * sizeof(Part))
     found.part_of = <int32_t*>(room + count * (sizeof(Part) + sizeof(Py_ssize_t)))
@@ -209,6 +216,20 @@ def in_parts(channels, steps, classes, flags=None) -> list:
         return rows_of(&found, count)
     finally:
         PyMem_Free(room)
+
+
+cdef bint is_one_part(Py_ssize_t count, const int32_t* channel, const double* step, const int32_t* cls,
+                      const uint8_t* flag) noexcept:
+    """Whether all is of one part and class, as mostly: nothing has to be put in order."""
+    cdef Py_ssize_t i
+    if not -1 <= cls[0] < CLASSES - 1:
+        return False
+    for i in range(1, count):
+        if channel[i] != channel[0] or step[i] != step[0] or cls[i] != cls[0]:
+            return False
+        if flag != NULL and (flag[i] != 0) != (flag[0] != 0):
+            return False
+    return True
 
 
 cdef int put_in_order(const int32_t* cls, Py_ssize_t count, Py_ssize_t* order) except -1:

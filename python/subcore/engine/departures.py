@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from itertools import count
+from collections import deque
 
 import numpy as np
 
@@ -21,8 +20,7 @@ class Departures:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
-        self._queue: list[tuple[int, int, Int32Array]] = []
-        self._order = count()
+        self._queue: deque[tuple[int, Int32Array]] = deque()  # by when to look, which never goes back
         self._gone: list[Int32Array] = []
 
     def add(self, streams: Int32Array, now: int) -> None:
@@ -30,10 +28,10 @@ class Departures:
         columns = self._ctx.streams
         fresh = _states.mark(columns.leaving, streams)
         later, never = columns.legs.were_carried(fresh)
-        self._forget(never)
+        if len(never):
+            self._forget(never)
         if len(later):
-            due = now + self._ctx.settings.late_frames
-            heapq.heappush(self._queue, (due, next(self._order), later))
+            self._queue.append((now + self._ctx.settings.late_frames, later))
 
     def deadline(self) -> int | None:
         """When to look again. Each tick, since runnable time is known only if somebody looks, and no link may be up."""
@@ -43,18 +41,18 @@ class Departures:
         """Give back what may go; the ids given back since the last run."""
         columns = self._ctx.streams
         while self._queue and self._queue[0][0] <= now:
-            _, _, streams = heapq.heappop(self._queue)
+            _, streams = self._queue.popleft()
             columns.leaving[streams] = False
             closed = columns.in_state(streams, StreamState.CLOSED)
             recent = columns.legs.last_left(closed) > self._ctx.clock.before(self._ctx.settings.late_frames)
             stay = columns.legs.on_wire(closed) | recent
-            self._forget(closed[~stay])
+            if not stay.all():
+                self._forget(closed[~stay])
             self.add(closed[stay], now)
         gone, self._gone = self._gone, []
         return gone
 
     def _forget(self, streams: Int32Array) -> None:
-        if len(streams):
-            self._ctx.streams.forget(streams)
-            self._gone.append(np.array(streams))
-            self._ctx.out.append(ReleaseStreams(streams))
+        self._ctx.streams.forget(streams)
+        self._gone.append(np.array(streams))
+        self._ctx.out.append(ReleaseStreams(streams))

@@ -14,9 +14,9 @@ the ideal needs none.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -239,7 +239,7 @@ class Effort:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._routes: dict[str, Optimum] = {}
-        self._notes: list[Callable[[], None]] = []
+        self._notes: list[tuple[Any, ...]] = []  # a method, and what it is to be called with
         self.wanted = 0
 
     def edges(
@@ -247,7 +247,8 @@ class Effort:
     ) -> None:
         """The edges of one turn, with the routes that there are links of."""
         if len(routes) <= 1:
-            self._changed(next(iter(routes), self._venue.routes[0].name), opened, closed, now)
+            for route in routes or (self._venue.routes[0].name,):
+                self._changed(route, opened, closed, now)
             return
         of = np.array([channel.route for channel in self._venue.channels])
         came, went = (of[table.columns(streams).channels] for streams in (opened, closed))
@@ -256,15 +257,15 @@ class Effort:
 
     def _changed(self, route: str, opened: Int32Array, closed: Int32Array, now: int) -> None:
         self.wanted += len(opened) - len(closed)
-        self._note(partial(self._of(route).changed, opened, closed, now))
+        self._note((self._of(route).changed, opened, closed, now))
 
     def up(self, route: str, link: int, now: int) -> None:
         """A link opened."""
-        self._note(partial(self._of(route).up, link, now))
+        self._note((self._of(route).up, link, now))
 
     def down(self, route: str, link: int, streams: Int32Array, now: int) -> None:
         """A link ended, with these on no other wire."""
-        self._note(partial(self._of(route).down, link, streams, now))
+        self._note((self._of(route).down, link, streams, now))
 
     def messages(self, now: int) -> int:
         """The least number of messages until now."""
@@ -281,7 +282,7 @@ class Effort:
             self._routes[route] = Optimum(self._venue)
         return self._routes[route]
 
-    def _note(self, note: Callable[[], None]) -> None:
+    def _note(self, note: tuple[Any, ...]) -> None:
         self._notes.append(note)
         if len(self._notes) >= MOST:
             self._play()
@@ -294,5 +295,5 @@ class Effort:
 
     def _play(self) -> None:
         notes, self._notes = self._notes, []
-        for note in notes:
-            note()
+        for play, *told in notes:
+            play(*told)

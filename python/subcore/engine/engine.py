@@ -268,17 +268,16 @@ class Engine:
 
     def _changed(self, event: Changed, now: int) -> None:
         self._wants.changed(event, now)
-        routes = {link.route.name for link in self.links.values()}
-        self._effort.edges(routes, event.opened, event.closed, self._ctx.table, now)
+        self._effort.edges(self._lifecycle.routes, event.opened, event.closed, self._ctx.table, now)
         self._unwatched.append(event)
         if len(self._unwatched) >= UNWATCHED_AT_MOST:
             self._watch()
 
     def _watch(self) -> None:
         """Who is watched changes when somebody looks: a tick may see to many changes."""
-        for event in self._unwatched:
-            self._health.changed(event)
-        self._unwatched.clear()
+        if self._unwatched:
+            self._health.changed(self._unwatched)
+            self._unwatched.clear()
 
     def _heard(self, event: StreamsHeard, now: int) -> None:
         self._watch()

@@ -6,12 +6,15 @@ Streams are looked at in turns of whole symbols, so that a tick stays short howe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _states
+from subcore._siblings import partners
 from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import Changed, StreamsHeard
@@ -122,8 +125,7 @@ class Sibling:
 
     def forget(self, ids: Places | Int32Array) -> None:
         """Nothing is known of these."""
-        for column in (self.came, self.worst, self.sum, self.gaps):
-            column[ids] = 0.0
+        _states.clear(ids, self.came, self.worst, self.sum, self.gaps)
 
     def learn(self, ids: Places, kept: Reals) -> None:
         """These spoke."""
@@ -179,34 +181,31 @@ class Habits:
 
     # Who is watched
 
-    def changed(self, event: Changed) -> None:
-        """Watch what is wanted. O(what changed); symbols are read at the next tick."""
-        if len(event.changed):
-            self._grow(event.changed)
-            self.mute[event.changed] = False  # another width may be one that can be asked about
-        if len(event.closed):
-            self._grow(event.closed)
-            self._soil(event.closed[self.watched[event.closed]])
-            self._count -= int(np.count_nonzero(self.watched[event.closed]))
-            self.watched[event.closed] = False
-        if len(event.opened):
-            self._grow(event.opened)
-            self._soil(event.opened[self.watched[event.opened]])
-            self._count -= int(np.count_nonzero(self.watched[event.opened]))
-            for name, (_, fill) in _COLUMNS.items():
-                getattr(self, name)[event.opened] = fill
-            for sibling in self.siblings:
-                sibling.forget(event.opened)
-            self.serial[event.opened] = self._serials + np.arange(len(event.opened))
-            self._serials += len(event.opened)
-            self._unread.append(event.opened)
+    def changed(self, events: Sequence[Changed]) -> None:
+        """Watch what is wanted after these. O(what changed); symbols are read at the next tick, who is wanted then."""
+        opened = np.unique(np.concatenate([event.opened for event in events]))
+        touched = np.concatenate([opened, *(event.closed for event in events)])
+        resized = np.concatenate([event.changed for event in events])
+        self._grow(np.concatenate([touched, resized]))
+        self.mute[resized] = False  # another width may be one that can be asked about
+        known = np.unique(touched[self.watched[touched]])
+        self._soil(known)
+        self._count -= len(known)
+        self.watched[known] = False
+        _states.clear(opened, *(getattr(self, name) for name, (_, fill) in _COLUMNS.items() if fill == 0))
+        self.frames[opened] = _COLUMNS["frames"][1]
+        for sibling in self.siblings:
+            sibling.forget(opened)
+        self.serial[opened] = self._serials + np.arange(len(opened))
+        self._serials += len(opened)
+        self._unread.append(opened)
 
     def _soil(self, streams: Int32Array) -> None:
         for turn in np.unique(self.group[streams] & np.uint32(len(self._turns) - 1)).tolist():
             self._turns[turn].dirty = True
 
     def _grow(self, streams: Int32Array) -> None:
-        need, have = int(streams.max()) + 1, len(self.watched)
+        need, have = int(streams.max(initial=-1)) + 1, len(self.watched)
         if need <= have:
             return
         for name, (kind, fill) in _COLUMNS.items():
@@ -254,7 +253,7 @@ class Habits:
             turn.rows = np.flatnonzero(mine)
             turn.streams = turn.rows.astype(np.int32)
             turn.symbols = np.unique(self.group[turn.streams], return_inverse=True)[1]
-            turn.partners = _partners(turn.symbols)
+            turn.partners = partners(turn.symbols, PARTNERS)
             serials = np.append(self.serial[turn.rows], -1)
             for sibling, places in zip(self.siblings, turn.partners, strict=True):
                 sibling.meet(turn.rows, serials[places])
@@ -347,17 +346,3 @@ class Habits:
         """Bytes of the columns, those of siblings and of turns too. O(1), as good as."""
         columns = sum(int(getattr(self, name).nbytes) for name in _COLUMNS)
         return columns + sum(s.nbytes for s in self.siblings) + sum(turn.nbytes for turn in self._turns)
-
-
-def _partners(symbols: Places) -> Places:
-    """For each stream the places of the next PARTNERS streams of its symbol, in a circle; one beyond all where there
-    are fewer."""
-    order = np.argsort(symbols, kind="stable")
-    sizes = np.bincount(symbols)
-    size, first = sizes[symbols[order]], (np.cumsum(sizes) - sizes)[symbols[order]]
-    rank = np.arange(len(order)) - first
-    places = np.empty((PARTNERS, len(order)), np.intp)
-    for k in range(PARTNERS):
-        partner = order[first + (rank + k + 1) % np.maximum(size, 1)]
-        places[k, order] = np.where(k + 1 < size, partner, len(order))
-    return places

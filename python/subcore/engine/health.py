@@ -16,6 +16,8 @@ the needless ones are bounded however odd the markets are, and many that freeze 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -91,10 +93,11 @@ class Health:
             BY_LIST: ALLOWANCE_BY_VENUE,
         }
 
-    def changed(self, event: Changed) -> None:
-        """Watch what is wanted."""
-        self.habits.changed(event)
-        self.asking.forget(event.opened)
+    def changed(self, events: Sequence[Changed]) -> None:
+        """Watch what is wanted after these."""
+        self.habits.changed(events)
+        for event in events:
+            self.asking.forget(event.opened)
 
     def heard(self, event: StreamsHeard, now: int) -> None:
         """Learn from the streams that spoke, and judge those that did not."""

@@ -33,6 +33,7 @@ class Lifecycle:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.links: dict[int, Link] = {}
+        self.routes: dict[str, None] = {}  # that there are links of
         markets = {c.route for c in ctx.venue.channels if c.kind not in ACCOUNT_KINDS}
         bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
         self.allowed = min(bounds, default=None)  # connections at a time, as far as the venue says

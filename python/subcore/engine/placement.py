@@ -81,6 +81,7 @@ class Placement:
         pacer = Pacer(ctx.venue.limits_on(route), ctx.venue.host, ctx.registry, ctx.account)
         link = Link(len(self._lifecycle.links), ctx.venue.route(route), ctx.make_wire_set(), pacer, role=role)
         self._lifecycle.links[link.id] = link
+        self._lifecycle.routes[route] = None
         return link
 
     def nursery_beside(self, link: Link) -> Link:
@@ -94,13 +95,13 @@ class Placement:
                 return link
         return self.open_link(route, role)
 
-    def by_role(self, streams: Int32Array) -> Iterator[tuple[Role, Int32Array]]:
+    def by_role(self, streams: Int32Array) -> list[tuple[Role, Int32Array]]:
         """Which of these belong on which kind of link; what is settled first."""
         own, shared = _states.split(self._ctx.streams.own_link, streams)
-        if len(shared):
-            yield SETTLED, shared
+        parts = [(SETTLED, shared)] if len(shared) else []
         if len(own):
-            yield Role.OWN, own
+            parts.append((Role.OWN, own))
+        return parts
 
     def may_have(self, route: str, role: Role) -> bool:
         """Whether there is a link of that kind, or one may be opened."""
@@ -111,9 +112,9 @@ class Placement:
     def place(self, streams: Int32Array, now: int) -> None:
         """Find a link for streams that were asked for."""
         table = self._ctx.table
-        routes = {self._routes[channel] for channel in table.channels_of(streams)}
-        if len(routes) == 1:
-            self._place_on(routes.pop(), streams, now)
+        channels = table.channels_of(streams)
+        if len(channels) == 1 or len({self._routes[channel] for channel in channels}) == 1:
+            self._place_on(self._routes[channels[0]], streams, now)
             return
         of = np.array(
             [self._routes[channel] for channel in table.columns_to_write(streams).channels.tolist()]
@@ -135,7 +136,7 @@ class Placement:
 
     def _place_whole(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         link = self.home(route, role)
-        if self._is_restoring(link):
+        if (link.trial is not None or not link.is_up) and self._is_restoring(link):
             self.bisection.add(self.nursery_beside(link), streams, now)
             return
         if self._hurts(link, now):
@@ -168,11 +169,11 @@ class Placement:
         if now < link.spared_until:
             return True
         settings, since = self._ctx.settings, now - self._ctx.settings.minute
-        changes = list(link.rewrites)
+        changes: Sequence[int] = link.rewrites
         for other in self._lifecycle.links.values():
             if other.role is NURSERY and other.route.name == link.route.name:
-                changes += other.rewrites
-        if len(changes) < settings.hurts or sum(when > since for when in changes) < settings.hurts:
+                changes = sorted([*changes, *other.rewrites])
+        if len(changes) < settings.hurts or changes[-settings.hurts] <= since:
             return False
         goes_on = link.spared_until > max(since, 0)  # or it would come back as it shrinks
         hurts = goes_on or link.wire.len_target > settings.crowd
@@ -186,10 +187,10 @@ class Placement:
     def spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
         """Links of that role with room for these, new ones where there is none left, and what each is to take."""
         links = self.links_of(route, role)
-        rooms = [self._room(link, len(streams)) for link in links]
-        if rooms and rooms[0] == len(streams):  # as mostly
+        if links and self._room(links[0], len(streams)) == len(streams):  # as mostly
             yield links[0], streams
             return
+        rooms = [self._room(link, len(streams)) for link in links]
         for place, part in enumerate(share(streams, rooms, self._capacity or len(streams), self._symbols)):
             if len(part):
                 yield links[place] if place < len(links) else self.open_link(route, role), part

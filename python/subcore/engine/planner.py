@@ -153,7 +153,8 @@ class Planner:
 
     def service(self, link: Link, now: int) -> int | None:
         """Send what is due on an open link, one message at most; when to look again, `now` = at once."""
-        self._end_windows(link, now)
+        if link.in_flight:
+            self._end_windows(link, now)
         if not link.wire.len_target and (self._closes_empty or link.role is not Role.SETTLED):
             return self._empty(link, now)
         link.linger_by = None
@@ -293,44 +294,48 @@ class Planner:
 
     def _write(self, link: Link, out: Out, whole: Int32Array, now: int) -> None:
         """`whole`: all that the message states, where that is what the link carries from now on."""
-        ctx, streams = self._ctx, self._ctx.streams
-        link.requests += 1
+        ctx, streams, stats, adds, removes = (
+            self._ctx,
+            self._ctx.streams,
+            self._ctx.stats,
+            out.adds,
+            out.removes,
+        )
+        number = link.requests = link.requests + 1
         window = max(self._error_window, WINDOW_RTTS * link.rtt_ns)
         acquits_at = ctx.clock.runnable + max(window, ctx.settings.blame)
-        request = Request(
-            link.requests, out.request_id, out.adds, whole, now, now + window, out.removes, acquits_at
-        )
+        request = Request(number, out.request_id, adds, whole, now, now + window, removes, acquits_at)
         link.in_flight.append(request)
         link.sent_at = now
-        if len(out.removes) or not len(out.adds):  # or it narrows what it carries
+        if len(removes) or not len(adds):  # or it narrows what it carries
             link.has_other_set()
         else:
             link.has_more()
         if link.unanswered is None:
             link.unanswered = now
-        rewrites = len(whole) > len(out.adds)
+        rewrites = len(whole) > len(adds)
         if rewrites:
             link.rewrites.append(now)
             if len(link.rewrites) > ctx.settings.hurts:
                 link.rewrites.popleft()
         link.last_request = request
-        ctx.stats.restores += link.lost
+        stats.restores += link.lost
         link.lost = False
         self._await(link, request)
-        ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, request.number))
-        streams.legs.put_asked(link.id, out.adds, request.number)
-        streams.move(ASKED, streams.in_state(out.adds, *NOT_OPEN), now)
-        self._restores.asked(out.adds, now)
-        self._leave(link, out.removes, now)
-        link.wire.set_wire(out.removes, False)
-        link.wire.set_wire(out.adds)
-        link.expect(out.adds)
+        ctx.out.append(Send(link.id, link.generation, out.payload, out.opcode, number))
+        streams.legs.put_asked(link.id, adds, number)
+        streams.move(ASKED, streams.in_state(adds, *NOT_OPEN), now)
+        self._restores.asked(adds, now)
+        self._leave(link, removes, now)
+        link.wire.set_wire(removes, False)
+        link.wire.set_wire(adds)
+        link.expect(adds)
         if rewrites and ctx.venue.resnapshots:
             link.snapshots_due.append((ctx.clock.runnable + ctx.settings.snapshot_due, request))
-        ctx.stats.plans += 1
-        ctx.stats.messages += 1
-        ctx.stats.additions += len(out.adds)
-        ctx.stats.removals += len(out.removes)
+        stats.plans += 1
+        stats.messages += 1
+        stats.additions += len(adds)
+        stats.removals += len(removes)
 
     def _await(self, link: Link, request: Request) -> None:
         """Ask for evidence. "Late frames of a dropped code can still arrive after a resend": a realtime frame
@@ -350,9 +355,8 @@ class Planner:
         self._ctx.streams.legs.put_left(link.id, removed, now)
 
     def _end_windows(self, link: Link, now: int) -> None:
-        if link.in_flight:
-            for request in [r for r in link.in_flight if r.window_ends <= now]:
-                self._end_window(link, request)
+        for request in [r for r in link.in_flight if r.window_ends <= now]:
+            self._end_window(link, request)
 
     def answered(self, link: Link, request: Request, now: int) -> None:
         """The request's error window is over, quietly, by its first data: so it has arrived, and all before it."""

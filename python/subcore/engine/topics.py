@@ -170,7 +170,8 @@ class Streams:
             NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
         )
         self.late += late
-        return Moved(moved, *_states.turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid))
+        doubted, recovered = _states.turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid)
+        return Moved(moved, doubted, recovered)
 
     def move(self, event: TopicEvent, streams: Int32Array, now: int) -> Int32Array:
         """`apply` for WANTED and ASKED, which leave the data axis as it is: those whose state is another now."""
@@ -178,6 +179,15 @@ class Streams:
             NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
         )
         self.late += late
+        return moved
+
+    def close(self, streams: Int32Array, now: int) -> Int32Array:
+        """`apply` for UNWANTED, after which nothing is known of any data: those whose state is another now."""
+        moved, valid, late = _states.step(
+            NEXT, TopicEvent.UNWANTED, KEEP, LATE, self.state, self.since, self.pairs, streams, now
+        )
+        self.late += late
+        _states.clear(valid, self.data)
         return moved
 
     def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
@@ -197,9 +207,11 @@ class Streams:
         self.explain(streams, "")
 
     def begin(self, streams: Int32Array) -> None:
-        """What was before counts no more for these: neither proof nor failures."""
-        _states.clear(streams, self.proven, self.retries, self.left_out, self.alone_tries, self.alone_until)
-        self.legs.put_evidence(streams)
+        """What was before counts no more for these, which are CLOSED: neither proof nor failures."""
+        again, _ = _states.split(self.leaving, streams)  # of the others nothing is kept
+        if len(again):
+            _states.clear(again, self.proven, self.retries, self.left_out, self.alone_tries, self.alone_until)
+            self.legs.put_evidence(again)
 
     def start_over(self, streams: Int32Array) -> None:
         """What failed before counts no more for these."""

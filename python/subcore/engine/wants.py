@@ -22,7 +22,7 @@ from subcore.types import Evidence, Int32Array, StatusKind, StreamState
 __all__ = ["Wants"]
 
 # A member of an enum is dear to find, on Python 3.11: for what each change needs it is found once.
-WANTED, UNWANTED, CLOSED = TopicEvent.WANTED, TopicEvent.UNWANTED, StreamState.CLOSED
+WANTED, CLOSED = TopicEvent.WANTED, StreamState.CLOSED
 
 
 class Wants:
@@ -60,7 +60,7 @@ class Wants:
 
     def _close(self, streams: Int32Array, now: int, urgent: bool) -> None:
         columns = self._ctx.streams
-        moved = columns.apply(UNWANTED, streams, now).state
+        moved = columns.close(streams, now)
         columns.explain(moved, "")
         self._restores.ended(moved, now)
         self._gate.drop(moved)
