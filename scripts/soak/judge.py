@@ -104,6 +104,7 @@ class Judge:
         said = self._grammar.said(payload)
         if said.listing:
             return
+        self.checks["requests"] += 1
         self._wires_changed = True
         if said.whole is not None:
             self._replaces(books, said, driver)

@@ -22,7 +22,9 @@ AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
 RARE = (*SLOW, *SLOW, "silent", "silent", "close", "delist", "stall")  # once more: few of them bite
 TOPICS = 100
+TOO_FAST = 0.3  # of errors and closes
 SETTLE_S = 75.0
+QUIET_S = 20.0  # in which nothing is to be done
 ROUNDS = 6
 CALM_ROUNDS = (
     10  # until a nursery's streams are home: a calm minute, and one rewrite of a settled link a minute
@@ -117,6 +119,13 @@ def _flap(driver: JudgedDriver, rng: random.Random) -> None:
 
 def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: float) -> Fault:
     symbol = rng.choice(driver.world.markets[2:])
+    if kind in ("error", "close") and rng.random() < TOO_FAST:  # which accuses no stream
+        if driver.world.name == "upbit" and kind == "error":
+            driver.tally["too fast, said the venue"] += 1
+            return Fault(kind, symbol=symbol, name="TOO_MANY_REQUEST", seconds=seconds)
+        if driver.world.name == "binance" and kind == "close":
+            driver.tally["too fast, said the venue"] += 1
+            return Fault(kind, code=1008)
     if kind == "error":
         driver.guilty.add(symbol)
         return Fault(kind, symbol=symbol, seconds=4 * seconds)
@@ -169,11 +178,12 @@ def _check_step(driver: JudgedDriver) -> None:
         raise Broken(f"property 2: the venue counted {driver.exchange.violations[0]}")
     if (differs := driver.wishes.differs()) is not None:
         raise Broken(f"property 10 or 11: {differs}")
-    keys = {driver.key_of(stream) for stream in driver.core.wanted()}
-    if keys != driver.wishes.classes().keys():
-        raise Broken(
-            f"property 11: wanted by one of the two: {sorted(keys ^ driver.wishes.classes().keys())}"
-        )
+    wanted = sorted(driver.core.wanted())
+    classes = driver.core.columns(np.array(wanted, np.int32)).priorities.tolist()
+    found = set(zip(map(driver.key_of, wanted), classes, strict=True))
+    if found != set(driver.wishes.classes().items()):
+        differ = sorted(found ^ set(driver.wishes.classes().items()))
+        raise Broken(f"property 11: wanted by one of the two, or in another class: {differ}")
 
 
 def _settle(driver: JudgedDriver) -> None:
@@ -190,7 +200,10 @@ def _settle(driver: JudgedDriver) -> None:
     else:
         raise Broken(differs)
     _check_step(driver)
+    if driver.engine.restore is not None:
+        raise Broken(f"property 6: a restore has no end: {driver.engine.restore.pending} streams are missing")
     _come_home(driver)
+    _stay_quiet(driver)
     doubled = np.flatnonzero(driver.engine.streams.legs.link[1::2] >= 0).tolist()
     if endless := driver.arbitrated - set(doubled):
         raise Broken(f"property 1: copies of what one link carries are compared: {sorted(endless)}")
@@ -207,6 +220,15 @@ def _come_home(driver: JudgedDriver) -> None:
             return
         driver.run(SETTLE_S)
     raise Broken(f"property 1: far from home after quiet: {astray(driver)}")
+
+
+def _stay_quiet(driver: JudgedDriver) -> None:
+    """Property 3: where nothing changes any more, nothing is asked for, and no link is opened or given up."""
+    before, connects = driver.judge.checks["requests"], driver.engine.stats.connects
+    driver.run(QUIET_S)
+    driver.judge.checks["times of quiet"] += 1
+    if driver.judge.checks["requests"] > before or driver.engine.stats.connects > connects:
+        raise Broken("property 3: something is asked for, or a link is opened, though nothing has changed")
 
 
 def _differs(driver: JudgedDriver) -> str | None:

@@ -61,6 +61,8 @@ NEEDED = (
     "rotate",
     "standby",
     "times of flapping links",
+    "times of quiet",
+    "too fast, said the venue",
     "wires compared",
 )
 
