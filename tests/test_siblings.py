@@ -5,26 +5,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from subcore._siblings import partners
+from subcore._siblings import circles
 
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("count", [1, 3])
-def test_partners_are_the_next_streams_of_the_symbol_in_a_circle(seed: int, count: int) -> None:
+@pytest.mark.parametrize("same_low_bits", [False, True])
+def test_the_next_streams_of_the_symbol_in_a_circle(seed: int, count: int, same_low_bits: bool) -> None:
     rng = np.random.default_rng(seed)
     streams = int(rng.integers(0, 60))
-    symbols = rng.integers(0, max(1, streams // 3), streams)
-    places = partners(symbols, count)
+    names = rng.integers(0, max(1, streams // 3), streams)
+    keys = names << 24 if same_low_bits else names
+    symbols, places = circles(keys.astype(np.uint32), count)
+    first = list(dict.fromkeys(names.tolist()))
+    assert symbols.tolist() == [first.index(name) for name in names.tolist()]
     assert places.shape == (count, streams)
-    for stream, symbol in enumerate(symbols.tolist()):
-        circle = np.flatnonzero(symbols == symbol).tolist()
+    for stream, name in enumerate(names.tolist()):
+        circle = np.flatnonzero(names == name).tolist()
         after = circle[circle.index(stream) + 1 :] + circle[: circle.index(stream)]
         assert places[:, stream].tolist() == (after + [streams] * count)[:count]
 
 
-def test_a_symbol_that_there_cannot_be_is_refused() -> None:
-    for wrong in ([0, 2], [-1, 0]):
-        with pytest.raises(IndexError, match="numbered from 0 to 1"):
-            partners(np.array(wrong), 2)
+def test_a_circle_of_nobody_is_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
-        partners(np.array([0]), 0)
+        circles(np.zeros(1, np.uint32), 0)

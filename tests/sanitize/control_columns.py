@@ -18,6 +18,8 @@ from subcore._intern import Interner
 from subcore._ledger import Ledger
 from subcore._leg_table import KINDS
 from subcore._legs import LegColumns
+from subcore._siblings import circles
+from subcore._windows import Rule, SendLog, next_allowed, note
 
 ROOM = 37  # streams
 NOBODY = -1
@@ -115,6 +117,32 @@ def requests(chance: random.Random) -> None:
         )
 
 
+def windows(chance: random.Random) -> None:
+    rule = Rule(
+        [(4, 3, 50, 60), (9, 7, 300, 330)], gap=chance.choice((0, 5)), burst=chance.randrange(4), calm=3
+    )
+    log, now = SendLog(30), 0
+    uses = [(rule, log, False)]
+    log.reserve(rule.amount)
+    for _ in range(60):
+        now = next_allowed(uses, False, now + chance.randrange(60), chance.random() < 0.3)
+        assert all(used < amount for used, amount in zip(rule.used(log, now), (4, 9), strict=True))
+        note(uses, now)
+        log.settle(now - chance.randrange(100), now)
+    assert 9 <= len(log) <= 18
+
+
+def siblings(chance: random.Random) -> None:
+    keys = np.array(
+        [chance.randrange(9) << chance.choice((0, 28)) for _ in range(chance.randrange(40))], np.uint32
+    )
+    symbols, places = circles(keys, 3)
+    for stream, key in enumerate(keys.tolist()):
+        there = [place for place in places[:, stream].tolist() if place < len(keys)]
+        assert len(there) == min(3, np.count_nonzero(keys == key) - 1)
+        assert (symbols[there] == symbols[stream]).all()
+
+
 def held(chance: random.Random) -> None:
     ledger, interner = Ledger(), Interner()
     symbols = interner.intern_many([f"S{number}" for number in range(20)])
@@ -140,7 +168,7 @@ def main() -> None:
     count = max(parser.parse_args().count // 50, 1)
     chance = random.Random(1)
     for _ in range(count):
-        for play in (states, legs, requests, held):
+        for play in (states, legs, windows, siblings, requests, held):
             play(chance)
     print(f"control_columns: {count} rounds of each loop agree with the plain way")
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore import _states
-from subcore._siblings import partners
+from subcore._siblings import circles
 from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import Changed, StreamsHeard
@@ -252,8 +252,7 @@ class Habits:
             mine = self.watched & (group == self._next % len(self._turns))
             turn.rows = np.flatnonzero(mine)
             turn.streams = turn.rows.astype(np.int32)
-            turn.symbols = np.unique(self.group[turn.streams], return_inverse=True)[1]
-            turn.partners = partners(turn.symbols, PARTNERS)
+            turn.symbols, turn.partners = circles(self.group[turn.streams], PARTNERS)
             serials = np.append(self.serial[turn.rows], -1)
             for sibling, places in zip(self.siblings, turn.partners, strict=True):
                 sibling.meet(turn.rows, serials[places])
