@@ -14,6 +14,7 @@ ON_EACH = {
     "test_manager.py",
     "test_component.py",
     "test_pumping.py",
+    "test_pumping_task.py",
     "test_dashboard_server.py",
 }  # whose async tests run on every loop
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import subcore
+from held_handler import Handler
 from manager_rig import KEPT, make
 from subcore.errors import ComponentClosed, UsageError
 from subcore.manager import SubscriptionManager
-from test_pumping import Handler
 from trades import BTC, ETH, handler_tasks, send, turns
 from virtual_manager import World
 

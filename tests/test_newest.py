@@ -11,64 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
-from manager_rig import make, until
-from subcore import newest, pages
+from manager_rig import until
+from newest_rig import LATEST, UPBIT, Rig, limits_of_this_test, ticker
+from subcore import newest
 from subcore.clock import SystemClock
-from subcore.engine import asking
-from subcore.engine.actions import AskLatest
 from subcore.engine.clock import SECOND
-from subcore.engine.context import Settings
 from subcore.engine.events import LatestKnown
 from subcore.engine.pacing import LimitRegistry
-from subcore.latest import Latest
 from subcore.manager import SubscriptionManager
-from subcore.newest import Newest, Refused, RestPages, UserCall
-from subcore.sim.exchange import Exchange
-from subcore.sim.faults import Fault
-from subcore.sim.server import SimServer
-from subcore.testing import PlainLedger, VirtualClock
-from subcore.types import DataState, Topic
+from subcore.newest import Refused, RestPages, UserCall
+from subcore.testing import VirtualClock
+from subcore.types import Topic
 from subcore.venue import Venue
-from subcore.venues import venue
 
-UPBIT = venue("upbit")
-assert UPBIT.latest is not None
-LATEST: Latest = UPBIT.latest
-
-
-@pytest.fixture(autouse=True)
-def limits_of_this_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks and windows are the process's; each test has its own process, so to say."""
-    registry = LimitRegistry()
-    monkeypatch.setattr(newest, "PROCESS_LIMITS", registry)
-    make_pacer = newest.Pacer
-    monkeypatch.setattr(newest, "Pacer", lambda limits, host: make_pacer(limits, host, registry))
-
-
-class Rig:
-    """A Newest over `source`, asked by hand."""
-
-    def __init__(self, source: Any, clock: Any = None) -> None:
-        self.clock = clock or SystemClock()
-        self.told: dict[int, int] = {}
-        self.serials: dict[int, int] = {}
-        self.newest = Newest(source, self.clock, self._tell)
-        self.ledger = PlainLedger(UPBIT)
-
-    def _tell(self, event: LatestKnown) -> None:
-        self.told.update(zip(event.streams.tolist(), event.newest_ns.tolist(), strict=True))
-        self.serials.update(zip(event.streams.tolist(), event.serials.tolist(), strict=True))
-
-    async def ask(self, *topics: Topic) -> dict[int, int]:
-        """Ask about these; what was told."""
-        streams = np.array([self.ledger.subscribe("a", topic) for topic in topics], np.int32)
-        self.told.clear()
-        if self.newest.take(AskLatest(streams, streams + np.int64(500)), self.ledger.columns(streams)):
-            await self.newest.work()
-        return dict(self.told)
+__all__ = ["limits_of_this_test"]  # a fixture
 
 
 class Pages(RestPages):
@@ -85,10 +43,6 @@ class Pages(RestPages):
         if isinstance(said, Exception):
             raise said
         return said if isinstance(said, bytes) else json.dumps(said).encode()
-
-
-def ticker(*codes: str) -> list[Topic]:
-    return [Topic("ticker", code) for code in codes]
 
 
 async def test_what_the_pages_tell_reaches_the_streams_they_are_about() -> None:
@@ -259,109 +213,6 @@ async def test_a_users_function_that_hangs_is_not_called_again_before_it_ends(
     assert await rig.ask(BTC) == {0: 12}
 
 
-# Over real sockets
-
-
-def at_rest(url: str, rest_url: str) -> Venue:
-    """Upbit at the embedded exchange, its REST too."""
-    return replace(UPBIT.at(url), latest=replace(LATEST, url=rest_url))
-
-
-@pytest.fixture
-def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds are tenths."""
-    settings = Settings(frozen=SECOND, ask_gap=SECOND // 10, tick=SECOND // 40)
-    monkeypatch.setattr("subcore.engine.engine.Settings", lambda: settings)
-    for name in ("LEAD", "LATE", "LINK_LEAD", "LINK_LATE", "LINK_UNKNOWN", "UNKNOWN"):
-        monkeypatch.setattr(asking, name, getattr(asking, name) // 10)
-
-
-@pytest.mark.usefixtures("soon")
-async def test_a_frozen_stream_is_found_over_sockets_and_comes_back() -> None:
-    async with SimServer(Exchange(3, markets=["KRW-BTC", "KRW-ETH"], rate=8.0)) as server:
-        async with SubscriptionManager(at_rest(server.url, server.rest_url), seed=1) as manager:
-            books = make(manager, "books")
-            books.subscribe("orderbook", ["KRW-BTC", "KRW-ETH"])
-            await books.live(10)
-            told = manager._hub.meter
-            await until(lambda: told.heard(np.array([0], np.int32))[0][0] > 30)
-            server.exchange.inject(Fault("silent", channel="orderbook", symbol="KRW-BTC"), server.clock())
-            row = manager._hub.engine.row
-            await until(lambda: row(0).data is DataState.SUSPECT)
-            await until(lambda: row(0).data is DataState.GOOD)
-            stats = manager._hub.engine.stats
-            assert stats.reasks == 1
-            assert stats.losses == 0
-        assert not server.violations
-
-
-async def test_one_connection_is_kept_and_a_lost_one_is_opened_again() -> None:
-    async with SimServer(Exchange(3, markets=["KRW-BTC"], rate=1.0)) as server:
-        pages = RestPages(replace(LATEST, url=server.rest_url, limits=()), SystemClock())
-        rig = Rig(pages)
-        for _ in range(3):
-            told = await rig.ask(*ticker("KRW-BTC"))
-            assert told[0] > 0
-        rig.newest.close()
-    assert await rig.ask(*ticker("KRW-BTC")) == {}
-
-
-@pytest.mark.parametrize(
-    "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[", b"garbage\r\n\r\n"]
-)
-async def test_a_server_that_breaks_off_is_a_failure(answer: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-        over.set()
-
-    over = asyncio.Event()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    rig = Rig(RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock()))
-    assert await rig.ask(*ticker("KRW-BTC")) == {}
-    assert "cannot be asked" in caplog.text
-    await over.wait()
-    server.close()
-
-
-STEP_S = 40.0
-# What http.client makes of a reply that ends the connection: it lets go of the socket before it is read
-ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1000\r\n\r\n["
-
-
-@pytest.mark.parametrize("begun", [b"", ENDLESS], ids=["silent", "endless"])
-async def test_a_hanging_page_ends_with_its_manager(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
-    monkeypatch.setattr(pages, "STEP_S", STEP_S)
-    hangs = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(begun)
-        await writer.drain()
-        hangs.set()
-        await reader.read()
-        writer.close()
-        await writer.wait_closed()
-        over.set()
-
-    over = asyncio.Event()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    rig = Rig(RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock()))
-    task = asyncio.create_task(rig.ask(*ticker("KRW-BTC")))
-    await hangs.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    async with asyncio.timeout(STEP_S / 2):
-        await over.wait()
-    server.close()
-
-
 def test_where_it_is_asked() -> None:
     async def call(topics: Sequence[Topic]) -> Mapping[Topic, int]:
         return {}
@@ -412,27 +263,3 @@ async def test_a_ban_holds_for_links_and_pages_alike(monkeypatch: pytest.MonkeyP
         blocked = registry.blocked_until(UPBIT.host)
         assert (blocked is not None and blocked > SystemClock().monotonic_ns()) is of_links
         assert of_links or registry.blocked_until(LATEST.url) is not None
-
-
-async def test_a_manager_that_closes_ends_its_connection_to_the_pages() -> None:
-    over = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]")
-        await reader.read()
-        writer.close()
-        over.set()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    manager = SubscriptionManager("upbit", markets=["KRW-BTC"])
-    source = RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock())
-    manager._hub.enquiries.newest.source = source  # type: ignore[union-attr]
-    await source._get("/")
-    await manager.close()
-    async with asyncio.timeout(5.0):
-        await over.wait()
-    assert over.is_set()
-    assert source._pages._connection is None
-    server.close()

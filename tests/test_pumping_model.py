@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import subcore
+from held_handler import Handler
 from manager_rig import KEPT, make
-from test_pumping import Handler
 from trades import BTC, handler_tasks, offline, send, turns
 
 STEPS = 80

@@ -7,8 +7,8 @@ import asyncio
 import numpy as np
 import pytest
 
+from load_stage import CALM, HIGH, LOW, OVERLOADED, QUICK, press
 from manager_rig import make
-from test_adapting import CALM, HIGH, LOW, OVERLOADED, QUICK, press
 from virtual_manager import World
 
 

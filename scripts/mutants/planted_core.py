@@ -162,14 +162,14 @@ CORE = (
         "_route.pyx",
         "            self.note_missed(sink, topic_in(entry))\n",
         "            pass\n",
-        "tests/test_images.py",
+        "tests/test_images_withheld.py",
     ),
     Mutant(
         "who joins while he is capped to no events gets no image",
         "_route.pyx",
         "                    self.limits.hold(limit, image)\n",
         "                    pass\n",
-        "tests/test_images.py",
+        "tests/test_images_withheld.py",
     ),
     Mutant(
         "a strategy behind another gets events from which it is kept",
@@ -190,7 +190,7 @@ CORE = (
         "_routes.pyx",
         "                self.held_off.setdefault(component, {})[topic] = missed\n",
         "                pass\n",
-        "tests/test_images.py",
+        "tests/test_images_withheld.py",
     ),
     Mutant(
         "an event that somebody keeps is written over by the stream's next",

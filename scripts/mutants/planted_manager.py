@@ -158,7 +158,7 @@ MANAGER = (
         "boxes.py",
         "return oldest_of(self.queues)",
         "return oldest_of(self._boxes.values())",
-        "tests/test_alerting.py",
+        "tests/test_alerting_accused.py",
     ),
     Mutant(
         "a joiner is called in the call by which it joins",
@@ -225,21 +225,21 @@ MANAGER = (
         "component_gauges.py",
         "        self._count_ended(self._hub.clock.monotonic_ns())\n",
         "",
-        "tests/test_alerting.py",
+        "tests/test_alerting_accused.py",
     ),
     Mutant(
         "what an async handler lost forgotten as it ends",
         "component_gauges.py",
         "np.array([max(0, count - before)])",
         "np.array([0])",
-        "tests/test_alerting.py",
+        "tests/test_alerting_accused.py",
     ),
     Mutant(
         "an issue that outlives its component",
         "alerting.py",
         "self._alerts.forget(rule, name)",
         "pass",
-        "tests/test_alerting.py",
+        "tests/test_alerting_accused.py",
     ),
     Mutant(
         "a hook that raises breaks the look",
