@@ -15,9 +15,10 @@ from examples import examples
 from inbox_model import NEWEST, PlainInbox
 from queues import Turns, gap
 from subcore._delivery import Box
-from subcore._inbox import Inbox, Reading
+from subcore._inbox import Inbox
 from subcore._latest import LatestBox
 from subcore._queue import EventQueue
+from subcore._reading import Reading
 from subcore.errors import CapacityError
 
 

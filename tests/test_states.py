@@ -83,6 +83,21 @@ def test_places_and_times_that_are_not_set() -> None:
             call(np.zeros(4, np.float64), ids(0))
 
 
+def test_times_are_stamped_once_where_a_column_says() -> None:
+    column, times = np.array([-1, 2, 0, 1], np.int32), np.array([0, 5, 0], np.int64)
+    _states.stamp(times, column, ids(9, 1, 0, -4, 3), 7)
+    assert times.tolist() == [0, 5, 7]
+    _states.stamp(times, column, ids(1, 2), 8)
+    assert times.tolist() == [8, 5, 7]
+    column[0] = 3
+    times[1] = 0
+    with pytest.raises(IndexError, match="place 3 of 3"):
+        _states.stamp(times, column, ids(3, 0), 9)
+    assert times.tolist() == [8, 0, 7]
+    with pytest.raises(TypeError):
+        _states.stamp(times.astype(np.int32), column, ids(1), 9)
+
+
 def test_a_wrong_id_changes_nothing() -> None:
     states, since, counts = np.zeros(4, np.uint8), np.zeros(4, np.int64), np.zeros((3, 2), np.int64)
     for wrong in (ids(0, 4), ids(0, -1)):

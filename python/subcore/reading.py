@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from ._inbox import Inbox, Reading
+from ._inbox import Inbox
+from ._reading import Reading
 from .checking import check_seconds
 from .errors import QueueOverflow, UsageError
 from .tasks import running_task

@@ -337,3 +337,22 @@ def unset(cnp.ndarray times not None, rows) -> np.ndarray:
             ids_of(there)[found] = row[i]
             found += 1
     return given if found == count else exact(there, found)
+
+
+def stamp(cnp.ndarray times not None, cnp.ndarray column not None, streams, int64_t now) -> None:
+    """Set an int64 column to `now` where it is 0, at the places that an int32 column over stream ids says of each
+    stream; what is negative there, and ids beyond it, say nothing. IndexError for a place there is not."""
+    cdef object given = int32_vector(streams, "streams")
+    cdef const int32_t* id = ids_of(given)
+    cdef Py_ssize_t count = cnp.PyArray_DIM(<cnp.ndarray>given, 0), room = cnp.PyArray_SIZE(column), i
+    cdef Py_ssize_t rows = cnp.PyArray_SIZE(times)
+    cdef const int32_t* place = ids_of(column)
+    cdef int64_t* time = <int64_t*>cnp.PyArray_DATA(times)
+    if cnp.PyArray_TYPE(column) != cnp.NPY_INT32 or cnp.PyArray_TYPE(times) != cnp.NPY_INT64:
+        raise TypeError("a column of int32 and one of int64 are needed")
+    for i in range(count):
+        if 0 <= id[i] < room and place[id[i]] >= rows:
+            raise IndexError(f"place {place[id[i]]} of {rows}")
+    for i in range(count):
+        if 0 <= id[i] < room and place[id[i]] >= 0 and time[place[id[i]]] == 0:
+            time[place[id[i]]] = now

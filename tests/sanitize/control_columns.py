@@ -49,6 +49,8 @@ def states(chance: random.Random) -> None:
     assert len(yes) + len(no) == len(streams)
     rows = _states.places(np.arange(ROOM, dtype=np.int32) - 3, streams)
     assert len(_states.unset(since, rows[rows < ROOM])) <= len(rows)
+    _states.stamp(since, np.arange(ROOM, dtype=np.int32) - 3, streams, 6)
+    assert np.count_nonzero(since == 6) <= len(streams)
     _states.fill(values, streams, 0)
     assert not values[streams].any()
 

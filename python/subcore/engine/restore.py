@@ -85,7 +85,7 @@ class Restores:
     def asked(self, streams: Int32Array, now: int) -> None:
         """A request named these."""
         if self.present is not None:
-            self.present.asked[_states.unset(self.present.asked, _states.places(self._row, streams))] = now
+            _states.stamp(self.present.asked, self._row, streams, now)
 
     def ended(self, streams: Int32Array, now: int) -> None:
         """These are proven, refused, or wanted no more; call it after their state has changed."""
