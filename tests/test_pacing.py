@@ -276,6 +276,22 @@ def test_memory_of_a_log_is_bounded() -> None:
     assert all(100 <= len(log) <= 200 for log in pacer._own)
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"windows": ()},
+        {"windows": (Window(1, 1.0, 1.1),) * 9},
+        {"burst": -1},
+        {"min_gap_seconds": -0.1},
+    ],
+)
+def test_a_limit_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
+    good = {"windows": (Window(1, 1.0, 1.1),), "burst": 0, "min_gap_seconds": 0.0}
+    Limit("messages", Scope.LINK, frozenset({Counted.MESSAGE}), **good)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="'messages'"):
+        Limit("messages", Scope.LINK, frozenset({Counted.MESSAGE}), **{**good, **bad})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("bad", [(0, 1.0, 1.0, 0), (5, 0.0, 1.0, 0), (5, 1.0, 0.9, 0), (5, 1.0, 1.1, 5)])
 def test_a_window_that_makes_no_sense_is_refused(bad: tuple[int, float, float, int]) -> None:
     with pytest.raises(UsageError):

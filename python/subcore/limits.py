@@ -9,6 +9,8 @@ from subcore.errors import UsageError
 
 __all__ = ["Capacity", "Counted", "Limit", "OnBreach", "Scope", "Window"]
 
+WINDOWS_AT_MOST = 8  # of one limit
+
 
 class Scope(Enum):
     """Over what a limit counts."""
@@ -75,6 +77,14 @@ class Limit:
     min_gap_seconds: float = 0.0
     on_breach: OnBreach = OnBreach.UNKNOWN
     routes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.windows) <= WINDOWS_AT_MOST:
+            raise UsageError(
+                f"limit {self.group!r} has {len(self.windows)} windows: give it 1 to {WINDOWS_AT_MOST}"
+            )
+        if self.burst < 0 or self.min_gap_seconds < 0:
+            raise UsageError(f"limit {self.group!r}: burst and min_gap_seconds must be at least 0")
 
 
 @dataclass(frozen=True, slots=True)
