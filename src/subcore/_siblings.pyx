@@ -11,8 +11,8 @@ from subcore._arrays cimport new_block
 
 cnp.import_array()
 
-cdef enum:
-    SPREAD = 0x9E3779B1            # odd: consecutive keys go to different places
+cdef extern from "_hash.h" nogil:
+    uint64_t subcore_hash_word(uint64_t word, uint64_t seed) noexcept
 
 
 cdef inline int64_t* whole(cnp.ndarray array) noexcept:
@@ -50,7 +50,7 @@ cdef void number(const uint32_t* key, Py_ssize_t streams, int64_t* slot, uint64_
     cdef uint64_t at
     cdef int64_t symbols = 0
     for i in range(streams):
-        at = <uint64_t>((key[i] * <uint32_t>SPREAD) >> 8) & mask
+        at = subcore_hash_word(key[i], 0) & mask
         while slot[at] and key[slot[at] - 1] != key[i]:
             at = (at + 1) & mask
         if not slot[at]:
