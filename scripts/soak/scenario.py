@@ -20,9 +20,10 @@ from subcore.types import StreamState
 STEPS = 200
 AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
-RARE = (*SLOW, *SLOW, "silent", "silent", "close", "delist", "stall")  # once more: few of them bite
+SILENT = ("silent",) * 5  # most markets are silent for longer by themselves
+RARE = (*SLOW, *SLOW, *SILENT, "close", "delist", "stall")  # once more: few of them bite
 TOPICS = 100
-TOO_FAST = 0.3  # of errors and closes
+TOO_FAST = 0.5  # of errors and closes
 SETTLE_S = 75.0
 QUIET_S = 20.0  # in which nothing is to be done
 ROUNDS = 6
@@ -72,7 +73,7 @@ def _wild(driver: JudgedDriver, rng: random.Random) -> None:
             _flap(driver, rng)
         for _ in range(rng.choice((1, 1, 1, 4, 12))):
             driver.wishes.step()
-        if rng.random() < 0.07 or step in (50, 100, 150):
+        if rng.random() < 0.09 or step in (50, 100, 150):
             _fault(driver, rng)
         if rng.random() < 0.05:
             _operate(driver, rng)
@@ -223,7 +224,12 @@ def _come_home(driver: JudgedDriver) -> None:
 
 
 def _stay_quiet(driver: JudgedDriver) -> None:
-    """Property 3: where nothing changes any more, nothing is asked for, and no link is opened or given up."""
+    """Property 3: where nothing changes any more, nothing is asked for, and no link is opened or given up. What the
+    venue has no more is asked for again until it is refused, as the guilty are found."""
+    gone = {s for s in driver.core.wanted() if driver.key_of(s)[1] not in driver.exchange.markets}
+    if gone - driver.streams_in(StreamState.REFUSED):
+        driver.judge.checks["times not quiet yet"] += 1
+        return
     before, connects = driver.judge.checks["requests"], driver.engine.stats.connects
     driver.run(QUIET_S)
     driver.judge.checks["times of quiet"] += 1
