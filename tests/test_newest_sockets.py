@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +72,17 @@ async def test_one_connection_is_kept_and_a_lost_one_is_opened_again() -> None:
     assert await rig.ask(*ticker("KRW-BTC")) == {}
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def rig_before(serve: Serve) -> tuple[asyncio.Server, Rig]:
+    """A server of pages, and who asks it."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    pages_there = replace(LATEST, url=f"http://127.0.0.1:{port}", limits=())
+    return server, Rig(RestPages(pages_there, SystemClock()))
+
+
 @pytest.mark.parametrize(
     "answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n[", b"garbage\r\n\r\n"]
 )
@@ -84,9 +96,7 @@ async def test_a_server_that_breaks_off_is_a_failure(answer: bytes, caplog: pyte
         over.set()
 
     over = asyncio.Event()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    rig = Rig(RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock()))
+    server, rig = await rig_before(serve)
     assert await rig.ask(*ticker("KRW-BTC")) == {}
     assert "cannot be asked" in caplog.text
     await over.wait()
@@ -114,9 +124,7 @@ async def test_a_hanging_page_ends_with_its_manager(monkeypatch: pytest.MonkeyPa
         over.set()
 
     over = asyncio.Event()
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    rig = Rig(RestPages(replace(LATEST, url=f"http://127.0.0.1:{port}", limits=()), SystemClock()))
+    server, rig = await rig_before(serve)
     task = asyncio.create_task(rig.ask(*ticker("KRW-BTC")))
     await hangs.wait()
     task.cancel()
