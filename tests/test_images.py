@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -156,6 +157,29 @@ def test_subscribing_again_is_no_joining(world: World) -> None:
     world.router.add(sink, [topic])
     world.router.give_images()
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("others", [0, 3])
+def test_held_given_up_and_held_again_inside_one_call_is_told_once(world: World, others: int) -> None:
+    """... though it was asked for a first time while it was held; wherever its entry stands by then."""
+    here, there, told = world.topic(0), world.topic(1), list[float]()
+    neighbours = [join(world, here, lambda event: None) for _ in range(others)]
+    component, sink = join(world, here, lambda event: told.append(event.price))
+
+    def handle(event: Event) -> None:
+        for member, _ in neighbours:
+            world.router.remove(member, [here])
+        world.router.add(sink, [here])
+        world.router.remove(component, [here])
+        world.router.add(sink, [here])
+
+    join(world, there, handle)
+    world.send(there)
+    world.send(here, ticker(1))
+    assert told == [1.0]
+    world.router.remove(component, [here])
+    world.send(here, ticker(2))
+    assert told == [1.0]
 
 
 def test_books_are_cut_for_the_joiner_and_raw_goes_to_who_asked(world: World) -> None:

@@ -208,6 +208,11 @@ cdef class RouteChanges(RouteTable):
                 stream = self.ledger.stream_of(change.topic)
                 try:
                     self.reserve_streams(stream)
+                    if place[0] < 0 <= change.position:
+                        # Held and routed when this was asked for, given up and held anew since: the entry of then
+                        # stands until that turn comes, and another beside it would be told everything twice.
+                        place[0] = self.place_of(&self.routes[stream], change.component, change.topic, -1,
+                                                 change.position)
                     replaced = self.connect_one(change.sink, stream, change.topic, place)
                     self.settle_replaced(replaced)
                     if replaced == UINT64_MAX and change.image:
