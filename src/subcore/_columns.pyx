@@ -135,31 +135,41 @@ cdef class WantedColumns:
     cdef int read_keys(self) except -1:
         cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
         cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count)
-        cdef int32_t stream
+        cdef const int32_t* stream = self.live_ids()
+        cdef const uint64_t* keys = self.ledger.keys
+        cdef int32_t* channel = ids_of(channels)
+        cdef int32_t* symbol = ids_of(symbols)
         for i in range(count):
-            stream = ids_of(self.streams)[i]
-            self.ledger.check_stream(stream)
-            ids_of(channels)[i] = <int32_t>(self.ledger.keys[stream] >> 48)
-            ids_of(symbols)[i] = <int32_t>(self.ledger.keys[stream] & <uint64_t>0xFFFFFFFF)
+            channel[i] = <int32_t>(keys[stream[i]] >> 48)
+            symbol[i] = <int32_t>(keys[stream[i]] & <uint64_t>0xFFFFFFFF)
         self.found_channels, self.found_symbols = channels, Names(self.interner, symbols)
         return 0
 
     cdef cnp.ndarray read_rows(self, bint widths):
         cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
-        cdef cnp.ndarray found = new_ids(count)
-        cdef const StreamRow* row
-        cdef int32_t stream
+        cdef cnp.ndarray array = new_ids(count)
+        cdef const int32_t* stream = self.live_ids()
+        cdef const StreamRow* rows = self.ledger.streams
+        cdef int32_t* found = ids_of(array)
         cdef int cls
-        for i in range(count):
-            stream = ids_of(self.streams)[i]
-            self.ledger.check_stream(stream)
-            row = &self.ledger.streams[stream]
-            if widths:
-                ids_of(found)[i] = width_wanted(row, self.ledger.topic_rows, self.ledger.topic_extras)
-            else:
-                cls = class_wanted(row)
-                ids_of(found)[i] = -1 if cls == NOBODY else cls
-        return found
+        if widths:
+            for i in range(count):
+                found[i] = width_wanted(&rows[stream[i]], self.ledger.topic_rows, self.ledger.topic_extras)
+        else:
+            for i in range(count):
+                cls = class_wanted(&rows[stream[i]])
+                found[i] = -1 if cls == NOBODY else cls
+        return array
+
+    cdef const int32_t* live_ids(self) except NULL:
+        """The ids, each of them in use. Nothing of Python may run between this and their use."""
+        cdef const int32_t* ids = ids_of(self.streams)
+        cdef const StreamRow* rows = self.ledger.streams
+        cdef Py_ssize_t used = self.ledger.stream_used, i
+        for i in range(cnp.PyArray_SIZE(self.streams)):
+            if ids[i] < 0 or ids[i] >= used or not rows[ids[i]].flags & STREAM_LIVE:
+                self.ledger.check_stream(ids[i])
+        return ids
 
 
 def columns_to_write(Ledger ledger, Interner interner, steps, streams):

@@ -235,27 +235,30 @@ class Grammar:
         last = b',{"format":"%b"}]' % self.format.encode()
         return b"".join([b'[{"ticket":"s%d"}' % next_id, *body, last])
 
-    def _entries(self, target: StreamColumns, added: Int32Array) -> Iterator[bytes]:
+    def _entries(self, target: StreamColumns, added: Int32Array) -> list[bytes]:
         """One for all that share everything but the code; entries, and codes in them, in order of class."""
         carried = None
         if self.carried_realtime_only:
             carried = np.isin(target.streams, added, invert=True)
+        pieces = list[bytes]()
         for rows in in_parts(target.channels, target.groupings, target.priorities, carried):
-            yield from self._entry(target, rows, carried=carried is not None and bool(carried[rows[0]]))
+            self._entry(pieces, target, rows, carried=carried is not None and bool(carried[rows[0]]))
+        return pieces
 
-    def _entry(self, target: StreamColumns, rows: Rows, *, carried: bool) -> Iterator[bytes]:
-        channel = CHANNELS[int(target.channels[rows[0]])]
-        yield b',{"type":"%b"' % channel.name.encode()
+    def _entry(self, pieces: list[bytes], target: StreamColumns, rows: Rows, *, carried: bool) -> None:
+        channel, symbols = CHANNELS[target.channels[rows[0]]], target.symbols
+        pieces.append(b',{"type":"%b"' % channel.name.encode())
         # "codes optional for myOrder [= all], forbidden for myAsset"
-        if channel.needs_symbol or all(target.symbols[row] for row in rows.tolist()):
-            yield b',"codes":['
-            yield from _book_codes(target, rows) if channel.depths else [join_quoted(target.symbols, rows)]
-            yield b"]"
+        if channel.needs_symbol or all(symbols[row] for row in rows.tolist()):
+            codes = _book_codes(target, rows) if channel.depths else (join_quoted(symbols, rows),)
+            pieces += (b',"codes":[', *codes, b"]")
         if level := float(target.groupings[rows[0]]):
-            yield b',"level":%b' % f"{level:.17g}".encode()
+            pieces.append(b',"level":%b' % f"{level:.17g}".encode())
         if carried:
-            yield b',"%b":true' % (b"is_only_realtime" if self.option_case == "snake" else b"isOnlyRealtime")
-        yield b"}"
+            pieces.append(
+                b',"%b":true' % (b"is_only_realtime" if self.option_case == "snake" else b"isOnlyRealtime")
+            )
+        pieces.append(b"}")
 
 
 def _book_codes(target: StreamColumns, rows: Rows) -> Iterator[bytes]:
