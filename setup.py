@@ -1,4 +1,7 @@
-"""Build the Cython core. Metadata lives in pyproject.toml; this file only knows how to compile.
+"""Build the Cython core and the engine. Metadata lives in pyproject.toml; this file only knows how to compile.
+
+The engine is typed Python: mypyc makes one library of the modules that see to events, and `import` finds that before
+the Python files, which are installed beside it. It runs the same without, at some two thirds of the speed.
 
 Modes, each with objects and output in a folder of its own, `build/MODE-TAG/`; C is generated once for all modes with
 the same checks, into `build/c-TAG/` or `build/c-debug-TAG/` (another Python may have another numpy, whose declarations
@@ -11,10 +14,13 @@ end up in the C):
 
 Debug and sanitizer builds never replace the release extensions: run them with PYTHONPATH=build/MODE-TAG/lib.
 SUBCORE_NO_EXTENSIONS=1 installs the Python files alone: `make` compiles afterwards, with progress shown.
+SUBCORE_INTERPRET_ENGINE=1 leaves the engine Python, as debug and sanitizer builds do: their checks are of the core.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import sys
@@ -37,6 +43,14 @@ MODE = "debug" if DEBUG else SANITIZE.replace(",", "-") or "release"
 BUILD = Path("build") / f"{MODE}-{sys.implementation.cache_tag}"
 GENERATED = Path("build") / f"{'c-debug' if DEBUG else 'c'}-{sys.implementation.cache_tag}"
 JOBS = min(os.cpu_count() or 1, 8)
+INTERPRETED = bool(DEBUG or SANITIZE or os.environ.get("SUBCORE_INTERPRET_ENGINE") == "1")
+# What engine.py imports, but for legs.py: mypyc has no subclass of a type made by Cython.
+ENGINE = """
+    actions asking bisection clock context control departures efficiency engine events explain habits health link links
+    losses moves own_links pacing placement planner ports proof proposals queueing reasons restore restored shares
+    standby symbols topics wants
+""".split()  # noqa: SIM905
+TOLD_BY_MYPYC = ("name", "sources", "include_dirs", "depends", "extra_compile_args")
 
 DIRECTIVES = {
     "language_level": 3,
@@ -125,6 +139,67 @@ def extensions() -> list[Extension]:
     ]
 
 
+def engine() -> list[Extension]:
+    """The engine's library and a small extension for each of its modules.
+
+    mypyc reads all that the engine imports for half a minute: what it made is kept until a file of that changes.
+    """
+    if INTERPRETED:
+        return []
+    made = BUILD / "engine"
+    kept, state = made / "extensions.json", engine_state()
+    told = json.loads(kept.read_text()) if kept.exists() else {}
+    if told.get("state") != state:
+        print("    translating the engine", flush=True)
+        try:
+            translated = translated_engine(made)
+        except SystemExit:  # it has said why
+            if "--inplace" in sys.argv:
+                raise
+            print(
+                "subcore: mypyc cannot compile the engine here. It stays Python, which is slower", flush=True
+            )
+            return []
+        ours = [{name: getattr(ext, name) for name in TOLD_BY_MYPYC} for ext in translated]
+        ours[0]["depends"].append(
+            str(kept)
+        )  # the library is compiled anew: its C alone does not show all of the state
+        told = {"state": state, "extensions": ours}
+        kept.write_text(json.dumps(told))
+    return [Extension(**one) for one in told["extensions"]]
+
+
+def engine_state() -> str:
+    """What the engine's C is made from, as a hash: every Python file and stub it may import, and who translates."""
+    import mypy.version
+
+    files = sorted(path for kind in ("*.py", "*.pyi") for path in (ROOT / "python" / "subcore").glob(kind))
+    files += sorted((ROOT / "python" / "subcore" / "engine").glob("*.py"))
+    made = hashlib.sha256(f"{mypy.version.__version__} {numpy.__version__} {OPTIMIZE}".encode())
+    for path in (Path(__file__), *files):
+        made.update(path.read_bytes())
+    return made.hexdigest()
+
+
+def translated_engine(made: Path) -> list[Extension]:
+    """C in the folder `made`. SystemExit: types do not fit, as with a later numpy than is known here."""
+    from mypyc.build import mypycify
+
+    options = [f"--cache-dir={made / 'mypy'}", "--follow-imports=silent"]
+    paths = [f"python/subcore/engine/{name}.py" for name in ENGINE]
+    translated: list[Extension] = mypycify(
+        [*options, *paths],
+        opt_level=OPTIMIZE,
+        debug_level="0",
+        target_dir=str(made),
+        group_name="subcore.engine",
+    )
+    for ext in translated:  # a compiler newer than mypyc may warn of what that one did not
+        ext.extra_compile_args = [flag for flag in ext.extra_compile_args if flag != "-Werror"]
+        ext.extra_compile_args.append("-fvisibility=hidden")  # it calls itself, not what may stand in for it
+    return translated
+
+
 class BuildExtensions(build_ext):
     """build_ext that names each compiled module and keeps other modes away from the release extensions."""
 
@@ -146,7 +221,7 @@ def modules() -> list[Extension]:
         return []
     fail_on_performance_hints()
     leave_constants_unchecked()
-    return cythonize(
+    return engine() + cythonize(
         extensions(),
         build_dir=str(GENERATED),
         include_path=["python", "src/subcore"],

@@ -5,11 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 BIN=.venv/bin
 TAG="$("$BIN/python" -c 'import sys; print(sys.implementation.cache_tag)' 2>/dev/null || true)"
 
-# For other interpreters and builds: the test files that name a compiled module, and those of whole managers. make test has
-# run all of them and the pure ones, of which another compiler or interpreter says nothing new.
+# For other interpreters and builds: the test files that name a module of the core, and those of whole managers and of the
+# engine, which is compiled on other interpreters and Python in other builds. make test has run all of them and the pure ones, of which another compiler or interpreter says nothing new.
 core_tests() {
     { grep -lE 'subcore\._[a-z]|from subcore import _' tests/test_*.py
       printf 'tests/test_%s.py\n' manager component closing pumping figures package stats_threads dashboard_server
+      printf 'tests/test_%s.py\n' engine engine_binance engine_handover engine_loss planner planner_delta pacing second_leg
     } | grep -v setup_scripts | sort -u
 }
 NOT_AGAIN="not simulation and not browser"

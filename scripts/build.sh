@@ -8,18 +8,19 @@ cd "$(dirname "$0")/.."
 python="$1" log="$2"
 shift 2
 mkdir -p "$(dirname "$log")"
-modules=(src/subcore/*.pyx)
+modules=(src/subcore/*.pyx python/subcore/engine/*.py)
 begun=0 done=0 start=$SECONDS
 
 progress() {
     [ -t 1 ] || return 0
-    printf '\r==> compiling the core (the first time takes a minute or two): %s\033[K' "$1"
+    printf '\r==> compiling (the first time takes a few minutes): %s\033[K' "$1"
 }
 
-[ -t 1 ] || printf '==> compiling the core\n'
+[ -t 1 ] || printf '==> compiling core and engine\n'
 progress "looking for changes"
 "$python" setup.py --quiet "$@" 2>&1 </dev/null | tee "$log" | while IFS= read -r line; do
     case "$line" in
+        "    translating the engine") progress "translating the engine" ;;
         *"] Cythonizing "*) begun=$((begun + 1)); progress "translated $begun of at most ${#modules[@]} modules" ;;
         "    compiled "*) done=$((done + 1)); progress "compiled $done of at most ${#modules[@]} modules" ;;
     esac

@@ -38,3 +38,10 @@ def token(
 
 def bearer(*args: Any, **options: Any) -> Mapping[str, str]:
     return {"Authorization": f"Bearer {token(*args, **options)}"}
+
+
+def insides(one: Any) -> dict[str, Any]:
+    """All that an object holds, by name."""
+    made = type(one)  # compiled, an object says itself what it holds
+    names = getattr(one, "__dict__", None) or getattr(made, "__mypyc_attrs__", None) or made.__slots__
+    return {name: getattr(one, name) for name in names}

@@ -11,9 +11,8 @@ from engine_script import BTC, ETH, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
-from subcore.engine.pacing import Pacer
 from subcore.types import GoingAway, Listing, ReasonClass, Refused, StreamState, Topic
-from subcore.venue import Capacity
+from subcore.venue import Capacity, Counted, Limit, Scope, Window
 from subcore.venues import venue
 
 BINANCE = venue("binance")
@@ -69,15 +68,13 @@ def test_a_move_whose_source_is_lost_is_not_given_up() -> None:
     assert s.states(ids) == {StreamState.OPEN}
 
 
-def test_a_stream_whose_removal_waits_is_put_back_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    s = Script(BINANCE)
+def test_a_stream_whose_removal_waits_is_put_back_after_it() -> None:
+    slow = Limit("message", Scope.LINK, frozenset({Counted.MESSAGE}), (Window(1, 5.0, 5.0),))
+    s = Script(replace(BINANCE, limits=(slow,)))
     ids = s.want("trade", *(f"S{i}USDT" for i in range(4)))
-    settle(s, 4)
-    link, real = s.engine.links[0], Pacer.next_allowed
-    free = s.now + 5 * SECOND
-    monkeypatch.setattr(
-        Pacer, "next_allowed", lambda self, *a, **k: max(free if s.now < free else 0, real(self, *a, **k))
-    )
+    settle(s, 6)
+    link = s.engine.links[0]
+    assert link.pacer.try_spend(Counted.MESSAGE, s.now)
     s.engine._health._ask_again(link, ids[:1], s.now)
     settle(s, 4)
     assert s.state(ids[0]) is StreamState.RECOVERING

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from manager_rig import SOON, make, until
+from subcore.engine.events import Rotate
 from subcore.errors import ManagerClosed, SubscribeError, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
@@ -186,21 +187,21 @@ def test_rotate_waits_for_a_link_that_cannot_be_replaced_yet() -> None:
             component = make(manager, "c")
             component.subscribe("ticker", "KRW-BTC")
             await component.live(10.0)
-            placement = manager._hub.engine._placement
-            retire, busy, asked = placement.retire, [True], []
+            handlers = manager._hub.engine._handlers
+            rotate, busy, asked = handlers[Rotate], [True], set[int]()
 
-            def not_yet(link: Any, now: int) -> None:
-                asked.append(link.id)
+            def not_yet(event: Rotate, now: int) -> None:
+                asked.update(event.links or manager._hub.engine.links)
                 if not busy[0]:
-                    retire(link, now)
+                    rotate(event, now)
 
-            placement.retire = not_yet  # type: ignore[method-assign]
+            handlers[Rotate] = not_yet
             rotating = asyncio.create_task(manager.rotate())
             await asyncio.sleep(5.0)
             assert not rotating.done()
             busy[0] = False
             await asyncio.wait_for(rotating, 30.0)
-            assert set(asked) == {0}, "no successor is replaced in its turn"
+            assert asked == {0}, "no successor is replaced in its turn"
             assert manager.topic("ticker", "KRW-BTC").link == 1
 
     World().run(main)

@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 
 from manager_rig import make, until
 from newest_rig import LATEST, UPBIT, Rig, limits_of_this_test, ticker
-from subcore import pages
+from subcore import hub, pages
 from subcore.clock import SystemClock
 from subcore.engine import asking
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Settings
+from subcore.engine.engine import Engine
 from subcore.manager import SubscriptionManager
 from subcore.newest import RestPages
 from subcore.sim.exchange import Exchange
@@ -37,7 +39,7 @@ def at_rest(url: str, rest_url: str) -> Venue:
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds are tenths."""
     settings = Settings(frozen=SECOND, ask_gap=SECOND // 10, tick=SECOND // 40)
-    monkeypatch.setattr("subcore.engine.engine.Settings", lambda: settings)
+    monkeypatch.setattr(hub, "Engine", partial(Engine, settings=settings))
     for name in ("LEAD", "LATE", "LINK_LEAD", "LINK_LATE", "LINK_UNKNOWN", "UNKNOWN"):
         monkeypatch.setattr(asking, name, getattr(asking, name) // 10)
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from engine_script import ADA, BTC, ETH, MS, XRP, Script
 from subcore.engine import actions
-from subcore.engine.pacing import Pacer
 from subcore.types import (
     Priority,
     StatusKind,
     StreamState,
 )
-from subcore.venue import Counted
+from subcore.venue import Counted, Out
 from subcore.venues import venue
 
 
@@ -49,23 +50,23 @@ def test_changes_of_one_turn_leave_together() -> None:
 
 
 @pytest.mark.parametrize("house", ["upbit", "binance"])
-def test_a_slot_that_another_thread_takes_meanwhile_is_waited_for(
-    monkeypatch: pytest.MonkeyPatch, house: str
-) -> None:
+def test_a_slot_that_another_thread_takes_meanwhile_is_waited_for(house: str) -> None:
     """Windows may be shared by managers in several threads: between the look and the send one of them may be faster."""
-    s = Script(venue(house))
+    made, others = venue(house), list[int]()
+
+    def others_are_faster(*given: Any) -> list[Out]:
+        pacer = s.engine.links[0].pacer
+        while armed and not others and pacer.try_spend(Counted.MESSAGE, s.now, repair=True):
+            pass
+        others.extend(armed)
+        return made.encode(*given)
+
+    armed = list[int]()
+    s = Script(replace(made, encode=others_are_faster))
     first, second = (BTC, ETH) if house == "upbit" else ("BTCUSDT", "ETHUSDT")
     s.open_with("trade", first)
     s.wait(5, frames=1)
-    spend, others = Pacer.try_spend, []
-
-    def after_others(pacer: Pacer, counted: Counted, now: int, *, repair: bool = False) -> bool:
-        while not others and spend(pacer, counted, now, repair=True):
-            pass
-        others.append(now)
-        return spend(pacer, counted, now, repair=repair)
-
-    monkeypatch.setattr(Pacer, "try_spend", after_others)
+    armed.append(s.now)
     s.want("trade", second)
     assert not s.of(actions.Send)
     assert s.engine.links[0].wire.len_added == 1

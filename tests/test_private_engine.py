@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from private_keys import PRIVATE, token
+from private_keys import PRIVATE, insides, token
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.pacing import LimitRegistry
@@ -137,7 +137,7 @@ def test_no_token_reaches_the_engine() -> None:
     driver.run(10.0)
     exchange.inject(Fault("drop_rst"), driver.now)
     driver.run(10.0)
-    said = driver.read_history(10_000) + repr(driver.engine.__dict__) + repr(driver.venue)
+    said = driver.read_history(10_000) + repr(insides(driver.engine)) + repr(driver.venue)
     assert len(tokens.given) == 2
     for given in tokens.given:
         assert not any(part in said for part in given.split("."))

@@ -19,7 +19,7 @@ import jwt
 import pytest
 
 from manager_rig import KEPT, make, until
-from private_keys import PRIVATE
+from private_keys import PRIVATE, insides
 from subcore.errors import LinkError, SubcoreError, UsageError
 from subcore.link import HandshakeRefused
 from subcore.logins import Login, LoginRefused
@@ -56,11 +56,6 @@ def quiet_server(**options: Any) -> SimServer:
     return SimServer(
         seed=3, durations=Durations().divided(20), keys={ACCESS: SECRET}, **{"rate": 5.0, **options}
     )
-
-
-def insides(one: Any) -> dict[str, Any]:
-    names = getattr(one, "__dict__", None) or one.__slots__
-    return {name: getattr(one, name) for name in names}
 
 
 @pytest.fixture(autouse=True)

@@ -20,8 +20,8 @@ import make_scenarios_doc
 from page_parts import kept, placed
 
 from subcore.cli import main
+from subcore.engine import actions
 from subcore.engine.clock import SECOND
-from subcore.engine.links import Lifecycle
 from subcore.scenarios import bad_ends, drops, growth, month, plain_month, sides, table, troubles
 from subcore.scenarios.account import Account, Key, efficiency
 from subcore.scenarios.changes import change_fast, markets, overlap
@@ -374,10 +374,16 @@ def test_a_drop_and_a_stall_cost_what_they_take(monkeypatch: pytest.MonkeyPatch)
     assert 0.5 <= stall <= 5.0
 
 
-def test_an_engine_that_never_pings_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_link_that_is_never_opened_again_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    carry_out = month.Month._carry_out
+
+    def all_but_connects(world: month.Month, action: actions.Action) -> None:
+        if not (isinstance(action, actions.Connect) and world._stalled):
+            carry_out(world, action)
+
     monkeypatch.setattr(month, "WARM_S", 60.0)
     monkeypatch.setattr(month, "GIVE_UP_S", 60.0)
-    monkeypatch.setattr(Lifecycle, "tick", lambda *given: None)
+    monkeypatch.setattr(month.Month, "_carry_out", all_but_connects)
     with pytest.raises(RuntimeError, match="was not over"):
         played_month(DROPPED[1:])
 

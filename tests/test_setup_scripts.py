@@ -158,7 +158,7 @@ def test_a_build_is_quiet_and_its_log_is_kept(bare_path: Path) -> None:
     done = build(bare_path, 0)
     assert (done.returncode, done.stderr) == (0, "")
     said = done.stdout.splitlines()
-    assert said[0] == "==> compiling the core"
+    assert said[0] == "==> compiling core and engine"
     assert said[1].startswith("==> compiled 1 module in ")
     assert len(said) == 2
     assert "[1/1] Cythonizing" in (bare_path / "build.log").read_text(encoding="utf-8")

@@ -75,8 +75,8 @@ def test_it_is_found_and_all_others_are_back(seed: int, place: int) -> None:
     mute.guilty = {MARKETS[place]}
     s.down()
     mute.play(400)
-    assert s.state(ids[place]) is StreamState.REFUSED, s.engine.row(ids[place])
-    assert "link closed" in s.engine.row(ids[place]).reason
+    assert s.state(ids[place]) is StreamState.REFUSED, s.engine.row(int(ids[place]))
+    assert "link closed" in s.engine.row(int(ids[place])).reason
     assert s.states(np.delete(ids, place)) == {StreamState.OPEN}
     assert mute.kills < 24
 

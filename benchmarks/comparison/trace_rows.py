@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from subcore.engine import actions
+from subcore.engine.engine import Engine
 from subcore.scenarios.plain_manager import PlainManager
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
@@ -137,6 +138,17 @@ def _timed(call: Callable[..., Any], played: _Played) -> Callable[..., Any]:
     return inside
 
 
+class _TimedEngine:
+    """An engine, and what it took it to handle events."""
+
+    def __init__(self, engine: Engine, played: _Played) -> None:
+        self._engine = engine
+        self.handle = _timed(engine.handle, played)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
+
+
 def _turns(trace: Iterable[Change]) -> Iterator[tuple[float, list[Change]]]:
     for when, changes in itertools.groupby(trace, key=lambda change: change[0]):
         yield when, list(changes)
@@ -146,7 +158,7 @@ def _play_subcore(trace: list[Change]) -> _Played:
     played = _Played(len(trace))
     exchange = Exchange(1, markets=[f"KRW-T{number}" for number in range(SYMBOLS)], rate=0.1)
     driver = EngineDriver(venue("upbit").at("ws://sim.test:80"), exchange, seed=1)
-    driver.engine.handle = _timed(driver.engine.handle, played)  # type: ignore[method-assign]
+    driver.engine = _TimedEngine(driver.engine, played)  # type: ignore[assignment]
     start = driver.now
     for when, changes in _turns(trace):
         driver.run(when - (driver.now - start) / 1e9)

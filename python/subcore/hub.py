@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .engine.adaptive import Adapt
     from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
-    from .engine.restore import Restore
+    from .engine.restored import Restore
     from .exporters.json_lines import JsonLines
     from .recording import Recording
 

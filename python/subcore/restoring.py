@@ -15,7 +15,7 @@ from .types import Evidence, Int32Array, Int64Array, Priority, StreamColumns, St
 
 if TYPE_CHECKING:
     from .engine.conflicts import Conflict
-    from .engine.restore import Restore
+    from .engine.restored import Restore
     from .intent import Intent
 
 __all__ = ["RestoreReport", "RestoredClass", "RestoredStream", "make_report"]

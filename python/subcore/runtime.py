@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ._ledger import Ledger
     from ._meter import Meter
     from .clock import Clock
-    from .engine.restore import Restore
+    from .engine.restored import Restore
 
 log = logging.getLogger("subcore.engine")
 

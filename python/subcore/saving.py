@@ -16,7 +16,7 @@ from .claims import Checked, check_venue
 from .closing import END_S, ThreadEnd
 from .engine import events
 from .engine.context import NO_STREAMS
-from .engine.restore import Restore
+from .engine.restored import Restore
 from .engine.snapshot import OWN_LINK, STANDBY, Snapshot, capture
 from .errors import CapacityError, ManagerClosed
 from .types import Int32Array, Int64Array, StreamState

@@ -44,7 +44,10 @@ def compile_alone(path: Path, folder: Path) -> str | None:
         if other != path:
             other.unlink()
     command = [sys.executable, "setup.py", "--quiet", "build_ext", "--inplace", "--force"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    environment = {**os.environ, "SUBCORE_INTERPRET_ENGINE": "1"}
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS
+    )
     return None if done.returncode == 0 else f"does not compile: {done.stderr[-300:]}"
 
 
@@ -53,6 +56,8 @@ def copied(where: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("python", "src"):
         shutil.copytree(ROOT / name, where / name, ignore=ignored)
+    for library in (where / "python" / "subcore" / "engine").glob("*.so"):
+        library.unlink()  # the engine as Python: what is changed in it is what runs
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, where / name)
     return where

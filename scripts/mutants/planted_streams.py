@@ -184,6 +184,13 @@ STREAMS = (
         breaks=6,
     ),
     Mutant(
+        "a restore that is back before it is",
+        "engine/restored.py",
+        "        return len(self.ended) - int(np.count_nonzero(self.ended))\n",
+        "        return len(self.streams) // 2 - int(np.count_nonzero(self.ended))\n",
+        "tests/test_engine_loss.py",
+    ),
+    Mutant(
         "a released id named by a restore",
         "engine/restore.py",
         "        restore.states[gone] = StreamState.CLOSED  # of some that were back already\n",
@@ -243,15 +250,15 @@ STREAMS = (
     Mutant(
         "what a closed stream brought is remembered of the next one",
         "engine/topics.py",
-        "        _states.clear(valid, self.data)\n",
+        "        _clear(valid, self.data)\n",
         "",
         "tests/test_topics.py",
     ),
     Mutant(
         "proof of an earlier life counts for a stream that begins anew",
         "engine/topics.py",
-        "        if len(again):\n            _states.clear(",
-        "        if len(again) > len(streams):\n            _states.clear(",
+        "        if len(again):\n            _clear(",
+        "        if len(again) > len(streams):\n            _clear(",
         "tests/test_topics.py",
     ),
     Mutant(
@@ -299,8 +306,8 @@ STREAMS = (
     Mutant(
         "a listing that counts as a request",
         "engine/actions.py",
-        "    request: int = 0\n",
-        "    request: int = 1\n",
+        "opcode: int, request: int = 0) -> None:\n",
+        "opcode: int, request: int = 1) -> None:\n",
         "tests/test_engine.py",
     ),
     Mutant(

@@ -1,5 +1,5 @@
 """What the engine wants done, in this order. Nobody changes an action; none of them may block. Those of each
-plan are not frozen, which would cost more than all else it takes to make one.
+plan are made by hand and not frozen: a generated constructor stays Python where the engine is compiled.
 
 An action that names a link and generation which is no longer open is skipped by whoever carries it out:
 its LinkDown is on the way, and the engine learns from that.
@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from subcore.engine.restored import Restore
 from subcore.types import Int32Array, StatusKind
-
-if TYPE_CHECKING:
-    from subcore.engine.restore import Restore
 
 __all__ = [
     "Action",
@@ -47,7 +45,7 @@ class Connect:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, init=False)
 class Send:
     """Write one message. `request` numbers the link's requests (0 = not a subscription request, e.g. a
     listing).
@@ -57,7 +55,14 @@ class Send:
     generation: int
     payload: bytes
     opcode: int
-    request: int = 0
+    request: int
+
+    def __init__(self, link: int, generation: int, payload: bytes, opcode: int, request: int = 0) -> None:
+        self.link = link
+        self.generation = generation
+        self.payload = payload
+        self.opcode = opcode
+        self.request = request
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +83,7 @@ class Disconnect:
     code: int = 1000
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, init=False, eq=False)
 class AwaitEvidence:
     """Tell the meter, before the Send that follows goes out, to report these streams' first data from
     now on.
@@ -91,7 +96,15 @@ class AwaitEvidence:
     link: int
     generation: int
     streams: Int32Array
-    realtime_not_before_ns: int = 0
+    realtime_not_before_ns: int
+
+    def __init__(
+        self, link: int, generation: int, streams: Int32Array, realtime_not_before_ns: int = 0
+    ) -> None:
+        self.link = link
+        self.generation = generation
+        self.streams = streams
+        self.realtime_not_before_ns = realtime_not_before_ns
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 __all__ = ["SECOND", "RunnableClock", "nanoseconds"]
 
-SECOND = 1_000_000_000
-STALLS_KEPT = 64
+SECOND: Final = 1_000_000_000
+STALLS_KEPT: Final = 64
 
 
 def nanoseconds(seconds: float) -> int:

@@ -8,7 +8,7 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from subcore.venue import Venue
 
 __all__ = ["NO_STREAMS", "Context", "EngineStats", "Settings"]
 
-NO_STREAMS: Int32Array = np.empty(0, np.int32)
+NO_STREAMS: Final[Int32Array] = np.empty(0, np.int32)
 NO_STREAMS.flags.writeable = False
 
 

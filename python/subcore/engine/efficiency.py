@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -27,10 +27,10 @@ from subcore.venue import Counted, GroupBy, Model, Scope, Venue
 
 __all__ = ["Efficiency", "Effort", "Optimum", "efficiency_score"]
 
-REMOVAL_WAITS = 2 * SECOND
-QUEUED = 256  # changes, before those undone since are looked for
-MOST = 1024  # notes kept until they are played
-PART = 1024  # streams of a queue that are looked at together
+REMOVAL_WAITS: Final = 2 * SECOND
+QUEUED: Final = 256  # changes, before those undone since are looked for
+MOST: Final = 1024  # notes kept until they are played
+PART: Final = 1024  # streams of a queue that are looked at together
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,10 @@ class _Windows:
         self._sent.append(now)
 
 
-NOTHING, ADDED, CARRIED, LEAVING = range(4)
+NOTHING: Final = 0
+ADDED: Final = 1
+CARRIED: Final = 2
+LEAVING: Final = 3
 _Queue = deque[tuple[int, int, Int32Array]]  # number, due, streams: those whose latest number it is
 
 

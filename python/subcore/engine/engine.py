@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,8 @@ from subcore.engine.planner import Planner
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.proof import Proof
 from subcore.engine.proposals import Proposal
-from subcore.engine.restore import Restore, Restores
+from subcore.engine.restore import Restores
+from subcore.engine.restored import Restore
 from subcore.engine.standby import Standbys
 from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
@@ -61,7 +63,7 @@ from subcore.venue import Venue
 
 __all__ = ["Engine"]
 
-UNWATCHED_AT_MOST = 256  # changes kept until somebody looks
+UNWATCHED_AT_MOST: Final = 256  # changes kept until somebody looks
 
 
 class Engine:

@@ -113,7 +113,8 @@ class Sibling:
 
     def grow(self, capacity: int) -> None:
         """Room for so many streams."""
-        for name, value in list(vars(self).items()):
+        for name in ("who", "came", "worst", "sum", "gaps"):
+            value = getattr(self, name)
             grown = np.full(capacity, -1 if name == "who" else 0, value.dtype)
             grown[: len(value)] = value
             setattr(self, name, grown)

@@ -270,7 +270,7 @@ class Health:
         self._ctx.stats.reasks += len(streams)
         moved = columns.apply(TopicEvent.OVERDUE, streams, now)
         self._ctx.notify(StatusKind.SUSPECT, moved.doubted, REASONS[kind])
-        for link, part in list(self._lifecycle.homes(streams)):
+        for link, part in self._lifecycle.homes(streams):
             self._ask_again(link, part, now)
 
     def _ask_again(self, link: Link, streams: Int32Array, now: int) -> None:

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -22,13 +23,13 @@ from subcore.venue import Route
 
 __all__ = ["HOMES", "Group", "Habit", "Life", "Link", "Phase", "Request", "Role", "Trial"]
 
-REMEMBERED = 32  # requests whose window is over
-GAPS_TO_KNOW = 30  # before that a link's habit is not known
-MEDIANS = 20.0  # of its gaps, that a silence must last to be none of its habits
-WORST_MARGIN = 3.0  # and of its longest gap of the last day
-YOUNG_MARGIN = 20.0  # over the logarithm of its gaps: the longest of a few says little
-GAP_STEP = 0.05  # of the running median, a gap
-WORST_MEMORY = 24 * 3600.0 * SECOND
+REMEMBERED: Final = 32  # requests whose window is over
+GAPS_TO_KNOW: Final = 30  # before that a link's habit is not known
+MEDIANS: Final = 20.0  # of its gaps, that a silence must last to be none of its habits
+WORST_MARGIN: Final = 3.0  # and of its longest gap of the last day
+YOUNG_MARGIN: Final = 20.0  # over the logarithm of its gaps: the longest of a few says little
+GAP_STEP: Final = 0.05  # of the running median, a gap
+WORST_MEMORY: Final = 24 * 3600.0 * SECOND
 
 
 class Role(IntEnum):
@@ -41,7 +42,7 @@ class Role(IntEnum):
     RETIRED = 4  # its streams move to a successor; it takes no new ones
 
 
-HOMES = (Role.OWN, Role.SETTLED)  # where streams come to stay
+HOMES: Final = (Role.OWN, Role.SETTLED)  # where streams come to stay
 
 
 class Phase(IntEnum):
@@ -53,24 +54,46 @@ class Phase(IntEnum):
     UP = 3
 
 
-UP = Phase.UP
+UP: Final = Phase.UP
 
 
-@dataclass(slots=True, eq=False)
 class Request:
     """A message on its way: what it added, all that it stated (empty where a message says what changes), and until when
     its error window lasts.
     """
 
-    number: int
-    id: str | None
-    adds: Int32Array
-    whole: Int32Array
-    sent_ns: int
-    window_ends: int
-    removes: Int32Array = field(default_factory=lambda: NO_STREAMS)
-    acquits_at: int = 0  # runnable time: a connection that lives then did not die of it
-    lived_at: int | None = None  # the same, when that was first seen to be over
+    __slots__ = (
+        "acquits_at",
+        "adds",
+        "id",
+        "lived_at",
+        "number",
+        "removes",
+        "sent_ns",
+        "whole",
+        "window_ends",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        ident: str | None,
+        adds: Int32Array,
+        removes: Int32Array,
+        whole: Int32Array,
+        sent_ns: int,
+        window_ends: int,
+        acquits_at: int,
+    ) -> None:
+        self.number = number
+        self.id = ident
+        self.adds = adds
+        self.removes = removes
+        self.whole = whole
+        self.sent_ns = sent_ns
+        self.window_ends = window_ends
+        self.acquits_at = acquits_at  # runnable time: a connection that lives then did not die of it
+        self.lived_at: int | None = None  # the same, when that was first seen to be over
 
 
 @dataclass(slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +19,15 @@ from subcore.venue import Counted, KeepaliveRole, Model
 
 __all__ = ["Lifecycle"]
 
-IDLE = Phase.IDLE
-RATE_MEMORY_NS = 10 * SECOND  # frames a second are averaged over about this
-SYMBOLS_AT_LEAST = 3  # on a link that is judged by its silence: a market may be halted for an hour
-PONGS_MOST = 8  # more are lost in any window
-PINGED_LATE_NS = 2 * SECOND  # a ping that comes so soon after a stall is answered within the same second
-ACCOUNT_KINDS = ("order", "asset")  # of events that tell what an account's owner does
-DENIED = (401, 403)  # HTTP statuses that mean: not with this login
+IDLE: Final = Phase.IDLE
+RATE_MEMORY_NS: Final = 10 * SECOND  # frames a second are averaged over about this
+SYMBOLS_AT_LEAST: Final = 3  # on a link that is judged by its silence: a market may be halted for an hour
+PONGS_MOST: Final = 8  # more are lost in any window
+PINGED_LATE_NS: Final = (
+    2 * SECOND
+)  # a ping that comes so soon after a stall is answered within the same second
+ACCOUNT_KINDS: Final = ("order", "asset")  # of events that tell what an account's owner does
+DENIED: Final = (401, 403)  # HTTP statuses that mean: not with this login
 
 
 class Lifecycle:
@@ -64,15 +67,13 @@ class Lifecycle:
         """Those that are up."""
         return (link for link in self.links.values() if link.is_up)
 
-    def carriers(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+    def carriers(self, streams: Int32Array) -> list[tuple[Link, Int32Array]]:
         """Every link on which some of these have a leg, with those: a stream comes once for each of its legs."""
-        for ident, part in self._ctx.streams.legs.by_link(streams):
-            yield self.links[ident], part
+        return [(self.links[ident], part) for ident, part in self._ctx.streams.legs.by_link(streams)]
 
-    def homes(self, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
+    def homes(self, streams: Int32Array) -> list[tuple[Link, Int32Array]]:
         """The home links of these, with those that live there."""
-        for ident, part in self._ctx.streams.legs.by_link(streams, True):
-            yield self.links[ident], part
+        return [(self.links[ident], part) for ident, part in self._ctx.streams.legs.by_link(streams, True)]
 
     def untargeted(self, streams: Int32Array) -> Int32Array:
         """Those of these that no link is to carry."""

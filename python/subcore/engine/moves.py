@@ -113,7 +113,7 @@ class Moves:
         legs = self._ctx.streams.legs
         twice = np.flatnonzero(legs.link[1::2] != NO_LINK).astype(np.int32)
         late = self._ctx.clock.before(self._ctx.settings.late_frames)
-        for link, part in list(self._lifecycle.carriers(twice)):
+        for link, part in self._lifecycle.carriers(twice):
             rows = legs.rows(link.id, part)
             over = (legs.width[rows] < 0) & (legs.left[rows] <= late)
             over &= np.isin(part, link.wire.target(), assume_unique=True, invert=True)

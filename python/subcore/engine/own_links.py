@@ -52,7 +52,7 @@ class OwnLinks:
             self._lifecycle.untargeted(wanted), StreamState.WAITING, StreamState.RECOVERING
         )
         astray.append(nowhere)  # on trial, or postponed: it may be asked for on another kind of link
-        for link, mine in list(self._lifecycle.carriers(wanted)):
+        for link, mine in self._lifecycle.carriers(wanted):
             if link.role is Role.STANDBY:
                 continue
             for role, part in self._placement.by_role(np.intersect1d(mine, link.wire.target())):

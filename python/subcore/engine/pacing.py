@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from subcore._windows import Rule, SendLog, next_allowed, note
 from subcore.engine.clock import nanoseconds
@@ -25,9 +25,11 @@ from subcore.venue import Counted, Limit, Scope
 
 __all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer", "WindowUse"]
 
-CONNECT = Counted.CONNECT
-JITTER_NS = 300_000_000
-CALM_BURSTS = 3  # a burst is free again once it is this many times older than spreading it would have taken
+CONNECT: Final = Counted.CONNECT
+JITTER_NS: Final = 300_000_000
+CALM_BURSTS: Final = (
+    3  # a burst is free again once it is this many times older than spreading it would have taken
+)
 
 
 class WindowUse(NamedTuple):
@@ -95,7 +97,7 @@ class LimitRegistry:
         return now < self._narrowed.get(host, now)
 
 
-PROCESS_LIMITS = LimitRegistry()
+PROCESS_LIMITS: Final = LimitRegistry()
 
 
 class Pacer:

@@ -20,6 +20,7 @@ for them is opened only while the venue allows one more connection.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 import numpy as np
 
@@ -41,10 +42,12 @@ from subcore.venue import Model, Scope
 
 __all__ = ["Placement"]
 
-SETTLED, NURSERY, IDLE = Role.SETTLED, Role.NURSERY, Phase.IDLE
-AGE_MARGIN = 0.02  # of the greatest age, for the successor to be proven in
-MOVES_TO_JUDGE = 2  # of a link's streams in a row, that were refused
-AGE_SPREAD = 0.03  # links opened together are not replaced together
+SETTLED: Final = Role.SETTLED
+NURSERY: Final = Role.NURSERY
+IDLE: Final = Phase.IDLE
+AGE_MARGIN: Final = 0.02  # of the greatest age, for the successor to be proven in
+MOVES_TO_JUDGE: Final = 2  # of a link's streams in a row, that were refused
+AGE_SPREAD: Final = 0.03  # links opened together are not replaced together
 
 
 class Placement:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator
 from itertools import count
+from typing import Final
 
 import numpy as np
 
@@ -27,12 +28,13 @@ from subcore.venue import Counted, EmptyTarget, GroupBy, Model, Out
 
 __all__ = ["Planner"]
 
-MESSAGE, ASKED = Counted.MESSAGE, TopicEvent.ASKED
-NEVER = (1 << 63) - 1
-NOTHING = StreamColumns(NO_STREAMS, NO_STREAMS, (), NO_STREAMS, np.empty(0), NO_STREAMS)
-NOT_OPEN = tuple(state for state in StreamState if state is not StreamState.OPEN)
-RETRIES_MOST = 60_000  # are counted
-WINDOW_RTTS = 3  # an error window lasts at least this many round trips
+MESSAGE: Final = Counted.MESSAGE
+ASKED: Final = TopicEvent.ASKED
+NEVER: Final = (1 << 63) - 1
+NOTHING: Final = StreamColumns(NO_STREAMS, NO_STREAMS, (), NO_STREAMS, np.empty(0), NO_STREAMS)
+NOT_OPEN: Final = tuple(state for state in StreamState if state is not StreamState.OPEN)
+RETRIES_MOST: Final = 60_000  # are counted
+WINDOW_RTTS: Final = 3  # an error window lasts at least this many round trips
 
 
 class Planner:
@@ -304,7 +306,7 @@ class Planner:
         number = link.requests = link.requests + 1
         window = max(self._error_window, WINDOW_RTTS * link.rtt_ns)
         acquits_at = ctx.clock.runnable + max(window, ctx.settings.blame)
-        request = Request(number, out.request_id, adds, whole, now, now + window, removes, acquits_at)
+        request = Request(number, out.request_id, adds, removes, whole, now, now + window, acquits_at)
         link.in_flight.append(request)
         link.sent_at = now
         if len(removes) or not len(adds):  # or it narrows what it carries

@@ -10,6 +10,7 @@ older ones before they come here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,7 @@ from subcore.venue import Counted
 
 __all__ = ["Proof"]
 
-WANTED = tuple(state for state in StreamState if state is not StreamState.CLOSED)
+WANTED: Final = tuple(state for state in StreamState if state is not StreamState.CLOSED)
 
 
 class Proof:

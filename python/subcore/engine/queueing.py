@@ -7,6 +7,8 @@ standby: it comes after every class, and is guarded as well.
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,9 +20,9 @@ from subcore.types import Int32Array, Int64Array, Priority, StreamState
 __all__ = ["Place", "Queueing"]
 
 Place = tuple[int, int, int]  # how soon something goes: least first
-CARRIED_ELSEWHERE = Priority.LOW - 1
-OPEN = StreamState.OPEN
-LAST: Place = (2, 0, 0)
+CARRIED_ELSEWHERE: Final = Priority.LOW - 1
+OPEN: Final = StreamState.OPEN
+LAST: Final[Place] = (2, 0, 0)
 
 
 class Queueing:

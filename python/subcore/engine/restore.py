@@ -6,48 +6,16 @@ loss meanwhile belongs to it. Costs O(streams) at the loss, and O(what happens) 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
-import numpy.typing as npt
 
 from subcore import _states
 from subcore.engine.actions import Restored
 from subcore.engine.clock import SECOND
-from subcore.engine.context import NO_STREAMS, Context
-from subcore.types import Int32Array, Int64Array, Priority, StatusKind, StreamState
+from subcore.engine.context import Context
+from subcore.engine.restored import Restore
+from subcore.types import Int32Array, Priority, StatusKind, StreamState
 
-__all__ = ["Restore", "Restores"]
-
-
-@dataclass(slots=True, eq=False)
-class Restore:
-    """One restore in columns over the streams lost. Times are monotonic nanoseconds, 0 = not yet."""
-
-    number: int
-    reason: str
-    began: int
-    streams: Int32Array = field(default_factory=lambda: NO_STREAMS)
-    classes: Int32Array = field(default_factory=lambda: NO_STREAMS)
-    asked: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
-    ended: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
-    states: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # when it ended
-    evidence: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
-
-    @property
-    def pending(self) -> int:
-        """Streams that are not back yet."""
-        return len(self.ended) - int(np.count_nonzero(self.ended))
-
-    def add(self, streams: Int32Array, classes: Int32Array) -> None:
-        """More was lost."""
-        none = np.zeros(len(streams), np.int64)
-        self.streams = np.concatenate([self.streams, streams])
-        self.classes = np.concatenate([self.classes, classes])
-        self.asked = np.concatenate([self.asked, none])
-        self.ended = np.concatenate([self.ended, none])
-        self.states = np.concatenate([self.states, none.astype(np.uint8)])
-        self.evidence = np.concatenate([self.evidence, none.astype(np.uint8)])
+__all__ = ["Restores"]
 
 
 class Restores:

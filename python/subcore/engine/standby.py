@@ -20,6 +20,7 @@ from subcore.types import Int32Array, StreamState
 
 __all__ = ["Standbys"]
 
+DOUBLED_FROM = (*HOMES, Role.STANDBY)  # links whose streams may get another carrier
 TRIED_GAP = 5 * SECOND  # between two that failed before: until then the first has failed or come
 
 
@@ -87,7 +88,7 @@ class Standbys:
         self._forgive(open_ones[twice])
         alone = open_ones[~twice & (columns.alone_until[open_ones] <= now)]
         for link, mine in self._lifecycle.homes(alone):
-            if now < link.doubled_from or link.role not in (*HOMES, Role.STANDBY):
+            if now < link.doubled_from or link.role not in DOUBLED_FROM:
                 continue
             for role, part in self._placement.by_role(self._in_turn(mine, now)):
                 beside = role if link.role is Role.STANDBY else Role.STANDBY

@@ -8,7 +8,7 @@ Everything works on arrays of ids; a change of n streams costs O(n), whatever el
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -41,13 +41,21 @@ class TopicEvent(IntEnum):
     OVERDUE = 13  # data is due and absent
 
 
-KEEP = 254
-LATE = 255
+# What each change calls: found once, by compiled code without a look into any dict.
+_step: Final = _states.step
+_chosen: Final = _states.chosen
+_clear: Final = _states.clear
+_largest: Final = _states.largest
+_split: Final = _states.split
+_turn: Final = _states.turn
+
+KEEP: Final = 254
+LATE: Final = 255
 
 _CLOSED, _WAITING, _SENT, _OPEN, _RECOVERING, _REFUSED = (int(s) for s in StreamState)
 
 # One row for each event; columns: CLOSED, WAITING, SENT, OPEN, RECOVERING, REFUSED.
-_ROWS: dict[TopicEvent, tuple[int, int, int, int, int, int]] = {
+_ROWS: Final[dict[TopicEvent, tuple[int, int, int, int, int, int]]] = {
     TopicEvent.WANTED: (_WAITING, KEEP, KEEP, KEEP, KEEP, KEEP),
     TopicEvent.RESUMED: (_SENT, LATE, KEEP, LATE, LATE, LATE),
     TopicEvent.RESUMED_HELD: (_OPEN, LATE, LATE, KEEP, LATE, LATE),
@@ -63,14 +71,14 @@ _ROWS: dict[TopicEvent, tuple[int, int, int, int, int, int]] = {
     TopicEvent.ASKED_AGAIN: (LATE, KEEP, KEEP, KEEP, KEEP, _WAITING),
     TopicEvent.OVERDUE: (LATE, LATE, LATE, KEEP, LATE, LATE),
 }
-NEXT: npt.NDArray[np.uint8] = np.array([_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
+NEXT: Final[npt.NDArray[np.uint8]] = np.array([_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
 
 _NONE, _GOOD, _SUSPECT = (int(d) for d in DataState)
-_SAME = (_NONE, _GOOD, _SUSPECT)
-_DOUBT = (_NONE, _SUSPECT, _SUSPECT)
+_SAME: Final = (_NONE, _GOOD, _SUSPECT)
+_DOUBT: Final = (_NONE, _SUSPECT, _SUSPECT)
 
 # Columns: NONE, GOOD, SUSPECT. Applied only where the state axis did not say LATE.
-_DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
+_DATA_ROWS: Final[dict[TopicEvent, tuple[int, int, int]]] = {
     TopicEvent.WANTED: _SAME,
     TopicEvent.RESUMED: _SAME,
     TopicEvent.RESUMED_HELD: _SAME,
@@ -86,15 +94,16 @@ _DATA_ROWS: dict[TopicEvent, tuple[int, int, int]] = {
     TopicEvent.ASKED_AGAIN: _SAME,
     TopicEvent.OVERDUE: _DOUBT,
 }
-NEXT_DATA: npt.NDArray[np.uint8] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
+NEXT_DATA: Final[npt.NDArray[np.uint8]] = np.array([_DATA_ROWS[e] for e in TopicEvent], np.uint8).T.copy()
 
 
-_COLUMNS: tuple[str, ...] = ("state", "data", "proven", "retries", "left_out", "since")
-_COLUMNS += ("leaving", "standby", "own_link", "alone_until", "alone_tries")
-
-
-TRIES_MOST = 10  # doublings of the wait for a second carrier
-NO_IDS: Int32Array = np.empty(0, np.int32)
+_COLUMNS: Final[tuple[str, ...]] = (
+    *("state", "data", "proven", "retries", "left_out", "since"),
+    *("leaving", "standby", "own_link", "alone_until", "alone_tries"),
+)
+UNWANTED: Final = TopicEvent.UNWANTED
+TRIES_MOST: Final = 10  # doublings of the wait for a second carrier
+NO_IDS: Final[Int32Array] = np.empty(0, np.int32)
 NO_IDS.flags.writeable = False
 
 
@@ -108,7 +117,7 @@ class Moved(NamedTuple):
     recovered: Int32Array
 
 
-NOTHING_MOVED = Moved(NO_IDS, NO_IDS, NO_IDS)
+NOTHING_MOVED: Final = Moved(NO_IDS, NO_IDS, NO_IDS)
 
 
 class TopicRow(NamedTuple):
@@ -148,7 +157,7 @@ class Streams:
 
     def ensure(self, streams: Int32Array) -> None:
         """Make room for these ids. Raises nothing but MemoryError, and then nothing has changed."""
-        need, have = _states.largest(streams) + 1, len(self.state)
+        need, have = _largest(streams) + 1, len(self.state)
         if need <= have:
             return
         size = max(need, 2 * have)
@@ -166,28 +175,24 @@ class Streams:
         """Let `event` happen to `streams` (distinct ids). Late ones are dropped and counted."""
         if not len(streams):
             return NOTHING_MOVED
-        moved, valid, late = _states.step(
-            NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
-        )
+        moved, valid, late = _step(NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now)
         self.late += late
-        doubted, recovered = _states.turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid)
+        doubted, recovered = _turn(NEXT_DATA, event, _SUSPECT, _GOOD, self.data, valid)
         return Moved(moved, doubted, recovered)
 
     def move(self, event: TopicEvent, streams: Int32Array, now: int) -> Int32Array:
         """`apply` for WANTED and ASKED, which leave the data axis as it is: those whose state is another now."""
-        moved, _, late = _states.step(
-            NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now
-        )
+        moved, _, late = _step(NEXT, event, KEEP, LATE, self.state, self.since, self.pairs, streams, now)
         self.late += late
         return moved
 
     def close(self, streams: Int32Array, now: int) -> Int32Array:
         """`apply` for UNWANTED, after which nothing is known of any data: those whose state is another now."""
-        moved, valid, late = _states.step(
-            NEXT, TopicEvent.UNWANTED, KEEP, LATE, self.state, self.since, self.pairs, streams, now
+        moved, valid, late = _step(
+            NEXT, UNWANTED, KEEP, LATE, self.state, self.since, self.pairs, streams, now
         )
         self.late += late
-        _states.clear(valid, self.data)
+        _clear(valid, self.data)
         return moved
 
     def knows(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
@@ -202,20 +207,20 @@ class Streams:
         """Reset the rows of streams whose ids are given back."""
         if len(self.in_state(streams, StreamState.CLOSED)) != len(streams):
             raise InternalError("a stream that is not CLOSED was to be forgotten; please report this")
-        _states.clear(streams, *(getattr(self, name) for name in _COLUMNS))
+        _clear(streams, *(getattr(self, name) for name in _COLUMNS))
         self.legs.forget(streams)
         self.explain(streams, "")
 
     def begin(self, streams: Int32Array) -> None:
         """What was before counts no more for these, which are CLOSED: neither proof nor failures."""
-        again, _ = _states.split(self.leaving, streams)  # of the others nothing is kept
+        again, _ = _split(self.leaving, streams)  # of the others nothing is kept
         if len(again):
-            _states.clear(again, self.proven, self.retries, self.left_out, self.alone_tries, self.alone_until)
+            _clear(again, self.proven, self.retries, self.left_out, self.alone_tries, self.alone_until)
             self.legs.put_evidence(again)
 
     def start_over(self, streams: Int32Array) -> None:
         """What failed before counts no more for these."""
-        _states.clear(streams, self.retries, self.left_out)
+        _clear(streams, self.retries, self.left_out)
 
     def rest_alone(self, streams: Int32Array, now: int, unit: int) -> None:
         """No second carrier for these: for one unit of time, then two, four ...; who rests already is left alone."""
@@ -231,7 +236,7 @@ class Streams:
 
     def in_state(self, streams: Int32Array, *states: StreamState) -> Int32Array:
         """Those of `streams` that are in one of `states`."""
-        return _states.chosen(self.state, streams, *states)
+        return _chosen(self.state, streams, *states)
 
     def row(self, stream: int) -> TopicRow:
         """One stream as it stands; an id never seen is CLOSED."""

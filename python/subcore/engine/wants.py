@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from subcore.engine.actions import AwaitEvidence
@@ -22,7 +24,8 @@ from subcore.types import Evidence, Int32Array, StatusKind, StreamState
 __all__ = ["Wants"]
 
 # A member of an enum is dear to find, on Python 3.11: for what each change needs it is found once.
-WANTED, CLOSED = TopicEvent.WANTED, StreamState.CLOSED
+WANTED: Final = TopicEvent.WANTED
+CLOSED: Final = StreamState.CLOSED
 
 
 class Wants:
@@ -163,7 +166,7 @@ class Wants:
     def _ask_anew(self, streams: Int32Array) -> None:
         """A wire may carry some of these still, since they were refused just now. Those that shall be on it are asked
         for all the same; another wire lets go of them, as it was to."""
-        for link, part in list(self._lifecycle.carriers(streams)):
+        for link, part in self._lifecycle.carriers(streams):
             part = part[np.isin(part, link.wire.target())]
             self._proof.unwire(link, part[np.isin(part, link.wire.wire())])
 

@@ -15,7 +15,7 @@ from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
-from subcore.engine.restore import Restore
+from subcore.engine.restored import Restore
 from subcore.latest import Latest
 from subcore.testing.asking import ask_over_rest
 from subcore.testing.clock import VirtualClock
