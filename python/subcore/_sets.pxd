@@ -21,7 +21,7 @@ cdef class WireSet:
     cdef int set_bits(self, const int32_t* streams, Py_ssize_t count, uint8_t bit, bint flag) except -1
 
     cdef int reserve(self, const int32_t* streams, Py_ssize_t count) except -1
-    cdef void commit(self, int32_t stream, uint8_t bits) noexcept nogil
+    cdef void count_bits(self, uint8_t bit, int32_t changed, int32_t beside) noexcept
     cdef void forget_settled(self) noexcept nogil
     cdef object listed_with(self, uint8_t wanted, Py_ssize_t count)
     cdef object all_with(self, uint8_t mask, Py_ssize_t count)

@@ -198,7 +198,7 @@ def in_parts(channels, steps, classes, flags=None) -> list:
     if count and is_one_part(count, <const int32_t*>cnp.PyArray_DATA(channel), <const double*>cnp.PyArray_DATA(step),
                              <const int32_t*>cnp.PyArray_DATA(cls),
                              NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag)):
-        return [np.arange(count, dtype=np.int64)]
+        return [cnp.PyArray_Arange(0, count, 1, cnp.NPY_INT64)]
     cdef size_t size = count * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t))
     cdef char* room = <char*>PyMem_Malloc(size)         # written before it is read
     if room == NULL:
@@ -222,13 +222,19 @@ cdef bint is_one_part(Py_ssize_t count, const int32_t* channel, const double* st
                       const uint8_t* flag) noexcept:
     """Whether all is of one part and class, as mostly: nothing has to be put in order."""
     cdef Py_ssize_t i
+    cdef int32_t differs = 0
+    cdef bint stepped = False
     if not -1 <= cls[0] < CLASSES - 1:
         return False
-    for i in range(1, count):
-        if channel[i] != channel[0] or step[i] != step[0] or cls[i] != cls[0]:
-            return False
-        if flag != NULL and (flag[i] != 0) != (flag[0] != 0):
-            return False
+    for i in range(1, count):                # no branch: as a rule it goes to the end
+        differs |= (channel[i] ^ channel[0]) | (cls[i] ^ cls[0])
+        stepped |= step[i] != step[0]
+    if differs or stepped:
+        return False
+    if flag != NULL:
+        for i in range(1, count):
+            if (flag[i] != 0) != (flag[0] != 0):
+                return False
     return True
 
 

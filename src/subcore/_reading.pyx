@@ -7,25 +7,7 @@ from cpython.ref cimport Py_INCREF
 
 from subcore._inbox cimport Inbox
 
-cdef extern from "Python.h":
-    ctypedef enum PySendResult:
-        PYGEN_RETURN
-        PYGEN_ERROR
-        PYGEN_NEXT
-
-    ctypedef PySendResult (*SendFunction "sendfunc")(PyObject*, PyObject*, PyObject**) noexcept
-
-    ctypedef struct AsyncMethods "PyAsyncMethods":
-        SendFunction am_send
-
-    ctypedef PyObject* (*NextFunction "iternextfunc")(PyObject*) noexcept
-
-    ctypedef struct TypeObject "PyTypeObject":
-        AsyncMethods* tp_as_async
-        NextFunction tp_iternext
-
-    void release "Py_XDECREF"(PyObject* object) noexcept
-    PySendResult PyIter_Send(PyObject* iterator, PyObject* value, PyObject** result) noexcept
+from _awaiting cimport PYGEN_ERROR, PYGEN_RETURN, PyIter_Send, PySendResult, TypeObject, release
 
 cdef extern from "_stop.h":
     void subcore_stop(PyObject** kept, PyObject* item) noexcept

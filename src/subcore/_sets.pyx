@@ -232,34 +232,43 @@ cdef class WireSet:
             self.bits, self.room = bits, <int32_t>room
         return 0
 
-    @cython.nonecheck(False)
-    cdef void commit(self, int32_t stream, uint8_t bits) noexcept nogil:
-        """Make the bits of a stream `bits`, which differ from what they were."""
-        cdef int before = self.bits[stream]
-        cdef int old = before & DIFFERS
-        cdef int new = bits & DIFFERS
-        self.target_count = self.target_count + (new & IN_TARGET != 0) - (old & IN_TARGET != 0)
-        self.wire_count = self.wire_count + (new & ON_WIRE != 0) - (old & ON_WIRE != 0)
-        self.added_count = self.added_count + (new == IN_TARGET) - (old == IN_TARGET)
-        self.removed_count = self.removed_count + (new == ON_WIRE) - (old == ON_WIRE)
-        self.bits[stream] = bits | LISTED
-        if not before & LISTED:
-            self.listed[self.listed_count] = stream
-            self.listed_count += 1
-
     cdef int set_bits(self, const int32_t* streams, Py_ssize_t count, uint8_t bit, bint flag) except -1:
         self.reserve(streams, count)
+        cdef uint8_t* bits = self.bits
+        cdef int32_t* listed = self.listed
+        cdef int32_t known = self.listed_count, changed = 0, beside = 0
         cdef Py_ssize_t i
-        cdef uint8_t before, after
+        cdef uint8_t before, wanted = bit if flag else 0
         for i in range(count):
-            before = self.bits[streams[i]]
-            after = before | bit if flag else before & <uint8_t>~bit
-            if after != before:
-                self.commit(streams[i], after)
+            before = bits[streams[i]]
+            if before & bit == wanted:
+                continue
+            bits[streams[i]] = (before ^ bit) | LISTED
+            changed += 1
+            beside += before & (DIFFERS ^ bit) != 0      # the other set has it
+            if not before & LISTED:
+                listed[known] = streams[i]
+                known += 1
+        self.listed_count = known
+        if flag:
+            self.count_bits(bit, changed, beside)
+        else:
+            self.count_bits(bit, -changed, -beside)
         # Paid for by the changes that settled: the list stays in proportion to what differs.
         if self.listed_count > 2 * (self.added_count + self.removed_count) + SMALLEST_ROOM:
             self.forget_settled()
         return 0
+
+    cdef void count_bits(self, uint8_t bit, int32_t changed, int32_t beside) noexcept:
+        """So many came to the set of that bit (less than 0: left it), of which the other one has so many."""
+        if bit == IN_TARGET:
+            self.target_count += changed
+            self.added_count += changed - beside
+            self.removed_count -= beside
+        else:
+            self.wire_count += changed
+            self.removed_count += changed - beside
+            self.added_count -= beside
 
     @cython.nonecheck(False)
     cdef void forget_settled(self) noexcept nogil:

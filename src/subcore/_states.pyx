@@ -69,12 +69,12 @@ def step(cnp.ndarray follows not None, int event, uint8_t keep, uint8_t late, cn
     cdef const int32_t* id = ids_of(given)
     cdef Py_ssize_t count = cnp.PyArray_DIM(<cnp.ndarray>given, 0)
     cdef Py_ssize_t events = cnp.PyArray_DIM(follows, 1)
-    cdef Py_ssize_t i, moves = 0, lates = 0
+    cdef Py_ssize_t i, first = 0, moves = 0, lates = 0
     cdef uint8_t* value = bytes_of(values)
     cdef const uint8_t* table = bytes_of(follows)
     cdef int64_t* at = <int64_t*>cnp.PyArray_DATA(since)
     cdef int64_t* pairs = <int64_t*>cnp.PyArray_DATA(counts)
-    cdef uint8_t old, new
+    cdef uint8_t old = 0, new = 0
     check_within(id, count, min(cnp.PyArray_SIZE(values), cnp.PyArray_SIZE(since)))
     if cnp.PyArray_ITEMSIZE(since) != 8 or cnp.PyArray_ITEMSIZE(counts) != 8:
         raise TypeError("times and counts are columns of int64")
@@ -86,15 +86,19 @@ def step(cnp.ndarray follows not None, int event, uint8_t keep, uint8_t late, cn
     cdef object moved = new_ids(count), valid
     cdef int32_t* out = ids_of(moved)
     for i in range(count):
-        old = value[id[i]]
-        pairs[old * events + event] += 1
-        new = table[old * events + event]
+        if i == 0 or value[id[i]] != old:             # most are in one state: they are counted together
+            if i:
+                pairs[old * events + event] += i - first
+            old, first = value[id[i]], i
+            new = table[old * events + event]
         lates += new == late
         if new != late and new != keep:
             value[id[i]] = new
             at[id[i]] = now
             out[moves] = id[i]
             moves += 1
+    if count:
+        pairs[old * events + event] += count - first
     if not lates:
         return exact(moved, moves), given, 0
     valid = without_late(table, event, events, late, value, moved, moves, id, count)

@@ -12,25 +12,7 @@ from types import CoroutineType, GeneratorType
 
 from subcore._calls cimport CallMark, RouteCalls
 
-cdef extern from "Python.h":
-    ctypedef enum PySendResult:
-        PYGEN_RETURN              # 0, as the two others are 1 and -1
-        PYGEN_ERROR
-        PYGEN_NEXT
-
-    ctypedef PySendResult (*SendFunction "sendfunc")(PyObject*, PyObject*, PyObject**) noexcept
-
-    ctypedef struct AsyncMethods "PyAsyncMethods":
-        SendFunction am_send
-
-    ctypedef PyObject* (*NextFunction "iternextfunc")(PyObject*) noexcept
-
-    ctypedef struct TypeObject "PyTypeObject":
-        AsyncMethods* tp_as_async
-        NextFunction tp_iternext
-
-    void release "Py_XDECREF"(PyObject* object) noexcept
-    int send_on "PyIter_Send"(object iterator, object value, PyObject** result) except -1
+from _awaiting cimport PYGEN_RETURN, PySendResult, TypeObject, release, send_on
 
 
 cdef object steps_of(object made):
