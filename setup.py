@@ -44,12 +44,13 @@ BUILD = Path("build") / f"{MODE}-{sys.implementation.cache_tag}"
 GENERATED = Path("build") / f"{'c-debug' if DEBUG else 'c'}-{sys.implementation.cache_tag}"
 JOBS = min(os.cpu_count() or 1, 8)
 INTERPRETED = bool(DEBUG or SANITIZE or os.environ.get("SUBCORE_INTERPRET_ENGINE") == "1")
-# What engine.py imports, but for legs.py: mypyc has no subclass of a type made by Cython.
+# What engine.py imports, but for legs.py: mypyc has no subclass of a type made by Cython. And what writes requests.
 ENGINE = """
     actions asking bisection clock context control departures efficiency engine events explain habits health link links
     losses moves own_links pacing placement planner ports proof proposals queueing reasons restore restored shares
     standby symbols topics wants
 """.split()  # noqa: SIM905
+COMPILED = [*(f"engine/{name}" for name in ENGINE), "venues/binance_requests", "venues/upbit_requests"]
 TOLD_BY_MYPYC = ("name", "sources", "include_dirs", "depends", "extra_compile_args")
 
 DIRECTIVES = {
@@ -174,7 +175,11 @@ def engine_state() -> str:
     import mypy.version
 
     files = sorted(path for kind in ("*.py", "*.pyi") for path in (ROOT / "python" / "subcore").glob(kind))
-    files += sorted((ROOT / "python" / "subcore" / "engine").glob("*.py"))
+    files += sorted(
+        path
+        for folder in ("engine", "venues")
+        for path in (ROOT / "python" / "subcore" / folder).glob("*.py")
+    )
     made = hashlib.sha256(f"{mypy.version.__version__} {numpy.__version__} {OPTIMIZE}".encode())
     for path in (Path(__file__), *files):
         made.update(path.read_bytes())
@@ -186,7 +191,7 @@ def translated_engine(made: Path) -> list[Extension]:
     from mypyc.build import mypycify
 
     options = [f"--cache-dir={made / 'mypy'}", "--follow-imports=silent"]
-    paths = [f"python/subcore/engine/{name}.py" for name in ENGINE]
+    paths = [f"python/subcore/{name}.py" for name in COMPILED]
     translated: list[Extension] = mypycify(
         [*options, *paths],
         opt_level=OPTIMIZE,

@@ -36,6 +36,7 @@ class OwnLinks:
         columns = self._ctx.streams
         columns.ensure(event.streams)
         columns.own_link[event.streams] = event.on
+        columns.have_own |= event.on
         self._astray = np.union1d(self._astray, event.streams).astype(np.int32)
 
     def tick(self, now: int) -> None:

@@ -61,6 +61,7 @@ class Placement:
         self._planner = planner
         self._moves = moves
         self._routes = [channel.route for channel in ctx.venue.channels]
+        self._only_route = self._routes[0] if len(set(self._routes)) == 1 else None
         self._replaces = ctx.venue.model is Model.REPLACE
         self._capacity = min(
             (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
@@ -100,6 +101,8 @@ class Placement:
 
     def by_role(self, streams: Int32Array) -> list[tuple[Role, Int32Array]]:
         """Which of these belong on which kind of link; what is settled first."""
+        if not self._ctx.streams.have_own:
+            return [(SETTLED, streams)] if len(streams) else []
         own, shared = _states.split(self._ctx.streams.own_link, streams)
         parts = [(SETTLED, shared)] if len(shared) else []
         if len(own):
@@ -114,6 +117,9 @@ class Placement:
 
     def place(self, streams: Int32Array, now: int) -> None:
         """Find a link for streams that were asked for."""
+        if self._only_route is not None:
+            self._place_on(self._only_route, streams, now)
+            return
         table = self._ctx.table
         channels = table.channels_of(streams)
         if len(channels) == 1 or len({self._routes[channel] for channel in channels}) == 1:

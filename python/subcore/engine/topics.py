@@ -148,6 +148,7 @@ class Streams:
         self.own_link = np.zeros(
             capacity, np.bool_
         )  # it shall share a link only with those that asked for it
+        self.have_own = False  # whether any ever did
         self.alone_until = np.zeros(capacity, np.int64)  # its second carrier failed: no other one before
         self.alone_tries = np.zeros(capacity, np.uint8)  # how often that was in a row
         self.legs = Legs(capacity)  # what is known of each on the links that carry it

@@ -13,30 +13,22 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from subcore.batching import batches
 from subcore.errors import UnknownSymbolError, UsageError
 from subcore.types import (
     Accepted,
     Control,
     GoingAway,
-    Int32Array,
     Listing,
     ReasonClass,
     Refused,
-    StreamColumns,
     Topic,
     Unknown,
 )
 from subcore.venue import (
     MAX_LISTED,
     MAX_NAME,
-    TEXT,
     Blast,
     Capacity,
     Channel,
@@ -48,7 +40,6 @@ from subcore.venue import (
     Limit,
     Model,
     OnBreach,
-    Out,
     Packing,
     Route,
     Scope,
@@ -57,6 +48,7 @@ from subcore.venue import (
     check_options,
 )
 from subcore.venues.binance_fields import DEPTHS, INTERVALS
+from subcore.venues.binance_requests import Grammar, encode_listing
 
 __all__ = ["make_venue"]
 
@@ -200,58 +192,6 @@ def classify_close(code: int | None) -> ReasonClass:
     return ReasonClass.RATE if code == TOO_MANY_REQUESTS else ReasonClass.TRANSIENT
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """Writes requests: `{"method":"SUBSCRIBE","params":[names],"id":1}` [A], each of streams that share a verb."""
-
-    packing: Packing
-    book_suffix: str = "@100ms"
-
-    def encode(
-        self, add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int
-    ) -> list[Out]:
-        """Additions, then removals, in the order given; `target` says nothing that these do not."""
-        outs: list[Out] = []
-        for names, streams in self._messages(add):
-            outs.append(_out("SUBSCRIBE", names, next_id + len(outs), adds=streams))
-        for names, streams in self._messages(remove):
-            outs.append(_out("UNSUBSCRIBE", names, next_id + len(outs), removes=streams))
-        return outs
-
-    def _messages(self, columns: StreamColumns) -> Iterator[tuple[list[str], Int32Array]]:
-        if not len(columns.streams):
-            return
-        kinds = {index: self._suffix(CHANNELS[index]) for index in set(columns.channels.tolist())}
-        # "Stream names and symbols lower case to subscribe" [B]; the rest of the name keeps its case.
-        named = zip(columns.symbols, columns.channels.tolist(), strict=True)
-        names = [f'"{symbol.lower()}{kinds[channel]}"' for symbol, channel in named]
-        sizes = [len(name.encode()) + 1 for name in names]
-        for part in batches(sizes, self.packing, len(_payload("UNSUBSCRIBE", [], 1 << 31))):
-            yield names[part], columns.streams[part]
-
-    def _suffix(self, channel: Channel) -> str:
-        return f"@{channel.wire_name}{self.book_suffix if channel.depths else ''}"
-
-
-def encode_listing(next_id: int) -> Out:
-    """ "LIST echoes names that do not exist" [C]: it proves that a request arrived, not that data will."""
-    return Out(b'{"method":"LIST_SUBSCRIPTIONS","id":%d}' % next_id, TEXT, str(next_id), NOTHING, NOTHING)
-
-
-NOTHING: Int32Array = np.empty(0, np.int32)
-
-
-def _out(
-    verb: str, names: list[str], number: int, adds: Int32Array = NOTHING, removes: Int32Array = NOTHING
-) -> Out:
-    return Out(_payload(verb, names, number), TEXT, str(number), adds, removes)
-
-
-def _payload(verb: str, names: list[str], number: int) -> bytes:
-    # "One error text in the docs still says unsigned integer: use a positive int" [B].
-    return f'{{"method":"{verb}","params":[{",".join(names)}],"id":{number}}}'.encode()
-
-
 def _load_fields() -> Any:
     return importlib.import_module("subcore.venues.binance_fields").schema()
 
@@ -275,7 +215,7 @@ def make_venue(
     # "names per SUBSCRIBE: not documented. At most 100 names and 4,096 bytes" [D]; "437 names in one frame were
     # silently lost in one report" [D].
     packing = Packing(max_topics=names_per_message, max_bytes=bytes_per_message, max_in_flight=5)
-    grammar = Grammar(packing, BOOK_SPEEDS[book_speed])
+    grammar = Grammar(CHANNELS, packing, BOOK_SPEEDS[book_speed])
     return Venue(
         name=name,
         url=url,

@@ -15,23 +15,16 @@ import importlib
 import json
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from subcore._encode import in_parts, join_quoted
 from subcore.errors import UnknownSymbolError, UnsupportedError, UsageError
 from subcore.types import (
     Alive,
     Control,
-    Int32Array,
     Listing,
     ReasonClass,
     Refused,
-    StreamColumns,
     Topic,
     Unknown,
 )
@@ -39,7 +32,6 @@ from subcore.venue import (
     MAX_CONTROLS,
     MAX_LISTED,
     MAX_NAME,
-    TEXT,
     Blast,
     Channel,
     Counted,
@@ -47,7 +39,6 @@ from subcore.venue import (
     Limit,
     Model,
     OnBreach,
-    Out,
     Packing,
     Route,
     Scope,
@@ -56,10 +47,9 @@ from subcore.venue import (
     check_options,
 )
 from subcore.venues.upbit_latest import make_latest
+from subcore.venues.upbit_requests import Grammar
 
 __all__ = ["make_venue"]
-
-Rows = npt.NDArray[np.intp]
 
 # "Regions: sg-api.upbit.com, id-api.upbit.com, th-api.upbit.com, same paths"; each is a venue of its own.
 HOSTS = {
@@ -201,78 +191,6 @@ def _listing(said: dict[str, Any], frame: bytes) -> Control:
     return Listing(tuple(topics), str(ticket) if ticket is not None else None)
 
 
-@dataclass(frozen=True, slots=True)
-class Grammar:
-    """Writes requests: `[ticket, {type, codes, options} ..., format]`, always the whole set of the link."""
-
-    format: str = "SIMPLE"
-    carried_realtime_only: bool = False
-    option_case: str = "snake"
-
-    def encode(
-        self, add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int
-    ) -> list[Out]:
-        """One message for all channels of all symbols, since "one request replaces everything".
-
-        Nothing for an empty target: "empty codes -> error, then close". Entries and codes stand in order
-        of class.
-        """
-        if not len(target.streams):
-            return []
-        payload = self._message(next_id, self._entries(target, add.streams))
-        return [Out(payload, TEXT, f"s{next_id}", add.streams, remove.streams)]
-
-    def encode_listing(self, next_id: int) -> Out:
-        """LIST_SUBSCRIPTIONS. It names the format again: "the last request's value applies to every
-        stream, even if that request was LIST_SUBSCRIPTIONS".
-        """
-        payload = self._message(next_id, [b',{"method":"LIST_SUBSCRIPTIONS"}'])
-        nothing = np.empty(0, np.int32)
-        return Out(payload, TEXT, f"s{next_id}", nothing, nothing)
-
-    def _message(self, next_id: int, body: Iterable[bytes]) -> bytes:
-        """Pieces, joined once: with many codes each further copy would cost as much as writing them."""
-        last = b',{"format":"%b"}]' % self.format.encode()
-        return b"".join([b'[{"ticket":"s%d"}' % next_id, *body, last])
-
-    def _entries(self, target: StreamColumns, added: Int32Array) -> list[bytes]:
-        """One for all that share everything but the code; entries, and codes in them, in order of class."""
-        carried = None
-        if self.carried_realtime_only:
-            carried = np.isin(target.streams, added, invert=True)
-        pieces = list[bytes]()
-        for rows in in_parts(target.channels, target.groupings, target.priorities, carried):
-            self._entry(pieces, target, rows, carried=carried is not None and bool(carried[rows[0]]))
-        return pieces
-
-    def _entry(self, pieces: list[bytes], target: StreamColumns, rows: Rows, *, carried: bool) -> None:
-        channel, symbols = CHANNELS[target.channels[rows[0]]], target.symbols
-        pieces.append(b',{"type":"%b"' % channel.name.encode())
-        # "codes optional for myOrder [= all], forbidden for myAsset"
-        if channel.needs_symbol or all(symbols[row] for row in rows.tolist()):
-            codes = _book_codes(target, rows) if channel.depths else (join_quoted(symbols, rows),)
-            pieces += (b',"codes":[', *codes, b"]")
-        if level := float(target.groupings[rows[0]]):
-            pieces.append(b',"level":%b' % f"{level:.17g}".encode())
-        if carried:
-            pieces.append(
-                b',"%b":true' % (b"is_only_realtime" if self.option_case == "snake" else b"isOnlyRealtime")
-            )
-        pieces.append(b"}")
-
-
-def _book_codes(target: StreamColumns, rows: Rows) -> Iterator[bytes]:
-    """ "Two depths of one code on one connection can only be told apart by counting units": one depth is
-    asked.
-    """
-    widths = target.widths[rows]
-    for nth, width in enumerate(reversed(np.flatnonzero(np.bincount(widths)).tolist())):
-        if nth:
-            yield b","
-        suffix = b"" if width in (0, WIDEST) else b".%d" % width
-        yield join_quoted(target.symbols, rows[widths == width], suffix)
-
-
 def _headers(route: Route, grant: Mapping[str, str] | None) -> Mapping[str, str]:
     """ "Authorization: Bearer <JWT> in the handshake; checked there only"."""
     return {"Authorization": f"Bearer {grant[route.grant]}"} if route.grant and grant else {}
@@ -291,7 +209,7 @@ def make_venue(
     """The venue of that name. Raises UsageError for options it does not have."""
     check_options(name, options, OPTIONS)
     options.setdefault("option_case", "snake" if name == "upbit" else "camel")
-    grammar = Grammar(**options)
+    grammar = Grammar(CHANNELS, WIDEST, **options)
     if grammar.format not in FORMATS:
         raise UsageError(f"{name}: format is one of {', '.join(FORMATS)}, not {grammar.format!r}")
     if grammar.option_case not in ("snake", "camel"):
