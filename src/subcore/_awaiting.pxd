@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""Python's C face of what is awaited and iterated: slots of a type, filled by hand. No .pxd that is shipped needs it."""
+"""Python's C face of what is awaited and iterated: slots of a type, filled by hand. No .pxd that is shipped uses it."""
 
 from cpython.object cimport PyObject
 
