@@ -58,4 +58,4 @@ instructions: build ## instruction counts against the committed ones
 	@$(BIN)/python scripts/instruction_gate.py
 
 clean:           ## remove everything that was made
-	rm -rf build dist .venv .venv-* python/*.egg-info python/subcore/*.so .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build dist .venv .venv-* python/*.egg-info python/subcore/*.so python/subcore/*/*.so .asv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,7 @@ held = set(zipfile.ZipFile(sys.argv[1]).namelist())
 wanted = {str(p.relative_to("python")) for p in Path("python/subcore").rglob("*") if p.suffix in {".py", ".pyi", ".pxd", ".typed"} or p.name == "py.typed"}
 wanted |= {"subcore/exporters/grafana.json", "subcore/exporters/alert_rules.yml"}
 wanted |= {str(p.relative_to("python")) for p in Path("python/subcore/dashboard/static").rglob("*") if p.is_file()}
-engine = {p.name.split(".")[0] for p in Path("python/subcore/engine").glob("*.so")}  # compiled by make test
+engine = {p.name.split(".")[0] for p in Path("python/subcore").glob("*/*.so")}  # compiled by make test
 modules = {p.stem for p in Path("src/subcore").glob("*.pyx")} | {"engine__mypyc"} | engine
 compiled = {Path(name).name.split(".")[0] for name in held if name.endswith(".so")}
 stray = {name for name in held if name.endswith((".c", ".pyx", ".h"))}

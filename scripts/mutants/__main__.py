@@ -56,8 +56,8 @@ def copied(where: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("python", "src"):
         shutil.copytree(ROOT / name, where / name, ignore=ignored)
-    for library in (where / "python" / "subcore" / "engine").glob("*.so"):
-        library.unlink()  # the engine as Python: what is changed in it is what runs
+    for library in (where / "python" / "subcore").glob("*/*.so"):
+        library.unlink()  # what is Python runs as Python: what is changed in it is what runs
     for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, where / name)
     return where
