@@ -36,6 +36,7 @@ cdef extern from *:
 
 cdef enum:
     AHEAD = 12                # texts between a prefetch and its use
+    COMPARED = 32             # rows that are compared without a branch
     STR_HEAD = 48             # bytes before the first character, or a few more
     SHORT_SIZE = 22           # bytes of a text that stand in its row
     ROW_TEXT = 24             # bytes from there to the end of the row: copied whole, which needs no loop
@@ -221,16 +222,17 @@ def in_parts(channels, steps, classes, flags=None) -> list:
 cdef bint is_one_part(Py_ssize_t count, const int32_t* channel, const double* step, const int32_t* cls,
                       const uint8_t* flag) noexcept:
     """Whether all is of one part and class, as mostly: nothing has to be put in order."""
-    cdef Py_ssize_t i
+    cdef Py_ssize_t start, i
     cdef int32_t differs = 0
     cdef bint stepped = False
     if not -1 <= cls[0] < CLASSES - 1:
         return False
-    for i in range(1, count):                # no branch: as a rule it goes to the end
-        differs |= (channel[i] ^ channel[0]) | (cls[i] ^ cls[0])
-        stepped |= step[i] != step[0]
-    if differs or stepped:
-        return False
+    for start in range(0, count, COMPARED):  # without a branch in it
+        for i in range(start, min(start + COMPARED, count)):
+            differs |= (channel[i] ^ channel[0]) | (cls[i] ^ cls[0])
+            stepped |= step[i] != step[0]
+        if differs or stepped:
+            return False
     if flag != NULL:
         for i in range(1, count):
             if (flag[i] != 0) != (flag[0] != 0):
