@@ -147,17 +147,15 @@ def test_a_settled_link_that_was_rewritten_just_now_is_not_rewritten_for_a_homec
 
 
 @pytest.mark.parametrize("apart_s", [0.0, 1.0, 20.0, 45.0])
-def test_two_nurseries_come_home_a_minute_apart_each_in_one_message(
-    apart_s: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_nurseries_come_home_a_minute_apart_each_in_one_message(apart_s: float) -> None:
     """The engine opens one for each route; a second one, opened by hand, must wait for its turn."""
     flood = Flood()
     flood.add(HURTS, 1.0)
     flood.add(5, 0.2)
     flood.driver.run(apart_s)
-    first, placement = flood.nursery(), flood.driver.engine._placement
-    second = placement.open_link(first.route.name, Role.NURSERY)
-    monkeypatch.setattr(placement, "nursery_beside", lambda link: second)
+    first, engine = flood.nursery(), flood.driver.engine
+    engine._placement.open_link(first.route.name, Role.NURSERY)
+    engine.links[first.id] = engine.links.pop(first.id)  # the other one is found before it
     flood.add(7, 0.2)
     flood.driver.run(2.0)
     assert flood.carried() == [3 + HURTS, 5, 7]
