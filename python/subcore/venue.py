@@ -189,9 +189,9 @@ class ConnectPlan:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # frozen would take twice as long to make, and one is made for each request
 class Out:
-    """One message. It answers for `adds` and `removes` (stream ids); on a replace venue, once it is
+    """One message. Nobody changes it. It answers for `adds` and `removes` (stream ids); on a replace venue, once it is
     sent, the wire is exactly the target it was made from.
     """
 
