@@ -162,9 +162,7 @@ def engine() -> list[Extension]:
             )
             return []
         ours = [{name: getattr(ext, name) for name in TOLD_BY_MYPYC} for ext in translated]
-        ours[0]["depends"].append(
-            str(kept)
-        )  # the library is compiled anew: its C alone does not show all of the state
+        ours[0]["depends"].append(str(kept))  # compiled anew then: its C alone does not show all of the state
         told = {"state": state, "extensions": ours}
         kept.write_text(json.dumps(told))
     return [Extension(**one) for one in told["extensions"]]

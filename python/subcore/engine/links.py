@@ -23,9 +23,8 @@ IDLE: Final = Phase.IDLE
 RATE_MEMORY_NS: Final = 10 * SECOND  # frames a second are averaged over about this
 SYMBOLS_AT_LEAST: Final = 3  # on a link that is judged by its silence: a market may be halted for an hour
 PONGS_MOST: Final = 8  # more are lost in any window
-PINGED_LATE_NS: Final = (
-    2 * SECOND
-)  # a ping that comes so soon after a stall is answered within the same second
+# A ping that comes so soon after a stall is answered within the same second.
+PINGED_LATE_NS: Final = 2 * SECOND
 ACCOUNT_KINDS: Final = ("order", "asset")  # of events that tell what an account's owner does
 DENIED: Final = (401, 403)  # HTTP statuses that mean: not with this login
 

@@ -27,9 +27,8 @@ __all__ = ["JITTER_NS", "PROCESS_LIMITS", "LimitRegistry", "Pacer", "WindowUse"]
 
 CONNECT: Final = Counted.CONNECT
 JITTER_NS: Final = 300_000_000
-CALM_BURSTS: Final = (
-    3  # a burst is free again once it is this many times older than spreading it would have taken
-)
+# A burst is free again once it is this many times older than spreading it would have taken.
+CALM_BURSTS: Final = 3
 
 
 class WindowUse(NamedTuple):
