@@ -34,8 +34,8 @@ from subcore.engine.context import Settings
 from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.intent import Intent
-from subcore.types import StreamColumns
-from subcore.venue import TEXT, Capacity, Model, Out
+from subcore.types import Int32Array, StreamColumns
+from subcore.venue import TEXT, Capacity, Out
 from subcore.venues import venue
 
 SIZES = (500, 50_000)
@@ -63,7 +63,7 @@ class Planning:
         self.encoding = self.slowest_tick = 0
         self._write = made.encode if writes else _leave_out
         self.channel = made.channel_index("trade")
-        self.states_all = made.model is Model.REPLACE
+        self.listing = 0
         self.venue = dataclasses.replace(made, encode=self._encode, capacities=(Capacity("streams", 10**6),))
         self.ledger, self.interner = Ledger(max_streams=1 << 17), Interner()
         self.intent = Intent(self.venue, self.interner, self.ledger, Router(self.ledger, gone=deque()))
@@ -71,7 +71,7 @@ class Planning:
         self.engine = Engine(
             self.venue,
             self.intent,
-            WireSet,
+            self._make_set,
             random.Random(1),
             registry=LimitRegistry(),
             settings=Settings(hurts=OFTEN),
@@ -95,8 +95,21 @@ class Planning:
         start = time.thread_time_ns()
         outs = self._write(add, remove, target, next_id)
         del add, remove, target  # columns read for the message go with it
-        self.encoding += time.thread_time_ns() - start
+        self.encoding += time.thread_time_ns() - start + self.listing
+        self.listing = 0
         return outs
+
+    def _make_set(self) -> WireSet:
+        made = _TimedSet()
+        made.measured = self
+        return made
+
+    def list_all(self, streams: WireSet) -> Int32Array:
+        """All that a link should carry. The last time before a message that states it, it is part of writing it."""
+        start = time.thread_time_ns()
+        found = WireSet.target(streams)
+        self.listing = time.thread_time_ns() - start
+        return found
 
     def _edges(self) -> events.Changed:
         edges = self.ledger.take_edges()
@@ -106,22 +119,10 @@ class Planning:
         return self.engine.handle(event, self.now)
 
     def _cost(self, event: events.Event) -> tuple[Cost, list[actions.Action]]:
-        self.encoding, start = 0, time.thread_time_ns()
+        self.encoding, self.listing, start = 0, 0, time.thread_time_ns()
         out = self._tell(event)
         whole = time.thread_time_ns() - start
-        if self.states_all and self.encoding:
-            self.encoding += self._listing()
         return Cost(whole - self.encoding, self.encoding), out
-
-    def _listing(self) -> int:
-        """What it took to list all that the link carries, which the engine did for the message: as long as it takes
-        now, or longer while its caches were cold, and that is left in planning."""
-        took = []
-        for _ in range(3):
-            start = time.thread_time_ns()
-            self.engine.links[0].wire.target()
-            took.append(time.thread_time_ns() - start)
-        return min(took)
 
     def _answer(self) -> None:
         """Data for everything, a quiet second, ticks."""
@@ -175,6 +176,15 @@ class Planning:
         for _ in range(200):  # healthy for long, so that the next one is opened as soon
             self.tick()
         return costs
+
+
+class _TimedSet(WireSet):
+    """A link's set that has all that the link should carry listed by who measures that."""
+
+    measured: Planning
+
+    def target(self) -> Int32Array:
+        return self.measured.list_all(self)
 
 
 def _leave_out(add: StreamColumns, remove: StreamColumns, target: StreamColumns, next_id: int) -> list[Out]:

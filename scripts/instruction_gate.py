@@ -7,9 +7,10 @@
 A benchmark is a function `bench_*(n: int)` in benchmarks/instructions/*.py that sets up, then does its unit
 of work `n` times; the default of `n` is how often. Each file runs in one process under callgrind with a fixed
 hash seed. Every benchmark is run warm, then with 0 and with n units; the difference, divided by n, is what a
-unit costs. Baselines are kept for each Python minor version and machine type; where there is none, the costs
-are printed and nothing is gated. What a file says in AT_MOST = {benchmark: (other, factor)} is gated everywhere: both
-are of the same run, and the first costs at most so many times the other.
+unit costs. Where only a part of a unit is to be counted, a benchmark takes `toggle`, a function that it calls
+before and after what is not. Baselines are kept for each Python minor version and machine type; where there is
+none, the costs are printed and nothing is gated. What a file says in AT_MOST = {benchmark: (other, factor)} is
+gated everywhere: both are of the same run, and the first costs at most so many times the other.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ SWITCH = """
 #include <valgrind/callgrind.h>
 void start(void) { CALLGRIND_START_INSTRUMENTATION; }
 void stop(void) { CALLGRIND_STOP_INSTRUMENTATION; }
+void toggle(void) { CALLGRIND_TOGGLE_COLLECT; }
 """
 
 Counts = dict[str, float]
@@ -97,8 +99,8 @@ def run_marked(path: Path, switch: Path | None) -> None:
     marks.
     """
     counting = None if switch is None else ctypes.CDLL(str(switch))
-    for function in benchmarks_in(path).values():
-        units = units_of(function)
+    for benchmark in benchmarks_in(path).values():
+        units, function = units_of(benchmark), with_toggle(benchmark, counting)
         function(min(units, 100))
         if counting is not None:
             counting.start()
@@ -108,6 +110,14 @@ def run_marked(path: Path, switch: Path | None) -> None:
             os.getloadavg()
         if counting is not None:
             counting.stop()
+
+
+def with_toggle(function: Callable[..., object], counting: ctypes.CDLL | None) -> Callable[[int], object]:
+    if "toggle" not in inspect.signature(function).parameters:
+        return function
+    if counting is None:
+        sys.exit(f"{function.__qualname__} needs valgrind/callgrind.h: install valgrind's headers")
+    return functools.partial(function, toggle=lambda: counting.toggle())
 
 
 def totals(folder: Path) -> list[int]:

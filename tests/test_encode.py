@@ -95,7 +95,9 @@ def test_rows_of_a_part_share_all_but_the_name_and_stand_in_order_of_class(
         (list(column) for column in zip(*rows, strict=True)) if rows else ([],) * 4
     )
     found = in_parts(channels, steps, classes, flags if flagged else None)
-    assert [part.tolist() for part in found] == list(parts.values())
+    assert [(part.tolist(), what) for part, *what in found] == [
+        (part, list(what)) for what, part in parts.items()
+    ]
 
 
 def test_rows_of_unequal_columns_are_refused() -> None:

@@ -52,5 +52,5 @@ def bench_request(n: int = 200) -> None:
     channels, classes = (np.arange(STREAMS, dtype=np.int32) // part % 2 for part in (7, 3))
     steps = np.zeros(STREAMS)
     for _ in range(n):
-        for rows in in_parts(channels, steps, classes):
+        for rows, *_ in in_parts(channels, steps, classes):
             join_quoted(names, rows)

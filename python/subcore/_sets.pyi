@@ -1,6 +1,6 @@
 """Set algebra over sorted stream ids, packing into messages, and the difference between wish and wire."""
 
-from typing import Self, final
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,6 @@ def pack(
     sizes: npt.ArrayLike, max_count: int, max_bytes: int, overhead: int = 0
 ) -> npt.NDArray[np.int32]: ...
 
-@final
 class WireSet:
     def __new__(cls, max_streams: int = 1_048_576) -> Self: ...
     @property

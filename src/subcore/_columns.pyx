@@ -102,14 +102,20 @@ cdef class WantedColumns:
     @property
     def channels(self):
         if self.found_channels is None:
-            self.read_keys()
+            self.read_names()
         return self.found_channels
 
     @property
     def symbols(self):
         if self.found_symbols is None:
-            self.read_keys()
+            self.read_names()
         return self.found_symbols
+
+    @property
+    def priorities(self):
+        if self.found_priorities is None:
+            self.read_names()
+        return self.found_priorities
 
     @property
     def groupings(self):
@@ -123,53 +129,48 @@ cdef class WantedColumns:
     @property
     def widths(self):
         if self.found_widths is None:
-            self.found_widths = self.read_rows(True)
+            self.read_widths()
         return self.found_widths
 
-    @property
-    def priorities(self):
-        if self.found_priorities is None:
-            self.found_priorities = self.read_rows(False)
-        return self.found_priorities
-
-    cdef int read_keys(self) except -1:
+    cdef int read_names(self) except -1:
+        """Channels, symbols and classes: all that a request says of most streams, in one pass over their rows."""
         cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
-        cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count)
-        cdef const int32_t* stream = self.live_ids()
+        cdef cnp.ndarray channels = new_ids(count), symbols = new_ids(count), classes = new_ids(count)
+        cdef const int32_t* stream = ids_of(self.streams)
         cdef const uint64_t* keys = self.ledger.keys
+        cdef const StreamRow* rows = self.ledger.streams
         cdef int32_t* channel = ids_of(channels)
         cdef int32_t* symbol = ids_of(symbols)
+        cdef int32_t* found = ids_of(classes)
+        cdef uint64_t key
+        cdef int cls
         for i in range(count):
-            channel[i] = <int32_t>(keys[stream[i]] >> 48)
-            symbol[i] = <int32_t>(keys[stream[i]] & <uint64_t>0xFFFFFFFF)
-        self.found_channels, self.found_symbols = channels, Names(self.interner, symbols)
+            if not is_live(self.ledger, stream[i]):
+                self.ledger.check_stream(stream[i])     # raises
+            key = keys[stream[i]]
+            channel[i] = <int32_t>(key >> 48)
+            symbol[i] = <int32_t>(key & <uint64_t>0xFFFFFFFF)
+            cls = class_wanted(&rows[stream[i]])
+            found[i] = -1 if cls == NOBODY else cls
+        self.found_channels, self.found_priorities = channels, classes
+        self.found_symbols = Names(self.interner, symbols)
         return 0
 
-    cdef cnp.ndarray read_rows(self, bint widths):
+    cdef int read_widths(self) except -1:
         cdef Py_ssize_t count = cnp.PyArray_SIZE(self.streams), i
-        cdef cnp.ndarray array = new_ids(count)
-        cdef const int32_t* stream = self.live_ids()
+        cdef cnp.ndarray widths = new_ids(count)
+        cdef const int32_t* stream = ids_of(self.streams)
         cdef const StreamRow* rows = self.ledger.streams
-        cdef int32_t* found = ids_of(array)
-        cdef int cls
-        if widths:
-            for i in range(count):
-                found[i] = width_wanted(&rows[stream[i]], self.ledger.topic_rows, self.ledger.topic_extras)
-        else:
-            for i in range(count):
-                cls = class_wanted(&rows[stream[i]])
-                found[i] = -1 if cls == NOBODY else cls
-        return array
+        for i in range(count):
+            if not is_live(self.ledger, stream[i]):
+                self.ledger.check_stream(stream[i])     # raises
+            ids_of(widths)[i] = width_wanted(&rows[stream[i]], self.ledger.topic_rows, self.ledger.topic_extras)
+        self.found_widths = widths
+        return 0
 
-    cdef const int32_t* live_ids(self) except NULL:
-        """The ids, each of them in use. Nothing of Python may run between this and their use."""
-        cdef const int32_t* ids = ids_of(self.streams)
-        cdef const StreamRow* rows = self.ledger.streams
-        cdef Py_ssize_t used = self.ledger.stream_used, i
-        for i in range(cnp.PyArray_SIZE(self.streams)):
-            if ids[i] < 0 or ids[i] >= used or not rows[ids[i]].flags & STREAM_LIVE:
-                self.ledger.check_stream(ids[i])
-        return ids
+
+cdef inline bint is_live(Ledger ledger, int32_t stream) noexcept:
+    return 0 <= stream < ledger.stream_used and ledger.streams[stream].flags & STREAM_LIVE != 0
 
 
 def columns_to_write(Ledger ledger, Interner interner, steps, streams):

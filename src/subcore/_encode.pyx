@@ -44,6 +44,14 @@ cdef enum:
     WHOLE_ROWS = 8            # names that must follow one copied so: what is too much is written over
 
 
+cdef inline cnp.ndarray vector_of(object values, int kind, object dtype):
+    """`values` in a row, without a copy where they are so already."""
+    if cnp.PyArray_Check(values):
+        if cnp.PyArray_TYPE(<cnp.ndarray>values) == kind and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>values):
+            return values
+    return np.ascontiguousarray(values, dtype)
+
+
 cdef inline const char* utf8_of(PyObject* text, Py_ssize_t* size) except NULL:
     if subcore_is_str(text) and subcore_is_ascii(text):
         size[0] = subcore_ascii_size(text)
@@ -131,7 +139,7 @@ def join_quoted(texts not None, rows, bytes suffix not None=b"") -> bytes:
     `texts`: a list of str, or Names. IndexError for a row there is not, TypeError for what is no str. Nothing is
     escaped.
     """
-    cdef cnp.ndarray chosen = np.ascontiguousarray(rows, np.int64)
+    cdef cnp.ndarray chosen = vector_of(rows, cnp.NPY_INT64, np.int64)
     cdef const int64_t* row = <const int64_t*>cnp.PyArray_DATA(chosen)
     cdef Py_ssize_t count = cnp.PyArray_SIZE(chosen)
     cdef const char* end = PyBytes_AS_STRING(suffix)
@@ -173,6 +181,11 @@ cdef struct Part:                 # what the rows of one part share
 
 
 cdef struct Parting:
+    const int32_t* channel        # columns of `rows` rows
+    const double* step
+    const int32_t* cls
+    const uint8_t* flag           # or NULL
+    Py_ssize_t rows
     Py_ssize_t* order             # rows, the highest class first
     int32_t* part_of              # of each place in that order
     Part* parts
@@ -180,64 +193,80 @@ cdef struct Parting:
 
 
 def in_parts(channels, steps, classes, flags=None) -> list:
-    """Rows that share channel, step and flag, as an int64 array for each part.
+    """Rows that share channel, step and flag: for each part a tuple of them (int64), channel, step and flag.
 
     The rows of a part stand in order of class, the highest first, and as given within one; so do the parts, by their
-    first rows. `channels` and `classes` (-1 to 3) are int32, `steps` float64, `flags` bools or None; of one length,
-    else ValueError. O(rows), times the parts if there are many.
+    first rows. `flags`: None is False for all. `channels` and `classes` (-1 to 3) are int32, `steps` float64, `flags`
+    bools or None; of one length, else ValueError. O(rows), times the parts if there are many.
     """
     cdef cnp.ndarray channel = int32_vector(channels, "channels")
     cdef cnp.ndarray cls = int32_vector(classes, "classes")
-    cdef cnp.ndarray step = np.ascontiguousarray(steps, np.float64)
-    cdef cnp.ndarray flag = None if flags is None else np.ascontiguousarray(flags, np.bool_)
-    cdef Py_ssize_t count = cnp.PyArray_SIZE(channel)
+    cdef cnp.ndarray step = vector_of(steps, cnp.NPY_FLOAT64, np.float64)
+    cdef cnp.ndarray flag = None if flags is None else vector_of(flags, cnp.NPY_BOOL, np.bool_)
     cdef Parting found
-    if cnp.PyArray_SIZE(cls) != count or cnp.PyArray_SIZE(step) != count:
+    found.rows = cnp.PyArray_SIZE(channel)
+    if cnp.PyArray_SIZE(cls) != found.rows or cnp.PyArray_SIZE(step) != found.rows:
         raise ValueError("channels, steps and classes must have one length")
-    if flag is not None and cnp.PyArray_SIZE(flag) != count:
+    if flag is not None and cnp.PyArray_SIZE(flag) != found.rows:
         raise ValueError("one flag for each row")
-    if count and is_one_part(count, <const int32_t*>cnp.PyArray_DATA(channel), <const double*>cnp.PyArray_DATA(step),
-                             <const int32_t*>cnp.PyArray_DATA(cls),
-                             NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag)):
-        return [cnp.PyArray_Arange(0, count, 1, cnp.NPY_INT64)]
-    cdef size_t size = count * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t))
+    if not found.rows:
+        return []
+    found.channel = <const int32_t*>cnp.PyArray_DATA(channel)
+    found.step = <const double*>cnp.PyArray_DATA(step)
+    found.cls = <const int32_t*>cnp.PyArray_DATA(cls)
+    found.flag = NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag)
+    if is_one_part(&found):
+        return [(all_rows(found.rows), found.channel[0], found.step[0], is_flagged(&found, 0))]
+    cdef size_t size = found.rows * (sizeof(Part) + sizeof(Py_ssize_t) + sizeof(int32_t))
     cdef char* room = <char*>PyMem_Malloc(size)         # written before it is read
     if room == NULL:
         raise MemoryError(f"no memory for a request ({size} bytes)")
     found.parts = <Part*>room
-    found.order = <Py_ssize_t*>(room + count * sizeof(Part))
-    found.part_of = <int32_t*>(room + count * (sizeof(Part) + sizeof(Py_ssize_t)))
-    found.count = 0
+    found.order = <Py_ssize_t*>(room + found.rows * sizeof(Part))
+    found.part_of = <int32_t*>(room + found.rows * (sizeof(Part) + sizeof(Py_ssize_t)))
     try:
-        put_in_order(<const int32_t*>cnp.PyArray_DATA(cls), count, found.order)
-        find_parts(
-            &found, count, <const int32_t*>cnp.PyArray_DATA(channel), <const double*>cnp.PyArray_DATA(step),
-            NULL if flag is None else <const uint8_t*>cnp.PyArray_DATA(flag),
-        )
-        return rows_of(&found, count)
+        put_in_order(found.cls, found.rows, found.order)
+        find_parts(&found)
+        return parts_of(&found)
     finally:
         PyMem_Free(room)
 
 
-cdef bint is_one_part(Py_ssize_t count, const int32_t* channel, const double* step, const int32_t* cls,
-                      const uint8_t* flag) noexcept:
+cdef inline bint is_flagged(const Parting* found, Py_ssize_t row) noexcept:
+    return found.flag != NULL and found.flag[row] != 0
+
+
+cdef bint is_one_part(const Parting* found) noexcept:
     """Whether all is of one part and class, as mostly: nothing has to be put in order."""
+    cdef const int32_t* channel = found.channel
+    cdef const int32_t* cls = found.cls
+    cdef const double* step = found.step
     cdef Py_ssize_t start, i
     cdef int32_t differs = 0
     cdef bint stepped = False
     if not -1 <= cls[0] < CLASSES - 1:
         return False
-    for start in range(0, count, COMPARED):  # without a branch in it
-        for i in range(start, min(start + COMPARED, count)):
+    for start in range(0, found.rows, COMPARED):  # without a branch in it
+        for i in range(start, min(start + COMPARED, found.rows)):
             differs |= (channel[i] ^ channel[0]) | (cls[i] ^ cls[0])
             stepped |= step[i] != step[0]
         if differs or stepped:
             return False
-    if flag != NULL:
-        for i in range(1, count):
-            if (flag[i] != 0) != (flag[0] != 0):
+    if found.flag != NULL:
+        for i in range(1, found.rows):
+            if is_flagged(found, i) != is_flagged(found, 0):
                 return False
     return True
+
+
+cdef object all_rows(Py_ssize_t count):
+    cdef cnp.npy_intp size = count
+    cdef object rows = cnp.PyArray_SimpleNew(1, &size, cnp.NPY_INT64)
+    cdef int64_t* out = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>rows)
+    cdef Py_ssize_t i
+    for i in range(count):
+        out[i] = i
+    return rows
 
 
 cdef int put_in_order(const int32_t* cls, Py_ssize_t count, Py_ssize_t* order) except -1:
@@ -260,43 +289,46 @@ cdef int put_in_order(const int32_t* cls, Py_ssize_t count, Py_ssize_t* order) e
     return 0
 
 
-cdef void find_parts(Parting* found, Py_ssize_t count, const int32_t* channel, const double* step,
-                     const uint8_t* flag) noexcept:
+cdef void find_parts(Parting* found) noexcept:
+    cdef const int32_t* channel = found.channel     # read here, since parts are written
+    cdef const double* step = found.step
+    cdef Part* parts = found.parts
     cdef Py_ssize_t i, row
-    cdef int32_t at = 0
-    cdef bint marked = False
-    for i in range(count):
+    cdef int32_t at = 0, count = 0
+    cdef bint marked
+    for i in range(found.rows):
         row = found.order[i]
-        if flag != NULL:
-            marked = flag[row] != 0
-        if not is_of(found, at, channel[row], step[row], marked):
+        marked = is_flagged(found, row)
+        if at == count or not is_of(&parts[at], channel[row], step[row], marked):
             at = 0
-            while at < found.count and not is_of(found, at, channel[row], step[row], marked):
+            while at < count and not is_of(&parts[at], channel[row], step[row], marked):
                 at += 1
-        if at == found.count:
-            found.parts[at].channel, found.parts[at].step, found.parts[at].flag = channel[row], step[row], marked
-            found.parts[at].count = 0
-            found.count += 1
-        found.parts[at].count += 1
+        if at == count:
+            parts[at].channel, parts[at].step, parts[at].flag, parts[at].count = channel[row], step[row], marked, 0
+            count += 1
+        parts[at].count += 1
         found.part_of[i] = at
+    found.count = count
 
 
-cdef inline bint is_of(const Parting* found, int32_t at, int32_t channel, double step, bint flag) noexcept:
-    cdef const Part* part = &found.parts[at]
-    return at < found.count and part.channel == channel and part.step == step and part.flag == flag
+cdef inline bint is_of(const Part* part, int32_t channel, double step, bint flag) noexcept:
+    return part.channel == channel and part.step == step and part.flag == flag
 
 
-cdef list rows_of(Parting* found, Py_ssize_t count):
+cdef list parts_of(Parting* found):
     cdef list parts = []
     cdef cnp.npy_intp size
     cdef Py_ssize_t i
+    cdef Part* part
     cdef int64_t* out
     for i in range(found.count):
-        size = found.parts[i].count
-        parts.append(cnp.PyArray_SimpleNew(1, &size, cnp.NPY_INT64))
-        found.parts[i].count = 0
-    for i in range(count):
-        out = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>parts[found.part_of[i]])
-        out[found.parts[found.part_of[i]].count] = found.order[i]
-        found.parts[found.part_of[i]].count += 1
+        part = &found.parts[i]
+        size = part.count
+        parts.append((cnp.PyArray_SimpleNew(1, &size, cnp.NPY_INT64), part.channel, part.step, part.flag))
+        part.count = 0
+    for i in range(found.rows):
+        part = &found.parts[found.part_of[i]]
+        out = <int64_t*>cnp.PyArray_DATA(<cnp.ndarray>(<tuple>parts[found.part_of[i]])[0])
+        out[part.count] = found.order[i]
+        part.count += 1
     return parts

@@ -108,7 +108,7 @@ def requests(chance: random.Random) -> None:
     flags = (
         np.array([chance.random() < 0.5 for _ in range(rows)], np.bool_) if chance.random() < 0.5 else None
     )
-    parts = in_parts(channels, steps, classes, flags)
+    parts = [part for part, *_ in in_parts(channels, steps, classes, flags)]
     assert sorted(np.concatenate([np.empty(0, np.int64), *parts]).tolist()) == list(range(rows))
     interner = Interner()
     texts = [f"{number}".rjust(chance.choice((3, 22, 23, 60)), "x") for number in range(rows)]

@@ -59,12 +59,23 @@ class Grammar:
         if self.carried_realtime_only:
             carried = np.isin(target.streams, added, invert=True)
         pieces = list[bytes]()
-        for rows in in_parts(target.channels, target.groupings, target.priorities, carried):
-            self._entry(pieces, target, rows, carried=carried is not None and bool(carried[rows[0]]))
+        for rows, index, level, is_carried in in_parts(
+            target.channels, target.groupings, target.priorities, carried
+        ):
+            self._entry(pieces, target, rows, self.channels[index], level, carried=is_carried)
         return pieces
 
-    def _entry(self, pieces: list[bytes], target: StreamColumns, rows: Rows, *, carried: bool) -> None:
-        channel, symbols = self.channels[target.channels[rows[0]]], target.symbols
+    def _entry(
+        self,
+        pieces: list[bytes],
+        target: StreamColumns,
+        rows: Rows,
+        channel: Channel,
+        level: float,
+        *,
+        carried: bool,
+    ) -> None:
+        symbols = target.symbols
         pieces.append(b',{"type":"%b"' % channel.name.encode())
         # "codes optional for myOrder [= all], forbidden for myAsset"
         if channel.needs_symbol or all(symbols[row] for row in rows.tolist()):
@@ -72,7 +83,7 @@ class Grammar:
                 _book_codes(target, rows, self.widest) if channel.depths else (join_quoted(symbols, rows),)
             )
             pieces += (b',"codes":[', *codes, b"]")
-        if level := float(target.groupings[rows[0]]):
+        if level:
             pieces.append(b',"level":%b' % f"{level:.17g}".encode())
         if carried:
             pieces.append(
