@@ -15,7 +15,7 @@ import numpy as np
 
 from subcore._intern import Interner
 from subcore._ledger import Ledger
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 
 SIZES = [(100, 500), (10_000, 50_000)]
 EACH = 200

@@ -27,7 +27,7 @@ import numpy as np
 from subcore._intern import Interner
 from subcore._ledger import Ledger
 from subcore._route import Router
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Settings

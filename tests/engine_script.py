@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Settings

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from examples import examples
 from model import WireSetModel, messages_of
-from subcore._sets import WireSet, diff, intersect, is_sorted_unique, pack, subtract, union
+from subcore._sets import diff, intersect, is_sorted_unique, pack, subtract, union
+from subcore._wire_set import WireSet
 from traced import traced_bytes
 
 INT32 = st.integers(-(2**31), 2**31 - 1)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from subcore._ledger import Ledger
 from subcore._route import Router
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 
 from .measure import Contest, Effort, Row, Sample, Target
 

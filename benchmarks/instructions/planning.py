@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_planning import SIZES, WARM, Cost, Planning
 
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.types import Int32Array, StreamColumns
 from subcore.venue import Out

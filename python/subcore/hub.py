@@ -21,7 +21,7 @@ from ._meter import Meter
 from ._route import Router
 from ._scan import Scanner
 from ._schema import Schema
-from ._sets import WireSet
+from ._wire_set import WireSet
 from .alerting import Alerting
 from .claims import Claims
 from .clock import Clock, call_clock, delay_table

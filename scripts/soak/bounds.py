@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 MOST = 512  # entries of one table: some hundred topics, and logs of a fixed length
+FEWEST = 10  # attributes of an engine
 PLAIN = (str, bytes, int, float, bool, complex, type(None), type, FunctionType, MethodType)
 
 
@@ -16,6 +17,8 @@ def overgrown(root: Any, most: int = MOST) -> str | None:
     """The first table reached from `root`, by names, that holds more than `most`; None if there is none."""
     seen: set[int] = set()
     todo: deque[tuple[str, Any]] = deque([("engine", root)])
+    if len(_parts("engine", root)) < FEWEST:
+        raise TypeError(f"what {type(root).__name__} is made of cannot be seen: nothing would be judged")
     while todo:
         name, one = todo.popleft()
         if isinstance(one, PLAIN) or id(one) in seen:
@@ -35,6 +38,7 @@ def _parts(name: str, one: Any) -> list[tuple[str, Any]]:
         return [(f"{name}[{index}]", value) for index, value in enumerate(one)]
     if not type(one).__module__.startswith("subcore.engine"):
         return []
-    slots = [slot for base in type(one).__mro__ for slot in getattr(base, "__slots__", ())]
-    names = {*vars(one)} if hasattr(one, "__dict__") else set()
-    return [(f"{name}.{part}", getattr(one, part)) for part in sorted({*slots, *names}) if hasattr(one, part)]
+    names = set(getattr(one, "__dict__", ()))
+    for base in type(one).__mro__:  # compiled classes say their attributes by another name
+        names.update(getattr(base, "__slots__", ()), getattr(base, "__mypyc_attrs__", ()))
+    return [(f"{name}.{part}", getattr(one, part)) for part in sorted(names) if hasattr(one, part)]

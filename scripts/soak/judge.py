@@ -188,8 +188,8 @@ class Judge:
             raise Broken(f"property 6: {key} is called OPEN and nothing proves it")
         if new is StreamState.REFUSED and not driver.engine.row(stream).reason:
             raise Broken(f"property 6: {key} is REFUSED without a reason")
-        if new is StreamState.REFUSED and key[1] not in driver.guilty:
-            raise Broken(f"property 6: {key} is REFUSED, and nothing was ever wrong with it")
+        if new is StreamState.REFUSED and driver.now > driver.guilty.get(key[1], 0.0):
+            raise Broken(f"property 6: {key} is REFUSED, and nothing has been wrong with it for long")
 
     def _carried(self, driver: JudgedDriver) -> None:
         """Wires changed: what is OPEN has one, and none has two but in a move or on standby."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 from bounds import overgrown
@@ -128,13 +129,13 @@ def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: flo
             driver.tally["too fast, said the venue"] += 1
             return Fault(kind, code=1008)
     if kind == "error":
-        driver.guilty.add(symbol)
+        driver.accuse(symbol, 4 * seconds)
         return Fault(kind, symbol=symbol, seconds=4 * seconds)
     if kind == "delist":
         if sum(market in driver.exchange.markets for market in driver.world.markets) <= len(BASES):
             kind = "drop_rst"  # enough are gone
         else:
-            driver.guilty.add(symbol)
+            driver.accuse(symbol, inf)
             return Fault(kind, symbol=symbol)
     if kind == "silent":
         names = sorted({key[0] for key in driver.wishes.classes() if key[1] == symbol}) or ["trade"]
@@ -172,13 +173,18 @@ def _ask_again(driver: JudgedDriver) -> None:
 
 
 def _check_step(driver: JudgedDriver) -> None:
-    """Properties 2 (by the venue's own log), 10 and 11 (by the dict), 12."""
+    """Properties 2 (by the venue's own log), 10 and 11 (by the dict), 12; and that the links' own tables are sound."""
     driver.judge.checks["steps"] += 1
     driver.core.handlers.check()
     if driver.exchange.violations:
         raise Broken(f"property 2: the venue counted {driver.exchange.violations[0]}")
     if (differs := driver.wishes.differs()) is not None:
         raise Broken(f"property 10 or 11: {differs}")
+    for link in driver.engine.links.values():
+        if len(wrong := link.wire.verify()):  # type: ignore[attr-defined]  # of the core's set alone
+            raise Broken(
+                f"property 1: the books of link {link.id} contradict themselves about {wrong.tolist()}"
+            )
     wanted = sorted(driver.core.wanted())
     classes = driver.core.columns(np.array(wanted, np.int32)).priorities.tolist()
     found = set(zip(map(driver.key_of, wanted), classes, strict=True))

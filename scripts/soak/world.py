@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from core_ledger import CoreLedger
@@ -14,6 +15,7 @@ from waiting import Waiting
 
 import subcore
 from subcore.engine import actions, events
+from subcore.engine.clock import SECOND
 from subcore.errors import SubcoreError
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
@@ -27,6 +29,7 @@ from subcore.venues import venue
 from wishes import Wishes
 
 TEXT = 1
+FOUND_S = 180.0  # of bisection, with connections that fail meanwhile
 LATE = 0.5  # of new connections, to which something of the last one is told
 BASES = ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX", "LTC", "LINK", "AVAX", "ATOM")
 LASTING = (
@@ -128,7 +131,7 @@ class JudgedDriver(EngineDriver):
         )
         self.rng = rng
         self.tally: Counter[str] = Counter()
-        self.guilty: set[str] = set(world.ghosts)
+        self.guilty: dict[str, float] = dict.fromkeys(world.ghosts, inf)  # symbols, and until when
         self.judge = Judge(world.grammar)
         self._waiting = Waiting()
         self.core: CoreLedger = self.ledger  # type: ignore[assignment]
@@ -177,6 +180,11 @@ class JudgedDriver(EngineDriver):
         elif isinstance(action, actions.Arbitrate):
             self.core.handlers.arbitrate(action.streams, action.on)
         super().carry_out(action)
+
+    def accuse(self, symbol: str, seconds: float) -> None:
+        """The venue has a reason to refuse it for so long, and the engine a while to find that it was this one."""
+        until = self.now + (seconds + FOUND_S) * SECOND
+        self.guilty[symbol] = max(until, self.guilty.get(symbol, 0.0))
 
     def handled(self, event: events.Event, did: list[actions.Action]) -> None:
         """The judge looks at what became of it."""

@@ -15,30 +15,21 @@ cimport numpy as cnp
 import numpy as np
 
 from _slots cimport subcore_prefetch
+from _texts cimport SHORT_SIZE, row_bytes, subcore_ascii, subcore_ascii_size, subcore_is_ascii, subcore_is_str
 from subcore._arrays cimport int32_vector
 from subcore._intern cimport Interner, TextRow
 
 cnp.import_array()
 
 cdef extern from "Python.h":
-    bint subcore_is_str "PyUnicode_CheckExact" (PyObject* text) noexcept
-    bint subcore_is_ascii "PyUnicode_IS_COMPACT_ASCII" (PyObject* text) noexcept
-    Py_ssize_t subcore_ascii_size "PyUnicode_GET_LENGTH" (PyObject* text) noexcept
     const char* PyUnicode_AsUTF8AndSize(object text, Py_ssize_t* size) except NULL
     PyObject* PyList_GET_ITEM(list items, Py_ssize_t at) noexcept
     char* PyBytes_AS_STRING(object data) noexcept
-
-cdef extern from *:
-    """
-    #define subcore_ascii(text) ((const char *)((PyASCIIObject *)(text) + 1))
-    """
-    const char* subcore_ascii(PyObject* text) noexcept
 
 cdef enum:
     AHEAD = 12                # texts between a prefetch and its use
     COMPARED = 32             # rows that are compared without a branch
     STR_HEAD = 48             # bytes before the first character, or a few more
-    SHORT_SIZE = 22           # bytes of a text that stand in its row
     ROW_TEXT = 24             # bytes from there to the end of the row: copied whole, which needs no loop
     CLASSES = 5               # -1, which is nobody's, to 3
     WHOLE_ROWS = 8            # names that must follow one copied so: what is too much is written over
@@ -109,16 +100,8 @@ cdef class Names:
                 out[2 + text.size] = c","
                 out += text.size + 3
             else:
-                out = write_quoted(out, utf8_in(text), text.size, end, more, i == count - 1)
+                out = write_quoted(out, row_bytes(text), text.size, end, more, i == count - 1)
         return joined
-
-
-cdef inline const char* utf8_in(const TextRow* row) noexcept:
-    cdef PyObject* data
-    if row.size <= SHORT_SIZE:
-        return row.data
-    memcpy(&data, row.data, sizeof(data))
-    return PyBytes_AS_STRING(<object>data)
 
 
 cdef inline char* write_quoted(char* out, const char* text, Py_ssize_t size, const char* end, Py_ssize_t more,

@@ -22,6 +22,10 @@ from _slots cimport (
     subcore_home, subcore_next, subcore_prefetch, subcore_slot_drop, subcore_slot_id,
     subcore_slot_move_all, subcore_slot_put, subcore_slot_tag,
 )
+from _texts cimport (
+    SHORT_SIZE, PyBytes_AS_STRING, long_text, row_bytes, subcore_ascii, subcore_ascii_size, subcore_is_ascii,
+    subcore_is_str,
+)
 from subcore._arrays cimport new_ids
 from subcore.errors import CapacityError
 
@@ -33,24 +37,11 @@ cdef extern from "_hash.h" nogil:
 
 cdef extern from "Python.h":
     str PyUnicode_FromObject(object text)
-    bint subcore_is_str "PyUnicode_CheckExact" (PyObject* text) noexcept
     PyObject** PySequence_Fast_ITEMS(object items) noexcept
-    # The same macros, for a text that nobody needs to hold meanwhile.
-    bint subcore_is_ascii "PyUnicode_IS_COMPACT_ASCII" (PyObject* text) noexcept
-    Py_ssize_t subcore_ascii_size "PyUnicode_GET_LENGTH" (PyObject* text) noexcept
     PyObject* PyTuple_GET_ITEM(object items, Py_ssize_t at) noexcept
-    char* PyBytes_AS_STRING(PyObject* data) noexcept nogil
     Py_ssize_t PyBytes_GET_SIZE(PyObject* data) noexcept nogil
 
-cdef extern from *:
-    """
-    #define subcore_ascii(text) ((const char *)((PyASCIIObject *)(text) + 1))
-    """
-    # What PyUnicode_1BYTE_DATA finds out by looking at the kind of text again.
-    const char* subcore_ascii(PyObject* text) noexcept
-
 cdef enum:
-    SHORT_SIZE = 22
     LONGEST = 255
     ROW_ALIGNMENT = 32
     SMALLEST_ROOM = 8
@@ -60,18 +51,6 @@ cdef enum:
     LARGEST_CAPACITY = 16_777_216  # a literal: overflowcheck cannot compile an expression in an enum
 
 MAX_TEXT_SIZE = LONGEST
-
-
-cdef inline PyObject* long_text(const TextRow* row) noexcept nogil:
-    cdef PyObject* data
-    memcpy(&data, row.data, sizeof(data))
-    return data
-
-
-cdef inline const char* row_bytes(const TextRow* row) noexcept nogil:
-    if row.size <= SHORT_SIZE:
-        return row.data
-    return PyBytes_AS_STRING(long_text(row))
 
 
 cdef inline bint row_is(const TextRow* row, const char* text, Py_ssize_t size) noexcept nogil:

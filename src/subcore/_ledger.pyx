@@ -15,7 +15,8 @@ import sys
 cimport numpy as cnp
 import numpy as np
 
-from _slots cimport subcore_home, subcore_may_move, subcore_next, subcore_prefetch, subcore_spread
+from _cells cimport cell_of, cells_for, class_in, empty_cell, key_for, most_in, place_of, topic_in
+from _slots cimport subcore_home, subcore_prefetch, subcore_spread
 from subcore._arrays cimport int32_vector, new_block, new_ids, sort_ids
 from subcore._edges cimport StreamCounts, count_in, count_out
 from subcore._streams cimport CLASS_COUNT, next_generation
@@ -25,63 +26,12 @@ from subcore.errors import CapacityError
 cnp.import_array()
 
 cdef enum:
-    CLASS_BITS = 2
-    CLASS_MASK = 3
     NO_PAYLOAD = -1
     AHEAD = 24                    # interests between a prefetch and its use
     SMALLEST_ROOM = 8
     LARGEST_STREAMS = 67_108_864
     LARGEST_TOPICS = 268_435_456
     LARGEST_COMPONENTS = 16_777_216
-
-
-cdef inline int32_t topic_in(const Interest* cell) noexcept nogil:
-    return <int32_t>(cell.key >> CLASS_BITS) - 1
-
-
-cdef inline int class_in(const Interest* cell) noexcept nogil:
-    return <int>(cell.key & CLASS_MASK)
-
-
-cdef inline uint32_t key_for(int32_t topic, int cls) noexcept nogil:
-    return ((<uint32_t>topic + 1) << CLASS_BITS) | <uint32_t>cls
-
-
-cdef inline uint32_t most_in(uint32_t cell_count) noexcept nogil:
-    """Interests that a table holds before it must grow: a load of 7/8, at least one cell empty."""
-    if cell_count == 0:
-        return 0
-    return cell_count - cell_count // 8 - 1
-
-
-cdef inline uint32_t cells_for(uint32_t interests) noexcept nogil:
-    return interests + interests // 5 + 2
-
-
-cdef inline uint32_t place_of(const ComponentRow* row, int32_t topic) noexcept nogil:
-    """Where the cell is that holds a topic, or the empty one where it would go. The table must not be empty."""
-    cdef uint32_t wanted = <uint32_t>topic + 1
-    cdef uint32_t at = subcore_home(subcore_spread(<uint32_t>topic), row.cell_count)
-    while row.cells[at].key != 0 and row.cells[at].key >> CLASS_BITS != wanted:
-        at = subcore_next(at, row.cell_count)
-    return at
-
-
-cdef inline Interest* cell_of(const ComponentRow* row, int32_t topic) noexcept nogil:
-    return &row.cells[place_of(row, topic)]
-
-
-cdef void empty_cell(ComponentRow* row, uint32_t hole) noexcept nogil:
-    """Empty a cell; later cells of its run move back, so no tombstone stays."""
-    cdef uint32_t at = subcore_next(hole, row.cell_count)
-    cdef uint32_t home
-    while row.cells[at].key != 0:
-        home = subcore_home(subcore_spread(<uint32_t>topic_in(&row.cells[at])), row.cell_count)
-        if subcore_may_move(hole, home, at):
-            row.cells[hole] = row.cells[at]
-            hole = at
-        at = subcore_next(at, row.cell_count)
-    row.cells[hole].key = 0
 
 
 cdef int check_limit(Py_ssize_t limit, Py_ssize_t largest, str what) except -1:

@@ -8,8 +8,8 @@ cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 
+from _call cimport call, keep, subcore_call_strategy
 from subcore._arrays cimport int32_vector
-from subcore._delivery cimport Box
 from subcore._events cimport FLAG_IMAGE, Event, Record, record_of
 from subcore._frame cimport RAW_SHIFT, Frame, Payload
 from subcore._limits cimport Limit
@@ -21,48 +21,17 @@ from subcore._sinks cimport (
     GATE_LIMITED,
     GATE_MUTED,
     GATE_ONCE,
-    SINK_METHOD,
     SINK_QUEUE,
     SINK_RING,
     SINK_STRATEGY,
     Sink,
 )
 
-cdef extern from "_call.h":
-    PyObject* subcore_weak_get(PyObject* reference) noexcept
-    # -1 leaves an exception set, for handler_failed to take: so no call pays for a try block.
-    int subcore_call_one(PyObject* callable, PyObject* argument) noexcept
-    int subcore_call_two(PyObject* callable, PyObject* self, PyObject* argument) noexcept
-    int subcore_call_strategy(PyObject* strategy, const void* record, unsigned int kind) noexcept
-    void subcore_release "Py_DECREF"(PyObject* object) noexcept
-
 cdef enum:
     STRATEGIES_TOGETHER = 64   # between two looks at the coarse clock, which costs more than a call of one
 
 # The same function seen as one that leaves its exception set.
 ctypedef int (*UseCall)(Frame, uint32_t) noexcept
-
-
-cdef inline int call(Sink* sink, PyObject* event) noexcept:
-    """Call a sink's function with the event. The row may move while it runs."""
-    cdef PyObject* target
-    cdef int status
-    if sink.kind == SINK_METHOD:
-        target = subcore_weak_get(sink.weak)
-        if target == NULL:
-            return 0
-        sink.delivered += 1
-        status = subcore_call_two(sink.target, target, event)
-        subcore_release(target)
-        return status
-    sink.delivered += 1
-    return subcore_call_one(sink.target, event)
-
-
-cdef inline void keep(Sink* sink, PyObject* event, int32_t topic) noexcept:
-    """Put the event where it is taken from later; nobody's code runs."""
-    sink.delivered += 1
-    (<Box>sink.target).push(event, topic)
 
 
 cdef int use_key(Frame frame, uint32_t key) except -1:

@@ -32,7 +32,7 @@ class StreamTable(Protocol):
 
 
 class WireSet(Protocol):
-    """One link's target (what it should carry) and wire (what was last sent); `subcore._sets.WireSet` is one.
+    """One link's target (what it should carry) and wire (what was last sent); `subcore._wire_set.WireSet` is one.
 
     Ids come back sorted. Differences cost what changed, not what is there.
     """

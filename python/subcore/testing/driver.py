@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.engine import Engine

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from subcore._sets import WireSet
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.engine import Engine
