@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterable
 from typing import TypeVar
@@ -23,6 +24,11 @@ from subcore.venues import venue
 MS = SECOND // 1000
 BTC, ETH, XRP, ADA = "KRW-BTC", "KRW-ETH", "KRW-XRP", "KRW-ADA"
 A = TypeVar("A", bound=actions.Action)
+
+
+def symbols_of(send: actions.Send) -> set[str]:
+    """What a request of Upbit's grammar asks for."""
+    return {code for entry in json.loads(send.payload) for code in entry.get("codes", ())}
 
 
 class Script:

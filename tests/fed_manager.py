@@ -15,7 +15,7 @@ from subcore.manager import SubscriptionManager
 from subcore.testing import VirtualClock
 from subcore.types import Priority
 
-__all__ = ["START_NS", "SYMBOLS", "Recount", "manager", "nowhere", "play", "ticker", "unstarted"]
+__all__ = ["START_NS", "SYMBOLS", "Recount", "manager", "nowhere", "play", "ticker", "trade", "unstarted"]
 
 START_NS = 1_790_000_000_000_000_000
 SYMBOLS = ("KRW-BTC", "KRW-ETH", "KRW-XRP")
@@ -38,9 +38,22 @@ def ticker(symbol: str, ms: int, price: float, kind: str = "REALTIME") -> bytes:
     return json.dumps({**frame, "trade_price": price}).encode()
 
 
-def unstarted() -> Iterator[SubscriptionManager]:
+def trade(symbol: str, ms: int, number: int, kind: str) -> bytes:
+    return json.dumps(
+        {
+            "type": "trade", "code": symbol, "timestamp": ms, "trade_date": "2023-11-14", "trade_time": "22:13:20",
+            "trade_timestamp": ms, "trade_price": 1.0, "trade_volume": 1.0, "ask_bid": "BID",
+            "prev_closing_price": 1.0, "change": "EVEN", "change_price": 0.0, "sequential_id": number,
+            "stream_type": kind,
+        }
+    ).encode()  # fmt: skip
+
+
+def unstarted(**options: Any) -> Iterator[SubscriptionManager]:
     """One that was never started, for as long as a fixture lives."""
-    made = SubscriptionManager("upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1)
+    made = SubscriptionManager(
+        "upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1, **options
+    )
     yield made
     for component in made.components.values():
         component.close()

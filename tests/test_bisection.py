@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from engine_script import ADA, BTC, ETH, XRP, Script
+from engine_script import ADA, BTC, ETH, XRP, Script, symbols_of
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
@@ -14,10 +12,6 @@ from subcore.types import ReasonClass, Refused, StreamState
 
 BAD = Refused("INVALID_PARAM", "", ReasonClass.PERMANENT)
 STEP = 0.05
-
-
-def symbols_of(send: actions.Send) -> set[str]:
-    return {code for entry in json.loads(send.payload) for code in entry.get("codes", ())}
 
 
 class Nasty:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from delta_venue import DELTA
-from engine_script import BTC, ETH, MS, XRP, Script
+from engine_script import BTC, ETH, MS, XRP, Script, symbols_of
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase, Role
@@ -25,10 +25,6 @@ from subcore.types import (
 from subcore.venue import Capacity, Counted, Limit, Scope, Window
 
 RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
-
-
-def symbols_of(send: actions.Send) -> set[str]:
-    return {code for entry in json.loads(send.payload) for code in entry.get("codes", ())}
 
 
 # Loss and restore

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from engine_script import BTC, ETH, MS, Script
+from engine_script import BTC, ETH, MS, Script, symbols_of
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND, RunnableClock
 from subcore.types import (
     Alive,
-    ReasonClass,
-    Refused,
     StatusKind,
     StreamState,
 )
-
-RATE = Refused("TOO_MANY_REQUEST", "", ReasonClass.RATE)
-
-
-def symbols_of(send: actions.Send) -> set[str]:
-    return {code for entry in json.loads(send.payload) for code in entry.get("codes", ())}
-
 
 # Keepalive
 

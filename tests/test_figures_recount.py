@@ -5,185 +5,26 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections import Counter, deque
-from collections.abc import AsyncIterator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from engine_script import Script
-from fed_manager import START_NS, nowhere, ticker
-from manager_rig import KEPT, make
+from fed_manager import trade
+from manager_rig import make
 from subcore.engine import events
 from subcore.engine.obligations import Obligations, Verdict
 from subcore.manager import SubscriptionManager
 from subcore.sim.exchange import Refusal
 from subcore.sim.faults import Fault
 from subcore.sim.markets import markets_for
-from subcore.testing import VirtualClock
 from subcore.testing.fleet import STEP_S, Fleet
 from subcore.types import Status, StatusKind, Unknown
 from test_figures_wire import Recount
 from virtual_manager import World
-
-MS = 1_000_000
-SYMBOLS = ("KRW-BTC", "KRW-ETH")
-DOUBLED, ELSEWHERE, NEVER = (
-    "KRW-XRP",
-    "KRW-SOL",
-    "KRW-NEVER",
-)  # of two carriers; wanted on another channel; of nobody
-
-
-# -- what comes, frame by frame
-
-
-@pytest.fixture
-def manager() -> Iterator[SubscriptionManager]:
-    made = SubscriptionManager(
-        "upbit", url="ws://nowhere", clock=VirtualClock(), connect=nowhere, seed=1, obligations=None
-    )
-    made._hub.feed.on_gap = made._hub.feed.on_control = None  # a loop would tell of them
-    yield made
-    for component in made.components.values():
-        component.close()
-    KEPT.clear()
-
-
-def trade(symbol: str, ms: int, number: int, kind: str) -> bytes:
-    return json.dumps(
-        {
-            "type": "trade", "code": symbol, "timestamp": ms, "trade_date": "2023-11-14", "trade_time": "22:13:20",
-            "trade_timestamp": ms, "trade_price": 1.0, "trade_volume": 1.0, "ask_bid": "BID",
-            "prev_closing_price": 1.0, "change": "EVEN", "change_price": 0.0, "sequential_id": number,
-            "stream_type": kind,
-        }
-    ).encode()  # fmt: skip
-
-
-class Model:
-    """What each frame is, by what came before."""
-
-    def __init__(self, rng: random.Random) -> None:
-        self.rng = rng
-        self.counts: Counter[str] = Counter()
-        self.said: dict[str, tuple[int, float]] = {}
-        self.trades: dict[str, deque[int]] = {symbol: deque(maxlen=64) for symbol in SYMBOLS}
-        self.two: tuple[deque[int], deque[int]] = (
-            deque(),
-            deque(),
-        )  # sent by one carrier, not by the other yet
-        self.seen: set[int] = set()
-        self.number = 1000
-
-    def ticker(self, symbol: str, ms: int, skewed: bool) -> bytes:
-        snapshot = self.rng.random() < 0.3
-        content = (ms, float(self.rng.randrange(3)))
-        if snapshot and symbol in self.said and self.rng.random() < 0.5:
-            content = self.said[symbol]
-        self.counts["skewed"] += skewed and not snapshot
-        if symbol in SYMBOLS:
-            if snapshot and self.said.get(symbol) == content:
-                self.counts["repeated"] += 1
-            else:
-                self.given(symbol)
-                self.said[symbol] = content
-        return ticker(symbol, *content, "SNAPSHOT" if snapshot else "REALTIME")
-
-    def trade(self, symbol: str, ms: int, skewed: bool) -> bytes:
-        known = self.trades[symbol]
-        snapshot = self.rng.random() < 0.3
-        self.number += 1
-        number = self.rng.choice(known) if snapshot and known and self.rng.random() < 0.6 else self.number
-        self.counts["skewed"] += skewed and not snapshot
-        if snapshot and number in known:
-            self.counts["repeated"] += 1
-        else:
-            self.counts["gaps"] += snapshot and bool(known)
-            known.append(number)
-            self.given(symbol)
-        return trade(symbol, ms, number, "SNAPSHOT" if snapshot else "REALTIME")
-
-    def of_two(self, link: int, ms: int) -> bytes:
-        """Each carrier brings each trade, in order; one may be some trades behind the other."""
-        mine, others = self.two[link], self.two[1 - link]
-        if (mine and (len(mine) > 5 or self.rng.random() < 0.6)) or mine:
-            number = mine.popleft()
-        else:
-            self.number += 1
-            number = self.number
-            others.append(number)
-        if number in self.seen:
-            self.counts["duplicates"] += 1
-        else:
-            self.given(DOUBLED)
-        self.seen.add(number)
-        return trade(DOUBLED, ms, number, "REALTIME")
-
-    def given(self, symbol: str) -> None:
-        self.counts["given"] += 1
-
-
-def play(manager: SubscriptionManager, seed: int, count: int) -> Model:
-    rng = random.Random(f"recount {seed}")
-    model, failed = Model(rng), Counter[str]()
-
-    def handle(event: Any) -> None:
-        failed["calls"] += 1
-        if rng.random() < 0.2:
-            failed["errors"] += 1
-            raise ValueError("one in five")
-
-    one = make(manager, "one")
-    for channel, symbols in (("ticker", SYMBOLS), ("trade", [*SYMBOLS, DOUBLED, ELSEWHERE])):
-        one.subscribe(channel, symbols, handle)
-    hub, now = manager._hub, START_NS
-    stream = hub.intent.find_stream(hub.venue.channel_index("trade"), DOUBLED, 0.0)
-    hub.meter.arbitrate([stream], True)
-    for _ in range(count):
-        now += rng.randrange(1, 5 * MS)
-        link, skewed = rng.randrange(2), rng.random() < 0.05
-        ms = now // MS + (500 if skewed else -rng.randrange(1, 500))
-        kind = rng.choice(
-            ["ticker", "ticker", "trade", "trade", "two", "two", "elsewhere", "never", "control", "bad"]
-        )
-        if kind == "ticker":
-            frame = model.ticker(rng.choice(SYMBOLS), ms, skewed)
-        elif kind == "trade":
-            frame = model.trade(rng.choice(SYMBOLS), ms, skewed)
-        elif kind == "two":
-            frame = model.of_two(link, now // MS - 1)
-        elif kind in ("elsewhere", "never"):
-            frame = model.ticker(ELSEWHERE if kind == "elsewhere" else NEVER, ms, skewed)
-            model.counts["unknown_streams"] += kind == "elsewhere"
-        elif kind == "control":
-            frame = rng.choice([b'{"status":"UP"}', b'{"hello":1}'])
-            model.counts["controls"] += 1
-        else:
-            frame = trade(SYMBOLS[0], ms, 1, "REALTIME")[:-1]
-        model.counts["events"] += kind not in ("control", "bad")
-        hub.feed.feed(link, frame, now)
-    model.counts["handler_errors"] = failed["errors"]
-    assert failed["calls"] == model.counts.pop("given")
-    return model
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_what_frames_are_is_counted_as_a_plain_model_does(manager: SubscriptionManager, seed: int) -> None:
-    print(f"seed {seed}")
-    model = play(manager, seed, 1500)
-    stats = manager.stats()
-    assert {name: getattr(stats, name) for name in model.counts} == dict(model.counts)
-    assert min(model.counts.values()) > 10
-    assert stats.components["one"].handler_errors == model.counts["handler_errors"]
-    assert sum(channel.repeats for channel in stats.channels.values()) == model.counts["repeated"]
-    assert sum(channel.skewed for channel in stats.channels.values()) == model.counts["skewed"]
-    assert sum(link.skewed for link in stats.links) in (
-        0,
-        model.counts["skewed"],
-    )  # a link is known once it was up
-
 
 # -- the wire
 

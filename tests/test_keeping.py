@@ -1,4 +1,4 @@
-"""The snapshot on disk: whole at every moment, one process at a time, and no fault of a disk is anybody's exception."""
+"""The snapshot on disk: whole at every moment, and one process at a time."""
 
 from __future__ import annotations
 
@@ -7,31 +7,18 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from snapshot_files import beside, path, read
 from snapshots import number_of, numbered, sealed
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import SnapshotError
-from subcore.keeping import Keeper, SnapshotFile, read_snapshot
+from subcore.keeping import SnapshotFile, read_snapshot
 
-SOON = 20.0
-
-
-def read(path: Path) -> int | None:
-    file = SnapshotFile(path)
-    try:
-        return number_of(file.read(lambda snapshot: None))
-    finally:
-        file.close()
-
-
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "deep" / "intent.subcore"
+__all__ = ["path"]  # a fixture
 
 
 @pytest.fixture
@@ -42,10 +29,6 @@ def kept(path: Path) -> Path:
     file.write(bytes(numbered(2)))
     file.close()
     return path
-
-
-def beside(path: Path, ending: str) -> Path:
-    return path.with_name(f"{path.name}.{ending}")
 
 
 def test_a_first_start_finds_nothing_and_says_nothing(path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -168,6 +151,27 @@ def test_a_check_that_refuses_counts_as_a_bad_file(kept: Path, caplog: pytest.Lo
     file.close()
 
 
+def test_a_step_that_fails_between_the_two_renames_loses_nothing(
+    kept: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = os.replace
+    file = SnapshotFile(kept)
+    assert number_of(file.read(lambda snapshot: None)) == 2
+
+    def second_fails(source: Any, target: Any) -> None:
+        if Path(target) == kept:
+            raise OSError(errno.EIO, "Input/output error")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    for _ in range(3):
+        with pytest.raises(OSError, match="Input/output"):
+            file.write(bytes(numbered(3)))
+    monkeypatch.undo()
+    file.close()
+    assert read(kept) == 2
+
+
 # --- one at a time
 
 HOLDER = """
@@ -250,170 +254,3 @@ def test_killed_at_any_moment_the_file_is_whole_and_lacks_nothing_that_was_writt
         assert found is not None
         assert found >= int(told) > latest
         latest = found
-
-
-# --- the thread
-
-
-class Disk:
-    """A capture that counts, and a file that fails to order."""
-
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.number = 1
-        self.captures = 0
-        self.failing = False
-        self.file = SnapshotFile(path)
-        write = self.file.write
-
-        def maybe(data: bytes) -> None:
-            if self.failing:
-                raise OSError(errno.ENOSPC, "No space left on device")
-            write(data)
-
-        monkeypatch.setattr(self.file, "write", maybe)
-
-    def capture(self) -> Snapshot:
-        self.captures += 1
-        return numbered(self.number)
-
-
-def run(keeper: Keeper, final: Snapshot) -> None:
-    ended = threading.Event()
-    keeper.finish(final, ended.set)
-    assert ended.wait(SOON)
-    assert keeper.join(SOON)
-
-
-def test_changes_in_the_pause_are_one_write_and_the_end_is_written(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    disk = Disk(path, monkeypatch)
-    keeper = Keeper(disk.file, disk.capture, every=3600.0)
-    written, wait = threading.Event(), keeper._closing.wait
-    monkeypatch.setattr(keeper._closing, "wait", lambda timeout: written.set() or wait(timeout))
-    keeper.start()
-    assert written.wait(SOON)
-    for number in range(2, 100):
-        disk.number = number
-        keeper.changed()
-    run(keeper, numbered(100))
-    assert keeper.stats().writes == 2
-    assert read(path) == 100
-    assert number_of(read_snapshot(beside(path, "previous"))) == 1
-
-
-def test_what_wants_the_same_is_not_written_again(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk = Disk(path, monkeypatch)
-    keeper = Keeper(disk.file, disk.capture)
-    assert [keeper.step() for _ in range(3)] == [1.0, 1.0, 1.0]
-    assert (disk.captures, keeper.stats().writes) == (3, 1)
-    disk.number = 2
-    keeper.step()
-    assert keeper.stats().writes == 2
-    disk.file.close()
-
-
-def test_a_full_disk_is_counted_told_once_and_tried_again(
-    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    disk = Disk(path, monkeypatch)
-    keeper = Keeper(disk.file, disk.capture)
-    disk.failing = True
-    assert [keeper.step() for _ in range(7)] == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
-    stats = keeper.stats()
-    assert (stats.failures, stats.writes, stats.path) == (7, 0, str(path))
-    assert "No space left" in (stats.last_error or "")
-    assert [record.levelname for record in caplog.records] == ["WARNING"]
-    disk.failing = False
-    assert keeper.step() == 1.0
-    assert keeper.stats().last_error is None
-    assert keeper.stats().bytes == path.stat().st_size
-    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
-    disk.failing = True
-    disk.number = 2
-    assert keeper.step() == 1.0, "from the first pause again"
-    disk.file.close()
-
-
-def test_what_failed_is_tried_again_without_being_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("subcore.keeping.RETRY_FIRST_S", 0.0)
-    disk = Disk(path, monkeypatch)
-    write, tries, written = disk.file.write, [], threading.Event()
-
-    def third_time(data: bytes) -> None:
-        tries.append(data)
-        disk.failing = len(tries) < 3
-        write(data)
-        written.set()
-
-    monkeypatch.setattr(disk.file, "write", third_time)
-    keeper = Keeper(disk.file, disk.capture)
-    keeper.start()
-    assert written.wait(SOON)
-    run(keeper, numbered(2))
-    assert read(path) == 2
-    assert keeper.stats().failures == 2
-
-
-def test_what_a_close_takes_away_while_it_is_read_is_wanted_after_it(path: Path) -> None:
-    def closing() -> Snapshot:
-        keeper.finish(numbered(9), lambda: None)  # the loop's thread, in the middle of our reading
-        return numbered(0)
-
-    keeper = Keeper(SnapshotFile(path), closing)
-    keeper.step()
-    keeper.step()
-    assert keeper.join(SOON)
-    assert keeper.stats().writes == 1
-    assert read(path) == 9
-
-
-def test_a_fault_of_ours_does_not_end_the_thread(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    raised = threading.Event()
-
-    def broken() -> Snapshot:
-        raised.set()
-        raise ZeroDivisionError("by accident")
-
-    keeper = Keeper(SnapshotFile(path), broken)
-    keeper.start()
-    keeper.changed()
-    assert raised.wait(SOON)
-    run(keeper, numbered(5))
-    assert read(path) == 5
-    assert "by accident" in caplog.text
-
-
-def test_a_folder_that_cannot_be_made_is_tried_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "folder").write_text("in the way")
-    keeper = Keeper(SnapshotFile(tmp_path / "folder" / "intent"), lambda: numbered(1))
-    keeper.step()
-    assert keeper.stats().failures == 1
-    (tmp_path / "folder").unlink()
-    keeper.step()
-    assert keeper.stats().writes == 1
-    assert keeper.join(SOON)
-    assert read(tmp_path / "folder" / "intent") == 1
-
-
-def test_a_step_that_fails_between_the_two_renames_loses_nothing(
-    kept: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    replace = os.replace
-    file = SnapshotFile(kept)
-    assert number_of(file.read(lambda snapshot: None)) == 2
-
-    def second_fails(source: Any, target: Any) -> None:
-        if Path(target) == kept:
-            raise OSError(errno.EIO, "Input/output error")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", second_fails)
-    for _ in range(3):
-        with pytest.raises(OSError, match="Input/output"):
-            file.write(bytes(numbered(3)))
-    monkeypatch.undo()
-    file.close()
-    assert read(kept) == 2

@@ -17,7 +17,7 @@ STREAMS = (
         "engine/proof.py",
         "        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):",
         "        if self._planner.is_waiting(link):",
-        "tests/test_engine.py",
+        "tests/test_engine_proof.py",
         breaks=2,
     ),
     Mutant(
@@ -308,7 +308,7 @@ STREAMS = (
         "engine/actions.py",
         "opcode: int, request: int = 0) -> None:\n",
         "opcode: int, request: int = 1) -> None:\n",
-        "tests/test_engine.py",
+        "tests/test_engine_proof.py",
     ),
     Mutant(
         "a reason that takes the place of another counted twice",

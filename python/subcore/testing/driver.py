@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -17,8 +16,8 @@ from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.engine.restored import Restore
 from subcore.latest import Latest
+from subcore.testing.agenda import Agenda
 from subcore.testing.asking import ask_over_rest
-from subcore.testing.clock import VirtualClock
 from subcore.testing.connection import Connection
 from subcore.testing.frames import FrameKey, read_upbit_frame
 from subcore.testing.hearing import Hearing
@@ -35,7 +34,7 @@ CLOSED = StreamState.CLOSED
 _UNKNOWN = -1
 
 
-class EngineDriver:
+class EngineDriver(Agenda):
     """Engine, plain ledger and a pure exchange, in virtual time.
 
     `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept per
@@ -59,9 +58,9 @@ class EngineDriver:
         ledger: Any = None,
         latest: Latest | None = None,
     ) -> None:
+        super().__init__()
         self.venue = venue
         self.exchange = exchange
-        self.clock = VirtualClock()
         self.ledger: PlainLedger = ledger or PlainLedger(venue)
         self.registry = registry or LimitRegistry()
         self.engine = Engine(
@@ -88,17 +87,9 @@ class EngineDriver:
         self._markets = markets
         self._read_frame = read_frame
         self._rng = random.Random(f"network {seed}")
-        self._agenda: list[tuple[int, int, Callable[[], None]]] = []
-        self._order = 0
         self._connections: dict[int, Connection] = {}  # present one of each link
         self._by_conn: dict[int, Connection] = {}
-        self._blocked_until = 0
         self._deadline: int | None = _UNKNOWN
-
-    @property
-    def now(self) -> int:
-        """The present, in nanoseconds."""
-        return self.clock.now
 
     # Users' side
 
@@ -136,19 +127,6 @@ class EngineDriver:
             self.handle(changed)
         self.ledger.tidy(self.engine.knows)
 
-    def at(self, when: int, call: Callable[[], None]) -> None:
-        """Call something at a time."""
-        self._order += 1
-        heapq.heappush(self._agenda, (max(when, self.now), self._order, call))
-
-    def after(self, seconds: float, call: Callable[[], None]) -> None:
-        """Call something so much later."""
-        self.at(self.now + nanoseconds(seconds), call)
-
-    def stall(self, seconds: float) -> None:
-        """The loop is stuck for so long: nothing reaches the engine, the world goes on."""
-        self._blocked_until = self.now + nanoseconds(seconds)
-
     # Time
 
     def run(self, seconds: float) -> None:
@@ -170,7 +148,7 @@ class EngineDriver:
         return True
 
     def _step(self, end: int) -> bool:
-        times = [self._agenda[0][0]] if self._agenda else []
+        times = [] if (first := self.next_call()) is None else [first]
         if (deadline := self.exchange.deadline()) is not None:
             times.append(deadline)
         if (deadline := self._engine_deadline()) is not None:
@@ -181,8 +159,7 @@ class EngineDriver:
         self.clock.advance_to(when)
         for output in self.exchange.advance(self.now):
             self._from_exchange(output)
-        while self._agenda and self._agenda[0][0] <= self.now:
-            heapq.heappop(self._agenda)[2]()
+        self.call_due()
         self.turn()
         deadline = self._engine_deadline()
         if deadline is not None and deadline <= self.now and self.now >= self._blocked_until:
@@ -327,12 +304,6 @@ class EngineDriver:
         """Later, in order, and not while the loop is stuck."""
         one.up_at = max(one.up_at, self.now + self.one_way())
         self.at(one.up_at, lambda: self.when_free(call))
-
-    def when_free(self, call: Callable[[], None]) -> None:
-        if self.now < self._blocked_until:
-            self.at(self._blocked_until, call)
-        else:
-            call()
 
     def _from_exchange(self, output: Any) -> None:
         one = self._by_conn.get(output.conn)
