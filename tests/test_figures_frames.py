@@ -70,7 +70,7 @@ class Model:
     def of_two(self, link: int, ms: int) -> bytes:
         """Each carrier brings each trade, in order; one may be some trades behind the other."""
         mine, others = self.two[link], self.two[1 - link]
-        if (mine and (len(mine) > 5 or self.rng.random() < 0.6)) or mine:
+        if mine:
             number = mine.popleft()
         else:
             self.number += 1
