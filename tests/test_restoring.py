@@ -12,8 +12,7 @@ from msgspec import structs
 
 from manager_rig import make
 from restarts import BTC, ETH, GRACE, XRP, names, restarted, taken
-from subcore import _columns
-from subcore import hub as hub_module
+from subcore import _columns, core_tables
 from subcore.claims import SLICE
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import CapacityError, ManagerClosed, SnapshotError, UsageError
@@ -96,7 +95,7 @@ def test_a_restore_that_does_not_fit_changes_nothing(fails_at: int, monkeypatch:
     async def main(world: World) -> None:
         snapshot = await taken(world)
         if fails_at < 2:
-            monkeypatch.setattr(hub_module, "MAX_COMPONENTS", fails_at + 1)
+            monkeypatch.setattr(core_tables, "MAX_COMPONENTS", fails_at + 1)
         async with world.manager() as manager:
             make(manager, "slow").subscribe("ticker", XRP)
             before, hub = manager.snapshot(), manager._hub

@@ -5,43 +5,31 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import secrets
 import weakref
 from collections import deque
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ._delivery import Delivery, WakeBatch
-from ._duties import DutyTable
-from ._feed import Feed
-from ._intern import Interner
-from ._ledger import Ledger
-from ._meter import Meter
-from ._route import Router
-from ._scan import Scanner
-from ._schema import Schema
 from ._wire_set import WireSet
 from .alerting import Alerting
 from .claims import Claims
-from .clock import Clock, call_clock, delay_table
 from .closing import Closing
-from .controls import ControlReader, expected_format
+from .controls import ControlReader
+from .core_tables import CoreTables
 from .engine.engine import Engine
 from .enquiries import Enquiries
 from .granting import Granting
 from .handling import HandlerDuties
-from .intent import Intent
 from .link import Connect, Link
 from .listening import raise_in_loop
-from .logins import Credentials, Login, account_of
-from .markets import Markets
+from .logins import Login, account_of
 from .measuring import Measuring
 from .members import Member, Ties
 from .monitoring import Monitoring
-from .newest import LatestCall
 from .notices import Notices
-from .obligations import Duties, Obligations
+from .obligations import Duties
+from .options import Options
 from .pump_ties import PumpTies
 from .reports import Reports
 from .restoring import RestoreReport, make_report
@@ -56,8 +44,6 @@ if TYPE_CHECKING:
     from .component import Component, OnStatus
     from .dashboard import Dashboard
     from .engine.actions import AskLatest, Notify
-    from .engine.adaptive import Adapt
-    from .engine.alerts import AlertRules
     from .engine.conflicts import Conflict
     from .engine.restored import Restore
     from .exporters.json_lines import JsonLines
@@ -65,35 +51,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("subcore.manager")
 
-MAX_COMPONENTS = 65_536
 RESTORES_KEPT = 16
 
 
 class Hub:
     """The inside of one manager. Belongs to the loop's thread."""
 
-    def __init__(
-        self,
-        venue: Venue,
-        *,
-        channel_priority: Mapping[str, Priority],
-        clock: Clock,
-        connect: Connect | None,
-        markets: Markets | None,
-        own_markets: bool,
-        replay: tuple[Path, float] | None,
-        snapshot_path: Path | None,
-        claim_grace: float,
-        credentials: Credentials | None,
-        latest: bool | LatestCall,
-        obligations: Obligations | None,
-        alerts: AlertRules | None,
-        adapt: Adapt | None,
-        seed: int | None,
-    ) -> None:
-        seed = secrets.randbits(63) if seed is None else seed
+    def __init__(self, venue: Venue, options: Options) -> None:
         self.venue = venue
-        self.clock = clock
+        self.clock = options.clock
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
@@ -101,55 +67,61 @@ class Hub:
         self.recordings: list[Recording] = []  # the last is under way
         self.dashboards: list[Dashboard] = []
         self.exports: list[JsonLines] = []
-        self._replay = replay
-        # a recording needs no login
-        self.grants = venue.grants if credentials is not None or replay is not None else frozenset()
-        self.ledger = Ledger(max_components=MAX_COMPONENTS, seed=seed)
-        self.interner = Interner(seed=seed)
-        gone: deque[int] = deque()  # sinks whose object was collected
-        self.router = Router(self.ledger, gone=gone, on_error=self._handler_failed, clock=call_clock(clock))
-        # what is replayed was received long ago
-        self.duties = DutyTable(delay_table(clock) if replay is None else None)
-        self.router.delays = self.duties.delays
-        self.meter = Meter(len(venue.channels))
-        wire_names, names = [c.wire_name for c in venue.channels], [c.name for c in venue.channels]
-        self.scanner = Scanner(Schema(venue.load_fields(), wire_names, names), self.interner)
-        self.feed = Feed(venue.name, self.scanner, self.ledger, self.meter, self.router)
-        self.intent = Intent(venue, self.interner, self.ledger, self.router)
-        self.intent.on_grouping = self._set_groupings
+        self._replay = options.replay
+        may_login = options.credentials is not None or options.replay is not None  # a recording needs none
+        self.grants = venue.grants if may_login else frozenset()
+        core = CoreTables(
+            venue,
+            options.clock,
+            options.seed,
+            replayed=options.replay is not None,
+            on_error=self._handler_failed,
+        )
+        self.ledger, self.interner, self.intent = core.ledger, core.interner, core.intent
+        self.router, self.duties, self.meter = core.router, core.duties, core.meter
+        self.scanner, self.feed = core.scanner, core.feed
+        self._make_engine(options)
+        self._join_feed()
+        self._make_delivery(core.gone)
+        self._make_services(options, core.gone)
+
+    def _make_engine(self, options: Options) -> None:
+        """The engine, what it asks the venue besides, and what carries out its actions."""
+        venue, clock = self.venue, self.clock
         self.enquiries = Enquiries(
             venue,
             clock,
             lambda event: self.runtime.handle(event),
-            markets=markets,
-            own_markets=own_markets,
-            latest=latest,
+            markets=options.markets,
+            own_markets=options.own_markets,
+            latest=options.latest,
         )
         newest = self.enquiries.newest
-        self.controls = ControlReader(venue)
         self.engine = Engine(
             venue,
             self.intent,
             WireSet,
-            random.Random(seed),
+            random.Random(options.seed),
             symbols=self.enquiries.markets.load_cached(),
-            account=account_of(credentials),
+            account=account_of(options.credentials),
             can_ask=None if newest is None else newest.source.can_ask,
         )
-        connect = self._connect(connect)
-        if credentials is not None:
-            connect = Login(venue, connect, credentials, clock)
+        connect = self._connect(options.connect)
+        if options.credentials is not None:
+            connect = Login(venue, connect, options.credentials, clock)
         self.runtime = Runtime(self.engine, self.ledger, self.meter, owner=self, connect=connect, clock=clock)
-        self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
+
+    def _join_feed(self) -> None:
+        self.controls = ControlReader(self.venue)
         self.feed.on_evidence = self.runtime.evidence_waits
         self.feed.on_control = self._control
         self.feed.on_fatal = raise_in_loop
         self.feed.on_gap = self._gap
-        self.feed.whole_channels = sum(
-            1 << i for i, c in enumerate(venue.channels[:64]) if not c.needs_symbol
-        )
-        self.feed.expected_format = expected_format(self.venue, self.scanner.schema)
-        self.notices = Notices(self.router, self.intent, self.members, clock)
+
+    def _make_delivery(self, gone: deque[int]) -> None:
+        """What stands between the router and who takes events from boxes and tasks."""
+        self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
+        self.notices = Notices(self.router, self.intent, self.members, self.clock)
         self.pumping = PumpTies(
             self.router,
             self.wakes,
@@ -168,20 +140,22 @@ class Hub:
             self.duties,
             self.notices.loss,
             self.notices.queue_changed,
-            tuple(venue.channels),
+            tuple(self.venue.channels),
             self.intent.whole,
             self.pumping,
         )
+
+    def _make_services(self, options: Options, gone: deque[int]) -> None:
         self.reports = Reports(self)
         self.monitoring = Monitoring(self)
         self.measuring = Measuring(self)
-        self.obligations = Duties(self, obligations)
-        self.alerting = Alerting(self, alerts)
-        self.granting = Granting(self, channel_priority, gone, adapt)
+        self.obligations = Duties(self, options.obligations)
+        self.alerting = Alerting(self, options.alerts)
+        self.granting = Granting(self, options.channel_priority, gone, options.adapt)
         self.waits = Waits(self.engine, self.intent, self.ledger, self.granting, self.obligations.waits)
-        self.claims = Claims(self, claim_grace)
+        self.claims = Claims(self, options.claim_grace)
         self.closing = Closing(self)
-        self.saving = Saving(self, snapshot_path)
+        self.saving = Saving(self, options.snapshot_path)
 
     def _connect(self, given: Connect | None) -> Connect:
         if given is not None:
@@ -293,11 +267,6 @@ class Hub:
         if member.closed:
             return ()
         return tuple(self.intent.topics_of(self.ledger.interests(member.id)))
-
-    def _set_groupings(self, variants: dict[float, int]) -> None:
-        for index, channel in enumerate(self.venue.channels):
-            if channel.grouping:
-                self.scanner.set_variants(index, variants)
 
     # -- what the runtime asks --
 

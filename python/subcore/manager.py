@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import secrets
 import threading
 import weakref
 from collections.abc import Callable, Mapping
@@ -105,6 +106,7 @@ class SubscriptionManager(Looking):
         seed: int | None = None,
     ) -> None:
         from .hub import Hub
+        from .options import Options
 
         self.venue = get_venue(venue) if url is None else get_venue(venue).at(url)
         if not 0 <= speed <= MAX_SPEED:
@@ -123,20 +125,22 @@ class SubscriptionManager(Looking):
         self._state = "new"
         self._hub: Hub = Hub(
             self.venue,
-            channel_priority=channel_priority or {},
-            clock=self._clock,
-            connect=connect,
-            markets=None if isinstance(markets, EllipsisType) else markets,
-            own_markets=markets is ... and url is None and replay is None,
-            replay=None if replay is None else (Path(replay), speed),
-            snapshot_path=None if snapshot_path is None else Path(snapshot_path),
-            claim_grace=claim_grace,
-            credentials=credentials,
-            latest=latest if callable(latest) else latest and replay is None and connect is None,
-            obligations=rules_of(obligations, replay),
-            alerts=alerts_of(alerts, replay),
-            adapt=measures_of(adapt),
-            seed=seed,
+            Options(
+                clock=self._clock,
+                connect=connect,
+                markets=None if isinstance(markets, EllipsisType) else markets,
+                own_markets=markets is ... and url is None and replay is None,
+                replay=None if replay is None else (Path(replay), speed),
+                snapshot_path=None if snapshot_path is None else Path(snapshot_path),
+                claim_grace=claim_grace,
+                credentials=credentials,
+                latest=latest if callable(latest) else latest and replay is None and connect is None,
+                obligations=rules_of(obligations, replay),
+                alerts=alerts_of(alerts, replay),
+                adapt=measures_of(adapt),
+                channel_priority=channel_priority or {},
+                seed=secrets.randbits(63) if seed is None else seed,
+            ),
         )
 
     # -- life --
