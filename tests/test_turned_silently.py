@@ -223,3 +223,32 @@ def test_what_asks_for_a_link_of_its_own_while_it_waits_on_trial_gets_it() -> No
     own = s.engine.links[s.engine.row(int(ids[0])).link]
     assert own.role is Role.OWN
     assert own.wire.wire().tolist() == ids[:1].tolist()
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("standby", [False, True])
+def test_who_passed_before_the_trouble_shows_nothing(seed: int, standby: bool) -> None:
+    """A trial goes on, in which others were found innocent; then each connection ends at once, for a while. Those are
+    not refused since they had passed, nor is what was on a standby, and is asked for beside them."""
+    s, mute, ids = served(seed)
+    if standby:
+        s.tell(events.StandBy(ids[:1], True))
+        mute.heed()
+        mute.play(10)
+    mute.guilty = {"KRW-NEW1"}
+    s.want("ticker", "KRW-NEW1", "KRW-NEW2")
+    (innocent,) = s.want("ticker", "KRW-NEW3").tolist()
+    mute.heed()
+    while s.state(innocent) is not StreamState.OPEN:
+        mute.play(STEP)
+    assert any(link.trial for link in s.engine.links.values())
+    mute.guilty = {*MARKETS, "KRW-NEW1", "KRW-NEW2", "KRW-NEW3"}
+    for link in list(s.engine.links.values()):
+        if link.is_up:
+            s.down(link=link.id)
+    mute.play(600)
+    innocents = np.append(ids, innocent)
+    assert StreamState.REFUSED not in s.states(innocents)
+    mute.guilty = set()
+    mute.play(300)
+    assert s.states(innocents) == {StreamState.OPEN}

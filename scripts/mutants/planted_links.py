@@ -179,21 +179,30 @@ LINKS = (
     Mutant(
         "a venue in trouble is searched for a culprit",
         "engine/bisection.py",
-        "        return (\n            case.patient\n",
-        "        return (\n            False\n",
+        "        return case.patient and case.tried and",
+        "        return False and",
         "tests/test_turned_silently.py",
     ),
     Mutant(
         "a link that is older than the trouble shows that a venue works",
         "engine/bisection.py",
-        "            and (since < 0 or self._has_lived(other, since))\n",
+        "            and (self._lived(other) >= since or (other.up_since <= since and not case.patient))\n",
         "",
         "tests/test_turned_silently.py::test_what_lives_beside_it_since_before_the_trouble_shows_nothing",
     ),
     Mutant(
+        "who passed a trial before the trouble shows that a venue works",
+        "engine/bisection.py",
+        "(trial is not None and trial.passed_at >= since)",
+        "(trial is not None and trial.passed_at >= 0)",
+        "tests/test_turned_silently.py::test_who_passed_before_the_trouble_shows_nothing",
+        breaks=6,
+    ),
+    Mutant(
         "any link, and another route's, shows that a venue works",
         "engine/bisection.py",
-        "            other.route is link.route\n            and (since < 0 or self._has_lived(other, since))\n"
+        "            other.route is link.route\n"
+        "            and (self._lived(other) >= since or (other.up_since <= since and not case.patient))\n"
         "            and np",
         "            np",
         "tests/test_turned_silently.py::test_another_route_that_lives_shows_nothing_of_this_one",

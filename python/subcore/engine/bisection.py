@@ -13,11 +13,11 @@ request without it. If they do not, one of them is to blame.
 
 It starts after an error frame (a second one, where all that was asked for had been proven before), or after two deaths
 right after the same request: a connection that just ends may have had any reason. For the same reason a single stream
-is refused for silent deaths only at the third, and, since a venue in trouble kills every connection, only while
-something else of its route is open. Till then such deaths are failures of the link like any other, so its backoff
-grows. Where all that was asked for had been proven before, a venue in trouble is likelier still: such a set is halved
-at the fourth death, and no half of it again until something lives, so that little is left to be found out when the
-trouble ends.
+is refused for silent deaths only at the third, and, since a venue in trouble kills every connection, only if since its
+first death something else of its route was seen to live. Till then such deaths are failures of the link like any
+other, so its backoff grows. Where all that was asked for had been proven before, a venue in trouble is likelier
+still: such a set is halved at the fourth death, and no half of it again until something lives, so that little is left
+to be found out when the trouble ends.
 """
 
 from __future__ import annotations
@@ -58,6 +58,10 @@ class Case(NamedTuple):
     doubted: int | None = None  # see Group
     spared: bool = False  # the connection goes on: the venue refused the request alone
     patient: bool = False  # see Group
+    halved: int = 0  # see Group
+    since: int = 0  # see Group
+    tried: bool = False  # they were on trial
+    lived: int = -1  # when the connection was asked for what it has lived through
 
 
 class Bisection:
@@ -81,7 +85,7 @@ class Bisection:
         """Ask for these on `link`, after the groups that are on trial there now."""
         if not len(streams):
             return
-        trial = link.trial = link.trial or Trial(now)
+        trial = link.trial = link.trial or Trial()
         self._ctx.streams.legs.attach(link.id, streams)
         last = trial.waiting[-1] if trial.waiting else None
         if last is not None and last.deaths == 0 and not last.patient:
@@ -99,7 +103,8 @@ class Bisection:
             until = self._on_trial_until(link, trial.current, now)
             if until is None or until > now:
                 return until
-            trial.passed += len(self._ctx.streams.in_state(trial.current.streams, *WANTED))
+            if len(self._ctx.streams.in_state(trial.current.streams, *WANTED)):
+                trial.passed_at = now
             trial.current = None
         while trial.waiting and trial.current is None:
             until = self._others_pass(link, trial.waiting[0], now)
@@ -168,14 +173,18 @@ class Bisection:
         if not len(suspects):
             return None
         deaths = self._deaths(link, suspects) + 1
+        since = now if deaths == 1 else link.died_at if group is None else group.since
         if deaths < patience:
-            self._ask_once_more(link, suspects, deaths)
+            self._ask_once_more(link, suspects, deaths, since)
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
         served = self._may_have_turned(link, request, suspects)
-        doubted, patient = (None, turned) if group is None else (group.doubted, group.patient)
-        alone = not len(others) and not served
-        return Case(suspects, error, deaths, alone, served, doubted, patient=patient and error is None)
+        case = Case(suspects, error, deaths, not len(others) and not served, served, since=since)
+        case = case._replace(lived=self._lived(link), patient=turned and error is None)
+        if group is None:
+            return case
+        patient = group.patient and error is None
+        return case._replace(tried=True, doubted=group.doubted, patient=patient, halved=group.halved)
 
     def _may_have_turned(self, link: Link, request: Request, suspects: Int32Array) -> bool:
         """Whether the request states anew what was proven before, and that has not passed since the one on trial was
@@ -211,13 +220,13 @@ class Bisection:
             return group.deaths
         return link.deaths if len(np.intersect1d(suspects, link.suspects)) else 0
 
-    def _ask_once_more(self, link: Link, suspects: Int32Array, deaths: int) -> None:
+    def _ask_once_more(self, link: Link, suspects: Int32Array, deaths: int, since: int) -> None:
         """A first silent death: the same again."""
         if link.trial is not None and link.trial.current is not None:
-            link.trial.current.deaths = deaths
+            link.trial.current.deaths, link.trial.current.since = deaths, since
             self._put_behind(link, link.trial, suspects)
         else:
-            link.suspects, link.deaths = suspects, deaths
+            link.suspects, link.deaths, link.died_at = suspects, deaths, since
 
     def refused(self, link: Link, streams: Int32Array, error: str, named: int, now: int) -> None:
         """The venue refused a request as a whole, and the link goes on: what of it is good comes back by halves. Those
@@ -225,8 +234,9 @@ class Bisection:
         alone before it is refused."""
         failed = self._proof.failed(link, streams, f"the venue said {error}", now)
         group = self._on_trial(link)
-        deaths = 1 if group is None else group.deaths + 1
-        self.split(link, Case(failed, error, deaths, alone=named == len(failed), spared=True), now)
+        deaths, since = (1, 0) if group is None else (group.deaths + 1, group.since)
+        case = Case(failed, error, deaths, alone=named == len(failed), spared=True, since=since or now)
+        self.split(link, case, now)
 
     def split(self, link: Link, case: Case, now: int) -> None:
         """Put the suspects on trial, by halves. Call it after the loss."""
@@ -241,21 +251,22 @@ class Bisection:
         if link.trial is not None:
             link.trial.current = None
         where = link if self._stays(link, case) else self._nursery(link)
-        where.trial = where.trial or Trial(now)
+        where.trial = where.trial or Trial()
         self._ctx.streams.legs.attach(where.id, suspects)
         if where is link and not case.spared:
             self._put_behind(link, where.trial, suspects)
         if len(suspects) == 1:
             self._judge(where, where.trial, suspects, case, now)
         elif waits:
-            where.trial.waiting.append(Group(suspects, case.deaths - 1, case.doubted, patient=True))
+            group = Group(suspects, case.deaths - 1, case.doubted, True, case.halved, case.since)
+            where.trial.waiting.append(group)
         elif len(suspects):
             said = f"the venue said {case.error}" if case.error else "the link closed"
             others = f"asked for with {len(suspects) - 1} others; who is to blame is being found out"
             self._ctx.streams.explain(suspects, f"{said} when it was {others}")
             suspects, half = self._in_order(suspects), len(suspects) // 2
             for part in (suspects[half:], suspects[:half]):
-                where.trial.waiting.appendleft(Group(part, patient=case.patient))
+                where.trial.waiting.appendleft(Group(part, patient=case.patient, halved=case.halved or now))
         self.serve(where, now)
 
     def _in_order(self, suspects: Int32Array) -> Int32Array:
@@ -266,11 +277,7 @@ class Bisection:
 
     def _waits_for_a_sign(self, link: Link, case: Case) -> bool:
         """Whether the half of a set that was served is not halved again: perhaps the venue is just in trouble."""
-        return (
-            case.patient
-            and self._on_trial(link) is not None
-            and not self._venue_works(link, link.trial, case)
-        )
+        return case.patient and case.tried and not self._venue_works(link, link.trial, case, case.halved)
 
     def _stays(self, link: Link, case: Case) -> bool:
         """Whether the suspects are asked for on the same link: they harm nobody there. Not on a standby: what that dies
@@ -293,38 +300,41 @@ class Bisection:
             said = f"the venue said {case.error}" if case.error else f"the link closed {case.deaths} times"
             self._proof.refuse(alone, f"{said} when it was asked for", now)
         elif case.error is not None:
-            trial.waiting.appendleft(Group(alone, case.deaths, now if case.served else None))
+            trial.waiting.appendleft(
+                Group(alone, case.deaths, now if case.served else None, since=case.since)
+            )
         else:
-            deaths = case.deaths if self._venue_works(link, trial, case) else case.deaths - 1
+            deaths = case.deaths if self._venue_works(link, trial, case, case.since) else case.deaths - 1
             doubted = now if case.served else case.doubted
-            trial.waiting.append(Group(alone, deaths, doubted, case.patient))
+            trial.waiting.append(Group(alone, deaths, doubted, case.patient, case.halved or now, case.since))
 
     def _is_guilty(self, link: Link, trial: Trial | None, case: Case) -> bool:
         """Whether one suspect, and no other, is refused."""
         if case.error is not None:
             return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)
-        return case.deaths >= DEATHS_TO_REFUSE and not case.served and self._venue_works(link, trial, case)
+        enough = case.deaths >= DEATHS_TO_REFUSE and not case.served
+        return enough and self._venue_works(link, trial, case, case.since)
 
-    def _venue_works(self, link: Link, trial: Trial | None, case: Case) -> bool:
-        """It kills not every connection: something passed the trial, or is open on the same route. Where all of it was
-        served before, another link counts only by what it was asked for since: it may be older than the trouble."""
-        if trial is not None and trial.passed:
-            return True
-        if case.patient and trial is None:
+    def _venue_works(self, link: Link, trial: Trial | None, case: Case, since: int) -> bool:
+        """It kills not every connection: since then something passed the trial, or this connection or another one of
+        the route lived through what it was asked for. So does one that is open since before, but where all of the case
+        was served: that one may be older than the trouble, and asked for nothing in it."""
+        if case.patient and not case.tried:
             return False
-        since = trial.began if case.patient and trial is not None else -1
+        if case.lived >= since or (trial is not None and trial.passed_at >= since):
+            return True
         state = self._ctx.streams.state
         return any(
             other.route is link.route
-            and (since < 0 or self._has_lived(other, since))
+            and (self._lived(other) >= since or (other.up_since <= since and not case.patient))
             and np.any(state[other.wire.wire()] == StreamState.OPEN)
             for other in self._lifecycle.open_links()
         )
 
-    def _has_lived(self, link: Link, since: int) -> bool:
-        """Whether it lived through a request that is younger than `since`."""
+    def _lived(self, link: Link) -> int:
+        """When the youngest request was sent that its connection has lived through, -1 = there is none."""
         runnable = self._ctx.clock.runnable
-        return any(r.sent_ns >= since and r.acquits_at <= runnable for r in link.answered)
+        return max((r.sent_ns for r in link.answered if r.acquits_at <= runnable), default=-1)
 
     def helps(self, link: Link, case: Case) -> bool:
         """Whether the link will ask for less than what ended it, so that it need not wait longer: its suspects are

@@ -100,10 +100,9 @@ class Request:
 class Trial:
     """Streams asked for a group at a time, so that one which kills its connection is found."""
 
-    began: int
     waiting: deque[Group] = field(default_factory=deque)
     current: Group | None = None
-    passed: int = 0  # streams found innocent
+    passed_at: int = -1  # when streams were last found innocent
 
     @property
     def groups(self) -> list[Group]:
@@ -124,13 +123,16 @@ class Trial:
 class Group:
     """Streams on trial together; `deaths`: connections that ended, without a word, right after the request. `doubted`:
     when one of them was refused beside streams that had been proven before: these are to pass without it first.
-    `patient`: all of it had been served before, so that it is halved only once something is seen to live.
+    `patient`: all of it had been served before, so that it is halved only once something is seen to live, since it was
+    `halved` first. `since`: when the first of its deaths was.
     """
 
     streams: Int32Array
     deaths: int = 0
     doubted: int | None = None
     patient: bool = False
+    halved: int = 0
+    since: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -213,6 +215,7 @@ class Link:
     trial: Trial | None = None
     suspects: Int32Array = field(default_factory=lambda: NO_STREAMS)
     deaths: int = 0
+    died_at: int = 0  # the first of these
     rewrites: deque[int] = field(
         default_factory=deque
     )  # when it was asked anew for what it carried, latest last
