@@ -191,6 +191,21 @@ LINKS = (
         "tests/test_turned_silently.py::test_what_lives_beside_it_since_before_the_trouble_shows_nothing",
     ),
     Mutant(
+        "of those that wait for a sign none is asked for alone",
+        "engine/bisection.py",
+        "            if all(len(other.streams) > 1 for other in where.trial.waiting):\n",
+        "            if False:\n",
+        "tests/test_turned_silently.py",
+        breaks=5,
+    ),
+    Mutant(
+        "who was asked for alone in vain is asked for no more",
+        "engine/bisection.py",
+        "np.append(rest.streams[1:], former)",
+        "rest.streams[1:]",
+        "tests/test_turned_silently.py",
+    ),
+    Mutant(
         "who passed a trial before the trouble shows that a venue works",
         "engine/bisection.py",
         "(trial is not None and trial.passed_at >= since)",

@@ -17,7 +17,8 @@ is refused for silent deaths only at the third, and, since a venue in trouble ki
 first death something else of its route was seen to live. Till then such deaths are failures of the link like any
 other, so its backoff grows. Where all that was asked for had been proven before, a venue in trouble is likelier
 still: such a set is halved at the fourth death, and no half of it again until something lives, so that little is left
-to be found out when the trouble ends.
+to be found out when the trouble ends. Meanwhile one of them at a time is asked for alone, since nothing else may ever
+be asked for that could live.
 """
 
 from __future__ import annotations
@@ -260,6 +261,8 @@ class Bisection:
         elif waits:
             group = Group(suspects, case.deaths - 1, case.doubted, True, case.halved, case.since)
             where.trial.waiting.append(group)
+            if all(len(other.streams) > 1 for other in where.trial.waiting):
+                self._probe(where.trial, NO_STREAMS, case.halved, now)
         elif len(suspects):
             said = f"the venue said {case.error}" if case.error else "the link closed"
             others = f"asked for with {len(suspects) - 1} others; who is to blame is being found out"
@@ -274,6 +277,16 @@ class Bisection:
         columns = self._ctx.table.columns_to_write(suspects)
         ordered: Int32Array = suspects[np.lexsort((np.array(columns.symbols), -columns.priorities))]
         return ordered
+
+    @staticmethod
+    def _probe(trial: Trial, former: Int32Array, halved: int, now: int) -> None:
+        """Where nobody asks for anything else no sign may ever come, though the venue works and has turned against one
+        of each half. So one of those that wait is asked for alone, in place of the `former` one: another each time."""
+        rest = trial.waiting[0]
+        probe, rest.streams = rest.streams[:1], np.append(rest.streams[1:], former).astype(np.int32)
+        if not len(rest.streams):
+            trial.waiting.popleft()
+        trial.waiting.append(Group(probe, 1, None, True, halved, now))
 
     def _waits_for_a_sign(self, link: Link, case: Case) -> bool:
         """Whether the half of a set that was served is not halved again: perhaps the venue is just in trouble."""
@@ -303,6 +316,8 @@ class Bisection:
             trial.waiting.appendleft(
                 Group(alone, case.deaths, now if case.served else None, since=case.since)
             )
+        elif case.patient and trial.waiting and self._waits_for_a_sign(link, case):
+            self._probe(trial, alone, case.halved, now)
         else:
             deaths = case.deaths if self._venue_works(link, trial, case, case.since) else case.deaths - 1
             doubted = now if case.served else case.doubted
