@@ -16,8 +16,9 @@ from subcore.errors import UsageError
 from subcore.manager import SubscriptionManager
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver, read_binance_frame
-from subcore.types import Int32Array, Priority, StatusKind, Topic
+from subcore.types import Int32Array, Priority, StatusKind, StreamState, Topic
 from subcore.venue import Capacity, Scope
 from subcore.venues import venue
 from virtual_manager import World
@@ -209,4 +210,35 @@ def test_streams_that_add_and_remove_are_spread_over_links_of_their_own() -> Non
     assert all(names <= own or not names & own for names in carried), carried
     assert sorted(name for names in carried for name in names) == sorted(code.lower() for code in codes)
     assert max(map(len, carried)) <= 3
+    assert not exchange.violations
+
+
+def test_what_comes_to_its_own_link_beside_one_that_is_refused_there_is_not_called_guilty() -> None:
+    """The venue serves a market and refuses to be asked for it anew, so it cannot move. Each try would take with it who
+    came meanwhile: they are apart, and tries are far apart."""
+    codes = [f"S{number}USDT" for number in range(6)]
+    exchange = BinanceExchange(3, markets=[*codes, "NEWUSDT"], rate=5.0)
+    driver = EngineDriver(
+        venue("binance").at("ws://sim.test:80"), exchange, seed=3, read_frame=read_binance_frame
+    )
+    streams = driver.subscribe("a", "trade", codes)
+    assert driver.run_until(driver.all_settled, 30)
+    driver.handle(OwnLink(streams[:1]))
+    driver.run(30)
+    exchange.inject(Fault("error", symbol=codes[1], name="no"), driver.now)
+    sent = len(driver.sent)
+    driver.handle(OwnLink(streams[1:4]))
+    new = driver.subscribe("a", "trade", ["NEWUSDT"])
+    driver.handle(OwnLink(new))
+    driver.turn()
+    driver.run(50)
+    assert driver.engine.row(int(new[0])).state is StreamState.OPEN
+    assert driver.streams_in(StreamState.OPEN) == {*streams.tolist(), int(new[0])}
+    assert len(driver.sent) - sent <= 6
+    assert not [notice for notice in driver.notices if notice.kind is StatusKind.REFUSED]
+    exchange.heal(driver.now)
+    driver.run(300)
+    links = driver.engine.streams.legs.link[2 * streams.astype(int)].tolist()
+    assert len(set(links[:4])) == 1, "they are on it when the venue takes them"
+    assert links[0] != links[5]
     assert not exchange.violations

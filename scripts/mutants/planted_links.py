@@ -214,6 +214,15 @@ LINKS = (
         breaks=6,
     ),
     Mutant(
+        "what cannot move to its own link is asked for there each tick",
+        "engine/own_links.py",
+        "        carried = carried[self._ctx.streams.alone_until[carried] <= now]\n"
+        "        if link.is_up and now >= link.doubled_from and len(carried):\n",
+        "        if link.is_up and len(carried):\n",
+        "tests/test_own_links.py",
+        breaks=5,
+    ),
+    Mutant(
         "any link, and another route's, shows that a venue works",
         "engine/bisection.py",
         "            other.route is link.route\n"

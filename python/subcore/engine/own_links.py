@@ -83,9 +83,11 @@ class OwnLinks:
             link.wire.set_target(idle, False)
             self._placement.put(route, role, idle, now)
         carried = self._ctx.streams.in_state(alone[on_wire], StreamState.OPEN)
-        if link.is_up and len(carried):
+        carried = carried[self._ctx.streams.alone_until[carried] <= now]
+        if link.is_up and now >= link.doubled_from and len(carried):
             for to, part in self._placement.spread(route, role, carried):
-                self._moves.start(link, to, part, now)
+                if to.trial is None:  # it is found out first what the venue does not take
+                    self._moves.start(link, to, part, now)
 
     def _tell(self, streams: Int32Array) -> None:
         news = np.setdiff1d(streams, self._told).astype(np.int32)

@@ -94,7 +94,8 @@ class Standbys:
                 beside = role if link.role is Role.STANDBY else Role.STANDBY
                 if self._placement.may_have(link.route.name, beside):
                     for other, share in self._placement.spread(link.route.name, beside, part):
-                        self._moves.double(other, share, now)
+                        if other.trial is None:
+                            self._moves.double(other, share, now)
 
     def _forgive(self, doubled: Int32Array) -> None:
         """What both carriers have shown to bring failed by chance, or for another's sake."""
