@@ -239,11 +239,17 @@ def _come_home(driver: JudgedDriver) -> None:
 
 def _stay_quiet(driver: JudgedDriver) -> None:
     """Property 3: where nothing changes any more, nothing is asked for, and no link is opened or given up. What the
-    venue has no more is asked for again until it is refused, as the guilty are found."""
+    venue has no more is asked for again until it is refused, as the guilty are found (property 6), or, where the venue
+    lists whatever it was asked for, called open without data."""
     gone = {s for s in driver.core.wanted() if driver.key_of(s)[1] not in driver.exchange.markets}
-    if gone - driver.streams_in(StreamState.REFUSED):
+    for _ in range(CALM_ROUNDS):
+        waits = gone - driver.streams_in(StreamState.REFUSED, StreamState.OPEN)
+        if not waits:
+            break
         driver.judge.checks["times not quiet yet"] += 1
-        return
+        driver.run(SETTLE_S)
+    else:
+        raise Broken(f"property 6: the venue has them no more, and nobody says so: {driver.keys_of(waits)}")
     before, connects = driver.judge.checks["requests"], driver.engine.stats.connects
     driver.run(QUIET_S)
     driver.judge.checks["times of quiet"] += 1

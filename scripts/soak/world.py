@@ -163,6 +163,10 @@ class JudgedDriver(EngineDriver):
         """A stream's."""
         return self.key_of_topic(self.core.topic(stream))
 
+    def keys_of(self, streams: set[int]) -> list[Key]:
+        """Those of many, in order."""
+        return sorted(map(self.key_of, streams))
+
     # -- what passes --
 
     def handle(self, event: events.Event) -> None:
