@@ -243,6 +243,30 @@ def test_a_close_for_too_many_requests_blames_no_stream_and_counts_links_togethe
         assert s.registry.is_narrowed(BINANCE.host, s.now) is not is_blamed
 
 
+def test_who_was_lived_with_is_not_counted_guilty_of_an_earlier_death() -> None:
+    """It was asked for in vain, then the connection lived with it for seconds; a death after that is the first one."""
+    s = Script(BINANCE)
+    s.open_with("trade", "BTCUSDT")
+
+    def until_it_says(verb: bytes) -> None:
+        while not any(send.payload.startswith(b'{"method":"' + verb) for send in s.of(actions.Send)):
+            s.wait(0.1, frames=1)
+
+    s.wait(1, frames=1)
+    for _ in range(3):
+        s.want("trade", "ETHUSDT")
+        until_it_says(b"SUBSCRIBE")
+        s.wait(0.1, frames=1)
+        s.down(code=1006)
+        assert s.engine.links[0].deaths == 1
+        s.reconnect()
+        s.data([0])
+        s.wait(10, frames=1)
+        s.unwant("trade", "ETHUSDT")
+        until_it_says(b"UNSUBSCRIBE")
+    assert set(s.engine.links) == {0}, "nobody is asked for apart"
+
+
 def test_no_name_of_a_venue_stands_outside_its_module() -> None:
     """Code that asks which venue it serves would have to name it."""
     package = Path(subcore.__file__).parent

@@ -173,7 +173,7 @@ class Bisection:
             patience = DEATHS_TO_DOUBT if error is None else DEATHS_TO_SPLIT
         if not len(suspects):
             return None
-        deaths = self._deaths(link, suspects) + 1
+        deaths = self._deaths(link, request, suspects) + 1
         since = now if deaths == 1 else link.died_at if group is None else group.since
         if deaths < patience:
             self._ask_once_more(link, suspects, deaths, since)
@@ -215,11 +215,16 @@ class Bisection:
         maybe = np.isin(columns.legs.request[rows], young) | np.isin(stated, request.adds)
         return stated[maybe], stated[~maybe]
 
-    def _deaths(self, link: Link, suspects: Int32Array) -> int:
-        group = self._on_trial(link)
+    def _deaths(self, link: Link, request: Request, suspects: Int32Array) -> int:
+        """How often they killed it before. What the connection lived through when it was asked for it is acquitted."""
+        group, runnable = self._on_trial(link), self._ctx.clock.runnable
         if group is not None:
             return group.deaths
-        return link.deaths if len(np.intersect1d(suspects, link.suspects)) else 0
+        if not len(np.intersect1d(suspects, link.suspects)):
+            return 0
+        lived = [r for r in link.answered if r is not request and r.acquits_at <= runnable]
+        named = (r.whole if len(r.whole) else r.adds for r in lived)
+        return 0 if any(np.isin(suspects, streams).all() for streams in named) else link.deaths
 
     def _ask_once_more(self, link: Link, suspects: Int32Array, deaths: int, since: int) -> None:
         """A first silent death: the same again."""
