@@ -11,7 +11,7 @@ import pytest
 
 from plan_figures import COSTS, UPBIT
 from subcore.engine.forecast import Costs, LinkLoad, Load, ReaderLoad, cpu_share, together_of, wakes_of
-from subcore.engine.pacing import PROCESS_LIMITS
+from subcore.engine.pacing import PROCESS_LIMITS, Pacer
 from subcore.figures import as_json
 from subcore.planning import calibration
 from subcore.planning.cast import cast, read
@@ -183,16 +183,26 @@ def test_a_restore_takes_what_it_takes() -> None:
     assert said.restored_s.low - 0.25 <= seen["took"][0] <= said.restored_s.high + 0.25
 
 
-def test_a_rehearsal_spends_nothing_of_the_process() -> None:
+def sends_by_host() -> dict[str, int]:
+    sends: dict[str, int] = {}
+    with PROCESS_LIMITS.lock:
+        for (_, host, *_), log in PROCESS_LIMITS._logs.items():
+            sends[host] = sends.get(host, 0) + len(log)
+    return sends
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_rehearsal_spends_nothing_of_the_process(used_before: bool) -> None:
     venue = get_venue("upbit")
-    before = PROCESS_LIMITS.changes
+    if used_before:
+        Pacer(venue.limits, venue.host)
+    before = sends_by_host()
     rehearsal = Rehearsal(plan())
     rehearsal.settle()
+    during = sends_by_host()
     rehearsal.close()
-    with PROCESS_LIMITS.lock:
-        hosts = {host for _, host, *_ in PROCESS_LIMITS._logs}
-    assert venue.host not in hosts or PROCESS_LIMITS.changes == before
-    assert not any(host.startswith("plan-") for host in hosts), "nor is anything of it left"
+    assert sum(during.values()) > sum(before.values()), "it is counted, by a host of its own"
+    assert sends_by_host() == before, "nothing of it is left"
 
 
 # -- predicted --

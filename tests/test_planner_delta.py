@@ -129,6 +129,34 @@ def test_delta_a_refused_request_spoils_only_itself() -> None:
     assert [m["args"] for m in said(s)] == [["B"]]
 
 
+def test_delta_a_good_one_that_is_refused_with_bad_ones_again_and_again_is_not_refused_itself() -> None:
+    """Who spoiled its request is unsubscribed before the answer, so nobody else is left to blame: it must go alone."""
+    s = delta()
+    s.open_with("trade", "Z")
+    s.wait(3)
+    good = int(s.want("trade", "GOOD", "BAD0")[0])
+    for turn in range(1, 5):
+        (request,) = (m for m in said(s) if "GOOD" in m["args"])
+        assert len(request["args"]) == 2, "a bad one goes with it"  # type: ignore[arg-type]
+        s.unwant("trade", f"BAD{turn - 1}")
+        # The other messages of this second: so the next request comes together with the next bad one.
+        for other in range(4):
+            s.want("trade", f"OTHER{turn}-{other}")
+            s.say(Accepted(str(said(s)[-1]["id"])))
+        s.say(Refused("bad topic", request_id=str(request["id"])))
+        assert s.state(good) is StreamState.WAITING
+        if turn < 4:
+            s.want("trade", f"BAD{turn}")
+        for _ in range(40):
+            if any("GOOD" in m["args"] for m in said(s)):  # type: ignore[operator]
+                break
+            s.wait(0.05)
+    (request,) = said(s)
+    assert request["args"] == ["GOOD"]
+    s.say(Refused("bad topic", request_id=str(request["id"])))
+    assert s.told(StatusKind.REFUSED) == [[good]], "alone it is to blame"
+
+
 def test_delta_a_transient_refusal_is_tried_again_a_duplicate_is_held() -> None:
     s = delta()
     s.want("trade", *"ABC")

@@ -236,8 +236,28 @@ cdef Event make_event(const Record* record, str venue, str channel, str symbol, 
 # then nothing has changed.
 cdef bint renew_event(PyObject* event, const Record* record) noexcept
 
-# The event's own struct: valid, and only to be read, while the event lives.
+# The event's own struct: valid, and only to be read, while the event lives. It ends where its kind's struct ends, which
+# is before a Record does: copy it with `copy_record`.
 cdef const Record* record_of(Event event) noexcept
+
+# Copies the event's struct, and not a byte behind it; the rest of `record` stays what it is. Levels and balances are
+# still the event's.
+cdef inline void copy_record(Event event, Record* record) noexcept:
+    cdef uint8_t kind = event.head.kind
+    if kind == KIND_TICKER:
+        record.ticker = (<const TickerData*>event.head)[0]
+    elif kind == KIND_TRADE:
+        record.trade = (<const TradeData*>event.head)[0]
+    elif kind == KIND_ORDERBOOK:
+        record.orderbook = (<const OrderbookData*>event.head)[0]
+    elif kind == KIND_CANDLE:
+        record.candle = (<const CandleData*>event.head)[0]
+    elif kind == KIND_ORDER:
+        record.order = (<const OrderData*>event.head)[0]
+    elif kind == KIND_ASSET:
+        record.asset = (<const AssetData*>event.head)[0]
+    else:
+        record.head = event.head[0]
 
 # Bytes the event alone holds: object, levels, tuples built so far, raw; not the shared texts.
 cdef Py_ssize_t size_of(Event event) except -1

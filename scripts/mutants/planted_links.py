@@ -135,9 +135,16 @@ LINKS = (
     Mutant(
         "the last request blamed for an error that may be another's",
         "engine/bisection.py",
-        "            return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)\n",
+        "            return case.alone or enough\n",
         "            return True\n",
         "tests/test_bisection.py",
+    ),
+    Mutant(
+        "a third refusal beside others called guilt",
+        "engine/bisection.py",
+        "            return case.alone\n",
+        "            return case.alone or case.deaths >= DEATHS_TO_REFUSE\n",
+        "tests/test_planner_delta.py",
     ),
     Mutant(
         "a newcomer refused for one that was served",

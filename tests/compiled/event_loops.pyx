@@ -10,6 +10,7 @@ from subcore._events cimport (
     KIND_TICKER,
     Event,
     Record,
+    copy_record,
     make_event,
     record_of,
     size_of,
@@ -20,7 +21,8 @@ import time
 
 def again(Event event, raw=None, cut=0, image=False):
     """The event made once more, from its own struct."""
-    cdef Record record = record_of(event)[0]
+    cdef Record record
+    copy_record(event, &record)
     if image:
         record.head.flags |= FLAG_IMAGE
     return make_event(&record, event.venue, event.channel, event.symbol, raw, cut)

@@ -4,14 +4,15 @@
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from subcore._events cimport Event, Record, record_of
+from subcore._events cimport Event, Record, copy_record
 from subcore._meter cimport Meter
 
 import time
 
 
 cdef Record at(Event event, stream, channel) except *:
-    cdef Record record = record_of(event)[0]
+    cdef Record record
+    copy_record(event, &record)
     record.head.stream, record.head.channel = stream, channel
     return record
 

@@ -180,12 +180,20 @@ class Bisection:
             return None
         link.suspects, link.deaths = NO_STREAMS, 0
         served = self._may_have_turned(link, request, suspects)
-        case = Case(suspects, error, deaths, not len(others) and not served, served, since=since)
-        case = case._replace(lived=self._lived(link), patient=turned and error is None)
-        if group is None:
-            return case
-        patient = group.patient and error is None
-        return case._replace(tried=True, doubted=group.doubted, patient=patient, halved=group.halved)
+        tried = group or Group(NO_STREAMS)
+        return Case(
+            suspects,
+            error,
+            deaths,
+            alone=not len(others) and not served,
+            served=served,
+            doubted=tried.doubted,
+            patient=error is None and (turned or tried.patient),
+            halved=tried.halved,
+            since=since,
+            tried=group is not None,
+            lived=self._lived(link),
+        )
 
     def _may_have_turned(self, link: Link, request: Request, suspects: Int32Array) -> bool:
         """Whether the request states anew what was proven before, and that has not passed since the one on trial was
@@ -330,9 +338,11 @@ class Bisection:
 
     def _is_guilty(self, link: Link, trial: Trial | None, case: Case) -> bool:
         """Whether one suspect, and no other, is refused."""
-        if case.error is not None:
-            return case.alone or (case.deaths >= DEATHS_TO_REFUSE and not case.served)
+        if case.spared:  # what else its request named may be gone, and others may be named the next time
+            return case.alone
         enough = case.deaths >= DEATHS_TO_REFUSE and not case.served
+        if case.error is not None:
+            return case.alone or enough
         return enough and self._venue_works(link, trial, case, case.since)
 
     def _venue_works(self, link: Link, trial: Trial | None, case: Case, since: int) -> bool:
