@@ -292,7 +292,9 @@ def test_a_limit_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
         Limit("messages", Scope.LINK, frozenset({Counted.MESSAGE}), **{**good, **bad})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("bad", [(0, 1.0, 1.0, 0), (5, 0.0, 1.0, 0), (5, 1.0, 0.9, 0), (5, 1.0, 1.1, 5)])
+@pytest.mark.parametrize(
+    "bad", [(0, 1.0, 1.0, 0), (5, 0.0, 1.0, 0), (5, 1.0, 0.9, 0), (5, 1.0, 1.1, 5), (2**60, 1.0, 1.1, 0)]
+)
 def test_a_window_that_makes_no_sense_is_refused(bad: tuple[int, float, float, int]) -> None:
     with pytest.raises(UsageError):
         Window(*bad)

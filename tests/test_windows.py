@@ -103,3 +103,21 @@ def test_what_is_no_use_is_refused() -> None:
     with pytest.raises(TypeError):
         note([(rule, rule, False)], 0)
     assert not len(log)
+
+
+def test_numbers_that_no_table_could_hold_are_refused() -> None:
+    log = SendLog(5)
+    with pytest.raises(MemoryError, match="at most 1048576"):
+        log.reserve(2**60)
+    assert len(log) == 0
+    with pytest.raises(ValueError, match="burst"):
+        Rule([(5, 5, 10, 10)], gap=1, burst=-(10**9), calm=1)
+
+
+def test_windows_that_lie_about_their_number() -> None:
+    class Many(list[tuple[int, int, int, int]]):
+        def __len__(self) -> int:
+            return 1
+
+    with pytest.raises(ValueError, match="windows, not 5000"):
+        Rule(Many([(5, 5, 10, 10)] * 5000), gap=1, burst=0, calm=1)

@@ -10,6 +10,7 @@ from subcore.errors import UsageError
 __all__ = ["Capacity", "Counted", "Limit", "OnBreach", "Scope", "Window"]
 
 WINDOWS_AT_MOST = 8  # of one limit
+SENDS_AT_MOST = 1 << 20  # of one window: the time of each is kept
 
 
 class Scope(Enum):
@@ -55,6 +56,10 @@ class Window:
     def __post_init__(self) -> None:
         if self.amount < 1 or self.seconds <= 0 or self.planned_seconds < self.seconds:
             raise UsageError(f"{self}: amount must be at least 1, and planned_seconds at least seconds > 0")
+        if self.amount > SENDS_AT_MOST:
+            raise UsageError(
+                f"{self}: amount must be at most {SENDS_AT_MOST}; where there is no limit, give none"
+            )
         if not 0 <= self.reserve < self.amount:
             raise UsageError(f"{self}: reserve must lie in [0, amount)")
 

@@ -98,7 +98,7 @@ cdef class RouteCalls(RouteChanges):
     cdef int64_t begin_timed(self) noexcept:
         if not self.all_timed and self.choose_timed() % STRATEGY_SHARE:
             return 0
-        return self.clock.precise()
+        return max(1, self.clock.precise())
 
     cdef uint32_t choose_timed(self) noexcept:
         """The next call to be timed is chosen by lot: any rhythm could be theirs."""

@@ -31,6 +31,9 @@ cdef extern from "<time.h>" nogil:
 cdef extern from *:
     int subcore_leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
 
+cdef enum:
+    COMPONENTS_AT_MOST = 1 << 24
+
 
 cdef int64_t LONGEST_NS = <int64_t>1 << 42      # longer ones count for this in the mean: somebody's clock is wrong
 
@@ -203,7 +206,7 @@ cdef class DelayTable:
     cdef DelayRow* row_of(self, int32_t component) noexcept:
         cdef int32_t room
         cdef DelayRow** rows
-        if component < 0:
+        if component < 0 or component >= COMPONENTS_AT_MOST:
             return NULL
         if component >= self.room:
             room = max(component + 1, self.room + self.room // 2)

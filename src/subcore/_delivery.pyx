@@ -169,6 +169,8 @@ cdef class Box:
 
     def put(self, event not None, int32_t topic=-1):
         """Keep one event. True if nothing was lost by it. Never blocks; a box closed by its owner takes nothing."""
+        if topic < -1:
+            raise ValueError(f"topic must be an id, or -1 for none, not {topic}")
         return self.push(<PyObject*> event, topic) == PUT_KEPT
 
     def close(self):

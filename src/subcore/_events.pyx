@@ -10,7 +10,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from operator import index
 
@@ -71,7 +71,7 @@ cdef class Event:
         kind = KINDS.get(type(self))
         if kind is None:
             raise TypeError("Event is the base of Ticker, Trade, Orderbook, Candle, Order and Asset: make one of these")
-        if self.head.kind != KIND_NONE:
+        if self.head.kind != KIND_NONE or self.venue is not None:   # the latter: being made, or one that could not be
             raise AttributeError("events are immutable: make a new one")
         self.venue, self.channel, self.symbol, self.raw = venue, channel, symbol, raw
         if venue is None or channel is None:
@@ -426,10 +426,14 @@ cdef int fill(Event event, int kind, dict values) except -1:
         bids = checked_rows("bids", values.pop("bids", ()), 2)
         asks = checked_rows("asks", values.pop("asks", ()), 2)
         hold_levels(event, <int32_t>len(bids), <int32_t>len(asks))
+        # What fails half way can still be read.
+        memset((<Orderbook>event).levels, 0, <size_t>len(bids + asks) * sizeof(Level))
         write_levels(bids + asks, (<Orderbook>event).levels)
     elif kind == KIND_ASSET:
         balances = checked_rows("balances", values.pop("balances", ()), 3)
-        write_balances(balances, hold_balances(event, <int32_t>len(balances)))
+        hold_balances(event, <int32_t>len(balances))
+        memset(<void*>(<Asset>event).data.balances, 0, <size_t>len(balances) * sizeof(Balance))
+        write_balances(balances, <Balance*>(<Asset>event).data.balances)
     if values:
         raise TypeError(f"{type(event).__name__} has no {', '.join(sorted(values))}")
     return 0

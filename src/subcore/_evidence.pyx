@@ -5,14 +5,15 @@ The hot path finds it by a flag of the stream's row and writes a proof into room
 """
 
 cimport cython
-from cpython.mem cimport PyMem_RawFree, PyMem_RawRealloc
+from cpython.mem cimport PyMem_Free, PyMem_RawFree, PyMem_RawRealloc
 from libc.stdint cimport INT64_MAX, int32_t, int64_t, uint32_t
+from libc.string cimport memcpy
 
 cimport numpy as cnp
 import numpy as np
 
 from subcore._arbiter cimport Carried
-from subcore._arrays cimport int32_vector
+from subcore._arrays cimport int32_vector, new_block
 from subcore._events cimport ABSENT, FLAG_SNAPSHOT, Record
 from subcore._stream_rows cimport (
     PLACE_SHIFT, ROW_ARBITRATED, ROW_AWAITED, ROW_AWAITED_TWICE, ROW_FLAGS, ROW_LIVE, ROW_PROVEN, StreamRow, StreamRows,
@@ -132,15 +133,23 @@ cdef class EvidenceRows(StreamRows):
         link appears once. O(what is returned).
         """
         cdef dict found = {}
-        cdef int32_t i
-        cdef Proof* proof
-        for i in range(self.proof_count):
-            proof = &self.proofs[i]
-            streams, _time = found.get(proof.link, ([], 0))
-            streams.append(proof.stream)
-            found[proof.link] = (streams, proof.time_ns)
-            self.rows[proof.stream].flags &= ~<uint32_t>ROW_PROVEN
+        cdef int32_t i, count = self.proof_count
+        cdef Proof* taken
+        if count == 0:
+            return []
+        # Taken out before any object is made: a destructor that runs then may await others, which moves the table.
+        taken = <Proof*>new_block(<size_t>count * sizeof(Proof), "what was proven")
+        memcpy(taken, self.proofs, <size_t>count * sizeof(Proof))
         self.proof_count = 0
+        for i in range(count):
+            self.rows[taken[i].stream].flags &= ~<uint32_t>ROW_PROVEN
+        try:
+            for i in range(count):
+                streams, _time = found.get(taken[i].link, ([], 0))
+                streams.append(taken[i].stream)
+                found[taken[i].link] = (streams, taken[i].time_ns)
+        finally:
+            PyMem_Free(taken)
         return [(link, np.array(streams, np.int32), time_ns) for link, (streams, time_ns) in found.items()]
 
     # Two carriers.

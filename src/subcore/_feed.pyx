@@ -2,6 +2,7 @@
 """The hot path in one place: a link's payload is scanned, counted and delivered. Nothing here asks the engine."""
 
 cimport cython
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t
 
 from collections import deque
@@ -198,6 +199,7 @@ cdef class Feed(Receiver):
         cdef Record* record = &self.scanner.record
         cdef int32_t stream
         cdef str symbol = None
+        cdef PyObject* text = NULL
         if size != SECOND_STREAM:
             stream = self.stream_of_record()
             self.events += 1
@@ -225,7 +227,9 @@ cdef class Feed(Receiver):
         if not self.router.has_route(stream) and not self.router.images.has(stream):
             return
         if record.head.symbol >= 0:
-            symbol = <str>self.interner.text_of(record.head.symbol)
+            text = self.interner.text_of(record.head.symbol)
+        if text != NULL:            # else a handler of the frame's first stream had its symbol released
+            symbol = <str>text
         elif self.scanner.symbol_text != NULL:
             symbol = self.scanner.symbol_text[:self.scanner.symbol_size].decode("utf-8", "replace")
         self.router.fan_out(stream, record, self.venue, <str>self.channels[record.head.channel], symbol, payload)

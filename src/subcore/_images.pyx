@@ -89,7 +89,9 @@ cdef class ImageTable:
         """Bytes of the table and of the events in it, whoever else holds them. O(streams)."""
         cdef Py_ssize_t total = <Py_ssize_t>self.room * <Py_ssize_t>sizeof(PyObject*)
         cdef int32_t stream
+        cdef Event event                     # held: another may take its place meanwhile
         for stream in range(self.room):
             if self.events[stream] != NULL:
-                total += size_of(<Event>self.events[stream])
+                event = <Event>self.events[stream]
+                total += size_of(event)
         return total

@@ -261,6 +261,8 @@ cdef class Interner:
     cdef int intern_unknown(self, tuple wanted, int32_t* out) except -1:
         """Fill in the ids that are -1; all or none."""
         cdef Py_ssize_t i
+        cdef int32_t id
+        cdef PyObject* utf8
         cdef dict fresh = {}
         cdef list unknown = [], encoded = []
         for i in range(len(wanted)):
@@ -270,7 +272,9 @@ cdef class Interner:
                 encoded.append(encode(<str>wanted[i]))
         self.reserve(len(unknown))
         for i in range(len(unknown)):
-            fresh[unknown[i]] = self.commit(<PyObject*>unknown[i], <PyObject*>encoded[i])
+            utf8 = <PyObject*>encoded[i]
+            id = self.find(PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8))    # a destructor may have interned it
+            fresh[unknown[i]] = id if id >= 0 else self.commit(<PyObject*>unknown[i], utf8)
         for i in range(len(wanted)):
             if out[i] < 0:
                 out[i] = fresh[wanted[i]]

@@ -86,6 +86,17 @@ def age(rows, const int64_t[::1] due not None, const int64_t[::1] done not None,
     at.due = at.done = at.lost = NULL
     if known:
         at.due, at.done, at.lost = &due[0], &done[0], &lost[0]
+    held = None                     # what the pointers are into, kept for the call
+    while held is not rows.blocks:  # the making of views may run a destructor that adds a row, which moves them all
+        held = rows.blocks
+        take_columns(&at, rows)
+    for i in range(used):
+        if at.alive[i] and judged(&at, i, i < known, &given):
+            found.append(i)
+    return found
+
+
+cdef int take_columns(Columns* at, object rows) except -1:
     at.excuses, at.interval, at.beat_limit = longs(rows.excuses), longs(rows.interval), longs(rows.beat_limit)
     at.taken, at.stuck, at.mark = longs(rows.taken), longs(rows.stuck), longs(rows.mark)
     at.mark_age = longs(rows.mark_age)
@@ -95,10 +106,7 @@ def age(rows, const int64_t[::1] due not None, const int64_t[::1] done not None,
         flags(rows.alive), flags(rows.paused), flags(rows.beaten), flags(rows.owes)
     at.shown, at.unread, at.beats, at.raises = \
         levels(rows.shown), levels(rows.levels[0]), levels(rows.levels[1]), levels(rows.levels[2])
-    for i in range(used):
-        if at.alive[i] and judged(&at, i, i < known, &given):
-            found.append(i)
-    return found
+    return 0
 
 
 cdef inline bint judged(Columns* at, Py_ssize_t i, bint known, const Limits* given) noexcept:

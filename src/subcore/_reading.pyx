@@ -53,6 +53,9 @@ cdef class Turn:
     cdef Reading reading
     cdef object under_way         # where another took what was there: the waiting for the next
 
+    def __init__(self):
+        raise TypeError("a Turn is made by an iteration over a box")
+
     def __await__(self):
         return self
 

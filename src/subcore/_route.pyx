@@ -111,10 +111,16 @@ cdef class Router(RouteCalls):
                     self.handler_failed(index)
                     continue
                 sink = &self.sinks[index]
+                if sink.gate & GATE_DEAD:             # by a destructor just now
+                    continue
             if sink.kind == SINK_QUEUE:
                 keep(sink, <PyObject*>frame.event, topic_in(entries[i - 1]))
                 continue
             began = self.begin_call(index)
+            if began:                                 # another's clock was read, which may be Python code
+                sink = &self.sinks[index]
+                if sink.gate & GATE_DEAD:
+                    continue
             status = call(sink, <PyObject*>frame.event)
             self.settle_call(index, status)
             now = self.clock.coarse()
@@ -139,8 +145,12 @@ cdef class Router(RouteCalls):
                 break
             cut = <uint32_t>(entries[done] & CUT_MASK)
             done += 1
-            sink.delivered += 1
             began = self.begin_strategy(index)
+            if began:                                 # another's clock was read, which may be Python code
+                sink = &self.sinks[index]
+                if sink.gate & GATE_DEAD:
+                    continue
+            sink.delivered += 1
             status = subcore_call_strategy(sink.target, frame.cut_to(cut) if cut else frame.record, kind)
             together += 1
             if status < 0 or self.sinks[index].in_row:
@@ -194,9 +204,10 @@ cdef class Router(RouteCalls):
         return True
 
     cdef inline int64_t begin_call(self, int32_t sink) noexcept:
+        """When it began, never 0; 0 where it is not timed, and then no clock was read."""
         self.called = sink
         self.calls += 1
-        return self.clock.precise() if self.calls >= self.timed_at else 0
+        return max(1, self.clock.precise()) if self.calls >= self.timed_at else 0
 
     cdef inline int64_t begin_strategy(self, int32_t sink) noexcept:
         """As begin_call, and timed an eighth as often: the clock costs as much as ten calls of a strategy."""
@@ -347,6 +358,10 @@ cdef class Router(RouteCalls):
             return
         self.received_ns = 0 if event.head.flags & FLAG_IMAGE else event.head.receive_time_ns
         began = self.begin_call(index)
+        if began:                                     # another's clock was read, which may be Python code
+            sink = &self.sinks[index]
+            if sink.gate & GATE_DEAD:
+                return
         if sink.kind == SINK_STRATEGY:
             sink.delivered += 1
             status = subcore_call_strategy(sink.target, record_of(event), event.head.kind)

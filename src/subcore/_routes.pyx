@@ -364,12 +364,14 @@ cdef class RouteTable(SinkTable):
         cdef const int32_t[::1] held = self.ledger.interests(self.sinks[sink].component)
         cdef list topics = []
         cdef int32_t component = self.sinks[sink].component
+        cdef const int32_t* payload
         cdef int32_t place, stream
         cdef Py_ssize_t i
         for i in range(held.shape[0]):
             stream = self.ledger.stream_of(held[i])
-            if self.has_route(stream):
-                place = self.ledger.payload_of(component, held[i])[0]
+            payload = self.ledger.payload_of(component, held[i])
+            if payload != NULL and self.has_route(stream):     # else a destructor let go of it since `held` was listed
+                place = payload[0]
                 place = self.place_of(&self.routes[stream], component, held[i], place, -1)
                 if place >= 0 and sink_in(entries_of(&self.routes[stream])[place]) == sink:
                     topics.append(held[i])
@@ -378,11 +380,11 @@ cdef class RouteTable(SinkTable):
     def route(self, int32_t stream):
         """[(component, topic, cut, sink_id)] of a stream in delivery order; for display and tests."""
         cdef list rows = []
-        cdef uint32_t i
+        cdef uint32_t i = 0
         cdef Entry entry
-        if self.has_route(stream):
-            for i in range(self.routes[stream].count):
-                entry = entries_of(&self.routes[stream])[i]
-                rows.append((self.sinks[sink_in(entry)].component, topic_in(entry), entry & CUT_MASK,
-                             self.sink_id_of(sink_in(entry))))
+        while self.has_route(stream) and i < self.routes[stream].count:     # a destructor may end it as a tuple is made
+            entry = entries_of(&self.routes[stream])[i]
+            rows.append((self.sinks[sink_in(entry)].component, topic_in(entry), entry & CUT_MASK,
+                         self.sink_id_of(sink_in(entry))))
+            i += 1
         return rows

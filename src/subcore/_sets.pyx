@@ -50,8 +50,8 @@ def diff(target, wire) -> tuple:
     """(added, removed): what is only in `target`, and what is only in `wire`."""
     cdef object left = sorted_set(target, "target")
     cdef object right = sorted_set(wire, "wire")
-    cdef Py_ssize_t left_count = len(left)
-    cdef Py_ssize_t right_count = len(right)
+    cdef Py_ssize_t left_count = cnp.PyArray_DIM(<cnp.ndarray>left, 0)
+    cdef Py_ssize_t right_count = cnp.PyArray_DIM(<cnp.ndarray>right, 0)
     cdef object only_left = new_ids(left_count)
     cdef object only_right = new_ids(right_count)
     cdef const int32_t* a = ids_of(left)
@@ -77,8 +77,8 @@ def union(left, right) -> np.ndarray:
     """What is in either."""
     cdef object first = sorted_set(left, "left")
     cdef object second = sorted_set(right, "right")
-    cdef Py_ssize_t first_count = len(first)
-    cdef Py_ssize_t second_count = len(second)
+    cdef Py_ssize_t first_count = cnp.PyArray_DIM(<cnp.ndarray>first, 0)
+    cdef Py_ssize_t second_count = cnp.PyArray_DIM(<cnp.ndarray>second, 0)
     cdef object merged = new_ids(first_count + second_count)
     cdef const int32_t* a = ids_of(first)
     cdef const int32_t* b = ids_of(second)
@@ -101,8 +101,8 @@ def intersect(left, right) -> np.ndarray:
     """What is in both."""
     cdef object first = sorted_set(left, "left")
     cdef object second = sorted_set(right, "right")
-    cdef Py_ssize_t first_count = len(first)
-    cdef Py_ssize_t second_count = len(second)
+    cdef Py_ssize_t first_count = cnp.PyArray_DIM(<cnp.ndarray>first, 0)
+    cdef Py_ssize_t second_count = cnp.PyArray_DIM(<cnp.ndarray>second, 0)
     cdef object both = new_ids(min(first_count, second_count))
     cdef const int32_t* a = ids_of(first)
     cdef const int32_t* b = ids_of(second)

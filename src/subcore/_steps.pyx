@@ -84,7 +84,7 @@ cdef class CallSteps(CallMark):
             raise StopIteration(given)
         return given
 
-    def throw(self, *error):
+    def throw(self, error, *more):
         """Into the call under way, which may go on."""
         cdef CallMark before
         cdef int64_t began
@@ -94,8 +94,8 @@ cdef class CallSteps(CallMark):
         began = self.router.clock.precise()
         try:
             if not hasattr(self.steps, "throw"):
-                raise error[0]
-            given = self.steps.throw(*error)
+                raise error
+            given = self.steps.throw(error, *more)
             waits = True
             return given
         finally:

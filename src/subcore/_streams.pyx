@@ -236,8 +236,9 @@ cdef class StreamTable:
 
     def stream_key(self, stream) -> tuple:
         """(channel, symbol, variant) of a stream."""
-        self.check_stream(stream)
-        cdef uint64_t key = self.keys[<Py_ssize_t>stream]
+        cdef int32_t at = stream
+        self.check_stream(at)
+        cdef uint64_t key = self.keys[at]
         return <int>(key >> 48), <int>(key & 0xFFFF_FFFF), <int>((key >> 32) & LARGEST_PART)
 
     def stream_generation(self, stream) -> int:

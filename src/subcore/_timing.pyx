@@ -23,6 +23,9 @@ subcore_find_clock()
 cdef extern from *:
     int subcore_leading_zeros "__builtin_clzll"(unsigned long long value) noexcept nogil
 
+cdef enum:
+    COMPONENTS_AT_MOST = 1 << 24
+
 
 class CallTimes(NamedTuple):
     """What the handlers of a component took; None where nothing was timed yet.
@@ -157,6 +160,8 @@ cdef class TimeTable:
         cdef TimeRow* rows
         if component < self.room:
             return 0
+        if component >= COMPONENTS_AT_MOST:
+            raise MemoryError(f"no memory for the times of component {component}")
         room = max(component + 1, self.room + self.room // 2)
         rows = <TimeRow*>PyMem_Realloc(self.rows, <size_t>room * sizeof(TimeRow))
         if rows == NULL:

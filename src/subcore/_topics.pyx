@@ -22,6 +22,20 @@ from subcore.errors import CapacityError
 cnp.import_array()
 
 
+cdef Py_ssize_t find_all(TopicTable table, int channel, int variant, int cut, const int32_t* symbols, int32_t* topics,
+                         Py_ssize_t count, Py_ssize_t* missing_streams) noexcept nogil:
+    """The topics of these symbols, -1 where there is none; how many there are not. Runs no foreign code."""
+    cdef Py_ssize_t missing_topics = 0
+    cdef Py_ssize_t i
+    missing_streams[0] = 0
+    table.find_streams(channel, variant, symbols, topics, count)
+    for i in range(count):
+        missing_streams[0] += topics[i] < 0
+        topics[i] = table.find_topic(topics[i], cut) if topics[i] >= 0 else -1
+        missing_topics += topics[i] < 0
+    return missing_topics
+
+
 cdef class TopicTable(StreamTable):
     """Base of the ledger: makes, finds and frees streams and topics. Limits are set by the ledger."""
 
@@ -157,8 +171,7 @@ cdef class TopicTable(StreamTable):
         cdef cnp.ndarray wanted = int32_vector(symbols, "symbols")
         cdef Py_ssize_t count = cnp.PyArray_DIM(wanted, 0)
         cdef cnp.ndarray topics = new_ids(count)
-        cdef Py_ssize_t missing_streams = 0
-        cdef Py_ssize_t missing_topics = 0
+        cdef Py_ssize_t missing_streams, missing_topics
         cdef const int32_t* symbol = <const int32_t*>cnp.PyArray_DATA(wanted)
         cdef int32_t* out = <int32_t*>cnp.PyArray_DATA(topics)
         cdef Py_ssize_t i
@@ -166,17 +179,14 @@ cdef class TopicTable(StreamTable):
         for i in range(count):
             if symbol[i] < 0:
                 check_symbol(symbol[i])
-        self.find_streams(channel, variant, symbol, out, count)
-        for i in range(count):
-            missing_streams += out[i] < 0
-            out[i] = self.find_topic(out[i], cut) if out[i] >= 0 else -1
-            missing_topics += out[i] < 0
-        if missing_topics == 0:
+        if find_all(self, channel, variant, cut, symbol, out, count, &missing_streams) == 0:
             return topics
         unique = np.unique(wanted)
         if unique.size != count:      # a symbol twice must not ask for room twice
             self.topics(channel, unique, variant, cut)
             return self.topics(channel, wanted, variant, cut)
+        # Once more: a destructor that ran in between may have made some of them, or let some go.
+        missing_topics = find_all(self, channel, variant, cut, symbol, out, count, &missing_streams)
         self.check_stream_room(missing_streams)
         self.check_topic_room(missing_topics)
         self.reserve_streams(missing_streams)

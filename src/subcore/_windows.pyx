@@ -17,6 +17,7 @@ from subcore._arrays cimport new_block
 cdef enum:
     NOT_KNOWN = -1
     WINDOWS_AT_MOST = 8
+    SENDS_AT_MOST = 1 << 20
 
 
 @cython.final
@@ -41,6 +42,8 @@ cdef class SendLog:
         return self.count
 
     cdef int make_room(self, Py_ssize_t keep) except -1:
+        if keep > SENDS_AT_MOST:
+            raise MemoryError(f"no memory for {keep} sends: at most {SENDS_AT_MOST} are remembered")
         cdef size_t size = 2 * keep * sizeof(int64_t)
         cdef int64_t* sent = <int64_t*>new_block(size, "times of sends")
         cdef int64_t* arrived
@@ -116,6 +119,9 @@ cdef class Rule:
 
     def __cinit__(self, windows, *, int64_t gap, Py_ssize_t burst, int64_t calm):
         cdef Rolling* longest
+        windows = tuple(windows)
+        if gap < 0 or burst < 0 or calm < 0:
+            raise ValueError(f"no limit: gap {gap}, burst {burst} and calm {calm} must be at least 0")
         if not 1 <= len(windows) <= WINDOWS_AT_MOST:
             raise ValueError(f"a limit has 1 to {WINDOWS_AT_MOST} windows, not {len(windows)}")
         for amount, usable, wire_ns, planned_ns in windows:

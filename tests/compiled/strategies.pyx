@@ -29,7 +29,8 @@ cdef class Told(Strategy):
         return self.note(("trade", trade.price))
 
     cdef int on_orderbook(self, const OrderbookData* book) except -1:
-        return self.note(("orderbook", book.bid_count, book.ask_count, book.bids[book.bid_count - 1].price))
+        last = book.bids[book.bid_count - 1].price if book.bid_count else None
+        return self.note(("orderbook", book.bid_count, book.ask_count, last))
 
     cdef int on_candle(self, const CandleData* candle) except -1:
         return self.note(("candle", candle.close))

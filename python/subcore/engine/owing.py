@@ -101,6 +101,7 @@ class Owing:
         bytes_ = np.zeros((_BYTE_ROWS, room), np.int8)
         longs[:, : self.room], bytes_[:, : self.room] = self._longs, self._bytes
         self._longs, self._bytes, self.room = longs, bytes_, room
+        self.blocks = longs, bytes_
         for place, name in enumerate(_LONGS):
             setattr(self, name, longs[place])
         for place, name in enumerate((*_FLAGS, *_BYTES)):
