@@ -98,7 +98,9 @@ def test_the_score_is_the_product_of_both_factors() -> None:
     assert (efficiency.of_messages, efficiency.of_streams) == (0.8, 0.75)
     assert efficiency.score == efficiency_score(8, 10, 30, 40) == pytest.approx(0.6)
     assert "80.0%" in str(efficiency)
-    assert Efficiency(10, 8, 0, 0).score == 1.0  # fewer than thought possible count as 1
+    fewer = Efficiency(10, 8, 0, 0)
+    assert fewer.score == 1.0, "fewer than thought possible count as 1"
+    assert "8 messages did for 10 (100.0%)" in str(fewer)
     assert Efficiency(0, 0, 5, 0).score == 1.0
 
 

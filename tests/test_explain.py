@@ -42,7 +42,7 @@ def test_no_connection_names_the_next_attempt_and_the_failures() -> None:
         s.tell(events.Tick())
     s.down("refused")
     left = (s.engine.links[0].connect_at - s.now) / 1e9
-    assert why(s, 0) == f"link 0 is down, the next attempt after 4 failures is in {left:.1f} s"
+    assert why(s, 0) == f"link 0 is down (refused), the next attempt after 4 failures is in {left:.1f} s"
 
 
 def test_a_block_of_the_host_counts() -> None:
@@ -134,7 +134,13 @@ def test_two_carriers() -> None:
     ids = s.open_with("ticker", BTC, priority=Priority.CRITICAL)
     s.tell(events.StandBy(ids))
     s.wait(0.5, frames=1)
+    shall = ", on link 0, and a standby is to carry it too, on link 1 (the standby): link 1 is "
+    assert f"{shall}being opened" in why(s, 0)
+    s.up(link=1)
     assert why(s, 0).endswith("on link 0 and, standing by, on link 1 (the standby)")
+    s.data(ids, link=1)
+    s.down("gone", link=1)
+    assert f"{shall}down (gone), the next attempt" in why(s, 0)
 
 
 def test_suspect_data() -> None:

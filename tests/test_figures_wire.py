@@ -14,7 +14,7 @@ from manager_rig import make
 from subcore.engine.obligations import Obligations
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
-from subcore.types import Status
+from subcore.types import Priority, Status
 from virtual_manager import World
 
 TEXT, PING = 1, 9
@@ -97,6 +97,30 @@ def test_what_went_over_the_wire_is_counted_as_it_went(seed: int) -> None:
             assert stats.data["GOOD"] == stats.streams["OPEN"]
 
     Recount(seed, rate=0.7).run(main)
+
+
+def test_a_standby_counts_on_its_link_and_is_told_of_only_while_that_carries_it() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk = make(manager, "desk", priority=Priority.CRITICAL)
+            desk.subscribe("trade", MARKETS[:2], lambda event: None, standby=True)
+            await asyncio.sleep(10.0)
+            assert [link.streams for link in manager.stats().links] == [2, 2]
+            before = manager.topic("trade", MARKETS[0])
+            assert {before.link, before.other_link} == {0, 1}
+            assert f"standing by, on link {before.other_link}" in manager.explain("trade", MARKETS[0])
+            world.exchange.inject(Fault("refuse", seconds=5.0), world.ns())
+            world.exchange.inject(Fault("drop_rst", conn=max(world.exchange.connections)), world.ns())
+            world.pump()
+            await asyncio.sleep(1.0)
+            assert manager.topic("trade", MARKETS[0]).other_link is None
+            said = manager.explain("trade", MARKETS[0])
+            assert "a standby is to carry it too" in said
+            assert "is down (" in said
+            await asyncio.sleep(15.0)
+            assert manager.topic("trade", MARKETS[0]).other_link is not None
+
+    World().run(main)
 
 
 def test_steps_are_those_that_were_told() -> None:

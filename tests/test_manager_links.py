@@ -108,6 +108,10 @@ async def test_a_topic_is_explained_from_wish_to_proof(manager: SubscriptionMana
     await component.live(SOON)
     assert manager.explain("ticker", "KRW-BTC").startswith("open for ")
     assert "proven by data, on link 0" in manager.explain("ticker", "KRW-BTC")
+    await manager.close()
+    assert manager.explain("ticker", "KRW-BTC") == (
+        "nothing is asked for: the manager is closed, make a new one"
+    )
 
 
 def test_what_the_venue_does_not_list_is_asked_for_beside_the_others_and_given_up() -> None:

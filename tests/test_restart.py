@@ -14,6 +14,7 @@ from subcore import Latest, Ring, _columns
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import UsageError
 from subcore.manager import SubscriptionManager
+from subcore.sim.faults import Fault
 from subcore.types import Cap, Status, StatusKind, StreamState
 from virtual_manager import World
 
@@ -268,18 +269,40 @@ def test_a_wait_for_what_is_dropped_ends() -> None:
         async with world.manager() as manager:
             make(manager, "a").subscribe("ticker", ETH)
             snapshot = manager.snapshot()
-        async with world.manager(claim_grace=0.2) as manager:
-            component, other = make(manager, "a"), make(manager, "other")
-            component.subscribe("ticker", BTC)
-            for channel in ("trade", "orderbook", "candle.1m", "candle.1s", "candle.3m"):
-                other.subscribe(channel, BTC)
-                await asyncio.sleep(0.05)
-            restoring = asyncio.ensure_future(manager.restore(snapshot))
-            await asyncio.sleep(0.01)
-            assert manager.topic("ticker", BTC).state is StreamState.OPEN
-            assert manager.topic("ticker", ETH).state is StreamState.WAITING, "the window has no room"
-            await component.live(5.0)
-            assert names(component.topics) == {"ticker:KRW-BTC"}
-            assert (await restoring).streams == ()
+        world.exchange.inject(
+            Fault("lose", probability=1.0), world.ns()
+        )  # of streams; a listing comes through
+        async with world.manager(claim_grace=1.0) as manager:
+            component = make(manager, "a")
+            await manager.restore(snapshot)
+            assert manager.topic("ticker", ETH).state is StreamState.OPEN
+            began = world.ns()
+            await component.live(5.0, evidence="data")
+            assert 0.9 < (world.ns() - began) / 1e9 < 1.3
+            assert not component.topics
+
+    World().run(main)
+
+
+def test_no_grace_ends_while_the_venue_is_out_of_reach() -> None:
+    """Nobody could have seen that anything came back."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            make(manager, "a").subscribe("ticker", [BTC, ETH])
+            snapshot = manager.snapshot()
+        world.exchange.inject(Fault("refuse", seconds=5.0), world.ns())
+        async with world.manager(claim_grace=1.0) as manager:
+            began = world.ns()
+            report = await manager.restore(snapshot)
+            assert (world.ns() - began) / 1e9 > 4.0
+            assert report.done
+            assert [stream.state for stream in report.streams] == [StreamState.OPEN] * 2
+            component = make(manager, "a")
+            await asyncio.sleep(0.8)
+            assert names(component.provisional) == {"ticker:KRW-BTC", "ticker:KRW-ETH"}
+            await asyncio.sleep(0.4)
+            assert not component.topics
+            assert len(manager.claims) == 1
 
     World().run(main)

@@ -28,9 +28,9 @@ TOPICS = st.builds(
     st.none() | st.floats(1e-8, 1e6),
 )
 HELD = st.dictionaries(TOPICS, st.sampled_from(Priority), max_size=6)
-PLAIN = st.dictionaries(
-    st.text(min_size=1, max_size=5), st.tuples(st.sampled_from(Priority), st.booleans(), HELD), max_size=5
-)
+# Also what `os.fsdecode` makes of a name in another encoding, which UTF-8 cannot say.
+NAMES = st.text(min_size=1, max_size=5) | st.text("a\0\udcff061\ud800", min_size=1, max_size=6)
+PLAIN = st.dictionaries(NAMES, st.tuples(st.sampled_from(Priority), st.booleans(), HELD), max_size=5)
 SMALL: Plain = {
     "momentum": (Priority.HIGH, False, {Topic("ticker", "KRW-BTC"): Priority.HIGH}),
     "chart": (
@@ -58,6 +58,11 @@ def test_what_goes_in_comes_out(plain: Plain, taken_ns: int, data: st.DataObject
         assert set(one.names) == set(plain)
         assert set(one.topics) == {topic for _, _, held in plain.values() for topic in held}
     assert bytes(again) == bytes(snapshot)
+
+
+def test_a_name_that_utf_8_cannot_say_harms_no_other() -> None:
+    odd = {"name\udcff": SMALL["idle"], "\0": SMALL["idle"], "\x00616263": SMALL["idle"], **SMALL}
+    assert plain_of(Snapshot.from_bytes(bytes(make(odd)))) == odd
 
 
 def test_equal_is_what_wants_the_same() -> None:

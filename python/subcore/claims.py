@@ -79,7 +79,7 @@ class Checked:
 
 
 class _Grace(NamedTuple):
-    until: int  # in runnable time, or _KEPT
+    until: int  # in runnable time less that of restores, or _KEPT
     since_ns: int  # wall time of the last restore
 
 
@@ -92,6 +92,8 @@ class Claims:
         self._hub = hub
         self._grace = nanoseconds(grace_s)
         self._clock = RunnableClock(TICK_NS)
+        self._looked = 0  # in runnable time
+        self._restoring = 0  # so much of it passed while something was being restored
         self._until: dict[int, _Grace] = {}  # of each member that may have provisional topics
         self._unclaimed: dict[str, Member] = {}
         self._admission = Admission(hub.intent, hub.members, hub.granting.standby, hub.granting.own_link)
@@ -240,7 +242,7 @@ class Claims:
             log.warning("%d restored interests are rejected: %s", len(self.rejected), told)
 
     def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
-        until = _KEPT if adopted else self._clock.read(self._hub.clock.monotonic_ns()) + self._grace
+        until = _KEPT if adopted else self._passed() + self._grace
         grace = _Grace(until, self._hub.clock.time_ns())
         for member in members:
             known = self._until.get(member.id)
@@ -295,11 +297,20 @@ class Claims:
 
     # -- out --
 
+    def _passed(self) -> int:
+        """The time that counts. While streams are on their way back nobody can see what came back: whoever waits for
+        the report finds all of it, however long the venue was out of reach."""
+        now = self._clock.read(self._hub.clock.monotonic_ns())
+        if self._hub.engine.restore is not None:
+            self._restoring += now - self._looked
+        self._looked = now
+        return now - self._restoring
+
     def look(self) -> None:
         """Drop what nobody confirmed in time. Called each tick."""
         if not self._until:
             return
-        now = self._clock.read(self._hub.clock.monotonic_ns())
+        now = self._passed()
         due = [id for id, (until, _) in self._until.items() if until != _KEPT and until <= now]
         if due:
             self._drop([self._hub.members[id] for id in due])

@@ -152,7 +152,14 @@ class Hub:
         self.obligations = Duties(self, options.obligations)
         self.alerting = Alerting(self, options.alerts)
         self.granting = Granting(self, options.channel_priority, gone, options.adapt)
-        self.waits = Waits(self.engine, self.intent, self.ledger, self.granting, self.obligations.waits)
+        self.waits = Waits(
+            self.engine,
+            self.intent,
+            self.ledger,
+            self.granting,
+            self.obligations.waits,
+            self.clock.monotonic_ns,
+        )
         self.claims = Claims(self, options.claim_grace)
         self.closing = Closing(self)
         self.saving = Saving(self, options.snapshot_path)

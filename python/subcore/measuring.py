@@ -97,7 +97,7 @@ class Measuring:
             generation=link.generation,
             frames=flow.frames,
             bytes=flow.bytes,
-            streams=int(np.count_nonzero(hub.engine.streams.legs.link[::2] == number)),
+            streams=int(np.count_nonzero(hub.engine.streams.legs.link == number)),
             snapshots=flow.snapshots,
             skewed=flow.skewed,
             last_receive_time_ns=flow.last_receive_ns,

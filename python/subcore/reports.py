@@ -135,7 +135,7 @@ class Reports:
             caps=tuple(self._caps(id, holders)),
             standby=tuple(m.name for m in holders if hub.granting.standby.asked_by(m.id, id)),
             own_link=tuple(m.name for m in holders if hub.granting.own_link.asked_by(m.id, id)),
-            other_link=None if row.other_link < 0 else row.other_link,
+            other_link=row.other_link if hub.engine.streams.legs.is_carried_twice(stream) else None,
         )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .members import Member
 
 NAMED_AT_MOST = 5
+EXPLAINED_AT_MOST = 100  # each costs what it says; what is wrong with more is mostly the same
 
 
 class _Wait:
@@ -51,12 +52,14 @@ class Waits:
         ledger: Ledger,
         granting: Granting,
         excuse: Callable[[Member, int, bool], None],
+        now: Callable[[], int],
     ) -> None:
         self._engine = engine
         self._intent = intent
         self._ledger = ledger
         self._granting = granting
         self._excuse = excuse
+        self._now = now
         self._waits: set[_Wait] = set()
 
     async def wait(self, member: Member, timeout: float | None, *, needs_data: bool = False) -> None:
@@ -142,9 +145,11 @@ class Waits:
             if stream in self._granting.anew:
                 reasons[topic] = "asked for again"
                 continue
-            silent = "open, no data yet" if row.state is StreamState.OPEN else row.state.name.lower()
             withheld = self._granting.adapting.withheld.why(stream)
-            reasons[topic] = suspended or withheld or row.reason or silent
+            known = suspended or withheld or row.reason
+            if not known and len(reasons) < EXPLAINED_AT_MOST:
+                known = self._engine.explain(stream, self._now())
+            reasons[topic] = known or row.state.name.lower()
         some = ", ".join(f"{topic} ({reason})" for topic, reason in list(reasons.items())[:NAMED_AT_MOST])
         more = f" and {len(reasons) - NAMED_AT_MOST} more" if len(reasons) > NAMED_AT_MOST else ""
         return kind(f"component {wait.member.name!r}: {len(reasons)} topics {what}: {some}{more}", reasons)

@@ -58,10 +58,13 @@ class Efficiency:
         return self.of_messages * self.of_streams
 
     def __str__(self) -> str:
+        if self.optimal_messages <= self.messages:
+            done = f"{self.optimal_messages} of {self.messages} messages would have done"
+        else:  # what waited for room cancelled out, or left together
+            done = f"{self.messages} messages did for {self.optimal_messages}"
         return (
-            f"efficiency {self.score:.1%}: {self.optimal_messages} of {self.messages} messages would have done "
-            f"({self.of_messages:.1%}), {self.streams_wanted} streams wanted of {self.streams_on_wire} on the wire "
-            f"({self.of_streams:.1%})"
+            f"efficiency {self.score:.1%}: {done} ({self.of_messages:.1%}), {self.streams_wanted} streams wanted of "
+            f"{self.streams_on_wire} on the wire ({self.of_streams:.1%})"
         )
 
 

@@ -56,9 +56,7 @@ class Explainer:
         link = self._lifecycle.links[row.link]
         said = f"open {_for(now, row.since_ns)}, {_proof(row.evidence)}, on link {row.link}{ROLES[link.role]}"
         if row.other_link != NO_LINK:
-            other = self._lifecycle.links[row.other_link]
-            doubled = bool(self._ctx.streams.standby[stream])
-            said += f" and, {'standing by' if doubled else 'for a move'}, on link {row.other_link}{ROLES[other.role]}"
+            said += self._second(stream, self._lifecycle.links[row.other_link], now)
         elif self._ctx.streams.standby[stream]:
             said += ", and a standby is to carry it too" + self._once_free(Role.STANDBY, link)
         if self._ctx.streams.own_link[stream] and link.role is Role.SETTLED:
@@ -66,6 +64,14 @@ class Explainer:
         if row.data is DataState.SUSPECT:
             return said + "; its data is suspect: what is due does not come"
         return said if row.data is DataState.GOOD else said + "; no data yet"
+
+    def _second(self, stream: int, other: Link, now: int) -> str:
+        """Where it is carried twice, or what that waits for."""
+        doubled, place = bool(self._ctx.streams.standby[stream]), f"on link {other.id}{ROLES[other.role]}"
+        if self._ctx.streams.legs.is_carried_twice(stream):
+            return f" and, {'standing by' if doubled else 'for a move'}, {place}"
+        shall = "a standby is to carry it too" if doubled else "it is to move"
+        return f", and {shall}, {place}: {self._on_link(other, stream, now)}"
 
     def _once_free(self, role: Role, beside: Link) -> str:
         """Why that has not happened, where no connection is left for it."""
@@ -106,7 +112,8 @@ class Explainer:
             block = self._ctx.registry.blocked_until(self._ctx.venue.host) or now
             when = max(link.connect_at, block, link.pacer.next_allowed(Counted.CONNECT, now))
             failed = f" after {_count(link.attempts, 'failure')}" if link.attempts else ""
-            return f"link {link.id} is down, the next attempt{failed} is in {_seconds(when - now)}"
+            why = f" ({link.ended_by})" if link.ended_by else ""
+            return f"link {link.id} is down{why}, the next attempt{failed} is in {_seconds(when - now)}"
         if len(link.in_flight) >= self._ctx.venue.packing.max_in_flight:
             until = min(request.window_ends for request in link.in_flight)
             return f"waiting for the answer to the request before it, at most {_seconds(until - now)}"

@@ -105,6 +105,10 @@ class Legs(LegColumns):
         """What speaks for the stream, on any link."""
         return Evidence(int(self.evidence[2 * stream] | self.evidence[2 * stream + 1]))
 
+    def is_carried_twice(self, stream: int) -> bool:
+        """Whether both of its links were asked for it in their present connection."""
+        return bool(self.width[2 * stream] >= 0 and self.width[2 * stream + 1] >= 0)
+
     def forget(self, streams: Int32Array) -> None:
         """Reset both legs."""
         rows = 2 * streams.astype(np.int64)

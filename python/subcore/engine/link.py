@@ -189,6 +189,7 @@ class Link:
     phase: Phase = Phase.IDLE
     generation: int = 0
     attempts: int = 0  # failed ones since the link was last healthy
+    ended_by: str = ""  # what the last one failed of, or the connection before it ended of
     denied: int = 0  # of them, logins refused in a row
     connect_at: int = 0
     connect_by: int = 0

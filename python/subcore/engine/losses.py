@@ -81,6 +81,7 @@ class Losses:
 
     def _lose(self, link: Link, now: int, reason: str, error: str | None, blame: bool) -> Iterator[None]:
         ctx, case = self._ctx, None
+        link.ended_by = reason
         if link.is_up:
             link.lost = link.lost or link.last_request is not None
             self._moves.take_back(link, now)

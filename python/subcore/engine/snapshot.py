@@ -118,7 +118,7 @@ class Snapshot:
     @property
     def names(self) -> tuple[str, ...]:
         """The components, in no particular order."""
-        return tuple(self._body.names)
+        return tuple(map(_name_of, self._body.names))
 
     @property
     def topics(self) -> tuple[Topic, ...]:
@@ -150,7 +150,7 @@ class Snapshot:
     def owners(self) -> list[tuple[str, Priority, bool]]:
         """Name, class and whether it is paused of each component, in the order of `names`."""
         classes, paused = (self._columns[f"component_{what}"].tolist() for what in ("class", "paused"))
-        rows = zip(self._body.names, classes, paused, strict=True)
+        rows = zip(self.names, classes, paused, strict=True)
         return [(name, Priority(cls), bool(stopped)) for name, cls, stopped in rows]
 
     def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
@@ -257,10 +257,35 @@ def capture(
         name: np.asarray(columns[name]).astype(width).tobytes() for name, width in _WIDTHS.items()
     }
     channels, symbols, groupings = tables
-    packed["venue"], packed["names"] = venue, list(names)
+    packed["venue"], packed["names"] = venue, list(map(_spelled, names))
     return Snapshot(
         _Body(channels=list(channels), symbols=list(symbols), groupings=list(groupings), **packed), taken_ns
     )
+
+
+def _spelled(name: str) -> str:
+    """As UTF-8 can carry it. What it cannot (lone surrogates, which `os.fsdecode` makes of other bytes) is written in
+    hexadecimal digits behind a NUL, and so is what begins with one.
+    """
+    if not name.startswith("\0"):
+        if name.isascii():
+            return name
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            pass
+        else:
+            return name
+    return "\0" + name.encode("utf-8", "surrogatepass").hex()
+
+
+def _name_of(spelled: str) -> str:
+    if not spelled.startswith("\0"):
+        return spelled
+    try:
+        return bytes.fromhex(spelled[1:]).decode("utf-8", "surrogatepass")
+    except ValueError:
+        return spelled  # of a subcore that wrote such names as they are
 
 
 def _digest(head: bytes, body: bytes) -> bytes:
@@ -304,7 +329,8 @@ def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
     }
     wrong = [name for name, length in lengths.items() if len(columns[name]) != length]
     wrong += [name for name, limit in below.items() if len(columns[name]) and columns[name].max() >= limit]
-    if len(set(body.names)) != len(body.names) or not all(body.names) or len(body.names) > MAX_COMPONENTS:
+    names = {_name_of(name) for name in body.names}
+    if len(names) != len(body.names) or "" in names or len(names) > MAX_COMPONENTS:
         wrong.append("names")
     if wrong:
         raise SnapshotError(f"not as subcore writes it ({', '.join(wrong)} do not fit): move it away")
