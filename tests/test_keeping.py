@@ -130,27 +130,6 @@ def test_a_write_is_on_the_disk_before_it_takes_a_name_and_so_is_the_name(
     assert read(kept) == 3
 
 
-def test_a_folder_or_a_pipe_in_its_place_is_no_snapshot(path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path.mkdir(parents=True)
-    assert read(path) is None
-    assert "no plain file" in caplog.text
-    pipe = path / "pipe"
-    os.mkfifo(pipe)
-    with pytest.raises(SnapshotError, match="no plain file"):
-        read_snapshot(pipe)
-
-
-def test_a_check_that_refuses_counts_as_a_bad_file(kept: Path, caplog: pytest.LogCaptureFixture) -> None:
-    def only_one(snapshot: Snapshot) -> None:
-        if number_of(snapshot) != 1:
-            raise SnapshotError("not this one")
-
-    file = SnapshotFile(kept)
-    assert number_of(file.read(only_one)) == 1
-    assert "not this one" in caplog.text
-    file.close()
-
-
 def test_a_step_that_fails_between_the_two_renames_loses_nothing(
     kept: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,80 @@ async def test_everything_arrives_in_order_even_through_a_small_queue(tmp_path: 
     assert seen[7].receive_time_ns == (BEGAN + 7) * 1_000_000 + 5
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 100, 300])
+@pytest.mark.parametrize("handled", [False, True])
+async def test_nothing_is_lost_whatever_a_queue_holds(tmp_path: Path, size: int, handled: bool) -> None:
+    """A large queue beside it changes nothing, nor does a full one that nobody reads, once its component is paused."""
+    path = tmp_path / "x.jsonl"
+    recording(path, 1000)
+    seen: list[Any] = []
+
+    async def handle(event: Any) -> None:
+        seen.append(event)
+        await asyncio.sleep(0)
+
+    async with subcore.SubscriptionManager("upbit", replay=path, speed=0) as manager:
+        component = manager.component("reader", delivery=subcore.Queue(10_000 if handled else size))
+        component.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+        paused = manager.component("paused", delivery=subcore.Queue(1))
+        paused.subscribe("trade", "KRW-BTC")
+        if handled:
+            other = manager.component("other")
+            other.subscribe("trade", ["KRW-BTC", "KRW-ETH"], handle, delivery=subcore.Queue(size))
+        read = []
+        async for event in component:
+            if not read:
+                paused.pause()
+            read.append(event)
+        assert (component.stats().lost, len(await paused.batch())) == (0, 1)
+    for events in (read, seen) if handled else (read,):
+        assert [event.price for event in events] == [100.0 + i for i in range(1000)]
+
+
+async def test_a_frame_that_brings_several_events_to_one_queue_loses_none(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    book = (
+        '{{"type":"orderbook","code":"KRW-BTC","timestamp":{ms},"total_ask_size":1.0,"total_bid_size":1.0,'
+        '"orderbook_units":[{{"ask_price":2.0,"bid_price":1.0,"ask_size":1.0,"bid_size":1.0}}],'
+        '"stream_type":"REALTIME"}}'
+    )
+    lines = []
+    for i in range(200):
+        trades = [
+            TRADE.format(code="KRW-BTC", ms=BEGAN + i, price=3 * i + k, id=BEGAN * 10 + 3 * i + k)
+            for k in range(3)
+        ]
+        lines += [f"[{','.join(trades)}]", book.format(ms=BEGAN + i)]
+    path.write_text("\n".join(lines))
+    async with subcore.SubscriptionManager("upbit", replay=path, speed=0) as manager:
+        component = manager.component("reader", delivery=subcore.Queue(3))
+        component.subscribe("trade", "KRW-BTC")
+        for depth in (1, 5, 15):
+            component.subscribe("orderbook", "KRW-BTC", depth=depth)
+        seen = [event async for event in component]
+        assert component.stats().lost == 0
+    assert [event.price for event in seen if event.channel == "trade"] == [float(i) for i in range(600)]
+    assert len([event for event in seen if event.channel == "orderbook"]) == 600
+
+
+@pytest.mark.parametrize("size", [3, 8192])
+async def test_who_waits_for_proof_before_he_reads_gets_all(tmp_path: Path, size: int) -> None:
+    """With the small one, the second market's first trade is behind what does not fit before he reads."""
+    path = tmp_path / "x.jsonl"
+    lines = [
+        TRADE.format(code="KRW-ETH" if i > 20 else "KRW-BTC", ms=BEGAN + i, price=i, id=BEGAN * 10 + i)
+        for i in range(100)
+    ]
+    path.write_text("\n".join(lines))
+    async with subcore.SubscriptionManager("upbit", replay=path, speed=0) as manager:
+        component = manager.component("reader", delivery=subcore.Queue(size))
+        component.subscribe("trade", ["KRW-BTC", "KRW-ETH"])
+        await component.live(10.0)
+        seen = [event async for event in component]
+        assert component.stats().lost == 0
+    assert [event.price for event in seen] == [float(i) for i in range(100)]
+
+
 async def test_recorded_time_is_kept_at_the_speed_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
     recording(path, 400)

@@ -139,7 +139,8 @@ async def test_nothing_of_use_is_an_empty_start_and_an_error_in_the_log(
     path.write_text("[settings]\n")
     async with at(server, path) as manager:
         assert manager.snapshot().names == ()
-    assert [r.levelno for r in caplog.records if r.name == "subcore.snapshot"] == [logging.ERROR]
+    told = [r.levelno for r in caplog.records if r.name == "subcore.snapshot"]
+    assert told == [logging.ERROR, logging.WARNING], "what is wrong, and where it is kept"
     assert path.with_name("intent.bad").read_text() == "[settings]\n"
     path.with_name("intent.bad").unlink()
     wanted = await first_run(server, path)
@@ -150,6 +151,28 @@ async def test_nothing_of_use_is_an_empty_start_and_an_error_in_the_log(
         assert read_snapshot(path.with_name("intent.bad")) == wanted, "it may be of use elsewhere"
         path.write_bytes(path.with_name("intent.bad").read_bytes())
     assert "nothing is restored" in caplog.text
+
+
+async def test_another_venues_file_is_refused_and_left_alone(server: SimServer, path: Path) -> None:
+    wanted = await first_run(server, path)
+    with pytest.raises(
+        SnapshotError, match=r"a snapshot of upbit, .* for upbit-sg: give each a path of its own"
+    ):
+        SubscriptionManager("upbit-sg", url=server.url, snapshot_path=path)
+    async with at(server, path) as manager:
+        assert manager.snapshot() == wanted
+    assert {entry.name for entry in path.parent.iterdir()} <= {"intent", "intent.lock", "intent.previous"}
+
+
+async def test_a_folder_of_the_users_in_its_place_is_refused_and_left_alone(
+    server: SimServer, path: Path
+) -> None:
+    path.mkdir()
+    (path / "data.txt").write_text("precious")
+    with pytest.raises(SnapshotError, match="no plain file: give another path"):
+        at(server, path)
+    assert [entry.name for entry in path.parent.iterdir()] == ["intent"]
+    assert (path / "data.txt").read_text() == "precious"
 
 
 def full(*arguments: object) -> None:

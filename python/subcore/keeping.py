@@ -1,16 +1,18 @@
 """Keeps the snapshot of a manager on disk, in a thread of its own: a slow, full or broken disk delays nobody.
 
 Beside the file NAME stand NAME.previous, the one before it; NAME.new, while it is written; NAME.lock, which says whose
-it is; and NAME.bad, what stood there and could not be read.
+it is; and NAME.bad, NAME.bad.2 and so on: what stood there and was of no use here.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import logging
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,9 @@ log = logging.getLogger("subcore.snapshot")
 SAVE_EVERY_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 30.0
+TRIES_ASIDE = 3
+TORN = ("cut off", "damaged")  # how the texts of such a file begin, see Snapshot.from_bytes
+NOT_PLAIN = "this is no plain file: give another path"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +44,17 @@ class SnapshotStats:
 class SnapshotFile:
     """One path, locked for this process from its making until `close`. No method is for two threads at once.
 
-    SnapshotError where it is in use. A folder that cannot be written is no error here: `write` tries it anew.
+    SnapshotError where it is in use, or anything but a plain file has one of its names. A folder that cannot be written
+    is no error here: `write` tries it anew.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock: FileLock | None = None
-        self._is_good = (
-            False  # what stands at `path` was read, or written by us: worth being the previous one
-        )
+        # What stands at `path` was read, or written by us: worth being the previous one.
+        self._is_good = False
+        for name in (path, *map(self._beside, ("previous", "new", "lock"))):
+            _check_plain(name)
         try:
             self._acquire()
         except OSError as error:
@@ -62,20 +69,23 @@ class SnapshotFile:
         return self.path.with_name(f"{self.path.name}.{ending}")
 
     def read(self, check: Callable[[Snapshot], object]) -> Snapshot | None:
-        """The file, else its previous one, else None. Logs what is wrong; never raises for what a file holds.
+        """The file, else its previous one, else None. Logs what is wrong, and raises for none that cannot be read.
 
-        `check` raises SnapshotError for one that is of no use here.
+        `check` raises SnapshotError for one that is whole and somebody else's: it is not to be used up here.
         """
         faults = []
         for path in (self.path, self._beside("previous")):
             try:
                 snapshot = read_snapshot(path)
-                check(snapshot)
             except FileNotFoundError:
                 faults.append(f"{path}: there is none")
             except (OSError, SnapshotError) as error:
                 faults.append(f"{path}: {error}")
             else:
+                try:
+                    check(snapshot)
+                except SnapshotError as error:
+                    raise SnapshotError(f"{path}: {error}, or move this one away") from None
                 self._is_good = path == self.path
                 if faults:
                     log.warning("an older snapshot is used, %s: %s", path, faults[0])
@@ -87,12 +97,32 @@ class SnapshotFile:
     def set_aside(self) -> Path:
         """What was read is of no use here, but may be elsewhere: the next write keeps it, under the name returned."""
         self._is_good = False
-        return self._beside("bad")
+        return next(self._names_aside())
+
+    def _names_aside(self) -> Iterator[Path]:
+        """Names that may be given to what stands at `path`: free, or of what nobody can use or that is the same."""
+        for number in itertools.count(1):
+            name = self._beside("bad" if number == 1 else f"bad.{number}")
+            if not os.path.lexists(name) or _is_torn(name) or _are_same(name, self.path):
+                yield name
+
+    def _move_aside(self) -> None:
+        """Keep what stands at `path` under another name. OSError where none of some can be had."""
+        for tries, name in enumerate(self._names_aside(), start=1):
+            try:
+                os.replace(self.path, name)
+            except OSError:  # of that name, or of all
+                if tries == TRIES_ASIDE:
+                    raise
+            else:
+                log.warning("what stood at %s is kept as %s", self.path, name)
+                return
 
     def write(self, data: bytes) -> None:
         """Put `data` in the place of the file, which becomes the previous one; at every moment one of them is whole.
 
-        OSError (disk full, no permission), SnapshotError (in use); then the file is what it was, or the previous one.
+        OSError (disk full, no permission), SnapshotError (in use, no plain file); then the file is what it was, or the
+        previous one.
         """
         self._acquire()
         new = self._beside("new")
@@ -100,11 +130,13 @@ class SnapshotFile:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        if self._is_good:
-            self._is_good = False  # should the next step fail, nothing stands there
-            os.replace(self.path, self._beside("previous"))
-        elif self.path.exists():
-            os.replace(self.path, self._beside("bad"))
+        if self.path.exists():
+            _check_plain(self.path)
+            if self._is_good:
+                os.replace(self.path, self._beside("previous"))
+            else:
+                self._move_aside()
+        self._is_good = False  # should the next step fail, nothing stands there
         os.replace(new, self.path)
         self._is_good = True
         _sync_folder(self.path.parent)
@@ -119,9 +151,35 @@ class SnapshotFile:
 def read_snapshot(path: Path) -> Snapshot:
     """What a file holds. SnapshotError, OSError. Reads at most 64 MiB, and from nothing but a plain file."""
     if not stat.S_ISREG(path.stat().st_mode):
-        raise SnapshotError("this is no plain file: give another path")
+        raise SnapshotError(NOT_PLAIN)
     with path.open("rb") as file:
         return Snapshot.from_bytes(file.read(MAX_BYTES + 1))
+
+
+def _check_plain(path: Path) -> None:
+    """SnapshotError where a folder, a pipe or a device has that name: it is somebody's, and not to be moved."""
+    try:
+        is_plain = stat.S_ISREG(path.stat().st_mode)
+    except OSError:  # there is none, or nobody can tell
+        return
+    if not is_plain:
+        raise SnapshotError(f"{path}: {NOT_PLAIN}")
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether it was a snapshot and no subcore can read it; one that is whole may be of use to another."""
+    try:
+        read_snapshot(path)
+    except (OSError, SnapshotError) as error:
+        return str(error).startswith(TORN)
+    return False
+
+
+def _are_same(path: Path, other: Path) -> bool:
+    with contextlib.suppress(OSError):
+        if path.is_file() and path.stat().st_size == other.stat().st_size <= MAX_BYTES:
+            return path.read_bytes() == other.read_bytes()
+    return False
 
 
 def _sync_folder(folder: Path) -> None:

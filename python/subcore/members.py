@@ -124,9 +124,9 @@ class Member:
         return self.boxes.inbox
 
     @property
-    def is_half_full(self) -> bool:
-        """Whether any queue of it, of what is read or of async handlers, holds over half of what it may."""
-        return self.inbox.half_full or any(pump.is_half_full for pump in self.pumps)
+    def queues(self) -> list[EventQueue]:
+        """All that are to be emptied: by who reads, and by async handlers."""
+        return self.boxes.queues + self.pumps.queues
 
     @property
     def reader(self) -> asyncio.Task[Any] | None:

@@ -189,9 +189,9 @@ class Pump:
         return self._ended or (self._object is not None and self._object() is None)
 
     @property
-    def is_half_full(self) -> bool:
-        """Whether a queue holds over half of what it may."""
-        return any(2 * len(queue) > queue.maxsize for queue in self._queues)
+    def queues(self) -> list[EventQueue]:
+        """Those it hands over from; none while it is cut off, which may last."""
+        return [] if self._is_still else list(self._queues)
 
     @property
     def lost(self) -> int:

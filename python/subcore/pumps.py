@@ -120,6 +120,11 @@ class Pumps:
         return bool(self._pumps or self._calls_before or self._lost_before)
 
     @property
+    def queues(self) -> list[EventQueue]:
+        """See Pump."""
+        return [queue for pump in self for queue in pump.queues] if self._pumps else []
+
+    @property
     def waiting(self) -> int:
         """Events not yet handed over."""
         return sum(pump.waiting for pump in self) if self._pumps else 0
