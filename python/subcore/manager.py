@@ -59,9 +59,9 @@ class SubscriptionManager(Looking):
     out, the venue's own list is fetched. While no list can be had, whatever raises, nothing is refused for not being in
     one, and a warning says so. `channel_priority`: class of a channel's interests where the call says none.
     `snapshot_path`: a file that keeps what is wanted, so that a restart finds it: SnapshotError where another process
-    has it. What it says is held at once, provisionally: `component(name)` claims a name with its topics, `subscribe`
-    and `replace` confirm them, and the rest is dropped `claim_grace` seconds after the start (of runnable time in which
-    nothing is being restored).
+    has it, where it is another venue's, or no plain file. What it says is held at once, provisionally:
+    `component(name)` claims a name with its topics, `subscribe` and `replace` confirm them, and the rest is dropped
+    `claim_grace` seconds after the start (of runnable time in which nothing is being restored).
     `credentials`: for channels that need a login, a callable that gives a fresh token (Upbit: a JWT) at each connect;
     async, or plain and then called in a thread of its own. It has 10 s; where it raises, or takes longer, that connect
     failed and is tried again later, and other links go on. Its `account` attribute, if it has one, names whose limits

@@ -57,9 +57,8 @@ class ReplayConnection:
         finally:
             reader.close()
             self._over.set()
-        await asyncio.sleep(
-            0
-        )  # what the last frames prove is told before: who waits for it goes on, and reads
+        # What the last frames prove is told before: who waits for it goes on, and reads.
+        await asyncio.sleep(0)
         while any(member.pumps.are_working for member in self._hub.members.values()):
             await asyncio.sleep(HANDLERS_POLL_S)  # what they are due is part of the replay
         for member in list(self._hub.members.values()):

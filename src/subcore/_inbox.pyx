@@ -220,14 +220,6 @@ cdef class Inbox:
         return len(self.boxes)
 
     @property
-    def half_full(self):
-        """Whether any queue holds over half of what it may."""
-        for box in self.boxes:
-            if isinstance(box, EventQueue) and 2 * (<EventQueue>box).waiting() > (<EventQueue>box).maxsize:
-                return True
-        return False
-
-    @property
     def lost(self):
         """Events lost so far."""
         return self.lost_before + sum([box.lost for box in self.boxes])
