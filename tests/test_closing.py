@@ -184,3 +184,17 @@ async def test_a_name_still_recorded_to_is_not_opened_again(
     await until(lambda: first.join(0.0))
     assert first.frames > 0
     manager.record(tmp_path / "a.jsonl")
+
+
+async def test_a_closed_manager_records_nothing_and_promises_no_alert(
+    server: SimServer, tmp_path: Path
+) -> None:
+    manager = at(server, tmp_path)
+    await manager.start()
+    await manager.close()
+    with pytest.raises(ManagerClosed, match="make a new one"):
+        manager.record(tmp_path / "late.jsonl")
+    assert not (tmp_path / "late.jsonl").exists()
+    with pytest.raises(ManagerClosed, match="make a new one"):
+        manager.on_alert(print)
+    assert nothing_runs()

@@ -169,7 +169,9 @@ async def test_a_rotation_that_cannot_be_proven_ends_its_wait_and_keeps_the_link
     component.subscribe("ticker", SYMBOLS)
     await component.live(SOON)
     server.exchange.inject(Fault("refuse", seconds=30.0), server.clock())
-    with pytest.raises(TimeoutError):
+    with pytest.raises(
+        TimeoutError, match=r"^not replaced within 0\.2 s: link 0\..* it is tried again: call rotate\(\)"
+    ):
         await manager.rotate(timeout=0.2)
     assert {info.state for info in manager.topics()} == {StreamState.OPEN}
     assert manager.stats().losses_of_link == 0

@@ -7,11 +7,18 @@ import importlib
 import pytest
 
 import subcore
+from subcore import errors
 
 
 @pytest.mark.parametrize("name", subcore.__all__)
 def test_every_public_name_is_there(name: str) -> None:
     assert getattr(subcore, name) is not None
+
+
+@pytest.mark.parametrize("name", errors.__all__)
+def test_every_error_is_public(name: str) -> None:
+    assert name in subcore.__all__
+    assert getattr(subcore, name) is getattr(errors, name)
 
 
 def test_venue_stays_the_function() -> None:

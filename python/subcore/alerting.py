@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ._steps import Hook
 from .engine.alerts import ALERT_DEFAULTS, Alert, AlertRules, Alerts, Issue, Severity
 from .engine.clock import SECOND
-from .errors import UsageError
+from .errors import ManagerClosed, UsageError
 from .gauges import Gauges
 from .naming import words_of
 from .tasks import running_task
@@ -83,6 +83,8 @@ class Alerting:
 
     def on_alert(self, hook: OnAlert) -> Callable[[], None]:
         """See SubscriptionManager.on_alert."""
+        if self._ended:  # it would never be called
+            raise ManagerClosed("the manager is closed: make a new one")
         if not callable(hook):
             raise UsageError(
                 f"on_alert takes a function, plain or async, that is given an Alert, not {hook!r}"

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import inspect
+import weakref
 from functools import partial
-from numbers import Real
+from numbers import Integral, Real
 from types import EllipsisType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ._delivery import Callback, Delivery, Latest, Queue, Ring
 from ._ring import RING_KINDS
+from ._strategy import Strategy
 from .engine.adaptive import Adapt
 from .engine.obligations import DEFAULTS, Obligations
-from .errors import UsageError
+from .errors import UsageError, WrongType
+from .naming import words_of
+from .seconds import MAX_SECONDS, is_number, is_span
 from .types import Priority
 
 if TYPE_CHECKING:
@@ -20,17 +26,25 @@ if TYPE_CHECKING:
 
 MIN_RATE = 0.001  # events a second that a cap may allow
 MAX_RATE = 1_000_000
+_FLAGS = bool, np.bool_
+_WRAPS = partial, MethodType
+_GENERATES = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 
 __all__ = [
     "as_priority",
     "as_step",
+    "check_count",
     "check_delivery",
+    "check_depth",
+    "check_flags",
     "check_handler",
     "check_interval",
     "check_on_status",
+    "check_owner",
     "check_policy",
     "check_rate",
     "check_seconds",
+    "check_span",
     "is_async",
     "measures_of",
     "rules_of",
@@ -47,19 +61,62 @@ def as_priority(given: Any) -> Priority:
 
 
 def check_seconds(name: str, given: Any) -> None:
-    """A number of seconds, or None where that is allowed by the caller."""
-    if not isinstance(given, Real) or given != given:
+    """A number of seconds to wait, infinity for no limit; None is the caller's matter. UsageError."""
+    if not is_number(given):
         raise UsageError(f"{name} is a number of seconds, not {given!r}")
+    if MAX_SECONDS < given < float("inf"):
+        raise UsageError(
+            f"{name} is a number of seconds, {MAX_SECONDS:g} at most, not {given!r}: give float('inf') for no limit"
+        )
+
+
+def check_span(name: str, given: Any) -> None:
+    """Seconds, 0 or more, and not for ever. UsageError."""
+    if not is_span(given):
+        raise UsageError(f"{name} is a number of seconds, 0 to {MAX_SECONDS:g}, not {given!r}")
 
 
 def check_interval(name: str, given: Any) -> None:
     """None, or seconds more than 0, and not for ever. UsageError."""
-    if given is not None:
-        check_seconds(name, given)
-        if not 0 < given < float("inf"):
-            raise UsageError(
-                f"{name} is a number of seconds more than 0, not {given!r}: leave it out for none"
-            )
+    if given is not None and (not is_span(given) or not given):
+        raise UsageError(
+            f"{name} is a number of seconds more than 0, {MAX_SECONDS:g} at most, not {given!r}: "
+            "leave it out for none"
+        )
+
+
+def check_count(name: str, given: Any) -> None:
+    """A whole number, 1 or more. UsageError."""
+    if type(given) is int and given > 0:  # at the cost of nothing, for `batch`
+        return
+    if not isinstance(given, Integral) or isinstance(given, bool) or given < 1:
+        raise UsageError(f"{name} must be at least 1, a whole number, not {given!r}")
+
+
+def check_flags(**given: Any) -> None:
+    """True or False, by the names of the options: texts like "no" are true. UsageError."""
+    for name, flag in given.items():
+        if not isinstance(flag, _FLAGS):
+            raise UsageError(f"{name}= is True or False, not {flag!r}")
+
+
+def check_depth(given: Any) -> None:
+    """What could be a number of book levels; which ones there are is the venue's matter. UsageError."""
+    if isinstance(given, _FLAGS):
+        raise UsageError(f"depth is a number of book levels a side, not {given!r}: leave it out for all")
+
+
+def check_owner(given: Any) -> None:
+    """None, or whoever can be asked whether he is still there. UsageError."""
+    if given is None:
+        return
+    try:
+        weakref.ref(given)
+    except TypeError:
+        raise WrongType(
+            f"owner is a task, or an object that can be weakly referenced, not {type(given).__name__}: "
+            "give the object that closes the component when it goes, or leave it out"
+        ) from None
 
 
 def check_rate(given: Any) -> None:
@@ -100,6 +157,7 @@ def check_handler(handler: Any, delivery: Any) -> None:
         if isinstance(delivery, Callback):
             raise UsageError("Callback() delivery needs a handler: give one")
         return
+    _check_callable(handler)
     if isinstance(delivery, Queue) and not is_async(handler):
         raise UsageError(
             "a plain handler is called at once, not both called and queued: "
@@ -107,6 +165,22 @@ def check_handler(handler: Any, delivery: Any) -> None:
         )
     if isinstance(delivery, (Latest, Ring)):
         raise UsageError(f"{delivery!r} is for what is read: leave the handler out, or delivery=")
+
+
+def _check_callable(handler: Any) -> None:
+    """What calling, or awaiting, carries out: calling a generator function only makes a generator."""
+    if not callable(handler) and not isinstance(handler, Strategy):
+        raise WrongType(
+            f"a handler must be callable with one event, and {type(handler).__name__} is not: "
+            "give a function, plain or async, or leave it out to read the events"
+        )
+    if type(handler) is FunctionType and not handler.__code__.co_flags & _GENERATES:
+        return  # the common case, at the least cost
+    if _generates(handler):
+        raise UsageError(
+            f"a handler is called with each event, and a call of {words_of(handler)} only makes a generator: "
+            "give a function without yield, plain or async"
+        )
 
 
 def check_policy(given: Delivery | None, default: Delivery, channel: Channel, *, raw: bool = False) -> None:
@@ -158,6 +232,18 @@ def is_async(handler: Any) -> bool:
     return not isinstance(handler, MethodType) and inspect.iscoroutinefunction(type(handler).__call__)
 
 
+def _generates(handler: Any) -> bool:
+    """Whether calling it makes a generator, plain or async; one that is marked as a coroutine function does not."""
+    called = handler
+    while isinstance(called, _WRAPS):
+        called = called.func if isinstance(called, partial) else called.__func__
+    if type(called) is not FunctionType:
+        called = type(called).__call__
+    if type(called) is not FunctionType or not called.__code__.co_flags & _GENERATES:
+        return False
+    return not is_async(handler)
+
+
 def measures_of(given: bool | Adapt) -> Adapt | None:
     """What is done against load, None = nothing. UsageError."""
     if isinstance(given, bool):
@@ -171,4 +257,6 @@ def rules_of(given: Obligations | EllipsisType | None, replay: object) -> Obliga
     """A recording waits for who reads it, so nobody is judged by the time he takes unless that is asked for."""
     if isinstance(given, EllipsisType):
         return DEFAULTS if replay is None else None
+    if given is not None and not isinstance(given, Obligations):
+        raise UsageError(f"obligations is Obligations(...), or None for none, not {given!r}")
     return given

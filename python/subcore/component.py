@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 from ._delivery import Delivery
 from ._ring import RingReader
-from .checking import as_step, check_handler, check_policy, check_rate, check_seconds
+from .checking import (
+    as_step,
+    check_depth,
+    check_flags,
+    check_handler,
+    check_policy,
+    check_rate,
+    check_seconds,
+)
 from .errors import ConflictError, SubscribeTimeout, UsageError
 from .figures import ComponentStats
 from .intent import Act, Wish, as_symbols
@@ -121,6 +129,7 @@ class Component(Reader):
         """Want these topics no longer; `symbols=None` means all of the channel. What is not held is passed over."""
         member = self._live()
         index = self._granting.channel_index(channel)
+        check_depth(depth)
         step = None if grouping is None else as_step(grouping)
         given = None
         if symbols is not None:
@@ -134,6 +143,7 @@ class Component(Reader):
         """
         member = self._live()
         check_handler(handler, None)
+        check_flags(raw=raw)
         return self._hub.claims.adopt(member, handler, raw)
 
     def pause(self) -> None:
@@ -286,6 +296,8 @@ class Component(Reader):
         member, granting = self._live(), self._granting
         check_handler(handler, delivery)
         check_rate(max_rate)
+        check_depth(depth)
+        check_flags(raw=raw, standby=standby, own_link=own_link, image=image)
         given = as_symbols(symbols, act.value)
         try:
             index = granting.check_topics(channel, given, depth, grouping)

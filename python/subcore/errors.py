@@ -4,6 +4,7 @@ SubcoreError
 ├── UsageError                the caller's fault: the call changed nothing; also a ValueError
 │   ├── NameTakenError        a live component has that name
 │   ├── WrongThread           called outside the loop's thread
+│   ├── WrongType             an argument is not of a kind the call takes; also a TypeError
 │   ├── ManagerClosed         the manager is closed
 │   ├── ComponentClosed       the component was closed by its owner
 │   ├── ComponentReaped       the component broke its obligations and was removed
@@ -57,6 +58,7 @@ __all__ = [
     "UsageError",
     "VenueError",
     "WrongThread",
+    "WrongType",
 ]
 
 
@@ -74,6 +76,10 @@ class NameTakenError(UsageError):
 
 class WrongThread(UsageError):
     """Called outside the event loop's thread. Use `manager.call_threadsafe(function, *arguments)`."""
+
+
+class WrongType(UsageError, TypeError):
+    """An argument is not of a kind the call takes. The text says what is."""
 
 
 class ManagerClosed(UsageError):

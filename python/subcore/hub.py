@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import weakref
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ._delivery import Delivery, WakeBatch
+from ._delivery import WakeBatch
 from ._wire_set import WireSet
 from .alerting import Alerting
 from .claims import Claims
@@ -41,7 +40,6 @@ from .waits import Waits
 
 if TYPE_CHECKING:
     from ._listener import FeedListener
-    from .component import Component, OnStatus
     from .dashboard import Dashboard
     from .engine.actions import AskLatest, Notify
     from .engine.conflicts import Conflict
@@ -62,6 +60,7 @@ class Hub:
         self.clock = options.clock
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
+        self.waiting: dict[str, Member] = {}  # by name, those that wait to be claimed
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self.recordings: list[Recording] = []  # the last is under way
@@ -133,7 +132,7 @@ class Hub:
             HandlerDuties(),
             self.duties.delays,
         )
-        self._ties = Ties(
+        self.ties = Ties(
             self.router,
             self.wakes,
             self._left,
@@ -199,39 +198,11 @@ class Hub:
 
     # -- members --
 
-    def add_member(
-        self,
-        name: str,
-        *,
-        priority: Priority,
-        delivery: Delivery | None,
-        on_status: OnStatus | None,
-        include_status: bool,
-        heartbeat: float | None,
-        callback_budget: float | None,
-    ) -> Member:
-        """A new component in the ledger, or the one that waits with this name. CapacityError if there are too many."""
-        id = self.claims.claim(name)
-        if id is None:
-            id = self.ledger.open_component()
-        member = Member(id, name, self._ties, priority, delivery, on_status, include_status)
-        self.members[id] = member
-        self.names.add(name)
-        self.obligations.joined(member, heartbeat, callback_budget)
-        self.saving.changed()
-        return member
-
     def new_member(self, name: str, priority: Priority) -> Member:
         """One that no component holds, to be claimed by its name."""
-        member = Member(self.ledger.open_component(), name, self._ties, priority, None, None, False)
-        self.members[member.id] = member
+        member = Member(self.ledger.open_component(), name, self.ties, priority, None, None, False)
+        self.members[member.id] = self.waiting[name] = member
         return member
-
-    def attach(self, member: Member, component: Component, owner: object | None) -> None:
-        """Tie a member to what the user holds."""
-        member.handle = weakref.ref(component)
-        if owner is not None:
-            member.set_owner(owner)
 
     def close_member(self, member: Member) -> None:
         """Remove a component: nothing is delivered to it after this returns."""
@@ -247,6 +218,8 @@ class Hub:
         self.waits.forget(member)
         if member.handle is not None:  # a name that waits to be claimed is nobody's
             self.names.discard(member.name)
+        elif self.waiting.get(member.name) is member:
+            del self.waiting[member.name]
         self.granting.forget(member)
         self.claims.forget(member)
         member.close_boxes()

@@ -6,9 +6,9 @@ import asyncio
 import concurrent.futures
 import secrets
 import threading
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from numbers import Real
 from pathlib import Path
 from types import EllipsisType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,8 +18,10 @@ from .alerting import alerts_of
 from .checking import (
     as_priority,
     check_delivery,
+    check_flags,
     check_interval,
     check_on_status,
+    check_owner,
     check_seconds,
     measures_of,
     rules_of,
@@ -28,9 +30,12 @@ from .claims import CLAIM_GRACE_S
 from .clock import Clock, SystemClock
 from .closing import DRAIN_S
 from .component import Component, OnStatus
+from .engine.link import Role
+from .engine.snapshot import Snapshot
 from .errors import ManagerClosed, NameTakenError, UsageError
 from .looking import Looking
 from .markets import Markets
+from .opening import Terms, open_component
 from .types import CloseReport, Priority
 from .venue import Venue
 from .venues import get_venue
@@ -39,7 +44,6 @@ if TYPE_CHECKING:
     from .engine.adaptive import Adapt
     from .engine.alerts import AlertRules
     from .engine.obligations import Obligations
-    from .engine.snapshot import Snapshot
     from .hub import Hub
     from .link import Connect
     from .logins import Credentials
@@ -107,11 +111,11 @@ class SubscriptionManager(Looking):
         seed: int | None = None,
     ) -> None:
         from .hub import Hub
-        from .options import Options
+        from .options import Options, as_path
 
         self.venue = get_venue(venue) if url is None else get_venue(venue).at(url)
-        if not 0 <= speed <= MAX_SPEED:
-            raise UsageError(f"speed must be 0 (as fast as read) to {MAX_SPEED:g}, not {speed}")
+        if not isinstance(speed, Real) or not 0 <= speed <= MAX_SPEED:
+            raise UsageError(f"speed must be 0 (as fast as read) to {MAX_SPEED:g}, not {speed!r}")
         if replay is not None and connect is not None:
             raise UsageError("replay= is a connection of its own: leave connect= out")
         if credentials is not None and not self.venue.grants:
@@ -120,7 +124,8 @@ class SubscriptionManager(Looking):
             raise UsageError(
                 "credentials= takes a callable that gives a token, not the token: it is called at each connect"
             )
-        self._clock = clock or SystemClock()
+        recording = as_path("replay", replay)
+        self._clock = SystemClock() if clock is None else clock
         self._thread = threading.get_ident()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._state = "new"
@@ -131,15 +136,15 @@ class SubscriptionManager(Looking):
                 connect=connect,
                 markets=None if isinstance(markets, EllipsisType) else markets,
                 own_markets=markets is ... and url is None and replay is None,
-                replay=None if replay is None else (Path(replay), speed),
-                snapshot_path=None if snapshot_path is None else Path(snapshot_path),
+                replay=None if recording is None else (recording, speed),
+                snapshot_path=as_path("snapshot_path", snapshot_path),
                 claim_grace=claim_grace,
                 credentials=credentials,
                 latest=latest if callable(latest) else latest and replay is None and connect is None,
                 obligations=rules_of(obligations, replay),
                 alerts=alerts_of(alerts, replay),
                 adapt=measures_of(adapt),
-                channel_priority=channel_priority or {},
+                channel_priority={} if channel_priority is None else channel_priority,
                 seed=secrets.randbits(63) if seed is None else seed,
             ),
         )
@@ -147,13 +152,20 @@ class SubscriptionManager(Looking):
     # -- life --
 
     async def start(self) -> None:
-        """Begin: what is wanted goes to the wire at the end of this loop turn. UsageError if started before."""
+        """Begin: what is wanted goes to the wire at the end of this loop turn. UsageError if started before.
+
+        Whatever raises, the manager is closed then, and nothing of it is left.
+        """
         if self._state != "new":
             raise UsageError(f"the manager is {self._state}: make a new one to start again")
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._state = "running"
-        self._hub.start()
+        try:
+            self._hub.start()
+        except BaseException:  # threads, timers and the lock on the snapshot's file would stay for nobody
+            await self.close(drain=0.0)
+            raise
 
     async def close(self, *, timeout: float = 5.0, drain: float = DRAIN_S) -> CloseReport:
         """End every link, task, thread and component, within `timeout` seconds altogether. Idempotent.
@@ -208,34 +220,24 @@ class SubscriptionManager(Looking):
         classes; they are proven on the wire and go nowhere until `subscribe`, `replace` or `adopt` confirms them.
         """
         self.check_thread()
-        if self._state == "closed":
-            raise ManagerClosed("the manager is closed: make a new one")
+        self._check_open()
         if not isinstance(name, str) or not name:
             raise UsageError(f"a component's name is a text that is not empty, not {name!r}")
         priority = as_priority(priority)
         check_delivery(delivery)
         check_on_status(on_status)
-        if owner is not None:
-            weakref.ref(owner)  # TypeError before anything has changed
+        check_flags(include_status=include_status)
+        check_owner(owner)
         check_interval("heartbeat", heartbeat)
         check_interval("callback_budget", callback_budget)
+        self._hub.obligations.check_promise(heartbeat)
         self._hub.housekeeping(in_call=True)
         if name in self._hub.names:
             raise NameTakenError(
                 f"a component named {name!r} is live: close it first, or choose another name"
             )
-        member = self._hub.add_member(
-            name,
-            priority=priority,
-            delivery=delivery,
-            on_status=on_status,
-            include_status=include_status,
-            heartbeat=heartbeat,
-            callback_budget=callback_budget,
-        )
-        component = Component(self, self._hub, member)
-        self._hub.attach(member, component, owner)
-        return component
+        terms = Terms(priority, delivery, on_status, include_status, heartbeat, callback_budget, owner)
+        return open_component(self._hub, name, terms, lambda member: Component(self, self._hub, member))
 
     @property
     def components(self) -> dict[str, Component]:
@@ -278,6 +280,11 @@ class SubscriptionManager(Looking):
         self.check_thread()
         if self._state != "running":
             raise UsageError(f"the manager is {self._state}: only a running one can prove what it restores")
+        if not isinstance(snapshot, Snapshot):
+            raise UsageError(
+                f"restore takes a Snapshot, as manager.snapshot() and Snapshot.from_bytes() give it, not {snapshot!r}"
+            )
+        check_flags(adopt=adopt)
         return await self._hub.saving.restore(snapshot, adopt)
 
     def adopt(self) -> None:
@@ -298,12 +305,23 @@ class SubscriptionManager(Looking):
         if self._state != "running":
             raise UsageError(f"the manager is {self._state}: only a running one has links to replace")
         waiting = self._hub.runtime.rotate(None)
-        async with asyncio.timeout(timeout):
-            while waiting or self._hub.engine.is_rotating:
-                await asyncio.sleep(ROTATE_POLL_S)
-                if self._state == "closed":
-                    raise ManagerClosed("the manager was closed while it replaced its links: make a new one")
-                waiting = self._hub.runtime.rotate(waiting) if waiting else waiting
+        try:
+            async with asyncio.timeout(timeout):
+                while waiting or self._hub.engine.is_rotating:
+                    await asyncio.sleep(ROTATE_POLL_S)
+                    self._check_open("while it replaced its links")
+                    waiting = self._hub.runtime.rotate(waiting) if waiting else waiting
+        except TimeoutError:
+            raise TimeoutError(self._unreplaced(waiting, timeout)) from None
+
+    def _unreplaced(self, waiting: Mapping[int, int], timeout: float) -> str:
+        known = self._hub.engine.links.values()
+        retired = {link.id for link in known if link.role is Role.RETIRED and link.wire.len_target}
+        named = ", ".join(f"link {number}" for number in sorted(retired | set(waiting))) or "a link"
+        return (
+            f"not replaced within {timeout:g} s: {named}. What their successors do not prove they carry on, and it is "
+            "tried again: call rotate() with more time to wait for it, manager.explain(...) says what a topic waits for"
+        )
 
     # -- other --
 
@@ -312,8 +330,10 @@ class SubscriptionManager(Looking):
 
         Calling it again ends the earlier recording, once what is queued is written; a name still being written to is a
         UsageError. Raises OSError where the file cannot be made. A disk that fails is logged, and told by `close`.
+        ManagerClosed once it is closed.
         """
         self.check_thread()
+        self._check_open()
         self._hub.record(path)
 
     def call_threadsafe(self, function: Callable[..., T], *args: Any) -> concurrent.futures.Future[T]:
@@ -333,3 +353,8 @@ class SubscriptionManager(Looking):
 
         loop.call_soon_threadsafe(run)
         return future
+
+    def _check_open(self, meanwhile: str = "") -> None:
+        if self._state == "closed":
+            closed = f"was closed {meanwhile}" if meanwhile else "is closed"
+            raise ManagerClosed(f"the manager {closed}: make a new one")

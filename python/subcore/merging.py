@@ -7,7 +7,7 @@ import heapq
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
-from .checking import check_seconds
+from .checking import check_count, check_seconds
 from .component import Component
 from .errors import ComponentClosed, QueueOverflow, UsageError
 
@@ -71,8 +71,7 @@ class Merged:
 
         Cancel-safe; errors as of iteration. The end is told by one empty list; from then on it raises ComponentClosed.
         """
-        if max < 1:
-            raise UsageError(f"max is at least 1, not {max}")
+        check_count("max", max)
         if timeout is not None:
             check_seconds("timeout", timeout)
         try:

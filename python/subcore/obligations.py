@@ -24,6 +24,7 @@ from .engine.obligations import DEFAULTS, Cause, Obligations, Verdict
 from .errors import UsageError
 from .longcalls import LongCalls
 from .naming import words_of
+from .seconds import MAX_SECONDS
 from .types import Int64Array, StatusKind
 from .watchdog import Blocker, Watchdog
 
@@ -92,6 +93,14 @@ class Duties:
         return () if self._watchdog is None else tuple(self._watchdog.found)
 
     # -- what is heard --
+
+    def check_promise(self, heartbeat: float | None) -> None:
+        """UsageError where so many of these heartbeats may be missing that nobody would live to see it."""
+        if heartbeat is not None and heartbeat * self._rules.beats_missed > MAX_SECONDS:
+            raise UsageError(
+                f"heartbeat is a number of seconds, {MAX_SECONDS / self._rules.beats_missed:g} at most with "
+                f"beats_missed={self._rules.beats_missed}, not {heartbeat!r}: promise more, or leave it out for none"
+            )
 
     def joined(self, member: Member, heartbeat: float | None, budget: float | None) -> None:
         """A component is there."""

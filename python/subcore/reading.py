@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._inbox import Inbox
 from ._reading import Reading
-from .checking import check_seconds
+from .checking import check_count, check_seconds
 from .errors import QueueOverflow, UsageError
 from .tasks import running_task
 
@@ -55,6 +55,7 @@ class Reader:
         """
         self._check_thread()
         inbox = self._member.inbox
+        check_count("max", max)
         if timeout is not None:
             check_seconds("timeout", timeout)
         self._member.reads(asyncio.current_task())

@@ -275,6 +275,8 @@ class Venue:
         UnknownSymbolError, naming what can be asked for instead.
         """
         channel = self.channels[self.channel_index(topic.channel, topic.depth)]
+        if not isinstance(topic.symbol, str):
+            raise UnsupportedError(f"{self.name} {topic.channel}: a symbol is a text, not {topic.symbol!r}")
         grant = self.route(channel.route).grant
         if grant and grant not in grants:
             raise UnsupportedError(

@@ -162,8 +162,8 @@ WATCH = (
     Mutant(
         "seconds that are no number waited for",
         "engine/obligations.py",
-        'if not 0 <= getattr(self, name) < float("inf")]',
-        'if getattr(self, name) < 0 or getattr(self, name) == float("inf")]',
+        '"calm"), is_span),',
+        '"calm"), lambda given: not (given < 0 or given == float("inf"))),',
         "tests/test_obligations_settings.py",
     ),
     Mutant(

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
+from numbers import Integral
+from typing import Any
 
 from subcore.errors import UsageError
+from subcore.seconds import MAX_SECONDS, is_span
 from subcore.types import StatusKind
 
 __all__ = ["DEFAULTS", "Cause", "Obligations", "Verdict"]
@@ -71,18 +75,33 @@ class Obligations:
     veto: Callable[[Verdict], object] | None = None
 
     def __post_init__(self) -> None:
-        seconds = ("slow", "quarantine", "grace", "beats_reap", "failing", "calm")
-        wrong = [name for name in seconds if not 0 <= getattr(self, name) < float("inf")]
-        wrong += [name for name in ("beats_missed", "errors") if getattr(self, name) < 1]
-        wrong += (
-            ["tries"] if list(self.tries) != sorted(set(self.tries)) or min(self.tries, default=0) < 0 else []
-        )
-        wrong += ["blocked"] if self.blocked is not None and not 0 < self.blocked < float("inf") else []
-        if wrong:
-            raise UsageError(
-                f"{wrong[0]}={getattr(self, wrong[0])!r} is no obligation: seconds are 0 or more, tries rise, blocked "
-                "is more than 0 or None, errors and beats_missed are 1 or more"
-            )
+        for name, fits in _FITS.items():
+            given = getattr(self, name)
+            if not fits(given):
+                raise UsageError(
+                    f"{name}={given!r} is no obligation: seconds are 0 to {MAX_SECONDS:g}, tries rise, blocked is more "
+                    "than 0 or None, errors and beats_missed are whole numbers, 1 or more, veto is a function or None"
+                )
 
+
+def _is_count(given: Any) -> bool:
+    return isinstance(given, Integral) and int(given) >= 1
+
+
+def _rises(given: Any) -> bool:
+    try:
+        tries = tuple(given)
+    except TypeError:
+        return False
+    return all(map(is_span, tries)) and all(one < other for one, other in pairwise(tries))
+
+
+_FITS: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("slow", "quarantine", "grace", "beats_reap", "failing", "calm"), is_span),
+    **dict.fromkeys(("beats_missed", "errors"), _is_count),
+    "tries": _rises,
+    "blocked": lambda given: given is None or (is_span(given) and given > 0),
+    "veto": lambda given: given is None or callable(given),
+}
 
 DEFAULTS = Obligations()
