@@ -90,7 +90,7 @@ class Looking:
         Called in the loop's thread and outside of public calls; an async one runs in a task of its own, which closing
         the manager cancels. What it raises is counted in `stats().handler_errors` and logged, and breaks nothing. While
         64 calls of async ones have not returned, no more are made. What stands already is not told again: see `issues`.
-        UsageError for what cannot be called.
+        UsageError for what cannot be called, ManagerClosed once the manager is.
         """
         self.check_thread()
         return self._hub.alerting.on_alert(function)
