@@ -74,6 +74,22 @@ class Lifecycle:
         """The home links of these, with those that live there."""
         return [(self.links[ident], part) for ident, part in self._ctx.streams.legs.by_link(streams, True)]
 
+    def twice(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these have a second carrier. One that has left its wire, so that its leg is kept for late frames
+        alone, is none: another may take its place."""
+        legs = self._ctx.streams.legs
+        found: npt.NDArray[np.bool_] = legs.has_other(streams)
+        second = 2 * streams.astype(np.int64) + 1
+        left = found & (legs.width[second] < 0) & (legs.width[second - 1] >= 0)
+        if left.any():
+            for ident in set(legs.link[second[left]].tolist()):
+                link, here = self.links[ident], left & (legs.link[second] == ident)
+                kept = np.isin(streams[here], link.wire.target())
+                if link.trial is not None:
+                    kept |= link.trial.holds(streams[here])
+                found[here] = kept
+        return found
+
     def untargeted(self, streams: Int32Array) -> Int32Array:
         """Those of these that no link is to carry."""
         for carrier, part in self.carriers(streams):

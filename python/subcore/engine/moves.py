@@ -45,22 +45,27 @@ class Moves:
         self._under_way: list[_Move] = []
 
     def start(self, source: Link, to: Link, streams: Int32Array, now: int) -> None:
-        """Move these from `source`, their home, to another link. Each must have one leg."""
+        """Move these from `source`, their home, to another link. Each must have one carrier."""
+        streams = self.double(to, streams, now)
         if not len(streams):
             return
-        self.double(to, streams, now)
         until = self._ctx.clock.runnable + self._ctx.settings.move_timeout
         self._under_way.append(_Move(source, to, streams, until))
 
-    def double(self, to: Link, streams: Int32Array, now: int) -> None:
-        """A second carrier that stays."""
+    def double(self, to: Link, streams: Int32Array, now: int) -> Int32Array:
+        """A second carrier that stays, for these but for those that left that very link just now: what it brought
+        before would count as brought anew."""
+        legs = self._ctx.streams.legs
+        here, _ = legs.on(to.id, streams)
+        if len(here):
+            streams = np.setdiff1d(streams, here).astype(np.int32)
         if len(streams):
-            legs = self._ctx.streams.legs
             legs.add(to.id, streams)
             legs.turned[legs.rows(to.id, streams)] = now
             self._ctx.out.append(Arbitrate(streams, True))
             to.wire.set_target(streams)
             self._lifecycle.want(to, now)
+        return streams
 
     def tick(self, now: int) -> None:
         """Finish what is proven on the new link, give up what did not come, end arbitration that is over."""
@@ -144,8 +149,9 @@ class Moves:
             self._ctx.streams.rest_alone(tried, now, self._ctx.settings.minute)
 
     def take_back(self, link: Link, now: int) -> None:
-        """This link is about to be lost. What was to leave another wire, for the sake of this one, stays there if that
-        is a place for it. Not what a nursery holds: it may be frozen on the wire that it leaves."""
+        """This link is about to be lost. What was to leave another wire, for the sake of this one, stays there, and
+        moves on from there if that is no place for it. Not what a nursery holds: it may be frozen on the wire that it
+        leaves."""
         if link.role is Role.NURSERY:
             return
         columns, legs = self._ctx.streams, self._ctx.streams.legs
@@ -154,7 +160,6 @@ class Moves:
         for ident in set(others.tolist()):
             other, part = self._lifecycle.links[ident], twice[others == ident]
             carried = part[legs.width[legs.rows(ident, part)] >= 0]
-            carried = carried[columns.own_link[carried] == (other.role is Role.OWN)]
             if other.is_up and other.role is not Role.STANDBY and len(carried):
                 legs.turn(ident, carried, now)
                 other.wire.set_target(carried)

@@ -56,11 +56,13 @@ class OwnLinks:
         for link, mine in self._lifecycle.carriers(wanted):
             if link.role is Role.STANDBY:
                 continue
-            for role, part in self._placement.by_role(np.intersect1d(mine, link.wire.target())):
+            for role, part in self._placement.by_role(mine):
                 if link.role is not role:
-                    astray.append(part)
+                    aimed = np.intersect1d(part, link.wire.target())
+                    # What leaves this wire may have to stay: the other one that holds it may be lost before.
+                    astray += [aimed, part[columns.legs.width[columns.legs.rows(link.id, part)] >= 0]]
                     if link.role in HOMES:  # a nursery, or a link that is replaced, brings them home itself
-                        self._send(link, role, part, now)
+                        self._send(link, role, aimed, now)
         self._astray = np.unique(np.concatenate(astray)).astype(np.int32)
         self._told = np.intersect1d(self._told, self._astray).astype(np.int32)
 

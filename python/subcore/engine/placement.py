@@ -344,7 +344,7 @@ class Placement:
         doubled = legs.has_other(target)
         self.leave_held(link, target[doubled], now)
         self._give_up_beside(link, target[doubled], now)
-        alone, rows = legs.on(link.id, target[~doubled])
+        alone, rows = legs.on(link.id, target[~self._lifecycle.twice(target)])
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):

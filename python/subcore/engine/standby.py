@@ -84,7 +84,7 @@ class Standbys:
         columns = self._ctx.streams
         self._doubled = self._doubled[columns.standby[self._doubled]]
         open_ones = columns.in_state(self._doubled, StreamState.OPEN)
-        twice = columns.legs.has_other(open_ones)
+        twice = self._lifecycle.twice(open_ones)
         self._forgive(open_ones[twice])
         alone = open_ones[~twice & (columns.alone_until[open_ones] <= now)]
         for link, mine in self._lifecycle.homes(alone):
