@@ -188,6 +188,7 @@ class Lifecycle:
         link.resized.clear()
         link.unproven = NO_STREAMS
         link.listing_sent = link.remove_by = link.linger_by = None
+        link.list_first = False
         most = min(
             settings.backoff_most_seconds, settings.backoff_first_seconds * 2.0 ** min(link.attempts, 32)
         )

@@ -9,7 +9,7 @@ then; pacing has the last word; and what is in force already is never sent.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Final
 
@@ -37,6 +37,10 @@ RETRIES_MOST: Final = 60_000  # are counted
 WINDOW_RTTS: Final = 3  # an error window lasts at least this many round trips
 
 
+def _nothing(link: Link, now: int) -> None:
+    """Nobody asks what a link carries."""
+
+
 class Planner:
     """Turns targets into messages, one link at a time."""
 
@@ -45,6 +49,7 @@ class Planner:
         self._restores = restores
         self._lifecycle = lifecycle
         self.queueing = Queueing(ctx)
+        self.on_list: Callable[[Link, int], None] = _nothing
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
         self._replaces = ctx.venue.model is Model.REPLACE
@@ -160,6 +165,8 @@ class Planner:
         if not link.wire.len_target and (self._closes_empty or link.role is not Role.SETTLED):
             return self._empty(link, now)
         link.linger_by = None
+        if link.list_first:
+            self.on_list(link, now)
         due = self._due(link, now)
         if due is None:
             link.remove_by = None

@@ -25,7 +25,7 @@ from subcore.engine.planner import Planner
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
 from subcore.types import DataState, Evidence, Int32Array, Listing, StatusKind, StreamState, Topic
-from subcore.venue import Counted
+from subcore.venue import Counted, Model
 
 __all__ = ["Proof"]
 
@@ -40,6 +40,8 @@ class Proof:
         self._restores = restores
         self._lifecycle = lifecycle
         self._planner = planner
+        planner.on_list = self.list_now
+        self._replaces = ctx.venue.model is Model.REPLACE
         self.on_left_out: Callable[[Int32Array, int], None] = _nobody
 
     def data(self, link: Link, streams: Int32Array, now: int, at: int) -> None:
@@ -98,7 +100,7 @@ class Proof:
         legs = self._ctx.streams.legs
         pending = self._unproven(link)
         asked = np.maximum(legs.request[legs.rows(link.id, pending)], link.carries_all)
-        pending = pending[asked <= asked_before]
+        pending, asked = pending[asked <= asked_before], asked[asked <= asked_before]
         named = self.find(listing.topics)
         there = np.isin(pending, named) | self._within_whole(pending, listing.topics)
         left_out, understood = self._left_out(link, named, listing.topics, asked_before)
@@ -106,7 +108,8 @@ class Proof:
         legs.evidence[legs.rows(link.id, proven)] |= np.uint8(Evidence.LISTED)
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
         if understood:
-            self.left_out(link, pending[~there], now)
+            answered = ~np.isin(asked, [request.number for request in link.in_flight])
+            self.left_out(link, pending[~there & answered], now)
         if len(left_out):
             self.on_left_out(left_out, now)
 
@@ -288,19 +291,31 @@ class Proof:
         return overdue
 
     def _ask_listing(self, link: Link, now: int) -> None:
-        """Ask what the link carries, for streams that stay silent; never ahead of waiting changes."""
+        """Ask what the link carries, for streams that stay silent; ahead of waiting changes only once such have kept it
+        from going for long: where changes never end, nothing silent would ever be proven else."""
         ctx, settings = self._ctx, self._ctx.settings
-        link.unproven = self._unproven(link)
-        if ctx.venue.encode_listing is None or not (len(link.unproven) or link.doubted) or link.in_flight:
+        link.unproven, link.list_first = self._unproven(link), False
+        if ctx.venue.encode_listing is None or not (len(link.unproven) or link.doubted):
             return
-        silent = np.any(ctx.streams.since[link.unproven] <= now - settings.listing_silence)
+        since = int(ctx.streams.since[link.unproven].min(initial=now))
+        silent = since <= now - settings.listing_silence
         gap = settings.listing_gap if silent else settings.doubt_gap
         last = link.listing_sent[0] if link.listing_sent else None
         if not (silent or link.doubted) or (last is not None and now - last < gap):
             return
-        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):
+        link.list_first = since <= now - settings.listing_silence - settings.starvation
+        if link.list_first or not (link.in_flight or self._planner.is_waiting(link)):
+            self.list_now(link, now)
+
+    def list_now(self, link: Link, now: int) -> None:
+        """The listing that is due, if a message may go. Where requests replace, not while one is under way: the list
+        may be of the set before it."""
+        ctx = self._ctx
+        if ctx.venue.encode_listing is None or (link.in_flight and self._replaces):
             return
-        link.doubted = False
+        if not link.pacer.try_spend(Counted.MESSAGE, now):
+            return
+        link.doubted = link.list_first = False
         link.requests += 1
         out = ctx.venue.encode_listing(link.requests)
         link.listing_sent = (now, out.request_id, link.requests)
