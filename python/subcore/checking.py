@@ -158,6 +158,8 @@ def check_handler(handler: Any, delivery: Any) -> None:
             raise UsageError("Callback() delivery needs a handler: give one")
         return
     _check_callable(handler)
+    if delivery is None:
+        return
     if isinstance(delivery, Queue) and not is_async(handler):
         raise UsageError(
             "a plain handler is called at once, not both called and queued: "
@@ -169,13 +171,13 @@ def check_handler(handler: Any, delivery: Any) -> None:
 
 def _check_callable(handler: Any) -> None:
     """What calling, or awaiting, carries out: calling a generator function only makes a generator."""
+    if type(handler) is FunctionType and not handler.__code__.co_flags & _GENERATES:
+        return  # the common case, at the least cost
     if not callable(handler) and not isinstance(handler, Strategy):
         raise WrongType(
             f"a handler must be callable with one event, and {type(handler).__name__} is not: "
             "give a function, plain or async, or leave it out to read the events"
         )
-    if type(handler) is FunctionType and not handler.__code__.co_flags & _GENERATES:
-        return  # the common case, at the least cost
     if _generates(handler):
         raise UsageError(
             f"a handler is called with each event, and a call of {words_of(handler)} only makes a generator: "

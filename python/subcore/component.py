@@ -296,8 +296,10 @@ class Component(Reader):
         member, granting = self._live(), self._granting
         check_handler(handler, delivery)
         check_rate(max_rate)
-        check_depth(depth)
-        check_flags(raw=raw, standby=standby, own_link=own_link, image=image)
+        if depth is not None:
+            check_depth(depth)
+        if raw is not False or standby is not False or own_link is not False or image is not True:
+            check_flags(raw=raw, standby=standby, own_link=own_link, image=image)
         given = as_symbols(symbols, act.value)
         try:
             index = granting.check_topics(channel, given, depth, grouping)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Terms", "open_component"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Terms:
     """What a component was asked for with, each checked by itself. See SubscriptionManager.component."""
 
