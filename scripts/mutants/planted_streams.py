@@ -13,10 +13,17 @@ STREAMS = (
         "tests/test_health_listing.py",
     ),
     Mutant(
+        "a list that waits as long as changes do",
+        "engine/proof.py",
+        "        link.list_first = since <= now - settings.listing_silence - settings.starvation\n",
+        "",
+        "tests/test_listing_first.py",
+    ),
+    Mutant(
         "limiter bypassed by listings",
         "engine/proof.py",
-        "        if self._planner.is_waiting(link) or not link.pacer.try_spend(Counted.MESSAGE, now):",
-        "        if self._planner.is_waiting(link):",
+        "        if not link.pacer.try_spend(Counted.MESSAGE, now):\n            return\n        link.doubted",
+        "        link.doubted",
         "tests/test_engine_proof.py",
         breaks=2,
     ),
@@ -31,7 +38,7 @@ STREAMS = (
     Mutant(
         "the wait for proof begun anew by every frame",
         "engine/proof.py",
-        "        silent = np.any(ctx.streams.since[link.unproven] <= now - settings.listing_silence)\n",
+        "        silent = since <= now - settings.listing_silence\n",
         "        silent = ctx.clock.runnable - link.life.spoke_at >= settings.listing_silence\n",
         "tests/test_simulation_binance.py::test_more_streams_than_a_connection_takes_spread_over_several_and_come_back",
     ),
