@@ -87,8 +87,6 @@ class Claims:
     """What is provisional in one manager. Belongs to the loop's thread; costs nothing while nothing is."""
 
     def __init__(self, hub: Hub, grace_s: float) -> None:
-        if not 0 <= grace_s < float("inf"):
-            raise UsageError(f"claim_grace is seconds, 0 or more, not {grace_s}")
         self._hub = hub
         self._grace = nanoseconds(grace_s)
         self._clock = RunnableClock(TICK_NS)
@@ -251,13 +249,16 @@ class Claims:
 
     # -- claimed, confirmed --
 
-    def claim(self, name: str) -> int | None:
-        """The id of the member that waited with this name; it waits no longer, and its streams are wanted."""
-        if not self._unclaimed or (waited := self._unclaimed.pop(name, None)) is None:
-            return None
+    def unclaimed(self, name: str) -> Member | None:
+        """The member that waits with this name."""
+        return self._unclaimed.get(name)
+
+    def claim(self, name: str) -> None:
+        """The member that waited with this name, if one did, waits no longer, and its streams are wanted."""
+        if (waited := self._unclaimed.pop(name, None)) is None:
+            return
         self._hub.ledger.pause(waited.id, self._hub.granting.adapting.suspends(waited))
         self._hub.runtime.changed()
-        return waited.id
 
     def forget(self, member: Member) -> None:
         """A member was closed."""

@@ -60,7 +60,6 @@ class Hub:
         self.clock = options.clock
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
-        self.waiting: dict[str, Member] = {}  # by name, those that wait to be claimed
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
         self._left: deque[int] = deque()  # components whose last reference or owner went
         self.recordings: list[Recording] = []  # the last is under way
@@ -201,7 +200,7 @@ class Hub:
     def new_member(self, name: str, priority: Priority) -> Member:
         """One that no component holds, to be claimed by its name."""
         member = Member(self.ledger.open_component(), name, self.ties, priority, None, None, False)
-        self.members[member.id] = self.waiting[name] = member
+        self.members[member.id] = member
         return member
 
     def close_member(self, member: Member) -> None:
@@ -218,8 +217,6 @@ class Hub:
         self.waits.forget(member)
         if member.handle is not None:  # a name that waits to be claimed is nobody's
             self.names.discard(member.name)
-        elif self.waiting.get(member.name) is member:
-            del self.waiting[member.name]
         self.granting.forget(member)
         self.claims.forget(member)
         member.close_boxes()

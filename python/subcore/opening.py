@@ -37,7 +37,7 @@ def open_component(hub: Hub, name: str, terms: Terms, make: Callable[[Member], C
     Whatever raises meanwhile, an owner's own code too, has changed nothing: a name that nobody has would be taken for
     good, and stand in the snapshot.
     """
-    waited = hub.waiting.get(name)
+    waited = hub.claims.unclaimed(name)
     id = hub.ledger.open_component() if waited is None else waited.id
     try:
         component = make(_joined(hub, id, name, terms))
@@ -49,7 +49,6 @@ def open_component(hub: Hub, name: str, terms: Terms, make: Callable[[Member], C
     except BaseException:
         _take_back(hub, id, name, waited)
         raise
-    hub.waiting.pop(name, None)
     hub.saving.changed()
     return component
 
