@@ -9,7 +9,9 @@ is printed as the slowest. Taking the edges and carrying out the actions is not 
 `python benchmarks/bench_planning.py` prints microseconds, and nanoseconds of encoding a topic of the link, from one
 run: the median and the fastest of many rounds, since other work on the machine leaves cold caches. So does encoding:
 the names of 50,000 streams push the engine out of the caches, and what is left of planning takes longer after it. What
-planning alone costs is printed beside it: the same with nothing written.
+planning alone costs is printed beside it: the same with nothing written. How it grows with the link is the last line:
+few and many after as much else was read before each change. A process that reads frames between two changes finds cold
+caches on a link of any size; without it, only the link of few would find them warm.
 """
 
 from __future__ import annotations
@@ -45,6 +47,7 @@ ROUNDS = 100
 WARM = 30  # before them: the interpreter makes code that runs often faster
 LOSSES = 9
 EVIDENCE_AT_ONCE = 4096  # frames that one turn of the loop may have read
+COOLING = 8 << 20  # bytes; all tables of 50,000 streams are fewer, and so are the caches of one core
 
 
 class Cost(NamedTuple):
@@ -56,12 +59,14 @@ class Cost(NamedTuple):
 
 class Planning:
     """An engine on the core's own tables whose link carries `size` streams, all proven. `writes`: whether messages say
-    anything, or their text is left out, which a venue allows only where each states all that its link carries."""
+    anything, or their text is left out, which a venue allows only where each states all that its link carries.
+    `cools`: whether other memory is read before each change."""
 
-    def __init__(self, house: str, size: int, *, writes: bool = True) -> None:
+    def __init__(self, house: str, size: int, *, writes: bool = True, cools: bool = False) -> None:
         made = venue(house).at("ws://bench.test:80")
         self.encoding = self.slowest_tick = 0
         self._write = made.encode if writes else _leave_out
+        self._other = np.ones(COOLING // 8 if cools else 0, np.int64)
         self.channel = made.channel_index("trade")
         self.listing = 0
         self.venue = dataclasses.replace(made, encode=self._encode, capacities=(Capacity("streams", 10**6),))
@@ -137,7 +142,9 @@ class Planning:
         self.coming.reverse()
         self.ledger.add(self.component, here)
         self.ledger.remove(self.component, gone)
-        cost, out = self._cost(self._edges())
+        edges = self._edges()
+        self._other.sum()
+        cost, out = self._cost(edges)
         if not any(isinstance(action, actions.Send) for action in out):
             raise RuntimeError("nothing was sent")
         self._answer()
@@ -231,8 +238,7 @@ class LostLink:
         return statistics.median(map(max, self.losses)) / 1e6
 
 
-def _alone_us(size: int) -> float:
-    planning = Planning("upbit", size, writes=False)
+def _median_us(planning: Planning) -> float:
     return statistics.median([planning.change().planning for _ in range(WARM + ROUNDS)][WARM:]) / 1000
 
 
@@ -250,12 +256,19 @@ def main() -> int:
             plan, encode = bench.track_planning_us(house, size), bench.track_encoding_ns(house, size)
             fastest = min(plan for plan, _ in bench.taken) / 1000
             ticks = sorted(bench.planning.tick() / 1000 for _ in range(200))
-            alone = f", {_alone_us(size):5.1f} if nothing is written" if house == "upbit" else ""
+            alone = (
+                f", {_median_us(Planning('upbit', size, writes=False)):5.1f} if nothing is written"
+                if house == "upbit"
+                else ""
+            )
             print(
                 f"{house:8} {size:6} streams: planning {plan:6.1f} us (fastest {fastest:6.1f}{alone}),"
                 f" encoding {encode:6.1f} ns a topic,"
                 f" tick {ticks[100]:6.1f} us, slowest after a change {bench.planning.slowest_tick / 1000:6.1f} us"
             )
+    for house in ("upbit", "binance"):
+        few, many = (_median_us(Planning(house, size, cools=True)) for size in SIZES)
+        print(f"{house:8} after as much else was read: {few:.1f} us, {many:.1f} us; {many / few:.2f} times")
     return 0
 
 

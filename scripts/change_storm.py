@@ -34,7 +34,7 @@ from subcore.engine.clock import SECOND
 from subcore.scenarios.optimum import REMOVAL_WAITS, UPBIT, Nominal, Optimum, Windows
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Priority
 from subcore.venues import venue
 
@@ -183,7 +183,7 @@ def make(storm: Storm) -> tuple[EngineDriver, Judge, list[tuple[str, str]]]:
         symbols = [f"T{i}USDT" for i in range(half)]
         market = BinanceExchange(storm.seed, markets=symbols, rate=TRAFFIC)
         made = venue("binance").at("ws://sim.test:80")
-        driver = JitteryDriver(made, market, seed=storm.seed, delay=BACK, read_frame=read_binance_frame)
+        driver = JitteryDriver(made, market, seed=storm.seed, delay=BACK)
         channels, judge = ("book_ticker", "trade"), Judge(BINANCE, read_binance)
     return driver, judge, [(channel, symbol) for channel in channels for symbol in symbols]
 

@@ -19,7 +19,6 @@ from manager_rig import make
 from subcore.engine.clock import SECOND
 from subcore.engine.efficiency import Efficiency, Optimum, efficiency_score
 from subcore.sim.binance import BinanceExchange
-from subcore.testing import read_binance_frame
 from subcore.types import Int32Array
 from subcore.venue import Capacity
 from subcore.venues import venue
@@ -157,7 +156,7 @@ def test_links_that_fit_on_one_are_proposed_with_the_reason() -> None:
     made = replace(venue("binance"), capacities=(Capacity("streams", 4),)).at("ws://sim.test:80")
     codes = [f"S{number}USDT" for number in range(10)]
     exchange = BinanceExchange(3, markets=codes, rate=5.0)
-    driver = change_storm.EngineDriver(made, exchange, seed=3, read_frame=read_binance_frame)
+    driver = change_storm.EngineDriver(made, exchange, seed=3)
     driver.subscribe("a", "trade", codes)
     assert driver.run_until(driver.all_settled, 30)
     assert driver.engine.optimize(driver.now) == []  # 4, 4 and 2

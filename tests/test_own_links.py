@@ -17,7 +17,7 @@ from subcore.manager import SubscriptionManager
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Int32Array, Priority, StatusKind, StreamState, Topic
 from subcore.venue import Capacity, Scope
 from subcore.venues import venue
@@ -196,7 +196,7 @@ def test_streams_that_add_and_remove_are_spread_over_links_of_their_own() -> Non
     made = replace(venue("binance"), capacities=(Capacity("streams", 3),)).at("ws://sim.test:80")
     codes = [f"S{number}USDT" for number in range(10)]
     exchange = BinanceExchange(3, markets=codes, rate=5.0)
-    driver = EngineDriver(made, exchange, seed=3, read_frame=read_binance_frame)
+    driver = EngineDriver(made, exchange, seed=3)
     streams = driver.subscribe("a", "trade", codes)
     assert driver.run_until(driver.all_settled, 30)
     driver.handle(OwnLink(streams[:5]))
@@ -218,9 +218,7 @@ def test_what_comes_to_its_own_link_beside_one_that_is_refused_there_is_not_call
     came meanwhile: they are apart, and tries are far apart."""
     codes = [f"S{number}USDT" for number in range(6)]
     exchange = BinanceExchange(3, markets=[*codes, "NEWUSDT"], rate=5.0)
-    driver = EngineDriver(
-        venue("binance").at("ws://sim.test:80"), exchange, seed=3, read_frame=read_binance_frame
-    )
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), exchange, seed=3)
     streams = driver.subscribe("a", "trade", codes)
     assert driver.run_until(driver.all_settled, 30)
     driver.handle(OwnLink(streams[:1]))

@@ -14,7 +14,7 @@ from delta_venue import DELTA
 from engine_script import Script
 from subcore.engine.shares import share
 from subcore.sim.binance import BinanceExchange
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Int32Array
 from subcore.venue import Capacity, Channel
 from subcore.venues import venue
@@ -109,9 +109,7 @@ def test_the_channels_of_a_symbol_share_a_link_also_where_there_is_room_on_anoth
 def test_on_the_exchange_no_market_is_on_two_connections() -> None:
     markets = [f"N{i}USDT" for i in range(11)]
     made = replace(venue("binance").at("ws://sim.test:80"), capacities=(Capacity("streams", 8),))
-    driver = EngineDriver(
-        made, BinanceExchange(3, markets=markets, rate=0.5), seed=3, read_frame=read_binance_frame
-    )
+    driver = EngineDriver(made, BinanceExchange(3, markets=markets, rate=0.5), seed=3)
     for channel in ("book_ticker", "trade"):  # all of a channel, then all of the next
         driver.subscribe("a", channel, markets)
     assert driver.run_until(driver.all_settled, 60)

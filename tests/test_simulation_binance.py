@@ -16,7 +16,7 @@ import pytest
 from subcore.engine.clock import SECOND
 from subcore.sim.binance import BinanceDurations, BinanceExchange, BinanceRules
 from subcore.sim.faults import Fault
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Evidence, Priority, StreamState, Topic
 from subcore.venues import venue
 
@@ -40,7 +40,7 @@ def make(
 ) -> EngineDriver:
     durations = BinanceDurations(**times)
     exchange = BinanceExchange(seed, markets=markets, rate=rate, rules=BinanceRules(), durations=durations)
-    return EngineDriver(VENUE, exchange, seed=seed, delay=delay, read_frame=read_binance_frame)
+    return EngineDriver(VENUE, exchange, seed=seed, delay=delay)
 
 
 def name_of(topic: Topic) -> str:
@@ -284,7 +284,7 @@ def test_a_link_is_replaced_before_the_venue_ends_it() -> None:
     """The day is ten minutes long here, for both sides."""
     exchange = BinanceExchange(6, markets=MARKETS, rate=0.5, durations=BinanceDurations(max_age=600.0))
     made = dataclasses.replace(VENUE, life=dataclasses.replace(VENUE.life, max_age=600.0))
-    driver = EngineDriver(made, exchange, seed=6, read_frame=read_binance_frame)
+    driver = EngineDriver(made, exchange, seed=6)
     driver.subscribe("a", "book_ticker", MARKETS)
     assert driver.run_until(driver.all_settled, 60)
     (first,) = driver.exchange.connections

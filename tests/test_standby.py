@@ -13,7 +13,7 @@ from subcore.engine.events import StandBy
 from subcore.engine.snapshot import Snapshot
 from subcore.manager import SubscriptionManager
 from subcore.sim.binance import BinanceExchange
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Topic
 from subcore.venue import Capacity
 from subcore.venues import venue
@@ -175,7 +175,7 @@ def test_standbys_too_many_for_one_link_get_several() -> None:
     made = replace(venue("binance"), capacities=(Capacity("streams", 4),)).at("ws://sim.test:80")
     codes = [f"S{number}USDT" for number in range(10)]
     exchange = BinanceExchange(3, markets=codes, rate=5.0)
-    driver = EngineDriver(made, exchange, seed=3, read_frame=read_binance_frame)
+    driver = EngineDriver(made, exchange, seed=3)
     streams = driver.subscribe("a", "trade", codes)
     assert driver.run_until(driver.all_settled, 30)
     driver.handle(StandBy(streams))

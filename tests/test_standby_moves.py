@@ -29,11 +29,11 @@ VENUES = ["upbit", "binance"]
 class Doubled:
     """Two markets' trades with a standby, beside what somebody else has of them."""
 
-    def __init__(self, house: str, seed: int, *, own: bool = False) -> None:
+    def __init__(self, house: str, seed: int, *, own: bool = False, rate: float = 40.0) -> None:
         self.house = house
         names = ["BTCUSDT", "ETHUSDT"] if house == "binance" else ["KRW-BTC", "KRW-ETH"]
         make = BinanceExchange if house == "binance" else Exchange
-        exchange = make(seed, markets=names, rate=40.0)
+        exchange = make(seed, markets=names, rate=rate)
         self.driver = EngineDriver(venue(house).at("ws://sim.test:80"), exchange, seed=seed)
         self.driver.subscribe("other", "agg_trade" if house == "binance" else "ticker", names)
         self.streams: Int32Array = self.driver.subscribe("a", "trade", names, priority=Priority.CRITICAL)
@@ -93,6 +93,20 @@ def test_it_has_two_carriers_but_for_a_moment(house: str, what: str, seed: int) 
     assert doubled.carriers() == [2, 2]
     assert not [notice for notice in doubled.driver.notices if notice.kind is StatusKind.SUSPECT]
     assert not doubled.driver.exchange.violations
+
+
+def test_a_link_that_has_let_go_of_it_is_not_said_to_wait_for_budget() -> None:
+    """Markets that say nothing: the list has to prove the one carrier before the other leaves."""
+    doubled = Doubled("binance", 1, rate=1e-6)
+    doubled.act("own link on")
+    said = list[str]()
+    for _ in range(200):
+        doubled.driver.run(STEP)
+        said.append(doubled.driver.engine.explain(int(doubled.streams[0]), doubled.driver.now))
+    assert any(
+        "and a standby is to carry it too: link 0 has let go of it; no data yet" in text for text in said
+    )
+    assert not any("budget" in text for text in said)
 
 
 @pytest.mark.parametrize("house", VENUES)

@@ -70,18 +70,18 @@ def _planning_rows() -> list[Row]:
     return [
         _most("on a link of 500, against the plain manager", "small", PLANNING_NS),
         Row("of 50,000", "large", "plain, large"),
-        Row(
-            "of 50,000, against 500, both with nothing written", "large, bare", "small, bare", Target(GROWTH)
-        ),
+        Row("of 50,000, against 500, caches as cold", "large, cold", "small, cold", Target(GROWTH)),
+        Row("of 50,000, against 500, both with nothing written", "large, bare", "small, bare"),
         Row("of 50,000, against 500, after writing cooled the caches", "large", "small"),
         _most("where requests add and remove, of 500", "delta, small", PLANNING_NS, "plain, small"),
         Row("where requests add and remove, of 50,000", "delta, large", "plain, large"),
         Row(
-            "where requests add and remove, of 50,000, against 500",
-            "delta, large",
-            "delta, small",
+            "where requests add and remove, of 50,000, against 500, caches as cold",
+            "delta, large, cold",
+            "delta, small, cold",
             Target(GROWTH),
         ),
+        Row("where requests add and remove, of 50,000, against 500", "delta, large", "delta, small"),
     ]
 
 
@@ -134,7 +134,9 @@ def _changes(figure: Callable[[Cost, int], float]) -> Callable[[Effort], Mapping
             for name, link in (
                 (word, Planning("upbit", size)),
                 (f"{word}, bare", Planning("upbit", size, writes=False)),
+                (f"{word}, cold", Planning("upbit", size, cools=True)),
                 (f"delta, {word}", Planning("binance", size)),
+                (f"delta, {word}, cold", Planning("binance", size, cools=True)),
                 (f"plain, {word}", PlainLink(size)),
             ):
                 found[name] = _median(partial(once, link, size), TURNS[word])

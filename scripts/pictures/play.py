@@ -12,7 +12,7 @@ from subcore.engine import actions
 from subcore.engine.clock import SECOND
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
-from subcore.testing import EngineDriver, read_binance_frame
+from subcore.testing import EngineDriver
 from subcore.types import Priority
 from subcore.venues import venue
 
@@ -54,7 +54,7 @@ def binance(rate: float, seed: int = 1) -> EngineDriver:
     """The same before the other exchange, whose requests add and remove."""
     exchange = BinanceExchange(seed, markets=[f"T{number}USDT" for number in range(SYMBOLS)], rate=rate)
     made = venue("binance").at("ws://sim.test:80")
-    return EngineDriver(made, exchange, seed=seed, read_frame=read_binance_frame)
+    return EngineDriver(made, exchange, seed=seed)
 
 
 def subscribe_all(

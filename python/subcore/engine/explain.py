@@ -71,6 +71,11 @@ class Explainer:
         if self._ctx.streams.legs.is_carried_twice(stream):
             return f" and, {'standing by' if doubled else 'for a move'}, {place}"
         shall = "a standby is to carry it too" if doubled else "it is to move"
+        if (
+            stream not in other.wire.target()
+        ):  # nothing is waited for there but that no frame of it can come late
+            left = f"link {other.id}{ROLES[other.role]} has let go of it"
+            return f", and {shall}: {left}" if doubled else f", and {left}"
         return f", and {shall}, {place}: {self._on_link(other, stream, now)}"
 
     def _once_free(self, role: Role, beside: Link) -> str:

@@ -19,7 +19,7 @@ from subcore.latest import Latest
 from subcore.testing.agenda import Agenda
 from subcore.testing.asking import ask_over_rest
 from subcore.testing.connection import Connection
-from subcore.testing.frames import FrameKey, read_upbit_frame
+from subcore.testing.frames import FrameKey, frame_reader
 from subcore.testing.hearing import Hearing
 from subcore.testing.history import Happened, read_history
 from subcore.testing.ledger import PlainLedger, ids_of
@@ -39,8 +39,9 @@ class EngineDriver(Agenda):
 
     `delay` is the range in seconds of the one-way network delay, drawn anew for each message; order is kept per
     connection, as TCP does. `login` gives a fresh token for each connect of a route that needs one. `history` tells
-    what happened, for reading after a failure. `ledger`: another one with the methods of PlainLedger. `latest`: the
-    exchange's REST is asked what is newest of silent streams.
+    what happened, for reading after a failure. `read_frame`: what a data frame is about, where the venue is none of
+    those built in. `ledger`: another one with the methods of PlainLedger. `latest`: the exchange's REST is asked what
+    is newest of silent streams.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class EngineDriver(Agenda):
         symbols: frozenset[str] | None = None,
         markets: Callable[[], frozenset[str] | None] = lambda: None,
         registry: LimitRegistry | None = None,
-        read_frame: Callable[[bytes], list[FrameKey]] = read_upbit_frame,
+        read_frame: Callable[[bytes], list[FrameKey]] | None = None,
         login: Callable[[], str] | None = None,
         ledger: Any = None,
         latest: Latest | None = None,
@@ -85,7 +86,7 @@ class EngineDriver(Agenda):
         self._channels = {channel.wire_name: index for index, channel in enumerate(venue.channels)}
         self._delay = delay
         self._markets = markets
-        self._read_frame = read_frame
+        self._read_frame = read_frame or frame_reader(venue.name)
         self._rng = random.Random(f"network {seed}")
         self._connections: dict[int, Connection] = {}  # present one of each link
         self._by_conn: dict[int, Connection] = {}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import NamedTuple
 
-__all__ = ["FrameKey", "read_binance_frame", "read_upbit_frame"]
+from subcore.errors import UsageError
+
+__all__ = ["FrameKey", "frame_reader", "read_binance_frame", "read_upbit_frame"]
 
 
 class FrameKey(NamedTuple):
@@ -51,3 +54,14 @@ def read_binance_frame(payload: bytes) -> list[FrameKey]:
         return []
     symbol, _, kind = name.partition("@")
     return [FrameKey(kind.partition("@")[0], symbol.upper(), 0.0, False)]
+
+
+READERS = {"upbit": read_upbit_frame, "binance": read_binance_frame}
+
+
+def frame_reader(venue: str) -> Callable[[bytes], list[FrameKey]]:
+    """How the frames of a venue of this name are read; `upbit-sg` is written as `upbit` is. UsageError: not known."""
+    found = READERS.get(venue.partition("-")[0])
+    if found is None:
+        raise UsageError(f"no reader of {venue} frames is known: give one as read_frame=")
+    return found
