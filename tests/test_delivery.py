@@ -6,10 +6,12 @@ import pickle
 import sys
 import tracemalloc
 
+import numpy as np
 import pytest
 
 from queues import gap, make_queue
-from subcore._delivery import Callback, Delivery, Queue
+from subcore._delivery import Callback, Delivery, Queue, Ring
+from subcore.errors import UsageError, WrongType
 
 # --- policies
 
@@ -27,12 +29,25 @@ def test_policies_are_values() -> None:
 
 @pytest.mark.parametrize("maxsize", [0, -1, 2**24 + 1])
 def test_queue_refuses_a_bad_maxsize(maxsize: int) -> None:
-    with pytest.raises(ValueError, match="maxsize must be 1 to 16777216"):
+    with pytest.raises(UsageError, match="maxsize must be 1 to 16777216"):
         Queue(maxsize)
 
 
+@pytest.mark.parametrize("amount", [1.5, True, "9", None, np.float64(3)])
+def test_a_part_of_an_event_is_no_amount(amount: object) -> None:
+    with pytest.raises(WrongType, match="maxsize must be a whole number, 1 to 16777216, not"):
+        Queue(amount)  # type: ignore[arg-type]
+    with pytest.raises(WrongType, match="size must be a whole number, 1 to 1048576, not"):
+        Ring(amount)  # type: ignore[arg-type]
+
+
+def test_an_amount_may_be_a_number_of_numpy() -> None:
+    assert Queue(np.int64(7)) == Queue(7)
+    assert type(Ring(np.uint8(9)).size) is int
+
+
 def test_queue_refuses_a_bad_overflow() -> None:
-    with pytest.raises(ValueError, match="drop_oldest, drop_newest, close"):
+    with pytest.raises(UsageError, match="drop_oldest, drop_newest, close"):
         Queue(1, "block")
 
 

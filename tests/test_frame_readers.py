@@ -29,7 +29,9 @@ def test_binance_is_read_as_binance() -> None:
 
 def test_another_venue_has_to_bring_its_own() -> None:
     made = dataclasses.replace(venue("upbit"), name="elsewhere")
-    with pytest.raises(subcore.UsageError, match="no reader of elsewhere frames is known: give one as read_fr"):
+    with pytest.raises(
+        subcore.UsageError, match="no reader of elsewhere frames is known: give one as read_fr"
+    ):
         EngineDriver(made, Exchange(1))
     driver = EngineDriver(made, Exchange(1), read_frame=frame_reader("upbit"))
     assert driver.venue is made

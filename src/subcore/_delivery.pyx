@@ -5,6 +5,8 @@ reads a clock or knows asyncio: a reader that finds nothing leaves a callable, a
 scheduled flush, however many events came in between.
 """
 
+from operator import index
+
 cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
@@ -12,6 +14,7 @@ from libc.stdint cimport UINT64_MAX, int32_t, uint32_t, uint64_t
 from subcore._arrays cimport int32_vector
 from subcore._delays cimport DelayTable
 from subcore._duties cimport DutyTable
+from subcore.errors import UsageError, WrongType
 
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
@@ -20,6 +23,16 @@ cdef uint32_t MAXSIZE_LIMIT = 0x100_0000
 cdef uint32_t RING_LIMIT = 0x10_0000
 
 OVERFLOWS = ("drop_oldest", "drop_newest", "close")
+
+
+cdef uint32_t amount(str name, value, uint32_t most) except? 0:
+    """A number of events. A part of one is a mistake, and so is True."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise WrongType(f"{name} must be a whole number, 1 to {most}, not {value!r}")
+    cdef object whole = index(value)
+    if not 1 <= whole <= most:
+        raise UsageError(f"{name} must be 1 to {most}, not {value!r}")
+    return whole
 
 
 cdef class Delivery:
@@ -51,15 +64,15 @@ cdef class Queue(Delivery):
 
     `maxsize` events (1 to 16,777,216) are held; memory grows with what waits, not with `maxsize`. What happens to
     one more is `overflow`: "drop_oldest" (default), "drop_newest", or "close" (reading ends after what is queued,
-    with an error that says why). Every lost event is counted and told. ValueError on anything else.
+    with an error that says why). Every lost event is counted and told. UsageError, a ValueError, on anything else, and
+    a TypeError as well where it is not a whole number.
     """
 
     def __init__(self, maxsize=8192, overflow="drop_oldest"):
-        if not 1 <= maxsize <= MAXSIZE_LIMIT:
-            raise ValueError(f"maxsize must be 1 to {MAXSIZE_LIMIT}, not {maxsize!r}")
+        cdef uint32_t most = amount("maxsize", maxsize, MAXSIZE_LIMIT)
         if overflow not in OVERFLOWS:
-            raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, not {overflow!r}")
-        self.maxsize = maxsize
+            raise UsageError(f"overflow must be one of {', '.join(OVERFLOWS)}, not {overflow!r}")
+        self.maxsize = most
         self.overflow = overflow
 
     def __reduce__(self):
@@ -82,14 +95,12 @@ cdef class Ring(Delivery):
     """The newest `size` events of a channel (1 to 1,048,576) as rows of numbers, read with `component.ring(channel)`.
 
     For strategies that poll: an event costs one copy of its struct and no Python object. What was not read when
-    `size` newer ones came is overrun, and counted. Memory is taken at once: 112 to 240 bytes a row. ValueError on
-    anything else.
+    `size` newer ones came is overrun, and counted. Memory is taken at once: 112 to 240 bytes a row. UsageError as
+    for Queue.
     """
 
     def __init__(self, size):
-        if not 1 <= size <= RING_LIMIT:
-            raise ValueError(f"size must be 1 to {RING_LIMIT}, not {size!r}")
-        self.size = size
+        self.size = amount("size", size, RING_LIMIT)
 
     def __reduce__(self):
         return type(self), (self.size,)
