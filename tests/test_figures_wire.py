@@ -114,11 +114,15 @@ def test_a_standby_counts_on_its_link_and_is_told_of_only_while_that_carries_it(
             world.pump()
             await asyncio.sleep(1.0)
             assert manager.topic("trade", MARKETS[0]).other_link is None
+            assert sorted(link.streams for link in manager.stats().links) == [0, 2]
             said = manager.explain("trade", MARKETS[0])
             assert "a standby is to carry it too" in said
             assert "is down (" in said
             await asyncio.sleep(15.0)
             assert manager.topic("trade", MARKETS[0]).other_link is not None
+            await manager.rotate()
+            books = [len(connection.subscriptions) for connection in world.exchange.connections.values()]
+            assert sum(link.streams for link in manager.stats().links) == sum(books) == 4
 
     World().run(main)
 

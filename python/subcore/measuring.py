@@ -97,14 +97,13 @@ class Measuring:
             generation=link.generation,
             frames=flow.frames,
             bytes=flow.bytes,
-            streams=int(np.count_nonzero(hub.engine.streams.legs.link == number)),
             snapshots=flow.snapshots,
             skewed=flow.skewed,
             last_receive_time_ns=flow.last_receive_ns,
             frame_rate=frames,
             byte_rate=size,
             delay=delays_of(flow.delays),
-            **({} if known is None else self._engine_side(known)),
+            **({"streams": 0} if known is None else self._engine_side(known)),
         )
 
     def _engine_side(self, link: Link) -> dict[str, Any]:
@@ -112,6 +111,7 @@ class Measuring:
             "route": link.route.name,
             "role": link.role.name,
             "phase": link.phase.name,
+            "streams": link.wire.len_wire,
             "waiting": link.wire.len_added + link.wire.len_removed,
             "rtt_ns": link.rtt_ns,
             "windows": tuple(WindowStats(*use) for use in link.pacer.usage(self._hub.clock.monotonic_ns())),

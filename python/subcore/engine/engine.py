@@ -287,7 +287,7 @@ class Engine:
 
     def efficiency(self, now: int) -> Efficiency:
         """How close the wire came to what could have been. O(links), plus what changed since it was last asked."""
-        on_wire = sum(k.wire.len_target - k.wire.len_added + k.wire.len_removed for k in self.links.values())
+        on_wire = sum(link.wire.len_wire for link in self.links.values())
         return Efficiency(self._effort.messages(now), self._ctx.stats.messages, self._effort.wanted, on_wire)
 
     def optimize(self, now: int) -> list[Proposal]:

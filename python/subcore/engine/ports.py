@@ -42,6 +42,10 @@ class WireSet(Protocol):
         """Number of streams in the target. O(1)."""
 
     @property
+    def len_wire(self) -> int:
+        """Number of streams on the wire. O(1)."""
+
+    @property
     def len_added(self) -> int:
         """Number of streams in target and not in wire. O(1)."""
 
