@@ -10,7 +10,7 @@ CORE = (
         "_windows.pyx",
         "        if narrowed or not only_narrowed:\n",
         "        if (narrowed or not only_narrowed) and not repair:\n",
-        "soak",
+        "tests/test_pacing.py::test_no_window_is_ever_exceeded_at_the_receiver",
         breaks=2,
     ),
     Mutant(
