@@ -77,6 +77,7 @@ class Runtime:
         self._evidence_scheduled = False
         self._links: dict[int, Link] = {}
         self._before: dict[int, int] = {}  # frames of a link when its present connection began
+        self._stamps: dict[int, tuple[int, int]] = {}  # its last frame: as it was stamped, and on the monotonic clock
         self._urgent = False
         self._due: deque[actions.Action] = deque()
         self._carrying = False
@@ -235,12 +236,20 @@ class Runtime:
         for link in list(self._links.values()):  # the engine may open another meanwhile
             link.look_at_queue()
             if link.is_up:
-                last_receive_ns, frames = self._meter.link_activity(link.number)
+                stamp, frames = self._meter.link_activity(link.number)
                 frames -= self._before[link.number]  # the meter counts all connections of a link together
-                last = last_receive_ns - offset if frames else 0
+                last = self._received(link.number, stamp, offset) if frames else 0
                 self.handle(events.LinkActivity(link.number, link.generation, last, frames))
         self._tell_heard(offset)
         self.handle(events.Tick())
+
+    def _received(self, link: int, stamp: int, offset: int) -> int:
+        """When a frame with this stamp came, on the monotonic clock: once said, it stays. The two clocks wander apart, by
+        noise or while the wall clock is being set, and that is no sign of life."""
+        known = self._stamps.get(link)
+        if known is None or known[0] != stamp:
+            known = self._stamps[link] = stamp, min(stamp - offset, self._clock.monotonic_ns())
+        return known[1]
 
     def _tell_heard(self, offset: int) -> None:
         streams = self._engine.to_look_at(self._clock.monotonic_ns())
