@@ -47,8 +47,8 @@ INTERPRETED = bool(DEBUG or SANITIZE or os.environ.get("SUBCORE_INTERPRET_ENGINE
 # What engine.py imports, but for legs.py: mypyc has no subclass of a type made by Cython. And what writes requests.
 ENGINE = """
     actions asking bisection clock context control departures efficiency engine events explain habits health link links
-    losses moves own_links pacing placement planner ports proof proposals queueing reasons restore restored shares
-    standby symbols topics wants
+    losses moves own_links pacing placement planner ports proof proposals queueing reasons removals restore restored
+    shares standby symbols topics wants
 """.split()  # noqa: SIM905
 COMPILED = [*(f"engine/{name}" for name in ENGINE), "venues/binance_requests", "venues/upbit_requests"]
 TOLD_BY_MYPYC = ("name", "sources", "include_dirs", "depends", "extra_compile_args")

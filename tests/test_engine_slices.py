@@ -30,11 +30,11 @@ def loaded(size: int) -> Script:
 
 
 def columns(s: Script) -> dict[str, list[Any]]:
-    streams, restore = s.engine.streams, s.engine.restore
+    streams, restores = s.engine.streams, s.engine.restores
     told = {name: getattr(streams, name).tolist() for name in ("state", "data", "proven", "since")}
     told |= {name: getattr(streams.legs, name).tolist() for name in _COLUMNS}
     told |= {"reasons": [streams.row(stream).reason for stream in range(MANY)]}
-    if restore is not None:
+    for restore in restores:
         rows = zip(restore.streams.tolist(), restore.asked.tolist(), restore.ended.tolist(), strict=True)
         told |= {"restore": sorted(rows), "began": [restore.began]}
     return told

@@ -72,6 +72,7 @@ def test_delta_sends_only_what_changed_and_ends_what_is_left_over() -> None:
     s.unwant("trade", "B")
     s.wait(0.02, frames=1)
     assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A", "B"])]
+    s.say(Accepted())
     assert not [a for a in s.wait(5, frames=1) if isinstance(a, actions.Send)]
 
 
@@ -287,6 +288,7 @@ def test_delta_an_empty_link_may_idle_after_its_last_message() -> None:
     s.unwant("trade", "A")
     s.wait(2.1, frames=1)
     assert [(m["op"], m["args"]) for m in said(s)] == [("UNSUB", ["A"])]
+    s.say(Accepted())
     assert not [a for a in s.wait(60, frames=1) if isinstance(a, actions.Disconnect)]
     assert s.ledger.live() == set()
 

@@ -300,12 +300,18 @@ class Claims:
 
     def _passed(self) -> int:
         """The time that counts. While streams are on their way back nobody can see what came back: whoever waits for
-        the report finds all of it, however long the venue was out of reach."""
+        the report finds all of it, however long the venue was out of reach. It is in reach if another route is open
+        while a login waits: that may be refused for ever."""
         now = self._clock.read(self._hub.clock.monotonic_ns())
-        if self._hub.engine.restore is not None:
+        if self._is_restoring():
             self._restoring += now - self._looked
         self._looked = now
         return now - self._restoring
+
+    def _is_restoring(self) -> bool:
+        engine, venue = self._hub.engine, self._hub.venue
+        logins = [bool(venue.route(restore.route).grant) for restore in engine.restores]
+        return not all(logins) or (bool(logins) and not any(link.is_up for link in engine.links.values()))
 
     def look(self) -> None:
         """Drop what nobody confirmed in time. Called each tick."""

@@ -281,7 +281,7 @@ class Hub:
     def restored(self, restore: Restore) -> None:
         """See RuntimeOwner."""
         self.restores.append(self.report_of(restore))
-        self.saving.restored(self.restores[-1])
+        self.saving.restored(restore, self.restores[-1])
 
     def report_of(self, restore: Restore, rejected: tuple[Conflict, ...] | None = None) -> RestoreReport:
         """The account of a restore, over or under way; `rejected` is another's than of the one under way."""

@@ -166,10 +166,10 @@ class Looking:
 
     @property
     def restores(self) -> tuple[RestoreReport, ...]:
-        """The latest restores, at most 16, oldest first; the last one may be under way. `str(report)` is a table."""
+        """The latest restores, at most 16, in the order in which they ended; after them those under way, one for each
+        route at most. `str(report)` is a table."""
         self.check_thread()
-        present = self._hub.engine.restore
-        return (*self._hub.restores, *(() if present is None else (self._hub.report_of(present),)))
+        return (*self._hub.restores, *map(self._hub.report_of, self._hub.engine.restores))
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:

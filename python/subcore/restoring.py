@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from .engine.restored import Restore
     from .intent import Intent
 
-__all__ = ["RestoreReport", "RestoredClass", "RestoredStream", "make_report"]
+__all__ = ["RestoreReport", "RestoredClass", "RestoredStream", "joined", "make_report"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,43 @@ def make_report(
         tuple(_of_class(priority, columns) for priority in sorted(Priority, reverse=True)),
         columns,
         rejected,
+    )
+
+
+def joined(reports: Sequence[RestoreReport]) -> RestoreReport:
+    """The account of restores on several routes that began with one wish, as of one."""
+    if len(reports) == 1:
+        return reports[0]
+    first, parts = min(reports, key=lambda report: report.number), [report._columns for report in reports]
+
+    def column(of: Sequence[object], name: str) -> npt.NDArray[Any]:
+        return np.concatenate([getattr(part, name) for part in of])
+
+    topics = [part.topics for part in parts]
+    columns = _Columns(
+        StreamColumns(
+            column(topics, "streams"),
+            column(topics, "channels"),
+            tuple(chain.from_iterable(topic.symbols for topic in topics)),
+            column(topics, "widths"),
+            column(topics, "groupings"),
+            column(topics, "priorities"),
+        ),
+        parts[0].depths,
+        parts[0].channels,
+        min(part.began for part in parts),
+        column(parts, "classes"),
+        column(parts, "asked"),
+        column(parts, "ended"),
+        column(parts, "states"),
+        column(parts, "evidence"),
+    )
+    return replace(
+        first,
+        started_ns=min(report.started_ns for report in reports),
+        done=all(report.done for report in reports),
+        classes=tuple(_of_class(priority, columns) for priority in sorted(Priority, reverse=True)),
+        _columns=columns,
     )
 
 

@@ -77,7 +77,9 @@ class Runtime:
         self._evidence_scheduled = False
         self._links: dict[int, Link] = {}
         self._before: dict[int, int] = {}  # frames of a link when its present connection began
-        self._stamps: dict[int, tuple[int, int]] = {}  # its last frame: as it was stamped, and on the monotonic clock
+        self._stamps: dict[
+            int, tuple[int, int]
+        ] = {}  # its last frame: as it was stamped, and on the monotonic clock
         self._urgent = False
         self._due: deque[actions.Action] = deque()
         self._carrying = False
@@ -244,8 +246,8 @@ class Runtime:
         self.handle(events.Tick())
 
     def _received(self, link: int, stamp: int, offset: int) -> int:
-        """When a frame with this stamp came, on the monotonic clock: once said, it stays. The two clocks wander apart, by
-        noise or while the wall clock is being set, and that is no sign of life."""
+        """When a frame with this stamp came, on the monotonic clock: once said, it stays. The two clocks wander apart,
+        by noise or while the wall clock is being set, and that is no sign of life."""
         known = self._stamps.get(link)
         if known is None or known[0] != stamp:
             known = self._stamps[link] = stamp, min(stamp - offset, self._clock.monotonic_ns())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,17 +20,26 @@ from .engine.context import NO_STREAMS
 from .engine.restored import Restore
 from .engine.snapshot import OWN_LINK, STANDBY, Snapshot, capture
 from .errors import CapacityError, ManagerClosed
+from .restoring import RestoreReport, joined
 from .types import Int32Array, Int64Array, StreamState
 
 if TYPE_CHECKING:
     from .engine.conflicts import Conflict
     from .hub import Hub
     from .keeping import Keeper, SnapshotStats
-    from .restoring import RestoreReport
 
 log = logging.getLogger("subcore.snapshot")
 
 CLOSED_MEANWHILE = "the manager was closed while it restored a snapshot"
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """Somebody who waits for these streams to be restored: on one route or on several."""
+
+    streams: Int32Array
+    future: asyncio.Future[RestoreReport]
+    reports: list[RestoreReport] = field(default_factory=list)
 
 
 def _numbered(ids: Int32Array) -> tuple[Int64Array, Int64Array]:
@@ -70,7 +80,7 @@ class Saving:
         self._restored: Int32Array = NO_STREAMS  # at the start
         self._end: ThreadEnd | None = None
         self.rejected: tuple[Conflict, ...] = ()  # of the snapshot that is being restored
-        self._waiters: list[asyncio.Future[RestoreReport]] = []
+        self._waiters: list[Waiter] = []
         self._closed = False
         if path is not None:
             self._open(path)
@@ -123,8 +133,8 @@ class Saving:
         """
         self._closed = True
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_exception(ManagerClosed(CLOSED_MEANWHILE))
+            if not waiter.future.done():
+                waiter.future.set_exception(ManagerClosed(CLOSED_MEANWHILE))
         keeper = self._keeper
         if keeper is None:
             return
@@ -219,7 +229,7 @@ class Saving:
             nothing = Restore(0, "a snapshot", hub.clock.monotonic_ns())
             return hub.report_of(nothing, hub.claims.rejected)
         self.rejected += hub.claims.rejected
-        waiter: asyncio.Future[RestoreReport] = asyncio.get_running_loop().create_future()
+        waiter = Waiter(streams, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         try:
             hub.runtime.flush()
@@ -228,13 +238,21 @@ class Saving:
             refused = columns.in_state(streams, StreamState.REFUSED)
             if len(refused):
                 hub.runtime.handle(events.AskedAgain(refused))
-            return await waiter
+            return await waiter.future
         finally:
             self._waiters.remove(waiter)
 
-    def restored(self, report: RestoreReport) -> None:
-        """A restore is over: there is one at a time, and those asked for meanwhile belong to it."""
-        self.rejected = ()
+    def restored(self, restore: Restore, report: RestoreReport) -> None:
+        """A restore is over. There is one at a time on each route, and what is asked for meanwhile belongs to it."""
+        under_way = self._hub.engine.restores
+        if not under_way:
+            self.rejected = ()
         for waiter in self._waiters:
-            if not waiter.done():
-                waiter.set_result(report)
+            if np.isin(waiter.streams, restore.streams).any():
+                waiter.reports.append(report)
+                rest = [present.streams for present in under_way]
+                if (
+                    not waiter.future.done()
+                    and not np.isin(waiter.streams, np.concatenate([NO_STREAMS, *rest])).any()
+                ):
+                    waiter.future.set_result(joined(waiter.reports))

@@ -107,22 +107,23 @@ class Controls:
             self._lifecycle.denied(link, said)
         if ctx.venue.blast is Blast.CONNECTION:
             return Verdict(said, refused.name if refused.reason is ReasonClass.PERMANENT else None)
-        request = self._refused_request(link, refused.request_id)
+        request = self._request_of(link, refused.request_id)
         streams = self._concerned(link, request, refused.topics)
         if request is not None and refused.topics is None:
             if request in link.in_flight:
                 link.in_flight.remove(request)
                 link.pacer.settle(request.sent_ns, now)
-            if refused.reason in (ReasonClass.RATE, ReasonClass.TRANSIENT):
-                self._planner.kept(link, request.removes, now)
             if refused.reason is not ReasonClass.DUPLICATE:
+                self._planner.removals.kept(link, request.removes, now)
                 self._unask(link, request)
         if refused.reason is ReasonClass.DUPLICATE and request is not None:
             self._proof.accepted(link, request, streams, now)
         elif refused.reason is not ReasonClass.PERMANENT:
             carried = len(np.setdiff1d(link.wire.wire(), streams))
-            if refused.reason is ReasonClass.CAPACITY and carried:  # another link may carry them
-                link.takes = carried
+            if (
+                refused.reason is ReasonClass.CAPACITY
+            ):  # another link may carry them, or a part of them goes here
+                link.takes = carried or max(1, len(streams) // 2)
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
             named = 0 if request is None else len(request.whole) or len(request.adds)
@@ -145,8 +146,8 @@ class Controls:
                 return request
         return None
 
-    def _refused_request(self, link: Link, request_id: str | None) -> Request | None:
-        """The same; a refusal that names its request counts even after the request's window."""
+    def _request_of(self, link: Link, request_id: str | None) -> Request | None:
+        """The same; an answer that names its request counts even after the request's window."""
         late = None if request_id is None else next((r for r in link.answered if r.id == request_id), None)
         return self._request(link, request_id) or late
 
@@ -165,8 +166,10 @@ class Controls:
         return self._ctx.streams.in_state(streams, StreamState.SENT, StreamState.OPEN)
 
     def _accepted(self, link: Link, accepted: Accepted, now: int) -> None:
-        request = self._request(link, accepted.request_id)
-        if request is None:
+        request = self._request_of(link, accepted.request_id)
+        if request is not None and len(request.removes):
+            self._planner.removals.done(link, request, now)
+        if request not in link.in_flight:
             self._ctx.stats.late_events += 1
             return
         self._proof.accepted(link, request, self._concerned(link, request, accepted.topics), now)

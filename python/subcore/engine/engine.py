@@ -58,7 +58,7 @@ from subcore.engine.symbols import SymbolGate
 from subcore.engine.topics import Streams, TopicRow
 from subcore.engine.wants import Wants
 from subcore.errors import InternalError
-from subcore.types import GoingAway, Int32Array, ReasonClass, StreamColumns, StreamState
+from subcore.types import GoingAway, Int32Array, ReasonClass, StreamColumns
 from subcore.venue import Venue
 
 __all__ = ["Engine"]
@@ -153,14 +153,15 @@ class Engine:
         return self._ctx.stats
 
     @property
-    def restore(self) -> Restore | None:
-        """The restore under way."""
+    def restores(self) -> list[Restore]:
+        """The restores under way, one for each route at most."""
         return self._restores.present
 
     @property
     def is_rotating(self) -> bool:
-        """Whether streams are still on links that successors replace."""
-        return any(link.role is Role.RETIRED and link.wire.len_target for link in self.links.values())
+        """Whether links that successors replace still carry something."""
+        retired = [link.wire for link in self.links.values() if link.role is Role.RETIRED]
+        return any(wire.len_target or wire.len_wire for wire in retired)
 
     @property
     def nbytes(self) -> dict[str, int]:
@@ -385,12 +386,8 @@ class Engine:
                 self._proof.tick(link, now)
 
     def _restoring(self, event: Restoring, now: int) -> None:
-        columns = self._ctx.streams
-        columns.ensure(event.streams)
-        streams = event.streams[columns.state[event.streams] != StreamState.CLOSED]
-        self._restores.begin(streams, event.reason, now)
-        self._restores.asked(columns.in_state(streams, StreamState.SENT), now)
-        self._restores.ended(columns.in_state(streams, StreamState.OPEN), now)
+        self._ctx.streams.ensure(event.streams)
+        self._restores.resume(event.streams, event.reason, now)
 
     def _close_all(self, event: CloseAll, now: int) -> None:
         self._closed = True

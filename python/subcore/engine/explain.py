@@ -121,6 +121,7 @@ class Explainer:
             return f"link {link.id} is down{why}, the next attempt{failed} is in {_seconds(when - now)}"
         if len(link.in_flight) >= self._ctx.venue.packing.max_in_flight:
             until = min(request.window_ends for request in link.in_flight)
+            until = max(until, link.pacer.next_allowed(Counted.MESSAGE, now, repair=link.repairs))
             return f"waiting for the answer to the request before it, at most {_seconds(until - now)}"
         when = link.pacer.next_allowed(Counted.MESSAGE, now, repair=link.repairs)
         adds, takes = link.wire.added(), self._ctx.venue.packing.max_topics

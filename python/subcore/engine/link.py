@@ -207,6 +207,7 @@ class Link:
     repairs: bool = False  # what waits is a restore or a re-ask
     lost: bool = False  # with what it carried, and nothing was asked for since
     remove_by: int | None = None
+    kept: int = 0  # removals in a row that the venue refused or did not answer
     linger_by: int | None = None
     snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
     unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
@@ -246,6 +247,10 @@ class Link:
     def is_up(self) -> bool:
         """Whether it can carry messages."""
         return self.phase is UP
+
+    def remove_before(self, when: int) -> None:
+        """What is to leave goes by then at the latest."""
+        self.remove_by = when if self.remove_by is None else min(self.remove_by, when)
 
     def has_more(self) -> None:
         """It carries more than it did: no silence of that is longer, and most are shorter."""

@@ -14,7 +14,7 @@ from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
 from subcore.engine.link import Life, Link, Phase
-from subcore.types import DataState, Evidence, Int32Array, StatusKind
+from subcore.types import DataState, Evidence, Int32Array, StatusKind, StreamState
 from subcore.venue import Counted, KeepaliveRole, Model
 
 __all__ = ["Lifecycle"]
@@ -173,7 +173,7 @@ class Lifecycle:
         runnable = self._ctx.clock.runnable
         link.life = Life(idle_since=runnable, counted_at=runnable, spoke_at=runnable)
         link.has_other_set()
-        link.unanswered, link.refused_moves = None, 0
+        link.unanswered, link.refused_moves, link.kept = None, 0, 0
         self._ctx.info("link open", link=link.id, generation=link.generation, rtt_ns=rtt_ns)
 
     def down(self, link: Link, now: int, *, blamed: bool = False) -> None:
@@ -235,7 +235,11 @@ class Lifecycle:
             )
             self._ctx.notify(StatusKind.ERROR, target, said)
         elif link.denied == 1 and link.attempts:  # else it is told as any failed connect
-            self._ctx.notify(StatusKind.WAITING, target, f"no connection: {said}")
+            self._ctx.notify(StatusKind.WAITING, self.waiting(link), f"no connection: {said}")
+
+    def waiting(self, link: Link) -> Int32Array:
+        """What waits for this link. What is to move there, or to be carried a second time, is open meanwhile."""
+        return self._ctx.streams.in_state(link.wire.target(), StreamState.WAITING, StreamState.RECOVERING)
 
     def activity(self, link: Link, last_receive: int, frames: int) -> None:
         """The tick's report of what the link received."""

@@ -97,7 +97,7 @@ class Losses:
                 self._moves.failed(link, now)
             self._moves.lost(link, now)
         elif link.attempts == 0:
-            ctx.notify(StatusKind.WAITING, link.wire.target(), f"no connection: {reason}")
+            ctx.notify(StatusKind.WAITING, self._lifecycle.waiting(link), f"no connection: {reason}")
         blamed = case is not None and self._placement.bisection.helps(link, case)
         self._lifecycle.down(link, now, blamed=blamed)
         if case is not None:

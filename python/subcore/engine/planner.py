@@ -21,6 +21,7 @@ from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.link import Link, Request, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.queueing import Queueing
+from subcore.engine.removals import Removals
 from subcore.engine.restore import Restores
 from subcore.engine.topics import TopicEvent
 from subcore.types import Evidence, Int32Array, StreamColumns, StreamState
@@ -48,7 +49,7 @@ class Planner:
         self._ctx = ctx
         self._restores = restores
         self._lifecycle = lifecycle
-        self.queueing = Queueing(ctx)
+        self.queueing, self.removals = Queueing(ctx), Removals(ctx)
         self.on_list: Callable[[Link, int], None] = _nothing
         self._postponed: list[tuple[int, int, Link, Int32Array]] = []
         self._order = count()
@@ -81,7 +82,7 @@ class Planner:
         settings = self._ctx.settings
         since = now - settings.remove_wait - settings.starvation if urgent else now
         if self._ctx.streams.legs.turn(link.id, streams, since):  # the wire carries some of them
-            self._remove_by(link, since + settings.remove_wait)
+            link.remove_before(since + settings.remove_wait)
 
     def postpone(self, link: Link, streams: Int32Array, now: int) -> None:
         """These failed: out of the target, and back into it after a while that grows with each failure. Those that
@@ -138,21 +139,7 @@ class Planner:
         link.resized.difference_update(columns.streams.tolist())
         link.resized.update(columns.streams[differ].tolist())
         if np.any(differ) and not patient:
-            self._remove_by(link, now + self._ctx.settings.remove_wait)
-
-    @staticmethod
-    def _remove_by(link: Link, when: int) -> None:
-        link.remove_by = when if link.remove_by is None else min(link.remove_by, when)
-
-    def kept(self, link: Link, streams: Int32Array, now: int) -> None:
-        """The venue would not take these off the wire now: they are to go again, later."""
-        legs = self._ctx.streams.legs
-        streams, rows = legs.on(link.id, streams)
-        gone = legs.width[rows] < 0  # else asked for again meanwhile
-        legs.width[rows[gone]] = 0
-        link.wire.set_wire(streams[gone])
-        if link.wire.len_removed:
-            self._remove_by(link, now + self._ctx.settings.remove_wait)
+            link.remove_before(now + self._ctx.settings.remove_wait)
 
     def is_waiting(self, link: Link) -> bool:
         """Whether additions wait for this link."""
@@ -366,6 +353,7 @@ class Planner:
     def _end_windows(self, link: Link, now: int) -> None:
         for request in [r for r in link.in_flight if r.window_ends <= now]:
             self._end_window(link, request)
+            self.removals.unanswered(link, request, now)
 
     def answered(self, link: Link, request: Request, now: int) -> None:
         """The request's error window is over, quietly, by its first data: so it has arrived, and all before it."""

@@ -1,7 +1,7 @@
 """The account of a restore: what was lost, when each stream was asked for again, and on what evidence it came back.
 
 One restore lasts from the loss of a link until everything lost with it is OPEN, REFUSED, or wanted no more; a further
-loss meanwhile belongs to it. Costs O(streams) at the loss, and O(what happens) after it.
+loss on the same route meanwhile belongs to it. Costs O(streams) at the loss, and O(what happens) after it.
 """
 
 from __future__ import annotations
@@ -18,52 +18,93 @@ from subcore.types import Int32Array, Priority, StatusKind, StreamState
 __all__ = ["Restores"]
 
 
+class Account:
+    """The restore under way on one route, if there is one, and the row of each stream in it."""
+
+    def __init__(self) -> None:
+        self.present: Restore | None = None
+        self.row = np.full(64, -1, np.int32)
+
+    def lost(self, streams: Int32Array, classes: Int32Array) -> None:
+        """These were lost; some of them once more, before the rest was back."""
+        restore = self.present
+        assert restore is not None
+        self._reserve(int(streams.max()) + 1)
+        known, fresh = _states.places(self.row, streams), self.row[streams] < 0
+        if len(known):
+            restore.asked[known] = restore.ended[known] = 0
+            restore.away[known] = True
+        self.row[streams[fresh]] = np.arange(np.count_nonzero(fresh), dtype=np.int32) + len(restore.streams)
+        restore.add(streams[fresh], classes[fresh])
+
+    def _reserve(self, need: int) -> None:
+        if need > len(self.row):
+            grown = np.full(max(need, 2 * len(self.row)), -1, np.int32)
+            grown[: len(self.row)] = self.row
+            self.row = grown
+
+
 class Restores:
-    """The restore under way, if there is one."""
+    """The restores under way: one for each route at most. A login that is refused for hours keeps nobody waiting for
+    the account of what came back without one."""
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self._count = 0
-        self._row = np.full(64, -1, np.int32)  # of each stream in the present restore
-        self.present: Restore | None = None
+        routes = [route.name for route in ctx.venue.routes]
+        self._accounts = [Account() for _ in routes]
+        self._route = np.array([routes.index(channel.route) for channel in ctx.venue.channels], np.int32)
+
+    @property
+    def present(self) -> list[Restore]:
+        """Those under way, oldest first."""
+        found = [account.present for account in self._accounts if account.present is not None]
+        return sorted(found, key=lambda restore: restore.number)
 
     def begin(self, streams: Int32Array, reason: str, now: int) -> None:
         """A link was lost with these wanted streams."""
         if not len(streams):
             return
-        if self.present is None:
-            self._count += 1
-            self.present = Restore(self._count, reason, now)
-        restore = self.present
-        self._reserve(streams)
-        known, fresh = _states.places(self._row, streams), streams
-        if len(known):
-            restore.asked[known] = restore.ended[known] = 0  # lost once more before the rest was back
-            fresh = streams[self._row[streams] < 0]
-        self._row[fresh] = np.arange(len(fresh), dtype=np.int32) + len(restore.streams)
-        restore.add(fresh, self._ctx.table.columns_to_write(fresh).priorities)
+        columns = self._ctx.table.columns_to_write(streams)
+        routes = self._route[columns.channels]
+        for route in np.unique(routes).tolist():
+            account, mine = self._accounts[route], routes == route
+            if account.present is None:
+                self._count += 1
+                account.present = Restore(self._count, reason, now, self._ctx.venue.routes[route].name)
+            account.lost(streams[mine], columns.priorities[mine])
 
-    def _reserve(self, streams: Int32Array) -> None:
-        need = int(streams.max()) + 1
-        if need > len(self._row):
-            grown = np.full(max(need, 2 * len(self._row)), -1, np.int32)
-            grown[: len(self._row)] = self._row
-            self._row = grown
+    def resume(self, streams: Int32Array, reason: str, now: int) -> None:
+        """These are wanted as before a restart, or by a snapshot. What is open already was never away."""
+        columns = self._ctx.streams
+        streams = streams[columns.state[streams] != StreamState.CLOSED]
+        self.begin(streams, reason, now)
+        self.asked(columns.in_state(streams, StreamState.SENT), now)
+        here = columns.in_state(streams, StreamState.OPEN)
+        for account in self._accounts:
+            if account.present is not None:
+                account.present.away[_states.places(account.row, here)] = False
+        self.ended(here, now)
 
     def asked(self, streams: Int32Array, now: int) -> None:
         """A request named these."""
-        if self.present is not None:
-            _states.stamp(self.present.asked, self._row, streams, now)
+        for account in self._accounts:
+            if account.present is not None:
+                _states.stamp(account.present.asked, account.row, streams, now)
 
     def ended(self, streams: Int32Array, now: int) -> None:
         """These are proven, refused, or wanted no more; call it after their state has changed."""
-        restore = self.present
-        if restore is None or not len(streams) or not len(rows := _states.places(self._row, streams)):
+        if not len(streams):
             return
+        for account in self._accounts:
+            if account.present is not None and len(rows := _states.places(account.row, streams)):
+                self._ended(account, account.present, rows, now)
+
+    def _ended(self, account: Account, restore: Restore, rows: Int32Array, now: int) -> None:
         columns = self._ctx.streams
         gone = rows[columns.state[restore.streams[rows]] == StreamState.CLOSED]
         restore.states[gone] = StreamState.CLOSED  # of some that were back already
-        self._row[restore.streams[gone]] = -1  # the id may be another stream's soon
+        account.row[restore.streams[gone]] = -1  # the id may be another stream's soon
         rows = _states.unset(restore.ended, rows)
         ids = restore.streams[rows]
         restore.ended[rows] = now
@@ -71,11 +112,11 @@ class Restores:
         legs = 2 * ids.astype(np.int64)
         restore.evidence[rows] = columns.legs.evidence[legs] | columns.legs.evidence[legs + 1]
         if not restore.pending:
+            account.row[restore.streams[restore.states != StreamState.CLOSED]] = -1
+            account.present = None
             self._finish(restore, now)
 
     def _finish(self, restore: Restore, now: int) -> None:
-        self._row[restore.streams[restore.states != StreamState.CLOSED]] = -1
-        self.present = None
         back = restore.streams[restore.states == StreamState.OPEN]
         refused = int(np.count_nonzero(restore.states == StreamState.REFUSED))
         took = (now - restore.began) / SECOND
@@ -84,7 +125,8 @@ class Restores:
         )
         if refused:
             text += f"; {refused} were refused"
-        self._ctx.notify(StatusKind.RECOVERED, back, f"proven again {took:.3f} s after {restore.reason}")
+        again = restore.streams[(restore.states == StreamState.OPEN) & restore.away]
+        self._ctx.notify(StatusKind.RECOVERED, again, f"proven again {took:.3f} s after {restore.reason}")
         self._ctx.info(text, restore=restore.number, seconds=took, **self._classes(restore))
         self._ctx.out.append(Restored(restore))
 
@@ -103,4 +145,4 @@ class Restores:
     @property
     def nbytes(self) -> int:
         """Bytes of the columns."""
-        return self._row.nbytes
+        return sum(account.row.nbytes for account in self._accounts)

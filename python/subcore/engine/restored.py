@@ -19,12 +19,16 @@ class Restore:
     number: int
     reason: str
     began: int
+    route: str = ""
     streams: Int32Array = field(default_factory=lambda: np.empty(0, np.int32))
     classes: Int32Array = field(default_factory=lambda: np.empty(0, np.int32))
     asked: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
     ended: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
     states: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))  # when it ended
     evidence: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty(0, np.uint8))
+    away: npt.NDArray[np.bool_] = field(
+        default_factory=lambda: np.empty(0, np.bool_)
+    )  # else it was open all the time
 
     @property
     def pending(self) -> int:
@@ -40,3 +44,4 @@ class Restore:
         self.ended = np.concatenate([self.ended, none])
         self.states = np.concatenate([self.states, none.astype(np.uint8)])
         self.evidence = np.concatenate([self.evidence, none.astype(np.uint8)])
+        self.away = np.concatenate([self.away, none == 0])

@@ -1,0 +1,62 @@
+"""Removals that the venue did not take: refused, or not answered where it answers each request by its id.
+
+What was to go is on the wire still, as far as anybody knows. It goes again, later each time that happens in a row; and
+an answer that was only late is heard all the same. A removal that works twice does no harm.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from subcore.engine.context import Context
+from subcore.engine.link import Link, Request
+from subcore.types import Int32Array
+from subcore.venue import Model
+
+__all__ = ["Removals"]
+
+DOUBLED: Final = 5  # times: one that never works is tried once a minute
+SILENT: Final = 3  # times in a row without an answer: it seems that this venue gives none
+
+
+class Removals:
+    """Keeps the books of a link right about what it was asked to drop. Calls cost O(the request's streams)."""
+
+    def __init__(self, ctx: Context) -> None:
+        self._ctx = ctx
+        self._answers = ctx.venue.model is not Model.REPLACE
+
+    def kept(self, link: Link, streams: Int32Array, now: int) -> None:
+        """The venue would not take these off the wire now: they are to go again."""
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, streams)
+        gone = legs.width[rows] < 0  # else asked for again meanwhile
+        legs.width[rows[gone]] = 0
+        link.wire.set_wire(streams[gone])
+        if link.wire.len_removed:
+            patience = self._ctx.settings.remove_wait
+            due = now + (patience << min(link.kept, DOUBLED))
+            legs.turn(link.id, streams[gone], due - patience)  # or it would go ahead of others, who has waited longest
+            link.remove_before(due)
+            link.kept += 1
+
+    def unanswered(self, link: Link, request: Request, now: int) -> None:
+        """Its window is over, and nothing was said: silence is no yes, the first times. They may come for ever, or be
+        gone: should somebody want them again, nothing speaks for them."""
+        if not self._answers or request.id is None or not len(request.removes) or link.kept >= SILENT:
+            return
+        self.kept(link, request.removes, now)
+        legs = self._ctx.streams.legs
+        _, rows = legs.on(link.id, request.removes)
+        legs.evidence[rows[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]] = 0
+
+    def done(self, link: Link, request: Request, now: int) -> None:
+        """The venue says that it has taken them off. Of those that were kept, what is wanted anew is asked for."""
+        link.kept = 0
+        legs = self._ctx.streams.legs
+        streams, rows = legs.on(link.id, request.removes)
+        gone = streams[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]
+        if len(gone):
+            link.wire.set_wire(gone, False)
+            legs.put_off(link.id, gone)
+            legs.put_left(link.id, gone, now)
