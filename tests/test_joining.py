@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
+
+import pytest
 
 from manager_rig import make
 from subcore.types import Status, StatusKind, Topic
@@ -164,5 +167,92 @@ def test_a_status_is_not_told_to_who_got_the_id_of_one_that_another_closed() -> 
             assert StatusKind.SUSPECT in {status.kind for status in told["first"]}
             assert StatusKind.SUSPECT not in {status.kind for status in told["second"]}
             assert told["new"] == []
+
+    world.run(main)
+
+
+@pytest.mark.parametrize("leave", ["close", "unsubscribe", "pause"])
+def test_who_takes_a_stream_over_in_the_turn_of_its_last_holder_is_told_how_it_stands(leave: str) -> None:
+    """A component that is closed and opened anew, by the same name perhaps, never sees the stream closed."""
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            first.subscribe("ticker", MARKETS[:2], lambda event: None)
+            await first.live(evidence="data")
+            acts = {
+                "close": first.close,
+                "unsubscribe": lambda: first.unsubscribe("ticker"),
+                "pause": first.pause,
+            }
+            acts[leave]()
+            second = make(manager, "first" if leave == "close" else "second", include_status=True)
+            second.subscribe("ticker", MARKETS[:3])  # one of them is new, and told of as it is proven
+            second.unsubscribe("ticker", MARKETS[1])
+            second.subscribe("ticker", MARKETS[1])
+            await second.live(evidence="data")
+            told = [item for item in await second.batch() if isinstance(item, Status)]
+            assert [(s.kind, [t.symbol for t in s.topics]) for s in told] == [
+                (StatusKind.OPEN, MARKETS[:2]),
+                (StatusKind.OPEN, [MARKETS[2]]),
+            ]
+
+    world.run(main)
+
+
+def test_who_takes_over_and_leaves_again_in_one_turn_is_told_nothing() -> None:
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            first = make(manager, "first")
+            first.subscribe("ticker", MARKETS[:2], lambda event: None)
+            await first.live(evidence="data")
+            told: list[Status] = []
+            paused = make(manager, "paused", on_status=told.append)
+            paused.pause()
+            first.close()
+            paused.subscribe("ticker", MARKETS[0], lambda event: None)
+            leaves = make(manager, "leaves", on_status=told.append)
+            leaves.subscribe("ticker", MARKETS[1], lambda event: None)
+            leaves.unsubscribe("ticker")
+            await asyncio.sleep(1)
+            assert told == [], "nobody wants these streams by the end of the turn"
+
+    world.run(main)
+
+
+def test_who_joins_as_another_is_told_that_a_stream_is_open_is_told_as_well() -> None:
+    """Also where somebody joined something before in that turn; and nobody is told twice."""
+    world = World(markets=MARKETS, rate=2.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            told: dict[str, list[Status]] = {"first": [], "with": [], "late": []}
+            known = make(manager, "known")
+            known.subscribe("ticker", MARKETS[1], lambda event: None)
+            await known.live(evidence="data")
+            late = make(manager, "late", on_status=told["late"].append)
+            joins = make(manager, "with", on_status=told["with"].append)
+
+            def on_status(status: Status) -> None:
+                told["first"].append(status)
+                late.subscribe("ticker", MARKETS[0], lambda event: None)
+
+            def on_event(event: Any) -> None:
+                if (
+                    not joins.topics
+                ):  # so that the stream is proven after this, and before the turn that follows
+                    subscribe = partial(joins.subscribe, "ticker", MARKETS[:2], lambda event: None)
+                    asyncio.get_running_loop().call_soon(subscribe)
+
+            first = make(manager, "first", on_status=on_status)
+            first.subscribe("ticker", MARKETS[0], on_event)
+            await first.live(evidence="data")
+            await asyncio.sleep(1)
+            market = Topic("ticker", MARKETS[0])
+            about = {name: [s.kind for s in said if market in s.topics] for name, said in told.items()}
+            assert about == {name: [StatusKind.OPEN] for name in told}
 
     world.run(main)

@@ -22,6 +22,8 @@ __all__ = ["Joiners"]
 
 NOT_YET = {StreamState.WAITING: "not on the wire yet", StreamState.SENT: "asked for, and not proven yet"}
 STALE = "its data is suspect: what is due does not come"
+# Of these kinds a stream has one at a time. Others, as GOOD or RECOVERED, say less than how it stands.
+STANDS = (StatusKind.WAITING, StatusKind.OPEN, StatusKind.SUSPECT, StatusKind.REFUSED)
 
 
 class Joiners:
@@ -41,8 +43,13 @@ class Joiners:
         self._members = members
         self._notices = notices
         self._provisional = provisional
-        self._joined: list[tuple[Member, Int32Array]] = []
-        self._told: set[int] = set()  # streams of which all were told in this turn, joiners too
+        self._joined: dict[
+            Member, dict[int, int]
+        ] = {}  # by topic: how many notices had gone out before it joined
+        self._told: dict[
+            int, int
+        ] = {}  # streams of which all were told in this turn, by the last notice's number
+        self._notices_so_far = 0
 
     def note(self, component: int, topics: Int32Array) -> None:
         """A component asks for these, before it is granted. O(topics)."""
@@ -50,27 +57,39 @@ class Joiners:
         if member is None or not member.listens:
             return
         fresh = topics[~self._has(member, topics)]
-        _, _, _, classes, _ = _columns.wanted_columns(self._ledger, self._streams_of(fresh))
-        if (classes >= 0).any():
-            self._joined.append((member, fresh[classes >= 0]))
+        joins = fresh[self._stands(self._streams_of(fresh))].tolist()
+        if joins:
+            self._joined.setdefault(member, {}).update(dict.fromkeys(joins, self._notices_so_far))
 
     def heard(self, notice: Notify) -> None:
-        """All who have these streams are being told of them."""
-        if self._joined and notice.kind is not StatusKind.GOOD:  # which says less than OPEN
-            self._told.update(notice.streams.tolist())
+        """All who have these streams now are about to be told of them; not who joins when others were told."""
+        if self._joined and notice.kind in STANDS:
+            self._notices_so_far += 1
+            self._told.update(dict.fromkeys(notice.streams.tolist(), self._notices_so_far))
 
     def tell(self) -> None:
         """At the end of the turn. What somebody is the first to want is told of as it goes."""
-        joined, self._joined = self._joined, []
-        told, self._told = self._told, set()
-        for member, topics in joined:
+        joined, self._joined = self._joined, {}
+        told, self._told = self._told, {}
+        self._notices_so_far = 0
+        for member, joins in joined.items():
             if not member.closed:
-                self._tell(member, topics[self._has(member, topics)], told)
+                self._tell(member, joins, told)
 
-    def _tell(self, member: Member, topics: Int32Array, told: set[int]) -> None:
+    def _stands(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these somebody wants, or did until this turn: the engine never hears of such a moment between."""
+        _, _, _, classes, _ = _columns.wanted_columns(self._ledger, streams)
+        stands: npt.NDArray[np.bool_] = classes >= 0
+        known = streams < len(self._streams.state)
+        stands[known] |= self._streams.state[streams[known]] != StreamState.CLOSED
+        return stands
+
+    def _tell(self, member: Member, joins: dict[int, int], told: dict[int, int]) -> None:
+        topics = np.array(list(joins), np.int32)
+        topics = topics[self._has(member, topics)]
         causes: dict[tuple[StatusKind, str], list[int]] = {}
         for topic, stream in zip(topics.tolist(), self._streams_of(topics).tolist(), strict=True):
-            cause = None if stream in told else self._cause(stream)
+            cause = None if told.get(stream, 0) > joins[topic] else self._cause(stream)
             if cause is not None:
                 causes.setdefault(cause, []).append(topic)
         for (kind, reason), part in causes.items():
