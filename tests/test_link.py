@@ -307,6 +307,22 @@ async def test_close_ends_within_its_deadline_whatever_hangs(where: str) -> None
         assert others == []
 
 
+async def test_a_connect_ends_at_whatever_moment_it_is_cancelled() -> None:
+    """A venue that takes connections and says nothing would else hold up close() for all the time it has."""
+
+    async def script(peer: Peer) -> None:
+        await peer.reader.read()
+
+    async with raw_server(script) as url:
+        for turns in range(60):
+            task = asyncio.ensure_future(Dialer()(url, {}, Listener(make_link(Owner()), 1, asyncio.Queue())))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait({task}, timeout=1.0)
+            assert task.done(), f"cancelled after {turns} turns of the loop"
+
+
 async def test_an_older_generation_reaches_nobody() -> None:
     async def script(peer: Peer) -> None:
         await peer.accept()

@@ -54,6 +54,26 @@ async def test_a_hung_name_server_costs_one_thread_and_its_deadline() -> None:
     assert await resolver.resolve("hung.example", 80) == [HERE]
 
 
+async def test_who_is_cancelled_as_the_answer_comes_ends() -> None:
+    release = threading.Event()
+
+    def lookup(host: str, port: int) -> list[Address]:
+        release.wait()
+        return [HERE]
+
+    resolver = Resolver(lookup)
+    for turns in range(2):  # after two the answer is handed over
+        task = asyncio.ensure_future(resolver.resolve("a.example", 80))
+        await asyncio.sleep(0)
+        resolver._under_way["a.example", 80].set_result([HERE])
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+        assert task.cancelled(), f"cancelled {turns} turns of the loop after the answer"
+    release.set()
+
+
 @pytest.mark.parametrize("answer", [OSError("no such host"), UnicodeError("label empty or too long"), []])
 async def test_failures_are_link_errors(answer: object) -> None:
     def lookup(host: str, port: int) -> list[Address]:

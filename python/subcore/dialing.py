@@ -160,7 +160,8 @@ async def _first_that_answers(addresses: list[Address]) -> socket.socket:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             share = CONNECT_DEADLINE_S / min(len(addresses), 8)
-            await asyncio.wait_for(loop.sock_connect(connection, address), max(1.0, share))
+            async with asyncio.timeout(max(1.0, share)):  # wait_for of 3.11 may lose a cancellation
+                await loop.sock_connect(connection, address)
             return connection
         except (OSError, TimeoutError) as error:
             connection.close()

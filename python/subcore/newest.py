@@ -178,9 +178,8 @@ class RestPages:
     async def _get(self, path: str) -> bytes:
         pages = self._pages
         try:
-            status, told, body = await asyncio.wait_for(
-                run_in_daemon("subcore-newest", lambda: pages.get(path)), DEADLINE_S
-            )
+            async with asyncio.timeout(DEADLINE_S):  # wait_for of 3.11 may lose a cancellation
+                status, told, body = await run_in_daemon("subcore-newest", lambda: pages.get(path))
         except BaseException:
             pages.close()  # its thread may still be in it
             self._pages = Pages(self._latest.url)

@@ -43,7 +43,8 @@ class Resolver:
         if literal is not None:
             return [literal]
         try:
-            answer = await asyncio.wait_for(asyncio.shield(self._shared(host, port)), timeout)
+            async with asyncio.timeout(timeout):  # wait_for of 3.11 may lose a cancellation
+                answer = await asyncio.shield(self._shared(host, port))
         except TimeoutError:
             raise LinkError(
                 f"no answer for the name {host!r} within {timeout:g} s: check the name server of this machine"
