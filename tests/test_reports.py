@@ -9,7 +9,7 @@ import pytest
 from manager_rig import make
 from subcore.engine.clock import SECOND
 from subcore.sim.faults import Fault
-from subcore.types import Status, StatusKind, StreamState
+from subcore.types import Priority, Status, StatusKind, StreamState
 from virtual_manager import World
 
 BTC, ETH = "KRW-BTC", "KRW-ETH"
@@ -74,5 +74,31 @@ def test_how_often_a_topic_failed() -> None:
                 await asyncio.sleep(0.1)
             assert counts == [0, 1, 2, 3]
             assert manager.topic("ticker", BTC).retries == 0
+
+    World().run(main)
+
+
+def test_the_class_of_a_topic_is_the_highest_of_its_holders_and_a_paused_one_counts_if_all_are() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+
+            def classes() -> dict[str, tuple[Priority, int]]:
+                rows = {str(row["symbol"]): int(row["priority"]) for row in manager.topic_stats()}
+                assert rows.keys() == {info.topic.symbol for info in manager.topics()}
+                return {name: (manager.topic("ticker", name).priority, rows[name]) for name in rows}
+
+            high = make(manager, "high", priority=Priority.HIGH)
+            urgent = make(manager, "urgent", priority=Priority.CRITICAL)
+            low = make(manager, "low", priority=Priority.LOW)
+            high.subscribe("ticker", [BTC, ETH])
+            urgent.subscribe("ticker", BTC)
+            low.subscribe("ticker", ETH)
+            await high.live(10.0)
+            urgent.pause()
+            assert classes() == {BTC: (Priority.HIGH, 2), ETH: (Priority.HIGH, 2)}
+            high.pause()
+            assert classes() == {BTC: (Priority.CRITICAL, 3), ETH: (Priority.LOW, 0)}
+            low.pause()
+            assert classes() == {BTC: (Priority.CRITICAL, 3), ETH: (Priority.HIGH, 2)}
 
     World().run(main)

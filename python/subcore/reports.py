@@ -116,6 +116,12 @@ class Reports:
             if narrower is not None:
                 yield narrower
 
+    def _class(self, id: int, stream: int, holders: list[Member]) -> Priority:
+        """The one it is asked for with; where all are paused, the one it would be."""
+        ledger = self._hub.ledger
+        wanted = ledger.class_of(stream)
+        return Priority(wanted if wanted >= 0 else max(ledger.class_held(m.id, id) for m in holders))
+
     def _info(self, id: int, topic: Topic, holders: list[Member]) -> TopicInfo:
         hub = self._hub
         stream = hub.ledger.topic_key(id)[0]
@@ -126,7 +132,7 @@ class Reports:
             state=row.state,
             data=row.data,
             evidence=row.evidence,
-            priority=Priority(max(0, hub.ledger.class_of(stream))),
+            priority=self._class(id, stream, holders),
             holders=tuple(member.name for member in holders),
             link=None if row.link < 0 else row.link,
             since_ns=row.since_ns + offset if row.since_ns else 0,

@@ -55,7 +55,7 @@ _METER = {
 
 
 def topic_rows(hub: Hub, topics: Int32Array, holders: Int32Array) -> npt.NDArray[Any]:
-    """A row for each of these topics. Two topics of one stream (books of two depths) have its figures both."""
+    """A row for each of these topics: all that are held, sorted. Two of one stream (depths of a book) share its figures."""
     rows = np.zeros(len(topics), TOPIC_STATS)
     streams, channels, symbols, variants, cuts = _columns.topic_columns(hub.ledger, topics)
     names = np.array([channel.name for channel in hub.venue.channels], object)
@@ -63,7 +63,7 @@ def topic_rows(hub: Hub, topics: Int32Array, holders: Int32Array) -> npt.NDArray
     rows["symbol"] = hub.intent.texts(symbols)
     rows["depth"], rows["holders"] = cuts, holders
     rows["grouping"] = np.array(hub.intent.groupings)[variants]
-    rows["priority"] = _columns.wanted_columns(hub.ledger, streams)[3]
+    rows["priority"] = _classes(hub, topics, streams)
     _state(hub, rows, streams)
     meter = hub.meter.streams()
     seen = streams < len(meter)
@@ -72,6 +72,24 @@ def topic_rows(hub: Hub, topics: Int32Array, holders: Int32Array) -> npt.NDArray
     for name, column in _METER.items():
         rows[name][seen] = meter[column][streams[seen]]
     return rows
+
+
+def _classes(hub: Hub, topics: Int32Array, streams: Int32Array) -> Int32Array:
+    """What each is asked for with; where all holders are paused, what it would be. O(topics + what those hold)."""
+    ledger = hub.ledger
+    classes: Int32Array = _columns.wanted_columns(ledger, streams)[3]
+    idle = classes < 0
+    if not idle.any():
+        return classes
+    for component in list(hub.members):
+        if not ledger.is_paused(component):
+            continue
+        held = ledger.interests(component)
+        places = np.searchsorted(topics, held)
+        unwanted = idle[places]
+        for place, topic in zip(places[unwanted].tolist(), held[unwanted].tolist(), strict=True):
+            classes[place] = max(classes[place], ledger.class_held(component, topic))
+    return classes
 
 
 def _state(hub: Hub, rows: npt.NDArray[Any], streams: Int32Array) -> None:

@@ -151,6 +151,7 @@ class Cap:
 class TopicInfo:
     """One topic as it stands. Times are nanoseconds since 1970 UTC. `caps`: of its holders, one of a kind.
 
+    `priority`: the highest class among its holders; one that is paused counts only if all are.
     `standby`, `own_link`: those of its holders that asked for two links, or for one of its own. `other_link`: the
     second that carries it now, for a standby or while it moves.
     """
