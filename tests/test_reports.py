@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -56,6 +57,43 @@ def test_since_when_a_topic_is_as_it_is() -> None:
             assert info.state is StreamState.OPEN
             assert info.since_ns == pytest.approx(opened, abs=SECOND // 1000)
             assert manager.topics() == [info]
+
+    World().run(main)
+
+
+class Ticking:
+    """Clocks of which some time passes between any two reads, as those of a machine."""
+
+    def __init__(self, clock: Any) -> None:
+        self._clock = clock
+        self.reads = self.set_by = 0
+
+    def monotonic_ns(self) -> int:
+        self.reads += 1
+        return int(self._clock.monotonic_ns()) + self.reads * self.reads
+
+    def time_ns(self) -> int:
+        self.reads += 1
+        return int(self._clock.time_ns()) + self.reads * self.reads + self.set_by
+
+
+def test_one_moment_is_told_as_one_time_however_often_and_anew_once_the_clock_was_set() -> None:
+    async def main(world: World) -> None:
+        clock = Ticking(world.clock)
+        async with world.manager(clock=clock) as manager:
+            desk = make(manager, "desk")
+            desk.subscribe("ticker", [BTC, ETH])
+            await desk.live(10.0)
+            (link,) = manager._hub.runtime.links.values()
+            link.lost(link.generation, "cut")
+            await asyncio.sleep(0.01)
+            said = [(manager.topics(), manager.restores[-1].started_ns) for _ in range(5)]
+            assert said == said[:1] * 5
+            (first, _), began = said[0]
+            clock.set_by = 3600 * SECOND
+            moved = manager.topic("ticker", BTC).since_ns - first.since_ns
+            assert moved == pytest.approx(3600 * SECOND, abs=SECOND // 1000)
+            assert manager.restores[-1].started_ns - began == moved
 
     World().run(main)
 

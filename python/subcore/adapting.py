@@ -138,7 +138,7 @@ class Adapting:
 
     def told(self) -> Adaptation:
         """See SubscriptionManager.adaptation."""
-        offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
+        offset = self._hub.wall_offset.ns()
         adaptive, pressure, count = self._adaptive, self._pressure, self._counter()
         return Adaptation(
             self.enabled,
@@ -151,7 +151,7 @@ class Adapting:
 
     def brief(self) -> dict[str, Any]:
         """Whether it is on, the level, and the measures that are on, in plain JSON types. O(measures)."""
-        offset = self._hub.clock.time_ns() - self._hub.clock.monotonic_ns()
+        offset = self._hub.wall_offset.ns()
         measures = [
             {
                 "measure": taken.measure.value,

@@ -68,10 +68,9 @@ class Alerting:
 
     def issues(self) -> list[Issue]:
         """See SubscriptionManager.issues."""
-        clock = self._hub.clock
         if self._alerts is None or self._ended:
             return []
-        return self._alerts.issues(clock.time_ns() - clock.monotonic_ns())
+        return self._alerts.issues(self._hub.wall_offset.ns())
 
     def left(self, component: int, name: str) -> None:
         """A component is no more; its id is another's soon, its name may be."""

@@ -13,6 +13,7 @@ from ._delivery import WakeBatch
 from ._wire_set import WireSet
 from .alerting import Alerting
 from .claims import Claims
+from .clock import WallOffset
 from .closing import Closing
 from .controls import ControlReader
 from .core_tables import CoreTables
@@ -58,6 +59,7 @@ class Hub:
     def __init__(self, venue: Venue, options: Options) -> None:
         self.venue = venue
         self.clock = options.clock
+        self.wall_offset = WallOffset(options.clock)
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
@@ -285,10 +287,8 @@ class Hub:
 
     def report_of(self, restore: Restore, rejected: tuple[Conflict, ...] | None = None) -> RestoreReport:
         """The account of a restore, over or under way; `rejected` is another's than of the one under way."""
-        offset = self.clock.time_ns() - self.clock.monotonic_ns()
-        return make_report(
-            restore, self.intent, offset, self.saving.rejected if rejected is None else rejected
-        )
+        rejected = self.saving.rejected if rejected is None else rejected
+        return make_report(restore, self.intent, self.wall_offset.ns(), rejected)
 
     def turn_begins(self) -> None:
         """See RuntimeOwner: before what is new is placed, the engine knows what asked for a link of its own."""

@@ -126,7 +126,6 @@ class Reports:
         hub = self._hub
         stream = hub.ledger.topic_key(id)[0]
         row = hub.engine.row(stream)
-        offset = hub.clock.time_ns() - hub.clock.monotonic_ns()
         return TopicInfo(
             topic=topic,
             state=row.state,
@@ -135,7 +134,7 @@ class Reports:
             priority=self._class(id, stream, holders),
             holders=tuple(member.name for member in holders),
             link=None if row.link < 0 else row.link,
-            since_ns=row.since_ns + offset if row.since_ns else 0,
+            since_ns=row.since_ns + hub.wall_offset.ns() if row.since_ns else 0,
             retries=row.retries,
             reason=row.reason,
             caps=tuple(self._caps(id, holders)),

@@ -55,7 +55,7 @@ _METER = {
 
 
 def topic_rows(hub: Hub, topics: Int32Array, holders: Int32Array) -> npt.NDArray[Any]:
-    """A row for each of these topics: all that are held, sorted. Two of one stream (depths of a book) share its figures."""
+    """A row for each of these, all that are held, sorted. Two of one stream (books of two depths) have its figures."""
     rows = np.zeros(len(topics), TOPIC_STATS)
     streams, channels, symbols, variants, cuts = _columns.topic_columns(hub.ledger, topics)
     names = np.array([channel.name for channel in hub.venue.channels], object)
