@@ -32,6 +32,24 @@ async def test_live_names_what_is_missing(server: SimServer) -> None:
         component.close()
 
 
+def test_live_before_start_says_what_to_do_as_explain_does() -> None:
+    world = World(markets=["KRW-BTC"])
+
+    async def main(world: World) -> None:
+        manager = world.manager()
+        early = make(manager, "early")
+        early.subscribe("ticker", "KRW-BTC")
+        with pytest.raises(SubscribeTimeout) as caught:
+            await early.live(timeout=0.3)
+        (reason,) = caught.value.reasons.values()
+        assert reason == manager.explain("ticker", "KRW-BTC")
+        assert "await start() first" in reason
+        async with manager:
+            await early.live(timeout=10.0)
+
+    world.run(main)
+
+
 def test_live_waits_for_data_where_that_is_asked_for() -> None:
     """A listing proves a silent market; whoever asks for data waits for its first frame."""
 

@@ -37,7 +37,7 @@ from .runtime import Runtime
 from .saving import Saving
 from .types import Int32Array, Priority, StatusKind, Topic
 from .venue import Venue
-from .waits import Waits
+from .waits import NOT_STARTED, Waits
 
 if TYPE_CHECKING:
     from ._listener import FeedListener
@@ -60,6 +60,7 @@ class Hub:
         self.venue = venue
         self.clock = options.clock
         self.wall_offset = WallOffset(options.clock)
+        self.started = False
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
@@ -159,6 +160,7 @@ class Hub:
             self.granting,
             self.obligations.waits,
             self.clock.monotonic_ns,
+            lambda: "" if self.started else NOT_STARTED,
         )
         self.claims = Claims(self, options.claim_grace)
         self.closing = Closing(self)
@@ -179,6 +181,7 @@ class Hub:
 
     def start(self) -> None:
         """Arm timers; fetch the list of markets beside the connect."""
+        self.started = True
         self.runtime.start()
         self.obligations.start()
         self.saving.start()

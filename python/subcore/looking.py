@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from .errors import UsageError, WrongThread
 from .types import Topic, TopicInfo
+from .waits import NOT_STARTED
 
 if TYPE_CHECKING:
     from .alerting import OnAlert
@@ -159,9 +160,10 @@ class Looking:
         """Why a topic is as it is, in one sentence: what it waits for and how long, or on what evidence it is open."""
         self.check_thread()
         topic = self.venue.check_topic(Topic(channel, symbol, depth, grouping), self._hub.grants)
+        if self._state == "new":
+            return NOT_STARTED
         if self._state != "running":
-            needs = "await start() first" if self._state == "new" else "make a new one"
-            return f"nothing is asked for: the manager is {self._state}, {needs}"
+            return f"nothing is asked for: the manager is {self._state}, make a new one"
         return self._hub.reports.explain(topic)
 
     @property

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .intent import Intent
     from .members import Member
 
+NOT_STARTED = "nothing is asked for: the manager is new, await start() first"
 NAMED_AT_MOST = 5
 EXPLAINED_AT_MOST = 100  # each costs what it says; what is wrong with more is mostly the same
 
@@ -42,7 +43,8 @@ class Waits:
 
     `granting` knows the REFUSED streams that somebody asked for again in this turn, of which it is not known yet what
     became, and who gets nothing while load lasts. `excuse`: called with a component that begins to wait (1), or ends
-    (-1), and whether that wait has a timeout: meanwhile nobody reads what it takes by itself.
+    (-1), and whether that wait has a timeout: meanwhile nobody reads what it takes by itself. `idle`: why the manager
+    asks for nothing at all, "" where it runs.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Waits:
         granting: Granting,
         excuse: Callable[[Member, int, bool], None],
         now: Callable[[], int],
+        idle: Callable[[], str],
     ) -> None:
         self._engine = engine
         self._intent = intent
@@ -60,6 +63,7 @@ class Waits:
         self._granting = granting
         self._excuse = excuse
         self._now = now
+        self._idle = idle
         self._waits: set[_Wait] = set()
 
     async def wait(self, member: Member, timeout: float | None, *, needs_data: bool = False) -> None:
@@ -136,7 +140,7 @@ class Waits:
     def _error(self, wait: _Wait, kind: type[SubscribeError], what: str) -> SubscribeError:
         held = wait.topics[_columns.holds_many(self._ledger, wait.member.id, wait.topics)]
         streams = _columns.topic_columns(self._ledger, held)[0].tolist()
-        suspended = self._granting.adapting.suspension(wait.member)
+        of_all = self._idle() or self._granting.adapting.suspension(wait.member)
         reasons: dict[Topic, str] = {}
         for topic, stream in zip(self._intent.topics_of(held), streams, strict=True):
             row = self._engine.row(stream)
@@ -146,7 +150,7 @@ class Waits:
                 reasons[topic] = "asked for again"
                 continue
             withheld = self._granting.adapting.withheld.why(stream)
-            known = suspended or withheld or row.reason
+            known = of_all or withheld or row.reason
             if not known and len(reasons) < EXPLAINED_AT_MOST:
                 known = self._engine.explain(stream, self._now())
             reasons[topic] = known or row.state.name.lower()
