@@ -39,7 +39,8 @@ async def main(url: str | None = None, count: int = 5) -> None:
         # the private route has no snapshot: read open orders and balances over REST now, and after RECOVERED
         async for event in desk:
             if isinstance(event, subcore.Order):
-                print(event.symbol, event.side, event.state, event.executed_size, "of", event.size)
+                side = event.side.name if event.side else "-"
+                print(event.symbol, side, event.state, event.executed_size, "of", event.size)
             elif isinstance(event, subcore.Asset):
                 print(
                     *(f"{currency} {available} (+{locked})" for currency, available, locked in event.balances)
