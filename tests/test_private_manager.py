@@ -83,11 +83,14 @@ def test_what_can_be_asked_for() -> None:
 def test_a_silent_account_is_live_by_the_listing() -> None:
     async def main(world: World) -> None:
         async with world.manager(credentials=good) as manager:
-            mine = make(manager, "mine")
+            told: list[Status] = []
+            mine = make(manager, "mine", on_status=told.append)
             mine.subscribe("myOrder", "*")
             mine.subscribe("myAsset", "*")
             await mine.live(5.0)
             info = manager.topic("myOrder", "*")
+            assert [str(one.topic) for one in manager.topics()] == ["myOrder:*", "myAsset:*"]
+            assert [str(topic) for status in told for topic in status.topics] == ["myOrder:*", "myAsset:*"]
             assert (info.state, info.evidence & Evidence.LISTED) == (StreamState.OPEN, Evidence.LISTED)
             assert "the venue's own list" in manager.explain("myAsset", "*")
 

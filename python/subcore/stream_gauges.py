@@ -10,7 +10,7 @@ from . import _columns
 from .engine.alerts import Reading
 from .engine.clock import SECOND, nanoseconds
 from .engine.doubts import Doubts
-from .types import Int32Array
+from .types import ALL, Int32Array
 
 if TYPE_CHECKING:
     from .hub import Hub
@@ -47,7 +47,7 @@ class StreamGauges:
         hub = self._hub
         name = hub.venue.channels[channel].name
         symbol = hub.intent.columns(np.array([worst], np.int32)).symbols[0]
-        topic = f"{name}:{symbol}"
+        topic = f"{name}:{symbol or ALL}"
         said = f"{topic} is not to be trusted for {seconds:.0f} s: {hub.engine.explain(worst, now)}."
         if len(mine) == 1:
             return Reading(str(channel), "topic", topic, seconds, said)

@@ -64,6 +64,9 @@ class Side(IntEnum):
     SELL = 2
 
 
+ALL = "*"  # asks for all symbols, where a channel has one stream for them; in a Topic it is ""
+
+
 class StreamState(IntEnum):
     """How far a stream is towards the wire."""
 
@@ -116,7 +119,8 @@ class Topic:
     """What a component asks for: a kind of data about one market, with parameters.
 
     `depth` is a number of book levels, `grouping` a price step of the book; None = the venue's widest,
-    no grouping. `str(topic)` is canonical: two topics are equal exactly if their texts are.
+    no grouping. A symbol of "" is all of them, as one asks for with "*", and so written. `str(topic)` is canonical: two
+    topics that are held are equal exactly if their texts are.
     """
 
     channel: str
@@ -125,7 +129,7 @@ class Topic:
     grouping: float | None = None
 
     def __str__(self) -> str:
-        text = f"{self.channel}:{self.symbol}"
+        text = f"{self.channel}:{self.symbol or ALL}"
         if self.depth is not None:
             text += f":depth={self.depth}"
         if self.grouping is not None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from subcore.errors import UnsupportedError, UsageError
 from subcore.latest import Latest
 from subcore.limits import Capacity, Counted, Limit, OnBreach, Scope, Window
-from subcore.types import Control, Int32Array, ReasonClass, StreamColumns, Topic
+from subcore.types import ALL, Control, Int32Array, ReasonClass, StreamColumns, Topic
 
 __all__ = [
     "ALL",
@@ -50,7 +50,6 @@ MAX_LISTED = 16_384  # topics that one list may name; beyond, it is not understo
 MAX_NAME = 200  # characters of a venue's word for something
 TEXT = 1
 BINARY = 2
-ALL = "*"  # asks for all symbols, where a channel has one stream for them; in a Topic it is ""
 
 
 class Model(Enum):

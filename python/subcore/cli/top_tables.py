@@ -131,7 +131,7 @@ def _topics(seen: Seen) -> list[Row]:
 
 
 def _name(row: Row) -> str:
-    text = f"{row.get('channel')}:{row.get('symbol')}"
+    text = f"{row.get('channel')}:{row.get('symbol') or '*'}"
     if number(row.get("depth")):
         text += f":depth={row['depth']}"
     if number(row.get("grouping")):

@@ -16,6 +16,7 @@ const SUSPECT = 2;
 let data = { symbol: [] };
 let now = 0;
 
+const symbolOf = (row) => data.symbol[row] || "*"; // "" = all of them, as one asks for with "*"
 const at = (key) => (row) => data[key][row];
 const suspect = (row) => data.state[row] === OPEN && data.data[row] === SUSPECT;
 
@@ -23,7 +24,7 @@ const suspect = (row) => data.state[row] === OPEN && data.data[row] === SUSPECT;
 function topicOf(row) {
   const depth = data.depth[row] ? `:depth=${data.depth[row]}` : "";
   const grouping = data.grouping[row] ? `:grouping=${data.grouping[row]}` : "";
-  return `${data.channel[row]}:${data.symbol[row]}${depth}${grouping}`;
+  return `${data.channel[row]}:${symbolOf(row)}${depth}${grouping}`;
 }
 
 function parameters(row) {
@@ -32,7 +33,7 @@ function parameters(row) {
 }
 
 const COLUMNS = [
-  { key: "symbol", title: "symbol", text: at("symbol"), width: "minmax(7rem, 1.2fr)", phone: "minmax(0, 1.3fr)" },
+  { key: "symbol", title: "symbol", text: symbolOf, width: "minmax(7rem, 1.2fr)", phone: "minmax(0, 1.3fr)" },
   { key: "channel", title: "channel", text: parameters, width: "minmax(6rem, 1fr)", phone: "minmax(0, 1fr)" },
   { key: "state", title: "state", text: (row) => (suspect(row) ? "suspect" : STATES[data.state[row]]), sort: (row) => trouble(row), first: "desc",
     level: (row) => (suspect(row) ? "warn" : LEVELS[data.state[row]]), width: "6.5rem", phone: "5.6rem", hint: "open: proven to flow; suspect: silent for longer than it uses to be" },
