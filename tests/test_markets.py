@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from manager_rig import make
+from subcore.errors import UsageError
+from subcore.manager import SubscriptionManager
 from subcore.markets import MarketList, cache_file, fetch_over_rest
 from virtual_manager import World
 
@@ -99,13 +101,25 @@ async def test_nothing_that_a_server_says_is_raised(answer: bytes, caplog: pytes
 
 
 @pytest.mark.parametrize(
-    "answer", [KeyError("data"), RecursionError(), [], "KRW-BTC", 7, None, [b""] * 65_537]
+    "answer",
+    [
+        KeyError("data"),
+        RecursionError(),
+        asyncio.CancelledError(),
+        [],
+        "KRW-BTC",
+        7,
+        None,
+        ["KRW-BTC", 2],
+        [b"KRW-BTC"],
+        [""] * 65_537,
+    ],
 )
 async def test_a_callable_that_gives_no_list_is_one_warning(
     answer: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     def source() -> Any:
-        if isinstance(answer, Exception):
+        if isinstance(answer, BaseException):
             raise answer
         return answer
 
@@ -114,6 +128,28 @@ async def test_a_callable_that_gives_no_list_is_one_warning(
     assert await markets.refresh() is None
     assert len(caplog.records) == 1
     assert "markets=" in caplog.text
+
+
+@pytest.mark.parametrize("symbols", [[1, 2], ["KRW-BTC", None], [["KRW-BTC", "KRW-ETH"]]])
+def test_a_list_of_what_is_no_text_is_refused_where_it_is_given(symbols: Any) -> None:
+    with pytest.raises(UsageError, match=r"markets=.*a symbol is a text, not (int|NoneType|list)"):
+        SubscriptionManager("upbit", markets=symbols)
+
+
+def test_a_callable_that_gives_numbers_refuses_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    world = World(markets=["KRW-BTC"])
+
+    async def main(world: World) -> None:
+        async with world.manager(markets=lambda: [1, 2]) as manager:
+            desk = make(manager, "desk")
+            desk.subscribe("ticker", "KRW-BTC")
+            await desk.live(10.0)
+            await asyncio.sleep(60.0)
+            assert manager.topic("ticker", "KRW-BTC").retries == 0
+
+    world.run(main)
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "subcore.markets"]
+    assert "a symbol is a text, not int (1)" in told
 
 
 async def test_symbols_that_can_be_read_once_are_read_once() -> None:

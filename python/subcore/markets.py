@@ -121,6 +121,8 @@ class MarketList:
                 asked.cancel()
         if not asked.done():
             raise TimeoutError(f"no answer within {FETCH_DEADLINE_S + 1.0:g} s")
+        if asked.cancelled():  # by the source alone: who waits here is not
+            raise RuntimeError("the source raised CancelledError")
         answer: Iterable[str] = asked.result()
         return answer
 
@@ -193,7 +195,11 @@ def _read(symbols: Any) -> tuple[str, ...]:
     """What a source gave, once and for all. Raises TypeError or ValueError for what is no list of symbols."""
     if isinstance(symbols, (str, bytes)):
         raise TypeError(f"one text ({symbols[:20]!r}) where a list of symbols is meant")
-    read = tuple(str(symbol) for symbol in itertools.islice(symbols, MAX_SYMBOLS + 1))
+    read = []
+    for symbol in itertools.islice(symbols, MAX_SYMBOLS + 1):
+        if not isinstance(symbol, str):  # its text would be listed, and every market there is refused
+            raise TypeError(f"a symbol is a text, not {type(symbol).__name__} ({symbol!r})")
+        read.append(str(symbol))
     if len(read) > MAX_SYMBOLS:
         raise ValueError(f"over {MAX_SYMBOLS} symbols given, which is all that is supported")
-    return read
+    return tuple(read)
