@@ -38,7 +38,7 @@ def test_hooks_are_called_and_what_they_raise_breaks_nothing(caplog: pytest.LogC
 
         def raises(alert: Alert) -> None:
             seen.append(("plain", alert.raised))
-            raise ValueError("of the plain one")
+            raise asyncio.CancelledError("of the plain one")
 
         ends = [manager.on_alert(late), manager.on_alert(raises), manager.on_alert(raises)]
         await stall(world, manager)

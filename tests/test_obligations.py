@@ -291,8 +291,9 @@ def test_a_parked_iteration_ends_when_the_owner_is_done() -> None:
     world.run(main)
 
 
+@pytest.mark.parametrize("error", [RuntimeError, asyncio.CancelledError])
 def test_a_veto_is_asked_for_each_step_and_gives_all_that_time_again(
-    caplog: pytest.LogCaptureFixture,
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
 ) -> None:
     world = busy()
     asked: list[subcore.Verdict] = []
@@ -300,7 +301,7 @@ def test_a_veto_is_asked_for_each_step_and_gives_all_that_time_again(
     def veto(verdict: subcore.Verdict) -> bool:
         asked.append(verdict)
         if len(asked) == 2:
-            raise RuntimeError("of the hook")
+            raise error("of the hook")
         return verdict.kind is StatusKind.REAPED and len(asked) < 5
 
     async def main(world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from subcore.engine.actions import Notify
 from subcore.engine.topics import NO_IDS
 from subcore.runtime import Runtime
 from subcore.testing import VirtualClock
-from subcore.types import StatusKind
+from subcore.types import Status, StatusKind
 from virtual_manager import World
 
 BTC, ETH = "KRW-BTC", "KRW-ETH"
@@ -57,6 +58,38 @@ def test_a_status_may_close_its_component_and_another_takes_the_stream_over() ->
             assert [info.topic.symbol for info in manager.topics()] == [ETH]
 
     World().run(main)
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+def test_a_status_may_raise_what_it_likes_and_is_called_for_the_next(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Inside the fan-out too, where nothing that is raised could be told to anybody."""
+    unraisable: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", unraisable.append)
+    told: list[StatusKind] = []
+
+    def on_status(status: Status) -> None:
+        told.append(status.kind)
+        raise error("planned")
+
+    def handler(event: Any) -> None:
+        raise LookupError("of the handler")
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            a = make(manager, "a", on_status=on_status)
+            a.subscribe("ticker", BTC, handler)
+            await a.live(10.0, evidence="data")
+            await asyncio.sleep(1.0)
+            assert {StatusKind.OPEN, StatusKind.ERROR} <= set(told)
+            stats = a.stats()
+            assert stats.handler_errors == len(told) + told.count(StatusKind.ERROR)
+            assert stats.last_error == f"on_status: {error.__name__}: planned"
+
+    World().run(main)
+    assert unraisable == []
+    assert caplog.text.count("on_status of component 'a' raised") == len(told)
 
 
 class Scripted:

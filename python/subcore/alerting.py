@@ -124,7 +124,7 @@ class Alerting:
                 made = hook(alert)
             if inspect.isawaitable(made):
                 self._spawn(made, name)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # no call is awaited here: it is the hook's own
             self._hook_failed(f"{name} raised", error)
 
     def _spawn(self, made: Awaitable[object], name: str) -> None:

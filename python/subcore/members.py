@@ -381,7 +381,7 @@ class Member:
         try:
             with Hook(self._router, self.id, (self.name, f"{words_of(self.on_status)} (on_status)")):
                 self.on_status(status)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:  # a plain function can raise that too
             self.handler_errors += 1
             self.last_error = f"on_status: {type(error).__name__}: {error}"
             log.exception("on_status of component %r raised", self.name)

@@ -268,7 +268,7 @@ class Duties:
         try:
             with Hook(self._hub.router, member.id, (member.name, f"{words_of(veto)} (veto)")):
                 return bool(veto(verdict))
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             log.exception(
                 "the veto hook raised, which vetoes nothing: %s of component %r", step.kind.name, member.name
             )
