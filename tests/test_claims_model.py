@@ -34,7 +34,12 @@ class Held:
         self.component: subcore.Component | None = None
         self.topics: dict[tuple[str, str], tuple[int, bool]] = {}
         self.left: int | None = None  # ticks until the grace ends; None = nothing is awaited
-        self.kept = False
+        self.kept = False  # the name was adopted
+        self.adopted: set[tuple[str, str]] = set()  # of what is not confirmed
+
+    @property
+    def provisional(self) -> set[tuple[str, str]]:
+        return {topic for topic, (_, confirmed) in self.topics.items() if not confirmed}
 
 
 class ClaimMachine(RuleBasedStateMachine):
@@ -73,10 +78,13 @@ class ClaimMachine(RuleBasedStateMachine):
         self.hub.claims.put(self.snapshot(wishes), adopted=adopted)
         for name, topics in wishes.items():
             held = self.held(name)
-            held.kept |= adopted
-            held.left = None if held.kept else GRACE_TICKS
             for topic, cls in topics.items():
                 held.topics.setdefault(topic, (cls, False))
+            if adopted:
+                held.kept = True
+                held.adopted |= topics.keys() & held.provisional
+            else:
+                held.left = GRACE_TICKS
 
     @rule(name=st.sampled_from(NAMES))
     def claim(self, name: str) -> None:
@@ -107,21 +115,22 @@ class ClaimMachine(RuleBasedStateMachine):
                 del held.topics[topic]
         if how != "unsubscribe":
             held.topics |= dict.fromkeys(named, (1, True))
+        held.adopted &= held.provisional
 
     @rule(name=st.sampled_from(NAMES), handler=st.booleans())
     def adopt(self, name: str, handler: bool) -> None:
         held = self.held(name)
         if held.component is None:
             return
-        open_ones = [topic for topic, (_, confirmed) in held.topics.items() if not confirmed]
-        assert held.component.adopt(ignore if handler else None) == len(open_ones)
+        assert held.component.adopt(ignore if handler else None) == len(held.provisional)
         held.topics = {topic: (cls, True) for topic, (cls, _) in held.topics.items()}
-        held.left, held.kept = None, False
+        held.left, held.adopted = None, set()
 
     @rule()
     def adopt_all(self) -> None:
         self.manager.adopt()
         for held in self.model.values():
+            held.adopted = held.provisional
             if held.left is not None:
                 held.left, held.kept = None, True
 
@@ -162,9 +171,8 @@ class ClaimMachine(RuleBasedStateMachine):
             }
             assert topics == {topic: cls for topic, (cls, _) in held.topics.items()}
             if held.component is not None:
-                assert {(t.channel, t.symbol) for t in held.component.provisional} == {
-                    topic for topic, (_, confirmed) in held.topics.items() if not confirmed
-                }
+                provisional = {(t.channel, t.symbol) for t in held.component.provisional}
+                assert provisional == held.provisional
         routed = sum(confirmed for held in self.model.values() for _, confirmed in held.topics.values())
         assert self.hub.router.interest_count == routed
 
@@ -176,9 +184,11 @@ class ClaimMachine(RuleBasedStateMachine):
         """What has had its time goes, from the model too."""
         for name, held in list(self.model.items()):
             if held.left is not None and held.left <= 0:
-                held.topics = {topic: row for topic, row in held.topics.items() if row[1]}
+                held.topics = {
+                    topic: row for topic, row in held.topics.items() if row[1] or topic in held.adopted
+                }
                 held.left = None
-                if held.component is None:
+                if held.component is None and not held.kept:
                     del self.model[name]
 
     def teardown(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 from msgspec import structs
 
 from manager_rig import make
-from restarts import BTC, ETH, GRACE, XRP, names, restarted, taken
+from restarts import BTC, ETH, GRACE, XRP, dropped, names, restarted, taken
 from subcore import _columns, core_tables
 from subcore.claims import SLICE
 from subcore.engine.snapshot import Snapshot
@@ -51,6 +51,70 @@ def test_restoring_beside_live_components() -> None:
         assert names(fast.provisional) == {"ticker:KRW-ETH", "orderbook:KRW-BTC:depth=5"}, "adopted before"
 
     restarted(main)
+
+
+def test_what_comes_back_after_all_that_was_adopted_is_confirmed_has_a_grace_of_its_own() -> None:
+    async def main(world: World, manager: SubscriptionManager, snapshot: Snapshot) -> None:
+        manager.adopt()
+        slow = make(manager, "slow")
+        slow.subscribe("trade", XRP)
+        slow.unsubscribe("trade")
+        await asyncio.sleep(2 * GRACE)
+        await manager.restore(snapshot)
+        assert names(slow.provisional) == {"trade:KRW-XRP"}
+        await asyncio.sleep(2 * GRACE)
+        assert dropped(manager) == {"slow": {"trade:KRW-XRP"}}
+        assert world.carried() == {"ticker:KRW-BTC", "ticker:KRW-ETH", "orderbook:KRW-BTC"}
+
+    restarted(main)
+
+
+@pytest.mark.parametrize("claimed", [True, False])
+def test_what_was_adopted_stays_and_what_comes_back_later_is_dropped(claimed: bool) -> None:
+    async def main(world: World) -> None:
+        first, second = [await of_one(world, symbol) for symbol in (BTC, ETH)]
+        async with world.manager() as manager:
+            component = make(manager, "a") if claimed else None
+            await manager.restore(first, adopt=True)
+            await asyncio.sleep(2 * GRACE)
+            await manager.restore(second)
+            await asyncio.sleep(GRACE - 1.0)
+            assert world.carried() == {"ticker:KRW-BTC", "ticker:KRW-ETH"}
+            await manager.restore(first, adopt=True)  # gives the other no more time
+            await asyncio.sleep(5.0)
+            assert (dropped(manager), manager.claims[-1].unclaimed) == ({"a": {"ticker:KRW-ETH"}}, ())
+            assert world.carried() == {"ticker:KRW-BTC"}
+            await asyncio.sleep(2 * GRACE)
+            assert len(manager.claims) == 1
+            component = component or make(manager, "a")
+            assert names(component.provisional) == {"ticker:KRW-BTC"}
+            component.close()
+            assert manager._hub.claims._until == {}
+
+    World().run(main)
+
+
+async def of_one(world: World, symbol: str) -> Snapshot:
+    """Of a manager whose component `a` wanted one ticker."""
+    async with world.manager() as manager:
+        make(manager, "a").subscribe("ticker", symbol)
+        return manager.snapshot()
+
+
+def test_a_name_is_claimed_in_the_turn_in_which_some_of_its_topics_are_dropped() -> None:
+    async def main(world: World) -> None:
+        first, second = [await of_one(world, symbol) for symbol in (BTC, ETH)]
+        async with world.manager() as manager:
+            await manager.restore(first, adopt=True)
+            await manager.restore(second)
+            claims = manager._hub.claims
+            claims._drop([claims.unclaimed("a")])
+            make(manager, "a").close()
+            await asyncio.sleep(10.0)
+            assert world.carried() == set()
+            assert manager.topics() == []
+
+    World().run(main)
 
 
 def test_what_is_restored_while_the_wire_still_carries_it_is_proven_at_once() -> None:

@@ -39,7 +39,7 @@ REPORTS_KEPT = 16
 NAMED_AT_MOST = 5
 SLICE = 256  # topics that are checked before the loop goes on
 TICK_NS = 100_000_000  # of the housekeeping that judges the grace
-_KEPT = -1  # in place of a time: adopted
+_KEPT = -1  # in place of a time: all that is provisional is adopted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,7 @@ class Checked:
 class _Grace(NamedTuple):
     until: int  # in runnable time less that of restores, or _KEPT
     since_ns: int  # wall time of the last restore
+    adopted: Int32Array | None  # topics that stay when it ends, and with them the name; None = nothing does
 
 
 class Claims:
@@ -152,6 +153,7 @@ class Claims:
             ids = self._topics(checked)
             try:
                 members = self._members(snapshot, made)
+                self._forget_confirmed(members)
                 fresh = [
                     self._fresh(member, ids[places], classes, options)
                     for member, (places, classes, options) in zip(members, snapshot.held(), strict=True)
@@ -167,7 +169,7 @@ class Claims:
                 hub.intent.forget(ids[ids >= 0])
                 raise
         self._tell(conflicts)
-        self._give_time(members, adopted)
+        self._give_time(members, [ids[places] for places, _, _ in snapshot.held()], adopted)
         if self.rejected:
             hub.intent.forget(ids[ids >= 0])  # those that nobody holds after all
         hub.runtime.changed()
@@ -239,13 +241,36 @@ class Claims:
             told = _some(map(str, self.rejected))
             log.warning("%d restored interests are rejected: %s", len(self.rejected), told)
 
-    def _give_time(self, members: Iterable[Member], adopted: bool) -> None:
-        until = _KEPT if adopted else self._passed() + self._grace
-        grace = _Grace(until, self._hub.clock.time_ns())
+    def _forget_confirmed(self, members: Iterable[Member]) -> None:
+        """Before more comes back: what was adopted of these and is not provisional any more is as if it never was. Else
+        it would never be dropped when it comes back, nor would another topic that has its id by then."""
         for member in members:
-            known = self._until.get(member.id)
-            if known is None or known.until != _KEPT:  # what was adopted stays
-                self._until[member.id] = grace
+            grace = self._until.get(member.id)
+            if grace is not None and grace.adopted is not None:
+                adopted = np.intersect1d(grace.adopted, self.provisional(member))
+                stays = len(adopted) or self._waits(member)
+                self._until[member.id] = grace._replace(adopted=adopted if stays else None)
+
+    def _give_time(self, members: Iterable[Member], topics: Iterable[Int32Array], adopted: bool) -> None:
+        """`topics`: what the snapshot says of each. A grace is for what nobody adopted, now or before."""
+        until = self._passed() + self._grace
+        for member, named in zip(members, topics, strict=True):
+            grace = self._until.get(member.id, _Grace(until, 0, None))
+            self._until[member.id] = grace = grace._replace(since_ns=self._hub.clock.time_ns())
+            stay = NO_TOPICS if grace.adopted is None else grace.adopted
+            provisional = self.provisional(member)
+            if adopted:
+                stay = np.union1d(stay, np.intersect1d(named, provisional))
+            elif grace.adopted is None:
+                self._until[member.id] = grace._replace(until=until)
+                continue
+            rest = not np.isin(provisional, stay).all()  # it gets no more time by what is adopted beside it
+            ends = (grace.until if adopted else until) if rest else _KEPT
+            self._until[member.id] = grace._replace(until=ends, adopted=stay)
+
+    def _waits(self, member: Member) -> bool:
+        """Whether nobody claimed its name yet."""
+        return self._unclaimed.get(member.name) is member
 
     # -- claimed, confirmed --
 
@@ -263,7 +288,7 @@ class Claims:
     def forget(self, member: Member) -> None:
         """A member was closed."""
         self._until.pop(member.id, None)
-        if self._unclaimed.get(member.name) is member:
+        if self._waits(member):
             del self._unclaimed[member.name]
 
     def provisional(self, member: Member) -> Int32Array:
@@ -294,7 +319,9 @@ class Claims:
 
     def adopt_all(self) -> None:
         """Nothing that is provisional now will be dropped."""
-        self._until.update({id: grace._replace(until=_KEPT) for id, grace in self._until.items()})
+        for id, grace in self._until.items():
+            adopted = self.provisional(self._hub.members[id])
+            self._until[id] = grace._replace(until=_KEPT, adopted=adopted)
 
     # -- out --
 
@@ -318,7 +345,7 @@ class Claims:
         if not self._until:
             return
         now = self._passed()
-        due = [id for id, (until, _) in self._until.items() if until != _KEPT and until <= now]
+        due = [id for id, grace in self._until.items() if grace.until != _KEPT and grace.until <= now]
         if due:
             self._drop([self._hub.members[id] for id in due])
 
@@ -327,11 +354,16 @@ class Claims:
         dropped: dict[str, tuple[Topic, ...]] = {}
         unclaimed = []
         for member in members:
-            topics = self.provisional(member)
+            grace, topics = self._until[member.id], self.provisional(member)
+            if grace.adopted is not None:
+                topics = topics[~np.isin(topics, grace.adopted)]
             if len(topics):
                 dropped[member.name] = tuple(hub.intent.topics_of(topics))
             streams = _columns.topic_columns(hub.ledger, topics)[0]
-            if self._unclaimed.get(member.name) is member:
+            if grace.adopted is not None:
+                hub.intent.drop(member.id, topics)
+                self._until[member.id] = grace._replace(until=_KEPT)
+            elif self._waits(member):
                 unclaimed.append(member.name)
                 hub.close_member(member)
             else:

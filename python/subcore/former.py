@@ -41,7 +41,7 @@ class FormerNames:
         """Before ids are given back: what is still mentioned of dropped topics goes by name."""
         dropped, self._dropped = self._dropped, {}
         for member, parts in dropped.items():
-            if not member.closed:
+            if self._members.get(member.id) is member:  # else it is closed, or its name was claimed since
                 topics = np.unique(np.concatenate(parts)).astype(np.int32)
                 held = _columns.holds_many(self._intent.ledger, member.id, topics)
                 self._rename(member, topics[~held])
