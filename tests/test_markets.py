@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from manager_rig import make
-from subcore.errors import UsageError
+from subcore.errors import SubscribeError, UsageError
 from subcore.manager import SubscriptionManager
 from subcore.markets import MarketList, cache_file, fetch_over_rest
+from subcore.types import StreamState
 from virtual_manager import World
 
 
@@ -248,6 +249,38 @@ def test_a_market_that_is_new_goes_out_while_no_list_can_be_had(error: Exception
 
 def test_a_market_that_the_newest_list_does_not_name_is_refused() -> None:
     assert "not listed" in _explained(["KRW-BTC"], lambda: None)
+
+
+@pytest.mark.parametrize(("given", "within"), [(True, 0.3), (False, 11.0)], ids=["a list", "a callable"])
+def test_who_asks_again_for_a_market_that_is_not_given_is_refused_at_once(given: bool, within: float) -> None:
+    """There is nothing to ask anew; a callable is spared, and what it says then counts."""
+    symbols = ["KRW-BTC", "KRW-ETH"]
+
+    async def main(world: World) -> list[float]:
+        took = []
+        async with world.manager(markets=symbols if given else lambda: symbols) as manager:
+            component = make(manager, "a")
+            component.subscribe("ticker", ["KRW-BTC", "KRW-XRP"])
+            with pytest.raises(SubscribeError, match="not listed"):
+                await component.live(10)
+            snapshot = manager.snapshot()
+            for back in (False, False, True):
+                await asyncio.sleep(1)
+                began = world.ns()
+                if back:
+                    component.close()
+                    report = await manager.restore(snapshot)
+                    assert [one.state for one in report.streams] == [StreamState.OPEN, StreamState.REFUSED]
+                else:
+                    component.subscribe("ticker", "KRW-XRP")
+                    with pytest.raises(SubscribeError, match="not listed"):
+                        await component.live(15)
+                took.append((world.ns() - began) / 1e9)
+        return took
+
+    took: list[float] = World().run(main)
+    assert max(took) < within
+    assert given or min(took) > 8.0
 
 
 async def test_a_huge_answer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

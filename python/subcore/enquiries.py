@@ -8,6 +8,7 @@ from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 from .engine import events
+from .engine.context import Settings
 from .markets import MarketList, Markets
 from .newest import LatestCall, Newest, RestPages, UserCall
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .venue import Venue
 
 MARKETS_EVERY_S = 600.0
+GIVEN_GAP_NS = 100_000_000  # between two looks at a list that was given, for a symbol it does not name
 
 
 class Enquiries:
@@ -47,6 +49,11 @@ class Enquiries:
         elif latest and venue.latest is not None:
             source = RestPages(venue.latest, clock)
         self.newest = None if source is None else Newest(source, clock, handle)
+
+    def settings(self) -> Settings:
+        """Of the engine. The gap between two questions for the list spares who answers them: a venue, or the user's
+        function. What was given costs nothing to look at, and whom it does not name need not wait for it."""
+        return Settings(markets_gap=GIVEN_GAP_NS) if self.markets.is_given else Settings()
 
     def start(self) -> None:
         """Fetch the list of markets, and again from time to time, beside the connect."""

@@ -104,6 +104,7 @@ class Hub:
             WireSet,
             random.Random(options.seed),
             symbols=self.enquiries.markets.load_cached(),
+            settings=self.enquiries.settings(),
             account=account_of(options.credentials),
             can_ask=None if newest is None else newest.source.can_ask,
         )

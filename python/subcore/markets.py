@@ -75,6 +75,11 @@ class MarketList:
         self._warned = False
 
     @property
+    def is_given(self) -> bool:
+        """True where it was given once and for all: asking for it anew troubles nobody, and brings nothing new."""
+        return isinstance(self._source, tuple)
+
+    @property
     def available(self) -> bool:
         """True where there is anything to ask."""
         return self._source is not None or (self._url is not None and self._parse is not None)
