@@ -144,6 +144,7 @@ def test_a_paused_component_stays_off_the_wire_until_it_is_claimed() -> None:
             assert report.streams == ()
             await asyncio.sleep(5.0)
             assert world.carried() == set()
+            assert manager.snapshot() == snapshot, "so the next one finds it, too"
             component = make(manager, "paused")
             assert not component.paused
             await component.live(5.0)

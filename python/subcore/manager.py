@@ -261,7 +261,7 @@ class SubscriptionManager(Looking):
     # -- intent that outlives the manager --
 
     def snapshot(self) -> Snapshot:
-        """What every component wants now, as a value: names, topics and classes; no handler, no login.
+        """What every component wants now, as a value: names, topics, classes, who is paused; no handler, no login.
 
         May be called from any thread and at any time; nothing waits for it. O(interests).
         """
@@ -270,9 +270,10 @@ class SubscriptionManager(Looking):
     async def restore(self, snapshot: Snapshot, *, adopt: bool = False) -> RestoreReport:
         """Put a snapshot's intent beside what is wanted, as after a restart, and wait until its streams are proven.
 
-        Components that live keep what they have and get what they lack; other names wait to be claimed. All of it is
-        provisional, for the claim grace; with `adopt` it stays. What cannot be served beside the rest is left out, the
-        highest class comes first: `report.rejected`. Returns when each stream is OPEN or REFUSED; a loss
+        Components that live keep what they have and get what they lack; other names wait to be claimed, and what
+        a paused one wanted is not asked for until then. All of it is provisional, for the claim grace; with `adopt` it
+        stays. What cannot be served beside the rest is left out, the highest class comes first:
+        `report.rejected`. Returns when each stream is OPEN or REFUSED; a loss
         meanwhile belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
         then nothing has changed. ManagerClosed if the manager closes first. Its topics are checked 256 at a time, and
         the loop goes on between; cancelled meanwhile, it changes nothing, and later that only ends the waiting.
