@@ -57,6 +57,7 @@ class ClaimMachine(RuleBasedStateMachine):
         self.hub = self.manager._hub
         self.hub.claims.look()
         self.model: dict[str, Held] = {}
+        self.restore({"a": {("ticker", "KRW-BTC"): 1}, "b": {("trade", "KRW-ETH"): 2}}, False)
 
     def held(self, name: str) -> Held:
         return self.model.setdefault(name, Held())
@@ -194,6 +195,8 @@ class ClaimMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         if not hasattr(self, "manager"):
             return
+        self.wait(ticks=GRACE_TICKS, asleep=0)  # whatever happened before, every grace ends
+        self.agree()
         for name in list(self.model):
             self.claim(name)
             self.close(name)
