@@ -153,8 +153,10 @@ def test_one_that_was_proven_once_and_is_not_listed_any_more_is_asked_for_when_s
     driver.exchange.inject(Fault("drop_rst"), driver.now)
     driver.run(100)
     assert driver.engine.row(int(stream)).state is StreamState.REFUSED
+    sent = len(driver.sent)
     driver.handle(events.AskedAgain(np.array([stream], np.int32)))
     driver.run(100)
+    assert any(send.request and b"KRW-ETH" in send.payload for send in driver.sent[sent:])
     assert driver.engine.row(int(stream)).state is StreamState.REFUSED, driver.engine.explain(
         int(stream), driver.now
     )
