@@ -85,6 +85,21 @@ def test_a_stream_id_reused_before_the_take_carries_no_edge_of_the_old_one() -> 
     assert ledger.columns([again])[1].tolist() == [-1]
 
 
+def test_a_stream_whose_edge_nobody_has_seen_yet_is_not_let_go() -> None:
+    """Whoever took it as opened would never hear that it closed."""
+    ledger, topics = ledger_with(1)
+    component = ledger.open_component()
+    ledger.add(component, topics)
+    ledger.take_edges()
+    ledger.remove(component, topics)
+    with pytest.raises(ValueError, match="take_edges"):
+        ledger.release_stream(0)
+    assert (ledger.stream_generation(0), ledger.stream_count) == (0, 1)
+    assert ledger.take_edges().closed.tolist() == [0]
+    ledger.release_stream(0)
+    assert (ledger.stream_generation(0), ledger.stream_count) == (1, 0)
+
+
 def test_ids_not_in_use_are_named() -> None:
     ledger, topics = ledger_with(2)
     component = ledger.open_component()
