@@ -144,6 +144,25 @@ def test_no_token_reaches_the_engine() -> None:
     assert all(not a.headers for _, a in driver.history if isinstance(a, actions.Connect))
 
 
+@pytest.mark.parametrize("where", ["attribute", "entry", "key", "value"])
+def test_a_token_that_a_part_of_the_engine_kept_would_be_seen(where: str) -> None:
+    driver, _, tokens = world(order_rate=2.0)
+    driver.subscribe("mine", "myOrder", [""])
+    driver.run(5.0)
+    (given,) = tokens.given
+    lifecycle: Any = driver.engine._lifecycle
+    assert given not in repr(insides(driver.engine))
+    if where == "attribute":
+        lifecycle.links[0].last_request.id = given
+    elif where == "entry":
+        lifecycle._accounts.add(given)
+    elif where == "key":
+        lifecycle.routes[given] = None
+    else:
+        lifecycle.routes["private"] = [(1, given)]
+    assert given in repr(insides(driver.engine))
+
+
 def test_refused_logins_are_told_and_not_hammered() -> None:
     driver, exchange, tokens = world()
     tokens.wrong = True
