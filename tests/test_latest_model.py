@@ -74,6 +74,16 @@ class LatestModel(RuleBasedStateMachine):
         self.box.close()
         self.closed = True
 
+    def teardown(self) -> None:
+        """However short a run was, its box is closed and takes nothing any more."""
+        if not hasattr(self, "box"):
+            return
+        self.put([1, 2])
+        self.close()
+        self.put([1, 3])
+        self.turn()
+        self.agree()
+
     @invariant()
     def agree(self) -> None:
         if not hasattr(self, "box"):
