@@ -8,6 +8,7 @@ the exchange; limits are judged by the exchange's own arrival log. A failing see
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 from collections import Counter
@@ -32,13 +33,15 @@ MARKETS += ["BTC-ETH", "BTC-XRP", "USDT-BTC"]
 CHANNELS = ("ticker", "trade", "orderbook", "candle.1m")
 FAULTS = ("drop_fin", "drop_rst", "drop_fin", "drop_rst", "close", "refuse", "cut", "hang", "status")
 FAULTS += ("half_open", "mute_pong", "garbage", "fragments", "lag")
+OF_CONNECTS = ("refuse", "cut", "hang", "status")
+SEEDS, STEPS = range(20, 28), 80  # each kind bites in four of them or more
 VENUE = venue("upbit").at("ws://sim.test:80")
 
 Key = tuple[str, str, float]
 
 
-def make(seed: int, **rules: object) -> EngineDriver:
-    exchange = Exchange(seed, markets=MARKETS, rate=0.1, rules=Rules(**rules))
+def make(seed: int, rate: float = 0.1, **rules: object) -> EngineDriver:
+    exchange = Exchange(seed, markets=MARKETS, rate=rate, rules=Rules(**rules))
     return EngineDriver(VENUE, exchange, seed=seed)
 
 
@@ -101,10 +104,20 @@ class Wishes:
         self.driver.ledger.unsubscribe(name, topic)
 
 
-def random_fault(rng: random.Random) -> Fault:
-    kind = rng.choice(FAULTS)
-    seconds = rng.uniform(0.5, 12.0)
-    return Fault(kind, seconds=seconds, code=rng.choice((429, 418)) if kind == "status" else 0)
+def have_fault(driver: EngineDriver, rng: random.Random, kind: str) -> None:
+    """Often once somebody is connected, who can be hit; where connects fail, along with a loss: else nobody connects.
+
+    Pongs are muted while nobody changes anything: only a link that is idle is pinged.
+    """
+    if rng.random() < 0.7:
+        driver.run_until(lambda: bool(driver.exchange.connections), 20)
+    code = rng.choice((429, 418)) if kind == "status" else 0
+    seconds = rng.uniform(2.0 if kind in OF_CONNECTS else 0.5, 12.0)
+    driver.exchange.inject(Fault(kind, seconds=seconds, code=code), driver.now)
+    if kind in OF_CONNECTS:
+        driver.exchange.inject(Fault("drop_rst"), driver.now)
+    elif kind == "mute_pong":
+        driver.run(10)
 
 
 def check_always(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
@@ -125,31 +138,50 @@ def check_quiet(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
     assert driver.ledger.live() == driver.ledger.wanted(), told
 
 
-@pytest.mark.parametrize("seed", range(3), ids=lambda s: f"seed_{s}")
-def test_wire_equals_intent_through_any_failure(seed: int) -> None:
-    rng = random.Random(f"simulation {seed}")
-    driver = make(seed, gap_on_replace=rng.random() < 0.3)
-    wishes = Wishes(driver, rng)
-    for _ in range(50):
-        for _ in range(rng.choice((1, 1, 1, 4))):
-            wishes.step()
-        if rng.random() < 0.15:
-            driver.exchange.inject(random_fault(rng), driver.now)
-        if rng.random() < 0.05:
-            driver.stall(rng.uniform(0.3, 30.0))
-        driver.run(rng.choice((0.0, 0.01, 0.2, 1.0, 5.0)))
-        check_always(driver, wishes, seed)
-    driver.exchange.heal(driver.now)
-    driver.run(90)
-    check_always(driver, wishes, seed)
-    check_quiet(driver, wishes, seed)
-    wishes.drop_all()
-    driver.run(70)
+def check_over(driver: EngineDriver) -> None:
+    """Nobody wants anything: nothing is left."""
     assert carried(driver) == []
     assert not driver.exchange.connections
     assert driver.ledger.live() == set(), driver.read_history(40)
     assert not driver.engine.streams.reasons
     assert driver.engine.deadline() is None
+
+
+@functools.cache
+def play(seed: int) -> Counter[str]:
+    """Wishes, stalls and each kind of fault, then peace; how often each fault bit."""
+    rng = random.Random(f"simulation {seed}")
+    rate = rng.choice((0.1, 1e-4))  # where a market is quiet, links are pinged
+    driver = make(seed, rate, gap_on_replace=rng.random() < 0.3)
+    wishes = Wishes(driver, rng)
+    faults = dict(zip(rng.sample(range(STEPS), len(FAULTS)), FAULTS, strict=True))
+    for step in range(STEPS):
+        for _ in range(rng.choice((1, 1, 1, 4))):
+            wishes.step()
+        if step in faults:
+            have_fault(driver, rng, faults[step])
+        if rng.random() < 0.05:
+            driver.stall(rng.uniform(0.3, 30.0))
+        driver.run(rng.choice((0.0, 0.01, 0.2, 1.0, 5.0)))
+        check_always(driver, wishes, seed)
+    driver.exchange.heal(driver.now)
+    driver.run(120)  # after many losses a link is left alone for a minute before it takes over
+    check_always(driver, wishes, seed)
+    check_quiet(driver, wishes, seed)
+    wishes.drop_all()
+    driver.run(70)
+    check_over(driver)
+    return driver.exchange.fault_counts
+
+
+@pytest.mark.parametrize("seed", SEEDS, ids=lambda s: f"seed_{s}")
+def test_wire_equals_intent_through_any_failure(seed: int) -> None:
+    play(seed)
+
+
+def test_every_kind_of_fault_bites_within_these_seeds() -> None:
+    bitten = sum(map(play, SEEDS), Counter[str]())
+    assert set(bitten) == set(FAULTS)
 
 
 def test_the_same_seed_gives_the_same_run() -> None:
