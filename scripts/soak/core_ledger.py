@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,6 +13,7 @@ from subcore import _columns
 from subcore._intern import Interner
 from subcore._ledger import Ledger
 from subcore.engine.events import Changed
+from subcore.errors import SubcoreError
 from subcore.intent import Act, Intent, Wish
 from subcore.types import Int32Array, Priority, StreamColumns, Topic
 from subcore.venue import Venue
@@ -34,12 +35,13 @@ class CoreLedger:
     # -- what components do --
 
     def grant(self, name: str, act: Act, topics: list[Topic], priority: Priority = Priority.NORMAL) -> None:
-        """One call's worth of wishes of a component, all or none. Raises what the manager would raise."""
+        """One call's worth of wishes of a component, all or none. Raises what the manager would raise.
+
+        Topics are checked only when all of them are resolved: that nothing has changed then is for Intent to see to.
+        """
         component, sink = self._member(name)
         wishes = []
         for topic in topics:
-            if act is not Act.REMOVE:
-                self._venue.check_topic(topic)
             index = self._venue.channel_index(topic.channel, topic.depth)
             wishes.append(
                 Wish(
@@ -55,7 +57,15 @@ class CoreLedger:
             )
         if wishes:
             with self._public_call():
-                self.intent.grant(wishes)
+                self.intent.grant(wishes, lambda _: self._check(act, topics))
+
+    def _check(self, act: Act, topics: Sequence[Topic]) -> None:
+        try:
+            for topic in topics if act is not Act.REMOVE else ():
+                self._venue.check_topic(topic)
+        except SubcoreError:
+            self.handlers.counts["calls refused once resolved"] += 1
+            raise
 
     def close(self, name: str) -> None:
         """The component ends."""

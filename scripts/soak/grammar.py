@@ -7,6 +7,7 @@ A stream is known by a key: (channel on the wire, symbol, grouping in units of 1
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ Key = tuple[str, str, int]
 
 UNIT = 100_000_000
 WORDS = {"book_ticker": "bookTicker", "agg_trade": "aggTrade", "trade": "trade", "candle.1m": "kline_1m"}
+# What grows from one message of a stream to the next; else timestamp, and of Binance's books lastUpdateId.
+UPBIT_MARKS = {"trade": ("sequential_id", "sid")}
+BINANCE_MARKS = {"trade": "t", "aggTrade": "a", "bookTicker": "u", "kline_1m": "E"}
 
 
 @dataclass(slots=True)
@@ -38,6 +42,7 @@ class Grammar(Protocol):
 
     def said(self, payload: bytes) -> Said: ...
     def about(self, payload: bytes) -> list[Key]: ...
+    def marks(self, payload: bytes) -> list[tuple[Key, int | None]]: ...
     def listed(self, payload: bytes) -> set[Key] | None: ...
     def is_snapshot(self, payload: bytes) -> bool: ...
     def refuses(self, payload: bytes) -> str | None: ...
@@ -72,15 +77,25 @@ class Upbit:
 
     def about(self, payload: bytes) -> list[Key]:
         """Long or short names, alone or in a list."""
+        return [key for key, _ in self._items(payload)]
+
+    def marks(self, payload: bytes) -> list[tuple[Key, int | None]]:
+        """By "timestamp"; trades by "sequential_id", since several share one. Ids are unique and need not come in
+        order: one above all before was not there before."""
+        found: list[tuple[Key, int | None]] = []
+        for key, one in self._items(payload):
+            long, short = UPBIT_MARKS.get(key[0], ("timestamp", "tms"))
+            found.append((key, _number(one.get(long, one.get(short)))))
+        return found
+
+    def _items(self, payload: bytes) -> Iterator[tuple[Key, dict[str, Any]]]:
         found = _parsed(payload)
-        keys = []
         for one in found if isinstance(found, list) else [found]:
             kind = one.get("type", one.get("ty")) if isinstance(one, dict) else None
             code = one.get("code", one.get("cd")) if isinstance(one, dict) else None
             if isinstance(kind, str) and isinstance(code, str) and ("stream_type" in one or "st" in one):
                 level = one.get("level", one.get("lv", 0)) or 0
-                keys.append((kind, code, round(level * UNIT)))
-        return keys
+                yield (kind, code, round(level * UNIT)), one
 
     def listed(self, payload: bytes) -> set[Key] | None:
         """Long names (method, result, type, codes, level) or short ones (mthd, rslt, ty, cds, lv)."""
@@ -129,6 +144,15 @@ class Binance:
         name = None if found is None else found.get("stream")
         return [_stream(name)] if isinstance(name, str) else []
 
+    def marks(self, payload: bytes) -> list[tuple[Key, int | None]]:
+        """Ids of trades and of changes of a book; a kline has the time at which it was told."""
+        found = _object(payload) or {}
+        data = found.get("data")
+        word = data.get if isinstance(data, dict) else {}.get
+        return [
+            (key, _number(word(BINANCE_MARKS.get(key[0], "lastUpdateId")))) for key in self.about(payload)
+        ]
+
     def listed(self, payload: bytes) -> set[Key] | None:
         """{"result": [names], "id": ...}"""
         found = _object(payload)
@@ -152,6 +176,10 @@ class Binance:
 def _stream(name: str) -> Key:
     symbol, _, kind = name.partition("@")
     return (kind.partition("@")[0], symbol.upper(), 0)
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int else None
 
 
 @lru_cache(maxsize=64)  # each frame is asked for what it is more than once

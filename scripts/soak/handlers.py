@@ -54,6 +54,7 @@ class Handlers:
         # How many events of a frame each shall have; and the same, if nobody were paused.
         self.due: Callable[[list[Key]], Counter[str]] = lambda keys: Counter()
         self.held: Callable[[list[Key]], Counter[str]] = lambda keys: Counter()
+        self.marks: Callable[[bytes], list[tuple[Key, int | None]]] = lambda payload: []  # see Grammar
         self.calling = 0  # public calls under way
         self.counts: Counter[str] = Counter()
         self._meter = Meter(len(venue.channels))
@@ -69,6 +70,7 @@ class Handlers:
         self._got: Counter[str] = Counter()
         self._keys: list[Key] = []
         self._most: Counter[str] = Counter()
+        self._newest: dict[Key, int] = {}  # the greatest mark of all frames of a stream
         self._acting = False
         self._broken: BaseException | None = None
 
@@ -130,6 +132,7 @@ class Handlers:
     def frame(self, link: int, payload: bytes, now: int, keys: list[Key]) -> None:
         """One frame came, which is about `keys`."""
         due, self._keys, self._most = self.due(keys), keys, Counter()
+        news = self._is_news(payload)
         self._got.clear()
         self._ended.clear()
         known, before = len(self._interner), self._feed.counters()
@@ -145,9 +148,11 @@ class Handlers:
         if acted == self.counts["acts of handlers"] and len(self._interner) != known:
             raise Given(f"property 12: a frame made the table of symbols grow: {payload[:200]!r}")
         then = due if acted == self.counts["acts of handlers"] else self.due(keys)
-        kept_back = any(after[name] > before[name] for name in KEPT_BACK)
+        kept_back = not news and any(after[name] > before[name] for name in KEPT_BACK)
+        most, least = due | then | self._most, due & then
+        self.counts["news that was due"] += news and bool(least)
         try:
-            self._check_shares(due | then | self._most, due & then, kept_back)
+            self._check_shares(most, least, kept_back)
         except Given as error:
             raise Given(f"{error}: {payload[:300]!r}") from None
 
@@ -166,8 +171,20 @@ class Handlers:
         if self._feed.counters()["bad"] and not all(frame.reason for frame in kept):
             raise Given("property 12: a frame is called bad without a reason")
 
+    def _is_news(self, payload: bytes) -> bool:
+        """Whether all in a frame is newer than whatever came of its streams: nothing may keep that back. Else a feed
+        could lose frames and call them repeats."""
+        marks = self.marks(payload)
+        news = bool(marks)
+        for key, mark in marks:
+            if mark is None or mark <= self._newest.get(key, -1):
+                news = False
+            else:
+                self._newest[key] = mark
+        return news
+
     def _check_shares(self, most: Counter[str], least: Counter[str], kept_back: bool) -> None:
-        """All who shall have a frame get it, once for each topic; or it is counted as kept back, and nobody does. Who
+        """All who shall have a frame get it, once for each topic; or it is rightly kept back, and nobody does. Who
         was paused, resumed or let go meanwhile, by a handler that was called before, may or may not."""
         for name in self._got:
             if self._got[name] > most[name]:
@@ -175,7 +192,8 @@ class Handlers:
         if self._got or not kept_back:
             short = [name for name in least if self._got[name] < least[name] and name not in self._ended]
             if short:
-                raise Given(f"property 13: others were given a frame, and {short} were not")
+                others = "others were given a frame" if self._got else "a frame was not to be kept back"
+                raise Given(f"property 13: {others}, and {short} were not given it")
 
     # -- what handlers see --
 

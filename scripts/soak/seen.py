@@ -51,10 +51,12 @@ BY_CHANCE = {
 NEEDED = (
     "acts of handlers",
     "ask again",
+    "calls refused once resolved",
     "frames that cannot be read",
     "late replies",
     "markets",
     "messages while others wait",
+    "news that was due",
     "own link",
     "owners lost",
     "restores",

@@ -169,8 +169,9 @@ class Wishes:
     def _wrong(self, name: str) -> None:
         """Property 10: a call that fails changes nothing, also of what stands before the wrong topic in it."""
         topics = [*self._some(3), self._rng.choice(self._refusable)]
+        act = Act.REPLACE if self.calls % 2 else Act.ADD
         try:
-            self._ledger.grant(name, Act.ADD, topics)
+            self._ledger.grant(name, act, topics)
         except SubcoreError:
             return
         raise AssertionError(f"{topics[-1]} was accepted")

@@ -139,6 +139,7 @@ class JudgedDriver(EngineDriver):
         self.core.handlers.due = self.wishes.due
         self.core.handlers.held = self.wishes.held_of
         self.core.handlers.act = self.wishes.step
+        self.core.handlers.marks = world.grammar.marks
         self.duplicates_until = 0
         self._left_at = 0
         self._latest: dict[
