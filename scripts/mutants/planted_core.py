@@ -222,6 +222,14 @@ CORE = (
         breaks=12,
     ),
     Mutant(
+        "news in a snapshot taken for a repeat",
+        "_repeats.pyx",
+        "    if snapshot and content == seen.content and content != 0:\n",
+        "    if snapshot and seen.content != 0:\n",
+        "soak",
+        breaks=8,
+    ),
+    Mutant(
         "a stream bears witness about itself",
         "_siblings.pyx",
         "(at + k + 1) % size",

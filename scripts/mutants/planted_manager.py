@@ -308,6 +308,16 @@ MANAGER = (
         breaks=10,
     ),
     Mutant(
+        "wishes of one call land one by one, whether the others can or not",
+        "intent.py",
+        "                resolved.append(self._resolve(wish))\n",
+        "                resolved.append(self._resolve(wish))\n"
+        "                if resolved[-1][3] != NO_SINK:\n"
+        "                    self._router.add(resolved[-1][3], resolved[-1][1], wish.priority)\n",
+        "soak",
+        breaks=10,
+    ),
+    Mutant(
         "images are given in the call that asks for them",
         "intent.py",
         "        return resolved\n\n    def streams_wanted",
