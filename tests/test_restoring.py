@@ -145,6 +145,10 @@ def test_a_paused_component_stays_off_the_wire_until_it_is_claimed() -> None:
             await asyncio.sleep(5.0)
             assert world.carried() == set()
             assert manager.snapshot() == snapshot, "so the next one finds it, too"
+            assert manager.explain("ticker", BTC) == (
+                "not asked for while all who want it are paused, restored so, until component('paused') claims it; "
+                "paused gets nothing: restored, and not confirmed yet (snapshot)"
+            )
             component = make(manager, "paused")
             assert not component.paused
             await component.live(5.0)

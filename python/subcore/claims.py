@@ -248,7 +248,7 @@ class Claims:
             grace = self._until.get(member.id)
             if grace is not None and grace.adopted is not None:
                 adopted = np.intersect1d(grace.adopted, self.provisional(member))
-                stays = len(adopted) or self._waits(member)
+                stays = len(adopted) or self.waits(member)
                 self._until[member.id] = grace._replace(adopted=adopted if stays else None)
 
     def _give_time(self, members: Iterable[Member], topics: Iterable[Int32Array], adopted: bool) -> None:
@@ -268,15 +268,15 @@ class Claims:
             ends = (grace.until if adopted else until) if rest else _KEPT
             self._until[member.id] = grace._replace(until=ends, adopted=stay)
 
-    def _waits(self, member: Member) -> bool:
-        """Whether nobody claimed its name yet."""
-        return self._unclaimed.get(member.name) is member
-
     # -- claimed, confirmed --
 
     def unclaimed(self, name: str) -> Member | None:
         """The member that waits with this name."""
         return self._unclaimed.get(name)
+
+    def waits(self, member: Member) -> bool:
+        """Whether nobody claimed its name yet."""
+        return self._unclaimed.get(member.name) is member
 
     def claim(self, name: str) -> None:
         """The member that waited with this name, if one did, waits no longer, and its streams are wanted."""
@@ -288,7 +288,7 @@ class Claims:
     def forget(self, member: Member) -> None:
         """A member was closed."""
         self._until.pop(member.id, None)
-        if self._waits(member):
+        if self.waits(member):
             del self._unclaimed[member.name]
 
     def provisional(self, member: Member) -> Int32Array:
@@ -363,7 +363,7 @@ class Claims:
             if grace.adopted is not None:
                 hub.intent.drop(member.id, topics)
                 self._until[member.id] = grace._replace(until=_KEPT)
-            elif self._waits(member):
+            elif self.waits(member):
                 unclaimed.append(member.name)
                 hub.close_member(member)
             else:

@@ -67,7 +67,11 @@ class Reports:
         if hub.ledger.class_of(stream) >= 0 and not withheld:
             return "asked for just now: it is planned as this turn of the loop ends"
         loaded = withheld or any(hub.granting.adapting.suspends(m) for m in holders)
-        return f"not asked for while {'load lasts' if loaded else 'all who want it are paused'}"
+        if loaded:
+            return "not asked for while load lasts"
+        waiting = [f"component({m.name!r})" for m in holders if hub.claims.waits(m)]
+        until = f", restored so, until {' or '.join(waiting)} claims it" if waiting else ""
+        return f"not asked for while all who want it are paused{until}"
 
     def _last_heard(self, stream: int) -> str:
         """When another channel of the same market last had an event, by the venue's own time."""
