@@ -10,6 +10,7 @@ import pytest
 
 from delta_venue import DELTA
 from engine_script import BTC, Script
+from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.context import NO_STREAMS
@@ -19,6 +20,7 @@ from subcore.types import (
     Dropped,
     Evidence,
     Fault,
+    Int32Array,
     Listing,
     MustAnswer,
     ReasonClass,
@@ -310,19 +312,24 @@ def test_routes_have_links_of_their_own() -> None:
 def test_what_a_change_reads_does_not_grow_with_the_link() -> None:
     """Deciding costs what changed: the target is read only to write a message."""
 
-    class Counting:
-        def __init__(self, inner: object) -> None:
-            self.inner, self.reads = inner, 0
+    class Counting(WireSet):
+        reads = 0
 
-        def __getattr__(self, name: str) -> object:
-            self.reads += name in ("target", "wire")
-            return getattr(self.inner, name)
+        def target(self) -> Int32Array:
+            self.reads += 1
+            return super().target()
+
+        def wire(self) -> Int32Array:
+            self.reads += 1
+            return super().wire()
 
     s = Script()
     s.open_with("ticker", *(f"KRW-A{i}" for i in range(500)))
     link = s.engine.links[0]
-    counting = Counting(link.wire)
-    link.wire = counting  # type: ignore[assignment]
+    counting = Counting()
+    counting.set_target(link.wire.target())
+    counting.set_wire(link.wire.wire())
+    link.wire = counting
     for _ in range(20):
         s.want("ticker", BTC, who="other")
         s.unwant("ticker", BTC, who="other", tell=False)

@@ -6,6 +6,14 @@ from mutant import Mutant
 
 CORE = (
     Mutant(
+        "arbitration ended while both wires carry a stream",
+        "_transit.pyx",
+        "                if legs.widths[row] < 0 and legs.departures[row] <= late and not aims(",
+        "                if not aims(",
+        "soak",
+        breaks=1,
+    ),
+    Mutant(
         "limiter bypassed by repairs",
         "_windows.pyx",
         "        if narrowed or not only_narrowed:\n",

@@ -110,14 +110,6 @@ LINKS = (
         "tests/test_second_leg.py",
     ),
     Mutant(
-        "arbitration ended while both wires carry a stream",
-        "engine/moves.py",
-        "            over = (legs.width[rows] < 0) & (legs.left[rows] <= late)\n",
-        "            over = np.ones(len(rows), np.bool_)\n",
-        "soak",
-        breaks=1,
-    ),
-    Mutant(
         "broken before it is made",
         "engine/moves.py",
         "        arrived = streams[wanted & there]\n",

@@ -33,6 +33,13 @@ cdef inline bint all_have(const uint8_t* bits, uint8_t mask) noexcept nogil:
     return words[0] & words[1] & words[2] & words[3] & pattern == pattern
 
 
+cdef inline bint none_has(const uint8_t* bits, uint8_t mask) noexcept nogil:
+    """Whether no one of a block has a bit of the mask."""
+    cdef uint64_t words[4]
+    memcpy(words, bits, BLOCK)
+    return (words[0] | words[1] | words[2] | words[3]) & (<uint64_t>0x0101010101010101 * mask) == 0
+
+
 cdef inline void list_block(int32_t* out, int32_t first) noexcept nogil:
     cdef int32_t i
     for i in range(BLOCK):
@@ -158,7 +165,8 @@ cdef class WireSet:
         return ids
 
     cdef object all_with(self, uint8_t mask, Py_ssize_t count):
-        """A link mostly carries its neighbours' neighbours too, so whole blocks of streams are listed at once."""
+        """A link mostly carries its neighbours' neighbours too, so whole blocks of streams are listed at once; and
+        where there are many links, whole blocks are on others."""
         cdef object ids = new_ids(count)
         cdef int32_t* out = new_ids_of(ids)
         cdef const uint8_t* bits = self.bits
@@ -168,6 +176,9 @@ cdef class WireSet:
             if found + BLOCK <= last and stream + BLOCK <= room and all_have(bits + stream, mask):
                 list_block(out + found, stream)
                 found += BLOCK
+                stream += BLOCK
+                continue
+            if stream + BLOCK <= room and none_has(bits + stream, mask):
                 stream += BLOCK
                 continue
             for stream in range(stream, min(stream + BLOCK, room)):
@@ -216,6 +227,17 @@ cdef class WireSet:
     def has_wire(self, int32_t stream) -> bool:
         """Whether the link was asked for a stream; False for an id never met. O(1)."""
         return self.on_wire(stream)
+
+    def aims_at(self, streams) -> np.ndarray:
+        """Which of these the link should carry, bool; False for an id never met. O(len(streams))."""
+        cdef object ids = int32_vector(streams, "streams")
+        cdef cnp.npy_intp count = len(ids)
+        cdef object flags = cnp.PyArray_SimpleNew(1, &count, cnp.NPY_BOOL)
+        cdef uint8_t* flag = <uint8_t*>cnp.PyArray_DATA(<cnp.ndarray>flags)
+        cdef Py_ssize_t i
+        for i in range(count):
+            flag[i] = self.in_target(ids_of(ids)[i])
+        return flags
 
     def verify(self, target=None, wire=None) -> np.ndarray:
         """Streams about which this set is wrong, sorted (int32); empty = sound. O(largest id).

@@ -241,7 +241,7 @@ class Engine:
             self._placement.reask(link, streams, now)
         more = list(self.links.values())
         while more:  # a message at a time: links which share a limit take turns by what waits for them
-            more = [link for link in self._in_order(more, now) if self._serve(link, now)]
+            more = [link for link in self._planner.queueing.in_order(more, now) if self._serve(link, now)]
         for gone in self._departures.run(now):
             self._planner.forget(gone)
             for link in self.links.values():
@@ -259,15 +259,6 @@ class Engine:
         wake = service(link, now)
         link.wake = wake if again is None else again if wake is None else min(again, wake)
         return self._ctx.stats.messages > sent and link.is_up and wake is not None and wake <= now
-
-    def _in_order(self, links: list[Link], now: int) -> list[Link]:
-        """Links whose windows or connects may be shared go in order: what waits for them, then what has settled."""
-        if len(links) < 2:
-            return links
-        links.sort(key=lambda link: link.role)
-        if sum(link.wire.len_added > 0 for link in links) > 1:
-            links.sort(key=lambda link: self._planner.queueing.place(link, now))
-        return links
 
     def _changed(self, event: Changed, now: int) -> None:
         self._wants.changed(event, now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _transit
 from subcore._legs import LegColumns
 from subcore.types import Evidence, Int32Array
 
@@ -81,25 +82,11 @@ class Legs(LegColumns):
 
     def detach(self, link: int, streams: Int32Array) -> None:
         """Take away the leg on `link`; the other one, if there is one, is home then."""
-        streams, rows = self.on(link, streams)
-        was_home = rows[rows % 2 == 0]
-        self._clear(rows[rows % 2 == 1])
-        for name in _COLUMNS:
-            column = getattr(self, name)
-            column[was_home] = column[was_home + 1]
-        self._clear(was_home + 1)
+        _transit.detach(self, link, streams)
 
     def settle_on(self, link: int, streams: Int32Array) -> None:
         """Make the leg on `link` home, where a stream has two."""
-        streams, rows = self.on(link, streams)
-        other = rows[rows % 2 == 1]
-        if not len(other):
-            return
-        for name in _COLUMNS:
-            column = getattr(self, name)
-            kept = column[other].copy()
-            column[other] = column[other - 1]
-            column[other - 1] = kept
+        _transit.settle_on(self, link, streams)
 
     def evidence_of(self, stream: int) -> Evidence:
         """What speaks for the stream, on any link."""

@@ -13,7 +13,8 @@ from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.events import LinkDown
 from subcore.engine.legs import NO_LINK, PROVEN
-from subcore.engine.link import Life, Link, Phase
+from subcore.engine.link import Life, Link, Phase, Role
+from subcore.engine.ports import WireSet
 from subcore.types import DataState, Evidence, Int32Array, StatusKind, StreamState
 from subcore.venue import Counted, KeepaliveRole, Model
 
@@ -35,6 +36,7 @@ class Lifecycle:
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
         self.links: dict[int, Link] = {}
+        self._turn_of = -1  # the retired link that was looked at last
         self.routes: dict[str, None] = {}  # that there are links of
         markets = {c.route for c in ctx.venue.channels if c.kind not in ACCOUNT_KINDS}
         bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
@@ -66,6 +68,10 @@ class Lifecycle:
         """Those that are up."""
         return (link for link in self.links.values() if link.is_up)
 
+    def wires(self) -> list[WireSet]:
+        """What each link shall carry and carries, by its number: they are numbered from 0 on."""
+        return [link.wire for link in self.links.values()]
+
     def carriers(self, streams: Int32Array) -> list[tuple[Link, Int32Array]]:
         """Every link on which some of these have a leg, with those: a stream comes once for each of its legs."""
         return [(self.links[ident], part) for ident, part in self._ctx.streams.legs.by_link(streams)]
@@ -84,7 +90,7 @@ class Lifecycle:
         if left.any():
             for ident in set(legs.link[second[left]].tolist()):
                 link, here = self.links[ident], left & (legs.link[second] == ident)
-                kept = np.isin(streams[here], link.wire.target())
+                kept = link.wire.aims_at(streams[here])
                 if link.trial is not None:
                     kept |= link.trial.holds(streams[here])
                 found[here] = kept
@@ -93,7 +99,7 @@ class Lifecycle:
     def untargeted(self, streams: Int32Array) -> Int32Array:
         """Those of these that no link is to carry."""
         for carrier, part in self.carriers(streams):
-            streams = np.setdiff1d(streams, np.intersect1d(part, carrier.wire.target())).astype(np.int32)
+            streams = np.setdiff1d(streams, part[carrier.wire.aims_at(part)]).astype(np.int32)
         return streams
 
     def unclaimed(self, streams: Int32Array) -> Int32Array:
@@ -116,7 +122,7 @@ class Lifecycle:
         others = legs.other_link(link.id, streams)
         for ident in sorted(set(others.tolist()) - {NO_LINK}):
             part = streams[others == ident]
-            part = part[np.isin(part, self.links[ident].wire.target(), assume_unique=True)]
+            part = part[self.links[ident].wire.aims_at(part)]
             rows = legs.rows(ident, part)
             carried, proven = legs.width[rows] >= 0, self.has_shown(part, legs.evidence[rows])
             yield self.links[ident], part[carried & ~proven], part[carried & proven]
@@ -130,6 +136,23 @@ class Lifecycle:
             due &= self._ctx.streams.data[streams] != DataState.NONE
             shown |= ~due & ((evidence & PROVEN) != 0)
         return shown
+
+    def in_turn(self, now: int) -> set[int]:
+        """Which retired links are looked at now: as many as carry what a tick may look at, each in its turn."""
+        turn: set[int] = set()
+        retired = [
+            link
+            for link in self.links.values()
+            if link.role is Role.RETIRED and link.wire.len_target and now >= link.doubled_from
+        ]
+        left, last = self._ctx.settings.looks, self._turn_of
+        for link in sorted(retired, key=lambda link: (link.id <= last, link.id)):
+            if left <= 0:
+                break
+            left -= link.wire.len_target
+            turn.add(link.id)
+            self._turn_of = link.id
+        return turn
 
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""

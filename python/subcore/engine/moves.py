@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from subcore import _transit
 from subcore.engine.actions import Arbitrate
 from subcore.engine.context import Context
-from subcore.engine.legs import NO_LINK, PROVEN
+from subcore.engine.legs import PROVEN
 from subcore.engine.link import Link, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.planner import Planner
@@ -36,13 +37,15 @@ class _Move:
 
 
 class Moves:
-    """All moves under way."""
+    """All moves under way. A tick looks at so many streams as the setting `looks` says, and the next one goes on there:
+    where links are replaced that carry many, all of them are under way."""
 
     def __init__(self, ctx: Context, lifecycle: Lifecycle, planner: Planner) -> None:
         self._ctx = ctx
         self._lifecycle = lifecycle
         self._planner = planner
         self._under_way: list[_Move] = []
+        self._sweep_from = 0  # the stream at which the next sweep goes on
 
     def start(self, source: Link, to: Link, streams: Int32Array, now: int) -> None:
         """Move these from `source`, their home, to another link. Each must have one carrier."""
@@ -69,16 +72,39 @@ class Moves:
 
     def tick(self, now: int) -> None:
         """Finish what is proven on the new link, give up what did not come, end arbitration that is over."""
-        for move in self._under_way:
-            self._advance(move, now)
-        self._under_way = [move for move in self._under_way if len(move.streams)]
+        looked, left = 0, self._ctx.settings.looks
+        while looked < len(self._under_way) and left > 0:
+            move = self._under_way[looked]
+            part, later = move.streams[:left], move.streams[left:]
+            left -= len(part)
+            still = self._advance(move, part, now)
+            move.streams = np.concatenate([later, still]) if len(later) else still
+            looked += 1
+        # Whoever was not looked at is the first the next time; so is what is left of the last one after the others.
+        self._under_way = [
+            move for move in (*self._under_way[looked:], *self._under_way[:looked]) if len(move.streams)
+        ]
         self._sweep(now)
 
-    def _advance(self, move: _Move, now: int) -> None:
+    def _advance(self, move: _Move, streams: Int32Array, now: int) -> Int32Array:
+        """Look at some of a move; those that are under way still."""
         columns, legs = self._ctx.streams, self._ctx.streams.legs
-        streams = np.intersect1d(
-            move.streams, move.to.wire.target()
-        )  # else the other link was given up meanwhile
+        if self._ctx.clock.runnable < move.until:
+            waiting = _transit.undecided(
+                legs, move.to.id, move.to.wire, streams, columns.state, StreamState.CLOSED, int(PROVEN)
+            )
+            if len(waiting) == len(streams):
+                return streams  # nothing has come of it yet, as mostly
+            rest = np.setdiff1d(streams, waiting).astype(np.int32) if len(waiting) else streams
+            still = self._decide(move, rest, now)
+            under_way: Int32Array = np.concatenate([waiting, still]) if len(still) else waiting
+            return under_way
+        return self._decide(move, streams, now)
+
+    def _decide(self, move: _Move, streams: Int32Array, now: int) -> Int32Array:
+        """What becomes of these; those that are under way still."""
+        columns, legs = self._ctx.streams, self._ctx.streams.legs
+        streams = streams[move.to.wire.aims_at(streams)]  # else the other link was given up meanwhile
         streams, rows = legs.on(move.to.id, streams[legs.has_other(streams)])
         wanted = columns.state[streams] != StreamState.CLOSED
         there = self._has_arrived(move, streams, legs.evidence[rows])
@@ -89,14 +115,12 @@ class Moves:
             self.leave(move.source, arrived, now)
         gone = streams[~wanted]
         self._drop(move.to, gone, now)
-        still = streams[wanted & ~there]
+        still: Int32Array = streams[wanted & ~there]
         if len(still) and self._ctx.clock.runnable >= move.until:
-            here = np.isin(
-                still, move.source.wire.target()
-            )  # else the source was lost, and nobody else has them
+            here = move.source.wire.aims_at(still)  # else the source was lost, and nobody else has them
             self._drop(move.to, still[here], now)
             still = still[:0]
-        move.streams = still
+        return still
 
     def _has_arrived(self, move: _Move, streams: Int32Array, evidence: npt.NDArray[np.uint8]) -> Flags:
         """Those that the new link has shown to bring; when the time is up, those that it lists, if it speaks at all."""
@@ -116,15 +140,20 @@ class Moves:
     def _sweep(self, now: int) -> None:
         """Take away legs that nobody wants, that no wire carries, and of which no frame can be late any more."""
         legs = self._ctx.streams.legs
-        twice = np.flatnonzero(legs.link[1::2] != NO_LINK).astype(np.int32)
+        wires = self._lifecycle.wires()
         late = self._ctx.clock.before(self._ctx.settings.late_frames)
-        for link, part in self._lifecycle.carriers(twice):
-            rows = legs.rows(link.id, part)
-            over = (legs.width[rows] < 0) & (legs.left[rows] <= late)
-            over &= np.isin(part, link.wire.target(), assume_unique=True, invert=True)
+        found, self._sweep_from = _transit.ended(
+            legs, wires, self._sweep_from, self._ctx.settings.looks, late
+        )
+        if not found:
+            return
+        rows = np.array(found, np.int64)
+        streams, idents = (rows >> 1).astype(np.int32), legs.link[rows]
+        for ident in sorted(set(idents.tolist())):
+            link, part = self._lifecycle.links[ident], streams[idents == ident]
             if link.trial is not None:  # it shall be asked for here, once its turn has come
-                over &= ~link.trial.holds(part)
-            ended = part[over & legs.has_other(part)]
+                part = part[~link.trial.holds(part)]
+            ended = legs.doubled(part)
             if len(ended):
                 legs.detach(link.id, ended)
                 self._ctx.out.append(Arbitrate(ended, False))

@@ -24,11 +24,12 @@ from typing import Final
 
 import numpy as np
 
-from subcore import _states
+from subcore import _states, _transit
 from subcore.engine.bisection import Bisection
 from subcore.engine.clock import nanoseconds
 from subcore.engine.context import Context
 from subcore.engine.events import Rotate
+from subcore.engine.legs import PROVEN
 from subcore.engine.link import HOMES, Link, Phase, Role
 from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
@@ -271,9 +272,10 @@ class Placement:
 
     def tick(self, now: int) -> None:
         """Bring home what has grown up in a nursery, and replace what has grown old."""
+        turn = self._lifecycle.in_turn(now)
         for link in list(self._lifecycle.links.values()):
             if link.role is Role.RETIRED and link.wire.len_target:
-                if now >= link.doubled_from:
+                if link.id in turn:
                     self._clear_out(link, now)
             elif link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
                 self._bring_home(link, now)
@@ -341,6 +343,10 @@ class Placement:
     def _clear_out(self, link: Link, now: int) -> None:
         """Whatever a retired link still carries goes to its successor."""
         legs, target = self._ctx.streams.legs, link.wire.target()
+        if not self.links_of(link.route.name, Role.STANDBY):  # what waits for one is looked at as well
+            target = _transit.stirred(legs, link.id, self._lifecycle.wires(), target, int(PROVEN))
+            if not len(target):
+                return  # nothing has come on other links yet, as mostly
         doubled = legs.has_other(target)
         self.leave_held(link, target[doubled], now)
         self._give_up_beside(link, target[doubled], now)

@@ -1,10 +1,13 @@
 """What the engine asks of the core, as narrow protocols: the real ledger and sets satisfy them, so do
-plain fakes.
+plain fakes, but for the sets: loops of the core read those where links are many.
 """
 
 from __future__ import annotations
 
 from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from subcore.types import Int32Array, StreamColumns
 
@@ -68,6 +71,9 @@ class WireSet(Protocol):
 
     def target(self) -> Int32Array:
         """What the link should carry."""
+
+    def aims_at(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these it should carry. O(len(streams))."""
 
     def wire(self) -> Int32Array:
         """What it was asked for."""

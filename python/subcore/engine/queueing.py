@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from subcore import _states
 from subcore.engine.context import Context
-from subcore.engine.link import Link
+from subcore.engine.link import Link, Phase
 from subcore.types import Int32Array, Int64Array, Priority, StreamState
+from subcore.venue import Counted
 
 __all__ = ["Place", "Queueing"]
 
@@ -23,6 +24,7 @@ Place = tuple[int, int, int]  # how soon something goes: least first
 CARRIED_ELSEWHERE: Final = Priority.LOW - 1
 OPEN: Final = StreamState.OPEN
 LAST: Final[Place] = (2, 0, 0)
+FIRST: Final[Place] = (0, 0, 0)
 
 
 class Queueing:
@@ -30,6 +32,7 @@ class Queueing:
 
     def __init__(self, ctx: Context) -> None:
         self._ctx = ctx
+        self._most_in_flight = ctx.venue.packing.max_in_flight
 
     def order(self, link: Link, adds: Int32Array, now: int) -> Int32Array:
         """The additions that wait for `link`, the most important first."""
@@ -44,6 +47,28 @@ class Queueing:
         then = np.where(starves, -classes, since)
         ordered: Int32Array = adds[np.lexsort((then, first, ~starves))]
         return ordered
+
+    def in_order(self, links: list[Link], now: int) -> list[Link]:
+        """Links whose windows or connects may be shared go in order: what waits for them, then what has settled. What
+        waits for a link is read only where others could be first: each event asks, and most links have to wait."""
+        if len(links) < 2:
+            return links
+        links.sort(key=lambda link: link.role)
+        if sum(link.wire.len_added > 0 for link in links) > 1:
+            ready = {link.id for link in links if link.wire.len_added and self._may_go(link, now)}
+            if len(ready) > 1:
+                links.sort(key=lambda link: self.place(link, now) if link.id in ready else LAST)
+            elif ready:
+                links.sort(key=lambda link: FIRST if link.id in ready else LAST)
+        return links
+
+    def _may_go(self, link: Link, now: int) -> bool:
+        """Whether the link may send a message now, or connect, as far as its own limits say."""
+        if not link.is_up:
+            return link.phase is Phase.BACKOFF and now >= link.connect_at
+        if sum(request.window_ends > now for request in link.in_flight) >= self._most_in_flight:
+            return False
+        return link.pacer.next_allowed(Counted.MESSAGE, now, repair=True) <= now
 
     def place(self, link: Link, now: int) -> Place:
         """How soon the most important addition that waits for `link` goes, to compare links that share a limit."""
