@@ -36,8 +36,8 @@ from subcore.engine.context import Settings
 from subcore.engine.engine import Engine
 from subcore.engine.pacing import LimitRegistry
 from subcore.intent import Intent
-from subcore.types import Int32Array, StreamColumns
-from subcore.venue import TEXT, Capacity, Out
+from subcore.types import Accepted, Int32Array, StreamColumns
+from subcore.venue import TEXT, Capacity, Model, Out
 from subcore.venues import venue
 
 SIZES = (500, 50_000)
@@ -151,9 +151,11 @@ class Planning:
         return cost
 
     def tick(self) -> int:
-        """Nanoseconds of a tick in quiet."""
+        """Nanoseconds of a tick in quiet. Before it, the venue answers where it answers requests."""
         self.now += SECOND // 4
-        generation = self.engine.links[0].generation
+        link, generation = self.engine.links[0], self.engine.links[0].generation
+        for request in list(link.in_flight) if self.venue.model is Model.DELTA else ():
+            self._tell(events.ControlFrame(0, generation, Accepted(request.id)))
         self._tell(events.LinkActivity(0, generation, self.now, self.now // SECOND))
         start = time.thread_time_ns()
         self.engine.to_look_at(self.now)

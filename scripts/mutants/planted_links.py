@@ -338,6 +338,14 @@ LINKS = (
         "tests/test_bisection.py",
     ),
     Mutant(
+        "a removal that nobody answers counts as done",
+        "engine/removals.py",
+        " or link.kept >= SILENT:\n",
+        " or link.kept >= 0:\n",
+        "tests/test_removals.py::test_what_was_not_taken_off_is_taken_off_later",
+        breaks=1,
+    ),
+    Mutant(
         "a symbol parted where no link is saved",
         "engine/shares.py",
         "each) > _new_links(",

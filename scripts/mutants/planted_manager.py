@@ -127,8 +127,8 @@ MANAGER = (
     Mutant(
         "who joins a stream is told of it even where he is the first",
         "joining.py",
-        "self._joined.append((member, fresh[classes >= 0]))",
-        "self._joined.append((member, fresh))",
+        "        joins = fresh[self._stands(self._streams_of(fresh))].tolist()\n",
+        "        joins = fresh.tolist()\n",
         "tests/test_joining.py",
     ),
     Mutant(

@@ -36,7 +36,9 @@ class Removals:
         if link.wire.len_removed:
             patience = self._ctx.settings.remove_wait
             due = now + (patience << min(link.kept, DOUBLED))
-            legs.turn(link.id, streams[gone], due - patience)  # or it would go ahead of others, who has waited longest
+            legs.turn(
+                link.id, streams[gone], due - patience
+            )  # or it would go ahead of others, who has waited longest
             link.remove_before(due)
             link.kept += 1
 
