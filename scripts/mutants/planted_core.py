@@ -8,8 +8,8 @@ CORE = (
     Mutant(
         "arbitration ended while both wires carry a stream",
         "_transit.pyx",
-        "                if legs.widths[row] < 0 and legs.departures[row] <= late and not aims(",
-        "                if not aims(",
+        "                if legs.widths[row] >= 0 or legs.departures[row] > late:\n                    continue\n",
+        "",
         "soak",
         breaks=1,
     ),

@@ -6,7 +6,7 @@ ticks find that nothing has come of a move yet. Here that is seen without an arr
 what is left over is looked at closely, and is little.
 """
 
-from libc.stdint cimport int16_t, int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t
 
 cimport numpy as cnp
 import numpy as np
@@ -123,7 +123,7 @@ def stirred(LegTable legs not None, int link, list wires not None, streams, uint
 
 
 def ended(LegTable legs not None, list wires not None, int32_t first, Py_ssize_t most, int64_t late) -> tuple:
-    """(rows, next): legs that no wire carries, none is to, and that left theirs at `late` or before, of streams with two.
+    """(rows, next): legs that no wire carries nor is to, and that left theirs at `late` or before, of streams with two.
 
     Looks at `most` such streams from the id `first` on; `next` is where to go on, 0 = at the start. O(streams known).
     """
@@ -136,7 +136,9 @@ def ended(LegTable legs not None, list wires not None, int32_t first, Py_ssize_t
         if legs.links[2 * <int64_t>stream + 1] != NO_LINK:
             looked += 1
             for row in range(2 * <int64_t>stream, 2 * <int64_t>stream + 2):
-                if legs.widths[row] < 0 and legs.departures[row] <= late and not aims(wires, legs.links[row], stream):
+                if legs.widths[row] >= 0 or legs.departures[row] > late:
+                    continue
+                if not aims(wires, legs.links[row], stream):
                     rows.append(row)
         stream += 1
     return rows, stream if stream < legs.room else 0
