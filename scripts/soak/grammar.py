@@ -46,6 +46,7 @@ class Grammar(Protocol):
     def listed(self, payload: bytes) -> set[Key] | None: ...
     def is_snapshot(self, payload: bytes) -> bool: ...
     def refuses(self, payload: bytes) -> str | None: ...
+    def accepts(self, payload: bytes) -> str | None: ...
     def key(self, channel: str, symbol: str, depth: int | None, grouping: float | None) -> Key: ...
 
 
@@ -120,6 +121,10 @@ class Upbit:
         """An error ends the connection here: there is nothing left to keep books of."""
         return None
 
+    def accepts(self, payload: bytes) -> str | None:
+        """Nothing is acknowledged."""
+        return None
+
     def key(self, channel: str, symbol: str, depth: int | None, grouping: float | None) -> Key:
         """Its depth is no part of a stream: frames do not show it."""
         return (channel, symbol, round((grouping or 0) * UNIT))
@@ -137,7 +142,9 @@ class Binance:
         keys = [_stream(name) for name in found.get("params", ())]
         if found["method"] == "SUBSCRIBE":
             return Said(adds=keys, ident=str(found["id"]))
-        return Said(removes=keys) if found["method"] == "UNSUBSCRIBE" else Said(listing=True)
+        if found["method"] == "UNSUBSCRIBE":
+            return Said(removes=keys, ident=str(found["id"]))
+        return Said(listing=True)
 
     def about(self, payload: bytes) -> list[Key]:
         found = _object(payload)
@@ -167,6 +174,12 @@ class Binance:
         """{"error": {"code", "msg"}, "id"} or {"code", "msg", "id"}: nothing of that request is in force."""
         found = _object(payload)
         return str(found.get("id")) if found is not None and ("error" in found or "code" in found) else None
+
+    def accepts(self, payload: bytes) -> str | None:
+        """{"result": null, "id"}"""
+        found = _object(payload)
+        said = found is not None and "result" in found and found["result"] is None
+        return str(found.get("id")) if found is not None and said else None
 
     def key(self, channel: str, symbol: str, depth: int | None, grouping: float | None) -> Key:
         """Each depth is a stream of its own; 20 where nobody says."""

@@ -21,10 +21,19 @@ if TYPE_CHECKING:
     from world import JudgedDriver
 
 Wire = tuple[int, int]  # link and generation
+TAKEN_OFF_MOST = 12  # times: a removal goes again, later each time, and wishes of others take it along
 
 
 class Broken(AssertionError):
     """A promise does not hold."""
+
+
+@dataclass(slots=True)
+class Leaving:
+    """Taken off by requests that were not answered yet: so many; and whether it had been proven."""
+
+    proven: bool
+    times: int = 0
 
 
 @dataclass(slots=True)
@@ -36,6 +45,12 @@ class Books:
     arrived: dict[Key, int] = field(default_factory=dict)  # since when the venue knows of it
     proven: set[Key] = field(default_factory=set)
     asked: dict[str, list[Key]] = field(default_factory=dict)  # what each request by its id added
+    removed: dict[str, list[Key]] = field(
+        default_factory=dict
+    )  # what each request by its id took off, not answered
+    leaving: dict[Key, Leaving] = field(
+        default_factory=dict
+    )  # of these: nobody knows whether they are carried
     unlisted: set[Key] = field(default_factory=set)  # left out of a listing: perhaps not in force after all
 
 
@@ -130,11 +145,39 @@ class Judge:
             if key in books.sent and key in books.proven:
                 raise Broken(f"property 3: asked again for {key}, which is in force")
             books.sent[key] = 0
+            books.leaving.pop(key, None)
             books.unlisted.discard(key)
-        for key in said.removes:
-            if books.sent.pop(key, None) is None:
+        if said.removes:
+            self._takes_off(books, said.ident or "", said.removes)
+
+    def _takes_off(self, books: Books, ident: str, removes: list[Key]) -> None:
+        """Once, or again as long as nothing was said to it."""
+        books.removed[ident] = removes
+        for key in removes:
+            if books.sent.pop(key, None) is None and key not in books.leaving:
                 raise Broken(f"property 3: {key} is taken from a wire that does not carry it")
+            leaving = books.leaving.setdefault(key, Leaving(key in books.proven))
+            leaving.times += 1
+            if leaving.times > TAKEN_OFF_MOST:
+                raise Broken(
+                    f"property 3: {key} is taken off {leaving.times} times, and nothing is ever said"
+                )
             books.proven.discard(key)
+
+    def _answers(self, books: Books, payload: bytes) -> None:
+        """What a request asked for is not in force, or what it took off is or is not carried."""
+        refused, accepted = self._grammar.refuses(payload), self._grammar.accepts(payload)
+        for key in books.asked.pop(refused or "", ()):
+            books.sent.pop(key, None)
+            books.proven.discard(key)
+        for key in books.removed.pop(refused or accepted or "", ()):
+            leaving = books.leaving.pop(key, None)
+            if leaving is not None and accepted is None:
+                books.sent[key] = 0
+                if leaving.proven:
+                    books.proven.add(key)
+            elif leaving is not None:
+                books.proven.discard(key)
 
     def receives(self, wire: Wire, payload: bytes, left_at: int) -> None:
         """A frame reaches the client; it left the venue at `left_at`. Frames of before a request prove nothing."""
@@ -142,13 +185,11 @@ class Judge:
         books = self.wires.get(wire)
         if books is None:
             return
-        for key in books.asked.pop(self._grammar.refuses(payload) or "", ()):
-            books.sent.pop(key, None)
-            books.proven.discard(key)
+        self._answers(books, payload)
         listed = self._grammar.listed(payload)
         for key in self._grammar.about(payload) if listed is None else listed:
             in_time = books.arrived.get(key, left_at + 1) <= left_at or self._grammar.is_snapshot(payload)
-            if key in books.sent and in_time:
+            if (key in books.sent or key in books.leaving) and in_time:
                 books.proven.add(key)
                 books.unlisted.discard(key)
         if (
@@ -201,7 +242,9 @@ class Judge:
         if twice:
             raise Broken(f"property 1: on two links, and nobody told the arbiter: {sorted(twice)}")
         open_ones = np.flatnonzero(self._states == StreamState.OPEN).tolist()
-        bare = [self._keys[stream] for stream in open_ones if self._keys[stream] not in count]
+        perhaps = {key for books in self.wires.values() for key in books.leaving}
+        open_keys = (self._keys[stream] for stream in open_ones)
+        bare = [key for key in open_keys if key not in count and key not in perhaps]
         if bare:
             raise Broken(f"property 1: called OPEN, and no link carries it: {bare}")
         self.checks["wires compared"] += 1

@@ -51,14 +51,19 @@ class Removals:
         legs = self._ctx.streams.legs
         _, rows = legs.on(link.id, request.removes)
         legs.evidence[rows[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]] = 0
+        # Should it have been done after all, frames of before may come for as long, and prove nothing.
+        request.window_ends = now + self._ctx.settings.late_frames
 
-    def done(self, link: Link, request: Request, now: int) -> None:
-        """The venue says that it has taken them off. Of those that were kept, what is wanted anew is asked for."""
+    def done(self, link: Link, request: Request, now: int) -> Int32Array:
+        """The venue says that it has taken them off. Of those that were kept, which are wanted anew: they are not in
+        force."""
         link.kept = 0
         legs = self._ctx.streams.legs
         streams, rows = legs.on(link.id, request.removes)
         gone = streams[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]
-        if len(gone):
-            link.wire.set_wire(gone, False)
-            legs.put_off(link.id, gone)
-            legs.put_left(link.id, gone, now)
+        wanted = link.wire.aims_at(gone)
+        off = gone[~wanted]
+        link.wire.set_wire(off, False)
+        legs.put_off(link.id, off)
+        legs.put_left(link.id, off, now)
+        return gone[wanted]
