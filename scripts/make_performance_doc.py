@@ -49,7 +49,9 @@ HOW = """\
 * *Planning* is what the engine does from the edges of a change to the message, less *encoding*: listing and writing
   what the message says (`benchmarks/bench_planning.py`). Of the plain manager, encoding is listing its topics and
   orjson, and planning the rest. It has nothing like a tick, which stands beside planning a change on the same link.
-  Slices of a lost link are judged with encoding apart, since a message of 50,000 topics has a budget of its own, 60 ns
+  How it grows with the link is judged with caches as cold: other memory is read before each change, as a process does
+  that reads frames; without it only the link of 500 would find them warm. Slices of a lost link are judged with
+  encoding apart, since a message of 50,000 topics has a budget of its own, 60 ns
   each; the longest call with it is shown.
 
 ## How to reproduce it
