@@ -169,7 +169,8 @@ class Controls:
         request = self._request_of(link, accepted.request_id)
         if request is not None and len(request.removes):
             late = self._planner.removals.done(link, request, now)
-            self._proof.failed(link, late, "taken off by an earlier request", now)
+            if len(late):
+                self._proof.failed(link, late, "taken off by an earlier request", now)
         if request not in link.in_flight:
             self._ctx.stats.late_events += 1
             return

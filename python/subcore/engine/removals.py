@@ -60,7 +60,9 @@ class Removals:
         link.kept = 0
         legs = self._ctx.streams.legs
         streams, rows = legs.on(link.id, request.removes)
-        gone = streams[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]
+        gone: Int32Array = streams[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]
+        if not len(gone):
+            return gone  # its answer came in time, as mostly
         wanted = link.wire.aims_at(gone)
         off = gone[~wanted]
         link.wire.set_wire(off, False)
