@@ -52,6 +52,7 @@ class Books:
         default_factory=dict
     )  # of these: nobody knows whether they are carried
     unlisted: set[Key] = field(default_factory=set)  # left out of a listing: perhaps not in force after all
+    ended: set[Key] = field(default_factory=set)  # the same, and it had been proven: the venue let go of it
 
 
 class Windows:
@@ -137,6 +138,7 @@ class Judge:
         books.proven &= said.whole.keys()
         books.sent, books.last = dict(said.whole), said.whole
         books.unlisted.clear()
+        books.ended.clear()
 
     def _changes(self, books: Books, said: Said, driver: JudgedDriver) -> None:
         if said.ident is not None:
@@ -147,6 +149,7 @@ class Judge:
             books.sent[key] = 0
             books.leaving.pop(key, None)
             books.unlisted.discard(key)
+            books.ended.discard(key)
         if said.removes:
             self._takes_off(books, said.ident or "", said.removes)
 
@@ -192,11 +195,13 @@ class Judge:
             if (key in books.sent or key in books.leaving) and in_time:
                 books.proven.add(key)
                 books.unlisted.discard(key)
+                books.ended.discard(key)
         if (
             listed is not None
         ):  # what it leaves out although it was asked for in time is not on the wire after all
             known = {key for key, since in books.arrived.items() if since <= left_at}
             books.unlisted |= known - listed - books.proven
+            books.ended = known - listed
 
     def ends(self, wire: Wire) -> None:
         """The connection is over for the client."""
@@ -237,8 +242,11 @@ class Judge:
         count = Counter(
             key for books in self.wires.values() for key in books.sent if key not in books.unlisted
         )
+        ended = Counter(
+            key for books in self.wires.values() for key in (books.sent.keys() & books.ended) - books.unlisted
+        )
         doubled = {self._keys[stream] for stream in driver.arbitrated if stream in self._keys}
-        twice = {key for key, wires in count.items() if wires > 1} - doubled
+        twice = {key for key, wires in count.items() if wires - ended[key] > 1} - doubled
         if twice:
             raise Broken(f"property 1: on two links, and nobody told the arbiter: {sorted(twice)}")
         open_ones = np.flatnonzero(self._states == StreamState.OPEN).tolist()

@@ -170,7 +170,8 @@ class Controls:
         if request is not None and len(request.removes):
             late = self._planner.removals.done(link, request, now)
             if len(late):
-                self._proof.failed(link, late, "taken off by an earlier request", now)
+                self._proof.unwire(link, late)
+                self._proof.failed(link, self._on_wire(late), "taken off by an earlier request", now)
         if request not in link.in_flight:
             self._ctx.stats.late_events += 1
             return
