@@ -50,10 +50,10 @@ class Enquiries:
             source = RestPages(venue.latest, clock)
         self.newest = None if source is None else Newest(source, clock, handle)
 
-    def settings(self) -> Settings:
-        """Of the engine. The gap between two questions for the list spares who answers them: a venue, or the user's
-        function. What was given costs nothing to look at, and whom it does not name need not wait for it."""
-        return Settings(markets_gap=GIVEN_GAP_NS) if self.markets.is_given else Settings()
+    def settings(self) -> Settings | None:
+        """Of the engine; None = its own. The gap between two questions for the list spares who answers them: a venue,
+        or the user's function. What was given costs nothing to look at, and whom it does not name need not wait."""
+        return Settings(markets_gap=GIVEN_GAP_NS) if self.markets.is_given else None
 
     def start(self) -> None:
         """Fetch the list of markets, and again from time to time, beside the connect."""

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections import deque
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,13 +99,14 @@ class Hub:
             latest=options.latest,
         )
         newest = self.enquiries.newest
-        self.engine = Engine(
+        settings = self.enquiries.settings()
+        make = Engine if settings is None else partial(Engine, settings=settings)
+        self.engine = make(
             venue,
             self.intent,
             WireSet,
             random.Random(options.seed),
             symbols=self.enquiries.markets.load_cached(),
-            settings=self.enquiries.settings(),
             account=account_of(options.credentials),
             can_ask=None if newest is None else newest.source.can_ask,
         )
