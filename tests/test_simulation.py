@@ -17,6 +17,7 @@ from itertools import pairwise
 
 import pytest
 
+from random_faults import have_fault
 from subcore.engine.clock import SECOND
 from subcore.sim.durations import Durations
 from subcore.sim.exchange import Exchange
@@ -33,7 +34,6 @@ MARKETS += ["BTC-ETH", "BTC-XRP", "USDT-BTC"]
 CHANNELS = ("ticker", "trade", "orderbook", "candle.1m")
 FAULTS = ("drop_fin", "drop_rst", "drop_fin", "drop_rst", "close", "refuse", "cut", "hang", "status")
 FAULTS += ("half_open", "mute_pong", "garbage", "fragments", "lag")
-OF_CONNECTS = ("refuse", "cut", "hang", "status")
 SEEDS, STEPS = range(20, 28), 80  # each kind bites in four of them or more
 VENUE = venue("upbit").at("ws://sim.test:80")
 
@@ -104,22 +104,6 @@ class Wishes:
         self.driver.ledger.unsubscribe(name, topic)
 
 
-def have_fault(driver: EngineDriver, rng: random.Random, kind: str) -> None:
-    """Often once somebody is connected, who can be hit; where connects fail, along with a loss: else nobody connects.
-
-    Pongs are muted while nobody changes anything: only a link that is idle is pinged.
-    """
-    if rng.random() < 0.7:
-        driver.run_until(lambda: bool(driver.exchange.connections), 20)
-    code = rng.choice((429, 418)) if kind == "status" else 0
-    seconds = rng.uniform(2.0 if kind in OF_CONNECTS else 0.5, 12.0)
-    driver.exchange.inject(Fault(kind, seconds=seconds, code=code), driver.now)
-    if kind in OF_CONNECTS:
-        driver.exchange.inject(Fault("drop_rst"), driver.now)
-    elif kind == "mute_pong":
-        driver.run(10)
-
-
 def check_always(driver: EngineDriver, wishes: Wishes, seed: int) -> None:
     told = f"seed {seed}\n{driver.read_history(80)}"
     assert not driver.exchange.violations, told
@@ -176,7 +160,7 @@ def play(seed: int) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda s: f"seed_{s}")
 def test_wire_equals_intent_through_any_failure(seed: int) -> None:
-    play(seed)
+    assert play(seed), "no fault hit anybody"
 
 
 def test_every_kind_of_fault_bites_within_these_seeds() -> None:
