@@ -12,6 +12,7 @@ import pytest
 from queues import gap, make_queue
 from subcore._delivery import Callback, Delivery, Queue, Ring
 from subcore.errors import UsageError, WrongType
+from traced import traced_bytes
 
 # --- policies
 
@@ -181,9 +182,9 @@ def test_bytes_are_as_reported_grow_with_need_and_shrink() -> None:
             for _ in range(size - len(queue)):
                 queue.put(turns)
             reported[step] = queue.nbytes
-            traced[step] = tracemalloc.get_traced_memory()[0]
+            traced[step] = traced_bytes()
         queue.drain()
-        drained = tracemalloc.get_traced_memory()[0]
+        drained = traced_bytes()
     finally:
         tracemalloc.stop()
     assert reported == [0, 16 * 12, 16 * 12, 32 * 12, 8192 * 12]

@@ -13,6 +13,7 @@ from subcore._delivery import Box
 from subcore._duties import DutyTable
 from subcore._latest import LatestBox
 from subcore._queue import EventQueue
+from traced import traced_bytes
 
 
 def waiting(table: DutyTable, component: int) -> int:
@@ -117,13 +118,13 @@ def test_ids_are_bounded_and_memory_is_as_reported() -> None:
         DutyTable().add(-1)
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         table = DutyTable()
         for component in (0, 1, 1023, 1024, 5000):
             table.add(component, due=3, done=2, lost=1)
-        held = tracemalloc.get_traced_memory()[0] - before
+        held = traced_bytes() - before
         assert abs(held - table.nbytes) < 1500
         del table
-        assert tracemalloc.get_traced_memory()[0] - before < 300
+        assert traced_bytes() - before < 300
     finally:
         tracemalloc.stop()

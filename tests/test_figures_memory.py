@@ -13,6 +13,7 @@ from engine_script import Script
 from subcore.manager import SubscriptionManager
 from subcore.memory import resident_bytes
 from subcore.testing import VirtualClock
+from traced import traced_bytes
 
 SYMBOLS = [f"KRW-T{number}" for number in range(40)]
 FACTOR = 2.0  # an estimate may be off by so much
@@ -28,12 +29,12 @@ def test_the_estimate_for_components_is_of_the_right_size() -> None:
     tracemalloc.start()
     try:
         gc.collect()
-        traced, said = tracemalloc.get_traced_memory()[0], manager.stats(components=False).memory
+        traced, said = traced_bytes(), manager.stats(components=False).memory
         for number in range(300):
             kept.append(manager.component(f"component-{number}"))
             kept[-1].subscribe("ticker", SYMBOLS[number % 40 :])
         gc.collect()
-        seen = tracemalloc.get_traced_memory()[0] - traced
+        seen = traced_bytes() - traced
     finally:
         tracemalloc.stop()
     now = manager.stats(components=False).memory

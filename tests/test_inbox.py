@@ -20,6 +20,7 @@ from subcore._latest import LatestBox
 from subcore._queue import EventQueue
 from subcore._reading import Reading
 from subcore.errors import CapacityError
+from traced import traced_bytes
 
 
 def make(*kinds: object) -> tuple[Inbox, Turns, list[Any]]:
@@ -167,17 +168,17 @@ def test_bytes_of_numbered_boxes_are_as_reported() -> None:
     inbox, turns, (queue, latest) = make(8192, None)
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
+        before = traced_bytes()
         for number in range(3000):
             queue.put(turns, 1)
             latest.put(turns, number % 100)
-        held = tracemalloc.get_traced_memory()[0] - before
+        held = traced_bytes() - before
         assert abs(held - inbox.nbytes) < 600
         assert queue.nbytes == 4096 * 20
         inbox.get_many(10_000)
         assert queue.nbytes == 256 * 20
         del inbox, queue, latest
-        assert tracemalloc.get_traced_memory()[0] - before < 800
+        assert traced_bytes() - before < 800
     finally:
         tracemalloc.stop()
 

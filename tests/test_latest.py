@@ -7,6 +7,7 @@ import tracemalloc
 
 from queues import Turns
 from subcore._latest import LatestBox
+from traced import traced_bytes
 
 
 def make_box() -> tuple[LatestBox, Turns]:
@@ -86,15 +87,15 @@ def test_bytes_are_as_reported_and_bounded_by_topics() -> None:
             for topic in range(size):
                 box.put(turns, topic)
             reported[step] = box.nbytes
-            traced[step] = tracemalloc.get_traced_memory()[0]
+            traced[step] = traced_bytes()
         for _ in range(5):
             for topic in range(0, 3000, 7):
                 box.put(turns, topic)
             box.drain()
-        churned = tracemalloc.get_traced_memory()[0]
+        churned = traced_bytes()
         assert box.nbytes == reported[-1]
         del box
-        left = tracemalloc.get_traced_memory()[0]
+        left = traced_bytes()
     finally:
         tracemalloc.stop()
     assert all(abs(t - traced[0] - r) <= 500 for t, r in zip(traced, reported, strict=True))
