@@ -61,10 +61,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(_transit, name, counting(getattr(_transit, name), 3))
 
 
-def rotating(count: int, looks: int = LOOKS) -> Script:
+def rotating(count: int, looks: int = LOOKS, house: str = "binance") -> Script:
     """So many streams, on as many links as they take, which are replaced: the successors are to be connected."""
-    s = Script(venue("binance"), settings=Settings(looks=looks))
-    s.want("trade", *(f"M{number}USDT" for number in range(count)), tell=False)
+    s = Script(venue(house), settings=Settings(looks=looks))
+    written = "M{}USDT" if house == "binance" else "KRW-M{}"
+    s.want("trade", *(written.format(number) for number in range(count)), tell=False)
     s.turn()
     first = list(s.engine.links.values())
     for link in first:
@@ -99,11 +100,12 @@ def test_a_tick_looks_at_no_more_where_more_is_under_way() -> None:
     assert sum(many_looks) <= 1.5 * sum(few_looks)
 
 
+@pytest.mark.parametrize("house", ["binance", "upbit"])
 @pytest.mark.parametrize("looks", [100, 1000, 100_000])
-def test_all_arrive_a_slice_at_a_time_and_none_is_left_behind(looks: int) -> None:
+def test_all_arrive_a_slice_at_a_time_and_none_is_left_behind(looks: int, house: str) -> None:
     """What has come on the new links leaves the old ones, at most so many streams in a tick, each of them once."""
     count = 2500
-    s = rotating(count, looks)
+    s = rotating(count, looks, house)
     links = list(s.engine.links.values())
     old, new = links[: len(links) // 2], links[len(links) // 2 :]
     for link in new:

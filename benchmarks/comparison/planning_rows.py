@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from bench_planning import CHANGE, SIZES, Cost, Planning
+from bench_rotation import Rotation
 
 from subcore.scenarios.plain_manager import PlainManager
 
@@ -97,6 +98,13 @@ def _tick_rows() -> list[Row]:
             TICK_NS,
             "delta, change",
         ),
+        _most("all streams move to another link, the longest until they have", "moving", TICK_NS, "change"),
+        _most(
+            "where requests add and remove, all move to as many other links as they need",
+            "delta, moving",
+            TICK_NS,
+            "delta, change",
+        ),
     ]
 
 
@@ -157,6 +165,7 @@ def _open_ticks(effort: Effort) -> Mapping[str, Sample]:
         found[f"{prefix}calm"] = _median(link.tick, CALM_TICKS)
         found[f"{prefix}after"] = _median(partial(longest, link), turns)
         found[f"{prefix}change"] = _median(partial(lambda of: of.change().planning, link), turns)
+        found[f"{prefix}moving"] = partial(lambda of: max(of.rotate()), Rotation(house, size))
     return found
 
 

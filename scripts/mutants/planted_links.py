@@ -275,9 +275,16 @@ LINKS = (
     Mutant(
         "a standby that brings nothing keeps a link from being replaced",
         "engine/placement.py",
-        "        self._give_up_beside(link, target[doubled], now)\n",
+        "        self._give_up_beside(link, both, now)\n",
         "",
         "tests/test_data_dead.py",
+    ),
+    Mutant(
+        "all that leaves a link that is replaced leaves it in one tick",
+        "engine/placement.py",
+        "self._lifecycle.some_of(link, target[doubled])",
+        "target[doubled]",
+        "tests/test_moves_slices.py",
     ),
     Mutant(
         "what is new waits behind a set that is halved patiently",

@@ -81,8 +81,8 @@ def detach(LegTable legs not None, int link, streams) -> None:
 
 
 def undecided(LegTable legs not None, int link, WireSet wire not None, streams, cnp.ndarray states not None,
-              uint8_t closed, uint8_t proof) -> np.ndarray:
-    """Those that go on waiting for `link`, int32, in the order given; the same object if that are all.
+              uint8_t closed, uint8_t proof) -> tuple:
+    """(those that go on waiting for `link`, the others), int32, in the order given; the same object if one is all.
 
     They have another leg beside the one there, `wire` is to carry them, they are not in the state `closed`, and none of
     the flags in `proof` speaks for them on `link`. O(len(streams)).
@@ -100,7 +100,7 @@ def undecided(LegTable legs not None, int link, WireSet wire not None, streams, 
         row = row_on(legs.links, link, stream)
         legs.marks[i] = (row >= 0 and legs.links[2 * <int64_t>stream + 1] != NO_LINK and not legs.proofs[row] & proof
                          and state[stream] != closed and wire.in_target(stream))
-    return legs.picked(given, ids)
+    return legs.parted(given, ids)
 
 
 def stirred(LegTable legs not None, int link, list wires not None, streams, uint8_t proof) -> np.ndarray:

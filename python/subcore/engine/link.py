@@ -225,6 +225,7 @@ class Link:
     takes: int | None = None  # streams, at most: it was refused more than these
     spared_until: int = 0  # what is new goes to the nursery
     doubled_from: int = 0  # second carriers beside this link are asked for not before; the last ones failed
+    looked_from: int = 0  # where the look at those with two carriers goes on, while it is replaced
     sent_at: int = 0  # the last request
     life: Life = field(default_factory=Life)
     habit: Habit = field(default_factory=Habit)

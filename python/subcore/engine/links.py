@@ -154,6 +154,16 @@ class Lifecycle:
             self._turn_of = link.id
         return turn
 
+    def some_of(self, link: Link, streams: Int32Array) -> Int32Array:
+        """As many of these as a tick may look at, each in its turn: where there is one link for all, all of them leave
+        it, and their first data may have come at once."""
+        most = self._ctx.settings.looks
+        if len(streams) <= most:
+            return streams
+        first = link.looked_from % len(streams)
+        link.looked_from = first + most
+        return streams[first : first + most]
+
     def want(self, link: Link, now: int) -> None:
         """There is something to carry: open the link as soon as may be."""
         if link.phase is IDLE:

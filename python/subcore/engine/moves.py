@@ -90,12 +90,11 @@ class Moves:
         """Look at some of a move; those that are under way still."""
         columns, legs = self._ctx.streams, self._ctx.streams.legs
         if self._ctx.clock.runnable < move.until:
-            waiting = _transit.undecided(
+            waiting, rest = _transit.undecided(
                 legs, move.to.id, move.to.wire, streams, columns.state, StreamState.CLOSED, int(PROVEN)
             )
-            if len(waiting) == len(streams):
+            if not len(rest):
                 return streams  # nothing has come of it yet, as mostly
-            rest = np.setdiff1d(streams, waiting).astype(np.int32) if len(waiting) else streams
             still = self._decide(move, rest, now)
             under_way: Int32Array = np.concatenate([waiting, still]) if len(still) else waiting
             return under_way

@@ -348,9 +348,11 @@ class Placement:
             if not len(target):
                 return  # nothing has come on other links yet, as mostly
         doubled = legs.has_other(target)
-        self.leave_held(link, target[doubled], now)
-        self._give_up_beside(link, target[doubled], now)
-        alone, rows = legs.on(link.id, target[~self._lifecycle.twice(target)])
+        both = self._lifecycle.some_of(link, target[doubled])
+        self.leave_held(link, both, now)
+        self._give_up_beside(link, both, now)
+        alone = np.concatenate([target[~doubled], both[~self._lifecycle.twice(both)]])
+        alone, rows = legs.on(link.id, alone)
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):
