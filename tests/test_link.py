@@ -48,7 +48,7 @@ class Owner:
         self.log.put_nowait(("up", generation))
 
     def link_down(self, link: int, generation: int, reason: str, **more: Any) -> None:
-        self.log.put_nowait(("down", generation, reason, {k: v for k, v in more.items() if v is not None}))
+        self.log.put_nowait(("down", generation, reason, {k: v for k, v in more.items() if v}))
 
     def make_listener(self, link: Link, generation: int) -> Any:
         return Listener(link, generation, self.log)

@@ -236,6 +236,47 @@ def test_credentials_that_fail_fail_that_connect_alone(how: str, caplog: pytest.
     World(order_rate=0.0).run(main)
 
 
+@pytest.mark.parametrize("standby", [False, True])
+@pytest.mark.parametrize("how", ["raises", "hangs", "number"])
+def test_credentials_that_fail_after_a_loss_are_told_once_each_time(how: str, standby: bool) -> None:
+    """What the venue did is told already; that the program's own function keeps it from coming back is another cause,
+    also where the first attempt failed of the network."""
+
+    async def main(world: World) -> None:
+        failed = False
+
+        async def credentials() -> str:
+            answer: str = await failing(how)() if failed else token()
+            return answer
+
+        async with world.manager(credentials=credentials) as manager:
+            told: list[Status] = []
+            mine = make(manager, "mine", on_status=told.append)
+            mine.subscribe("myAsset", "*", standby=standby)
+            await mine.live(30.0)
+            for first in (None, "refuse"):
+                told.clear()
+                await asyncio.sleep(60.0)
+                failed = first is None
+                if first is not None:
+                    world.exchange.inject(Fault(first, seconds=1.0), world.ns())
+                world.exchange.inject(Fault("drop_rst"), world.ns())
+                world.pump()
+                await asyncio.sleep(0.5)
+                failed = True
+                await asyncio.sleep(120.0)
+                said = [status.reason for status in told if status.kind is StatusKind.WAITING]
+                assert len(said) == 1
+                assert REASONS[how] in said[0]
+                assert told[-1].topics == (Topic("myAsset", ""),)
+                failed = False
+                await mine.live(60.0)
+                await asyncio.sleep(10.0)
+                assert kinds(told)[-2:] == [StatusKind.OPEN, StatusKind.RECOVERED]
+
+    World(order_rate=0.0).run(main)
+
+
 @pytest.mark.parametrize("how", ["hangs", "stubborn"])
 def test_close_does_not_wait_for_credentials(how: str) -> None:
     async def main(world: World) -> None:

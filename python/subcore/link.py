@@ -40,6 +40,10 @@ class HandshakeRefused(Exception):
         self.retry_after_s = retry_after_s
 
 
+class NoToken(LinkError):
+    """No login could be had for the handshake. The venue was not asked."""
+
+
 class Transport(Protocol):
     """What an open connection can do. Calls after its end do nothing."""
 
@@ -68,6 +72,7 @@ class LinkOwner(Protocol):
         code: int | None = None,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        no_token: bool = False,
     ) -> None: ...
     def make_listener(self, link: Link, generation: int) -> WSListener: ...
 
@@ -189,7 +194,8 @@ class Link:
                 generation, str(refused), http_status=refused.status, retry_after_s=refused.retry_after_s
             )
         except (LinkError, OSError, TimeoutError) as error:
-            self._end(generation, f"cannot connect to {_host(url)}: {error}")
+            no_token = isinstance(error, NoToken)
+            self._end(generation, f"cannot connect to {_host(url)}: {error}", no_token=no_token)
         except Exception as error:
             log.exception("link %d: connecting failed in an unforeseen way", self.number)
             self._end(generation, f"cannot connect to {_host(url)}: {type(error).__name__}: {error}")
@@ -216,6 +222,7 @@ class Link:
         code: int | None = None,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        no_token: bool = False,
     ) -> None:
         if generation != self.generation or self._ended.is_set():
             return
@@ -230,6 +237,7 @@ class Link:
                 code=code,
                 http_status=http_status,
                 retry_after_s=retry_after_s,
+                no_token=no_token,
             )
 
         asyncio.get_running_loop().call_soon(tell)

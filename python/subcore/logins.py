@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .engine.clock import SECOND
 from .engine.pacing import PROCESS_LIMITS, Pacer
 from .errors import LinkError
-from .link import Connect, HandshakeRefused, Transport
+from .link import Connect, HandshakeRefused, NoToken, Transport
 from .resolver import run_in_daemon
 from .venue import Counted, Route, Venue
 
@@ -48,7 +48,7 @@ class LoginRefused(HandshakeRefused):
 class Login:
     """A `Connect` that logs in where the route asks for it. Each call asks for a token of its own.
 
-    Raises as the `Connect` it is made of, and LinkError where the callable raises or gives nothing in `DEADLINE_S`
+    Raises as the `Connect` it is made of, and NoToken where the callable raises or gives nothing in `DEADLINE_S`
     seconds. No text of an exception that comes out of it holds a token. Cancel-safe.
     """
 
@@ -96,19 +96,19 @@ class Login:
         try:
             await asyncio.wait({task}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
             if not task.done():
-                raise LinkError(f"the credentials callable gave no token within {DEADLINE_S:g} s")
+                raise NoToken(f"the credentials callable gave no token within {DEADLINE_S:g} s")
         finally:
             if not task.done():
                 self._hanging.add(task)
                 task.cancel()
         if task.cancelled() or task.exception() is not None:
             kind = "CancelledError" if task.cancelled() else type(task.exception()).__name__
-            raise LinkError(
+            raise NoToken(
                 f"the credentials callable raised {kind} (its text is {HIDDEN}, it may hold a secret)"
             )
         token = task.result()
         if not _is_token(token):
-            raise LinkError(
+            raise NoToken(
                 f"the credentials callable gave no token, but something else ({type(token).__name__})"
             )
         return str(token)
@@ -120,9 +120,7 @@ class Login:
         while (self._thread is not None and not self._thread.done()) or len(self._hanging) >= MAX_HANGING:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
-                raise LinkError(
-                    "the credentials callable hangs: it has not returned since an earlier connect"
-                )
+                raise NoToken("the credentials callable hangs: it has not returned since an earlier connect")
             waited = {*self._hanging, *([] if self._thread is None else [self._thread])}
             await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 

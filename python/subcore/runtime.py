@@ -187,13 +187,15 @@ class Runtime:
         code: int | None = None,
         http_status: int | None = None,
         retry_after_s: float | None = None,
+        no_token: bool = False,
     ) -> None:
         """See LinkOwner."""
         if self._loop is None:
             return
         retry_after_ns = None if retry_after_s is None else round(retry_after_s * 1e9)
         self._take_evidence()
-        self.handle(events.LinkDown(link, generation, reason, code, http_status, retry_after_ns))
+        down = events.LinkDown(link, generation, reason, code, http_status, retry_after_ns, no_token)
+        self.handle(down)
 
     def pong(self, link: int, generation: int, rtt_ns: int) -> None:
         """The answer to a ping."""

@@ -100,7 +100,7 @@ class LinkDown:
     """A Connect failed, or an open link ended, whoever ended it. Exactly one for each Connect.
 
     `code` is the close code received, None without a close frame. `http_status` and `retry_after_ns`
-    come from a refused handshake.
+    come from a refused handshake. `no_token`: no login could be had for it, so that the venue was not asked.
     """
 
     link: int
@@ -109,6 +109,7 @@ class LinkDown:
     code: int | None = None
     http_status: int | None = None
     retry_after_ns: int | None = None
+    no_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,6 +191,7 @@ class Link:
     attempts: int = 0  # failed ones since the link was last healthy
     ended_by: str = ""  # what the last one failed of, or the connection before it ended of
     denied: int = 0  # of them, logins refused in a row
+    no_token: bool = False  # one of them had no login to come with, and that was told
     connect_at: int = 0
     connect_by: int = 0
     up_since: int = 0

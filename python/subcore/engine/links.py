@@ -198,6 +198,7 @@ class Lifecycle:
         link.phase = Phase.UP
         link.up_since = now
         link.rtt_ns = rtt_ns
+        link.no_token = False
         link.first_request = link.requests + 1
         link.last_request = None
         link.pacer.renew()
@@ -247,6 +248,10 @@ class Lifecycle:
         settings = self._ctx.settings
         if event.http_status in DENIED and link.route.grant:
             self.denied(link, f"the venue refused the login (HTTP {event.http_status})")
+        if event.no_token and not link.no_token:
+            link.no_token = True
+            if link.attempts:  # else it is told as any failed connect
+                self._tell_at_home(link, f"no connection: {event.reason}")
         fallback = {429: settings.block_429, 418: settings.block_418}.get(event.http_status or 0)
         if fallback is None:
             return
@@ -269,6 +274,12 @@ class Lifecycle:
             self._ctx.notify(StatusKind.ERROR, target, said)
         elif link.denied == 1 and link.attempts:  # else it is told as any failed connect
             self._ctx.notify(StatusKind.WAITING, self.waiting(link), f"no connection: {said}")
+
+    def _tell_at_home(self, link: Link, said: str) -> None:
+        """What waits for this link is told. What waits for two of them is told once, by that where it lives."""
+        for home, streams in self.homes(self.waiting(link)):
+            if home is link:
+                self._ctx.notify(StatusKind.WAITING, streams, said)
 
     def waiting(self, link: Link) -> Int32Array:
         """What waits for this link. What is to move there, or to be carried a second time, is open meanwhile."""
