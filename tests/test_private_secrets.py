@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import gc
 import gzip
 import itertools
 import logging
@@ -294,6 +295,68 @@ async def test_whatever_a_plain_callable_raises_fails_that_connect_alone(error: 
         await connect()
     assert "token" not in str(raised.value)
     assert await connect() == "Bearer token"
+
+
+@pytest.mark.parametrize("plain", [True, False])
+@pytest.mark.parametrize("raises", [True, False])
+async def test_what_asyncio_logs_of_a_login_holds_neither_token_nor_exception(
+    plain: bool, raises: bool
+) -> None:
+    """In debug mode it logs what took long, with the result of a task or the arguments of a call: so it is asked how
+    each future of a login would look."""
+    secret, shown = "hunter2", list[str]()
+    loop = asyncio.get_running_loop()
+
+    def credentials() -> str:
+        if raises:
+            raise ValueError(secret)
+        return secret
+
+    async def waited_for() -> str:
+        return credentials()
+
+    def make_task(_: Any, coro: Any, **options: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(coro, loop=loop, **options)
+        task.add_done_callback(lambda done: shown.append(repr(done)))
+        return task
+
+    def make_future() -> asyncio.Future[Any]:
+        future = asyncio.Future[Any](loop=loop)
+        future.add_done_callback(lambda done: shown.append(repr(done)))
+        return future
+
+    connect = logged_in(credentials if plain else waited_for)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "create_future", make_future)
+        loop.set_task_factory(make_task)
+        try:
+            with contextlib.suppress(LinkError):
+                assert await connect() == f"Bearer {secret}"
+        finally:
+            loop.set_task_factory(None)
+    assert any("subcore-login" in text for text in shown)
+    assert secret not in "".join(shown)
+
+
+@pytest.mark.parametrize("plain", [True, False])
+async def test_a_token_is_not_kept_after_its_connect(plain: bool) -> None:
+    given: list[str] = []
+
+    def credentials() -> str:
+        given.append(f"token{len(given)}")
+        return given[-1]
+
+    async def waited_for() -> str:
+        return credentials()
+
+    async def connect(url: str, headers: Any, listener: Any) -> Any:
+        return None
+
+    login = Login(venue("upbit"), connect, credentials if plain else waited_for, VirtualClock())
+    await login("wss://api.upbit.com/websocket/v1/private", {}, None)  # type: ignore[arg-type]
+    gc.collect()
+    holders = [one for one in gc.get_objects() if any(part is given[0] for part in gc.get_referents(one))]
+    assert holders == [given]
 
 
 async def test_async_calls_that_will_not_end_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .engine.clock import SECOND
@@ -45,6 +46,15 @@ class LoginRefused(HandshakeRefused):
         return f"the venue refused the login (HTTP status {self.status})"
 
 
+@dataclass(slots=True, repr=False)
+class _Said:
+    """What the callable gave, or the kind of what it raised. asyncio may log any task or future with its result or its
+    exception (in debug mode, those of a slow turn): these have only this, which shows nothing."""
+
+    given: Any = None
+    raised: str = ""
+
+
 class Login:
     """A `Connect` that logs in where the route asks for it. Each call asks for a token of its own.
 
@@ -59,8 +69,8 @@ class Login:
         self._clock = clock
         self._routes = {venue.public_plan(route).url: route for route in venue.routes if route.grant}
         self._is_async = _is_async(credentials)
-        self._thread: asyncio.Future[Any] | None = None  # not done as long as the callable runs in one
-        self._hanging: set[asyncio.Task[Any]] = set()  # those given up that go on all the same
+        self._thread: asyncio.Future[_Said] | None = None  # as long as the callable runs in one
+        self._hanging: set[asyncio.Task[_Said]] = set()  # those given up that go on all the same
 
     async def __call__(self, url: str, headers: Mapping[str, str], listener: WSListener) -> Transport:
         """Connect to `url`, with a login where its route needs one."""
@@ -101,12 +111,12 @@ class Login:
             if not task.done():
                 self._hanging.add(task)
                 task.cancel()
-        if task.cancelled() or task.exception() is not None:
-            kind = "CancelledError" if task.cancelled() else type(task.exception()).__name__
+        said = _said_by(task)
+        if said.raised:
             raise NoToken(
-                f"the credentials callable raised {kind} (its text is {HIDDEN}, it may hold a secret)"
+                f"the credentials callable raised {said.raised} (its text is {HIDDEN}, it may hold a secret)"
             )
-        token = task.result()
+        token = said.given
         if not _is_token(token):
             raise NoToken(
                 f"the credentials callable gave no token, but something else ({type(token).__name__})"
@@ -117,35 +127,45 @@ class Login:
         """Wait until the callable may be called: neither a thread nor a task that will not end can be stopped, and
         there shall not be ever more of them.
         """
-        while (self._thread is not None and not self._thread.done()) or len(self._hanging) >= MAX_HANGING:
+        while self._thread is not None or len(self._hanging) >= MAX_HANGING:
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 raise NoToken("the credentials callable hangs: it has not returned since an earlier connect")
             waited = {*self._hanging, *([] if self._thread is None else [self._thread])}
             await asyncio.wait(waited, timeout=left, return_when=asyncio.FIRST_COMPLETED)
 
-    def _call(self) -> asyncio.Future[Any] | None:
+    def _call(self) -> asyncio.Future[_Said] | None:
         """Begin to call it in a thread, unless it is async. No turn of the loop between this and `_turn`."""
         if self._is_async:
             return None
-        self._thread = run_in_daemon("subcore-login", self._credentials)
-        self._thread.add_done_callback(_look_at)
-        if self._thread.done():  # no thread was to be had
-            self._thread.result()
-        return self._thread
+        credentials = self._credentials
+        self._thread = thread = run_in_daemon("subcore-login", lambda: _called(credentials))
+        thread.add_done_callback(self._returned)
+        if thread.done():  # no thread was to be had
+            thread.result()
+        return thread
 
-    async def _ask(self, thread: asyncio.Future[Any] | None) -> Any:
+    async def _ask(self, thread: asyncio.Future[_Said] | None) -> _Said:
         if thread is None:
-            answer: Any = self._credentials()
-        else:
-            try:
-                answer = await asyncio.shield(thread)
-            except asyncio.CancelledError:
-                thread.add_done_callback(_drop)  # nobody waits any more
-                raise
-        return await answer if inspect.isawaitable(answer) else answer
+            return await _awaited(_Said(self._made()))
+        try:
+            return await _awaited(await asyncio.shield(thread))
+        except asyncio.CancelledError:
+            thread.add_done_callback(_drop)  # nobody waits any more
+            raise
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    async def _made(self) -> Any:
+        """Of one that is async: whatever it raises, at the call too, comes out where it is awaited."""
+        answer: Any = self._credentials()
+        return await answer
+
+    def _returned(self, thread: asyncio.Future[_Said]) -> None:
+        """The token is nobody's but the connect's that waits for it."""
+        if self._thread is thread:
+            self._thread = None
+        _look_at(thread)
+
+    def _ended(self, task: asyncio.Task[_Said]) -> None:
         self._hanging.discard(task)
         _look_at(task)
 
@@ -176,7 +196,34 @@ def _look_at(future: asyncio.Future[Any]) -> None:
         future.exception()
 
 
-def _drop(thread: asyncio.Future[Any]) -> None:
+def _drop(thread: asyncio.Future[_Said]) -> None:
     """The callable gave a coroutine after all: Python warns of one that is neither awaited nor closed."""
-    if not thread.cancelled() and thread.exception() is None and inspect.iscoroutine(thread.result()):
-        thread.result().close()
+    if not thread.cancelled() and thread.exception() is None and inspect.iscoroutine(thread.result().given):
+        thread.result().given.close()
+
+
+def _said_by(task: asyncio.Task[_Said]) -> _Said:
+    if task.cancelled():
+        return _Said(raised="CancelledError")
+    error = task.exception()
+    return task.result() if error is None else _Said(raised=type(error).__name__)
+
+
+def _called(credentials: Credentials) -> _Said:
+    """In a thread: whatever it raises there is of that thread alone."""
+    try:
+        return _Said(credentials())
+    except BaseException as error:
+        return _Said(raised=type(error).__name__)
+
+
+async def _awaited(said: _Said) -> _Said:
+    """The same, once what was given is there. Who stops the program, or this task, is heard."""
+    if not inspect.isawaitable(said.given):
+        return said
+    try:
+        return _Said(await said.given)
+    except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        return _Said(raised=type(error).__name__)
