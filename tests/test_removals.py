@@ -69,10 +69,26 @@ def test_one_that_is_refused_for_ever_is_tried_once_a_minute_and_keeps_nothing_f
     assert driver.engine.row(int(late)).state is StreamState.OPEN
 
 
-def test_a_venue_that_never_says_so_is_believed_the_third_time() -> None:
+def test_a_venue_that_never_says_so_is_believed_the_fourth_time() -> None:
     driver, _ = play(0, 10**6)
     assert len(removals(driver)) == 4
     assert driver.ledger.live() == driver.ledger.wanted()
+
+
+def test_one_that_has_said_so_before_is_not_believed_for_its_silence() -> None:
+    exchange = Unwilling(0, 0)
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), exchange, seed=1)
+    driver.subscribe("a", "book_ticker", MARKETS)
+    driver.run(10)
+    driver.unsubscribe("a", "book_ticker", MARKETS[:1])
+    driver.run(10)
+    assert len(removals(driver)) == 1
+    exchange.times = 6
+    driver.unsubscribe("a", "book_ticker", MARKETS[1:3])
+    driver.run(300)
+    assert exchange.times == 0
+    carried = [name for conn in exchange.connections.values() for name in conn.streams]
+    assert sorted(carried) == sorted(f"{market.lower()}@bookTicker" for market in MARKETS[3:])
 
 
 @pytest.mark.parametrize("code", [0, 2])

@@ -209,6 +209,7 @@ class Link:
     lost: bool = False  # with what it carried, and nothing was asked for since
     remove_by: int | None = None
     kept: int = 0  # removals in a row that the venue refused or did not answer
+    takes_off: bool = False  # it has answered one
     linger_by: int | None = None
     snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
     unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)

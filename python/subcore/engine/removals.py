@@ -43,9 +43,11 @@ class Removals:
             link.kept += 1
 
     def unanswered(self, link: Link, request: Request, now: int) -> None:
-        """Its window is over, and nothing was said: silence is no yes, the first times. They may come for ever, or be
-        gone: should somebody want them again, nothing speaks for them."""
-        if not self._answers or request.id is None or not len(request.removes) or link.kept >= SILENT:
+        """Its window is over, and nothing was said: silence is no yes, the first times, and never where others were
+        answered. They may come for ever, or be gone: should somebody want them again, nothing speaks for them."""
+        if not self._answers or request.id is None or not len(request.removes):
+            return
+        if link.kept >= SILENT and not link.takes_off:
             return
         self.kept(link, request.removes, now)
         legs = self._ctx.streams.legs
@@ -58,6 +60,7 @@ class Removals:
         """The venue says that it has taken them off. Of those that were kept, which are wanted anew: they are not in
         force."""
         link.kept = 0
+        link.takes_off = link.takes_off or len(request.removes) > 0
         legs = self._ctx.streams.legs
         streams, rows = legs.on(link.id, request.removes)
         gone: Int32Array = streams[(legs.width[rows] >= 0) & (legs.request[rows] <= request.number)]
