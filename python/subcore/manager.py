@@ -271,10 +271,10 @@ class SubscriptionManager(Looking):
         """Put a snapshot's intent beside what is wanted, as after a restart, and wait until its streams are proven.
 
         Components that live keep what they have and get what they lack; other names wait to be claimed, and what
-        a paused one wanted is not asked for until then. All of it is provisional, for the claim grace; with `adopt` it
-        stays. What cannot be served beside the rest is left out, the highest class comes first:
-        `report.rejected`. Returns when each stream is OPEN or REFUSED; a loss
-        meanwhile belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
+        a paused one wanted is not asked for until then; nor is what load suspends, which is not waited for. All of it
+        is provisional, for the claim grace; with `adopt` it stays. What cannot be served beside the rest is left out,
+        the highest class comes first: `report.rejected`. Returns when each stream is OPEN or REFUSED; a loss meanwhile
+        belongs to the same report. SnapshotError: it is another venue's; CapacityError: it does not fit;
         then nothing has changed. ManagerClosed if the manager closes first. Its topics are checked 256 at a time, and
         the loop goes on between; cancelled meanwhile, it changes nothing, and later that only ends the waiting.
         """

@@ -225,10 +225,10 @@ class Saving:
         except BaseException:
             hub.claims.let_go(checked)
             raise
+        rejected = hub.claims.rejected
         if not len(streams):
-            nothing = Restore(0, "a snapshot", hub.clock.monotonic_ns())
-            return hub.report_of(nothing, hub.claims.rejected)
-        self.rejected += hub.claims.rejected
+            return self._nothing_away(rejected)
+        self.rejected += rejected
         waiter = Waiter(streams, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         try:
@@ -238,21 +238,29 @@ class Saving:
             refused = columns.in_state(streams, StreamState.REFUSED)
             if len(refused):
                 hub.runtime.handle(events.AskedAgain(refused))
+            if not waiter.future.done() and not self._is_under_way(waiter):
+                # Load keeps all of it off the wire.
+                if not hub.engine.restores:
+                    self.rejected = ()
+                return self._nothing_away(rejected)
             return await waiter.future
         finally:
             self._waiters.remove(waiter)
 
+    def _nothing_away(self, rejected: tuple[Conflict, ...]) -> RestoreReport:
+        nothing = Restore(0, "a snapshot", self._hub.clock.monotonic_ns())
+        return self._hub.report_of(nothing, rejected)
+
+    def _is_under_way(self, waiter: Waiter) -> bool:
+        rest = [restore.streams for restore in self._hub.engine.restores]
+        return bool(np.isin(waiter.streams, np.concatenate([NO_STREAMS, *rest])).any())
+
     def restored(self, restore: Restore, report: RestoreReport) -> None:
         """A restore is over. There is one at a time on each route, and what is asked for meanwhile belongs to it."""
-        under_way = self._hub.engine.restores
-        if not under_way:
+        if not self._hub.engine.restores:
             self.rejected = ()
         for waiter in self._waiters:
             if np.isin(waiter.streams, restore.streams).any():
                 waiter.reports.append(report)
-                rest = [present.streams for present in under_way]
-                if (
-                    not waiter.future.done()
-                    and not np.isin(waiter.streams, np.concatenate([NO_STREAMS, *rest])).any()
-                ):
+                if not waiter.future.done() and not self._is_under_way(waiter):
                     waiter.future.set_result(joined(waiter.reports))
