@@ -78,6 +78,7 @@ MANAGERS: dict[str, tuple[dict[str, Any], str]] = {
     "connect": ({"connect": 5}, "connect is called for each connection"),
     "snapshot_path": ({"snapshot_path": ""}, "snapshot_path is the path of a file, and '' names none"),
     "snapshot_path of no text": ({"snapshot_path": 5}, "snapshot_path is the path of a file, not 5"),
+    "snapshot_path with a NUL": ({"snapshot_path": "a\0b"}, "no system takes a NUL in one"),
     "replay": ({"replay": 5}, "replay is the path of a file"),
 }
 OBLIGATIONS: dict[str, Any] = {

@@ -92,6 +92,21 @@ def test_a_line_is_whole_whatever_its_size(lines: JsonLines, keep: int) -> None:
     assert [len(read(path)) for path in lines.path.parent.iterdir()] == [1] * (keep + 1)
 
 
+def test_a_process_that_goes_to_another_folder_keeps_its_file(
+    still: SubscriptionManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    made = JsonLines(still, "figures.jsonl", every=NEVER_S)
+    try:
+        monkeypatch.chdir(tmp_path / "other")
+        made.step()
+        assert len(read(tmp_path / "figures.jsonl")) >= 1
+        assert list((tmp_path / "other").iterdir()) == []
+    finally:
+        assert made.close()
+
+
 def test_a_folder_that_is_gone_is_told_once_and_when_it_is_back(
     lines: JsonLines, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -183,6 +183,34 @@ def test_a_second_process_is_refused_and_a_killed_one_lets_go(path: Path) -> Non
     SnapshotFile(path).close()
 
 
+def test_a_process_that_goes_to_another_folder_keeps_its_file(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path.parent.mkdir()
+    monkeypatch.chdir(path.parent)
+    file = SnapshotFile(Path(path.name))
+    file.write(bytes(numbered(1)))
+    monkeypatch.chdir(tmp_path)
+    file.write(bytes(numbered(2)))
+    file.close()
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.parent.name]
+    assert read(path) == 2
+
+
+def test_a_link_to_a_file_stays_one_and_names_the_file(path: Path, tmp_path: Path) -> None:
+    links = [tmp_path / "one", tmp_path / "another"]
+    for link in links:
+        link.symlink_to(path)
+    file = SnapshotFile(links[0])
+    file.write(bytes(numbered(1)))
+    file.write(bytes(numbered(2)))
+    assert [link.is_symlink() for link in links] == [True, True]
+    with pytest.raises(SnapshotError, match="is locked by process"):
+        SnapshotFile(links[1])
+    file.close()
+    assert read(path) == read(links[1]) == 2
+
+
 def test_a_second_one_in_the_same_process_is_refused(path: Path) -> None:
     first = SnapshotFile(path)
     with pytest.raises(SnapshotError, match=rf"locked by process {os.getpid()}"):

@@ -45,11 +45,13 @@ class SnapshotFile:
     """One path, locked for this process from its making until `close`. No method is for two threads at once.
 
     SnapshotError where it is in use, or anything but a plain file has one of its names. A folder that cannot be written
-    is no error here: `write` tries it anew.
+    is no error here: `write` tries it anew. Where the path is or leads through a symbolic link, the file is what it
+    points to: the link stays, and two links to one file are one.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        # The thread writes for as long as the process runs, which may go to another folder meanwhile.
+        self.path = path = Path(os.path.realpath(path))
         self._lock: FileLock | None = None
         # What stands at `path` was read, or written by us: worth being the previous one.
         self._is_good = False

@@ -35,6 +35,8 @@ def as_path(name: str, given: Any) -> Path | None:
         raise UsageError(f"{name} is the path of a file, not {given!r}") from None
     if not path.name:
         raise UsageError(f"{name} is the path of a file, and {given!r} names none: leave it out for none")
+    if "\0" in str(path):
+        raise UsageError(f"{name} is the path of a file, and no system takes a NUL in one: {given!r}")
     return path
 
 

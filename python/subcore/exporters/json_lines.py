@@ -75,7 +75,7 @@ class JsonLines:
             )
         if manager._state == "closed":
             raise UsageError("the manager is closed: there are no figures any more")
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # each line opens it anew, and the process may change its folder
         self.lines = 0
         self.failures = 0
         self.last_error: str | None = None
