@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +13,10 @@ import pytest
 from manager_rig import make
 from restarts import BTC, ETH, GRACE, XRP, dropped, names, restarted
 from subcore import Latest, Ring, _columns
+from subcore.engine.clock import SECOND
 from subcore.engine.snapshot import Snapshot
 from subcore.errors import UsageError
+from subcore.keeping import SnapshotFile
 from subcore.manager import SubscriptionManager
 from subcore.sim.faults import Fault
 from subcore.types import Cap, Status, StatusKind, StreamState
@@ -306,3 +310,27 @@ def test_no_grace_ends_while_the_venue_is_out_of_reach() -> None:
             assert len(manager.claims) == 1
 
     World().run(main)
+
+
+def test_no_virtual_time_passes_while_the_last_state_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a close gave up on a disk that is not slow, and the next manager found the file locked."""
+    world, write = World(), SnapshotFile.write
+
+    def slowly(file: SnapshotFile, data: bytes) -> None:
+        for _ in range(2000):
+            time.sleep(0)  # the loop has every chance to run ahead
+        write(file, data)
+
+    monkeypatch.setattr(SnapshotFile, "write", slowly)
+
+    async def main(world: World) -> None:
+        for number in range(5):
+            async with world.manager(snapshot_path=tmp_path / "intent") as manager:
+                make(manager, f"c{number}").subscribe("ticker", BTC, print)
+                began = world.clock.now
+                assert (await manager.close()).unfinished == ()
+                assert world.clock.now - began < SECOND
+
+    world.run(main)

@@ -148,6 +148,11 @@ class Saving:
         finally:  # without one the file stays as it is
             keeper.finish(final, self._end.tell)
 
+    @property
+    def is_ending(self) -> bool:
+        """True from `finish` until the thread has written its last and let the file go."""
+        return self._end is not None and self._keeper is not None and self._keeper.is_running
+
     async def ended(self, timeout: float) -> list[str]:
         """After `finish`: wait for the disk; names what did not end in time, or could not be written."""
         keeper = self._keeper

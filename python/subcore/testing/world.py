@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -30,14 +31,19 @@ _NUMBERS = itertools.count()
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Never sleeps: time goes on by itself."""
+    """Never sleeps: time goes on by itself, but while somebody writes to a disk, which takes time of the real kind."""
 
     clock: VirtualClock
+    writes: Callable[[], bool] = staticmethod(lambda: False)
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
+        if timeout is not None and self.writes():
+            ready = super().select(REAL_PATIENCE_S)  # its thread's last word wakes this
+            if ready:
+                return ready
         if timeout is None:
             ready = super().select(REAL_PATIENCE_S)  # another thread may have a word
             if not ready:
@@ -50,9 +56,10 @@ class _JumpingSelector(selectors.DefaultSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """Its time is the clock's."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, writes: Callable[[], bool] = lambda: False) -> None:
+        """`writes`: whether a thread is on its way to an end that somebody may wait for."""
         selector = _JumpingSelector()
-        selector.clock = clock
+        selector.clock, selector.writes = clock, writes
         super().__init__(selector)
         self._virtual = clock
 
@@ -80,6 +87,7 @@ class World:
             **{"seed": seed, "rate": 0.5, "markets": ["KRW-BTC", "KRW-ETH", "KRW-XRP"], **options}
         )
         self._ends: dict[int, Receiver] = {}
+        self._managers: weakref.WeakSet[SubscriptionManager] = weakref.WeakSet()
         self._timer: asyncio.TimerHandle | None = None
         self._last_arrival = 0.0
         self.seed = seed
@@ -113,6 +121,7 @@ class World:
                 },
             )
         )
+        self._managers.add(made[0])
         return made[0]
 
     async def knock(self, headers: Any, path: str) -> int | Refusal:
@@ -177,7 +186,9 @@ class World:
 
     def run(self, main: Callable[[Any], Coroutine[Any, Any, Any]], *, patience_s: float = PATIENCE_S) -> Any:
         """Run `main(self)` to its end, on a loop of its own. RuntimeError = an exception nobody took."""
-        loop = VirtualLoop(self.clock)
+        loop = VirtualLoop(
+            self.clock, lambda: any(manager._hub.saving.is_ending for manager in self._managers)
+        )
         faults: list[str] = []
         loop.set_exception_handler(lambda _, context: faults.append(str(context)))
         try:
