@@ -86,3 +86,26 @@ def test_the_wait_for_an_answer_is_as_long_as_it_is_said_to_be() -> None:
             assert checked > 20
 
     World(1, rate=2.0, markets=[f"KRW-N{number}" for number in range(40)]).run(main)
+
+
+def test_what_is_new_does_not_wait_for_a_successor_that_may_not_connect() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager, world.manager() as banned:
+            desk, other = manager.component("desk"), banned.component("other")
+            desk.subscribe("ticker", MARKETS, lambda event: None)
+            await desk.live(20)
+            world.exchange.inject(Fault("status", code=418, retry_after=20.0, seconds=10.0), world.ns())
+            other.subscribe("ticker", MARKETS, lambda event: None)
+            await asyncio.sleep(5)
+            assert "HTTP status 418" in banned.explain("ticker", "KRW-BTC")
+            before = set(world.exchange.connections)
+            with pytest.raises(TimeoutError, match="It could not be begun"):
+                await manager.rotate(timeout=5)
+            desk.subscribe("trade", MARKETS, lambda event: None)
+            await desk.live(5)
+            await manager.rotate(timeout=300)
+            await asyncio.sleep(1)  # until it is closed at the other end too
+            assert not before & set(world.exchange.connections)
+            await desk.live(5)
+
+    World(1, rate=2.0).run(main)

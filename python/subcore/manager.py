@@ -297,9 +297,9 @@ class SubscriptionManager(Looking):
         """Replace every open link by a new one, make before break: each stream is carried all the time.
 
         Returns when nothing is left on the old links; one that is just finding out who spoils its requests is replaced
-        after that. TimeoutError: a successor is not proven within `timeout` seconds; the old link carries on what the
-        new one does not, and it is tried again. ManagerClosed: the manager was closed meanwhile. Cancelling it only
-        ends the waiting.
+        after that, and all are once the venue lets anybody connect (418, 429). TimeoutError: a successor is not proven
+        within `timeout` seconds; the old link carries on what the new one does not, and it is tried again, if it was
+        begun. ManagerClosed: the manager was closed meanwhile. Cancelling it only ends the waiting.
         """
         self.check_thread()
         check_seconds("timeout", timeout)
@@ -319,10 +319,14 @@ class SubscriptionManager(Looking):
         known = self._hub.engine.links.values()
         retired = {link.id for link in known if link.role is Role.RETIRED and link.wire.len_target}
         named = ", ".join(f"link {number}" for number in sorted(retired | set(waiting))) or "a link"
-        return (
-            f"not replaced within {timeout:g} s: {named}. What their successors do not prove they carry on, and it is "
-            "tried again: call rotate() with more time to wait for it, manager.explain(...) says what a topic waits for"
-        )
+        if waiting and not retired:  # nobody may connect, or it is found out who spoils its requests
+            then = "It could not be begun, and they carry all they did: call rotate() again later"
+        else:
+            then = (
+                "What their successors do not prove they carry on, and it is tried again: call rotate() with more time "
+                "to wait for it"
+            )
+        return f"not replaced within {timeout:g} s: {named}. {then}, manager.explain(...) says what a topic waits for"
 
     # -- other --
 

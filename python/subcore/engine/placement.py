@@ -279,7 +279,7 @@ class Placement:
                     self._clear_out(link, now)
             elif link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
                 self._bring_home(link, now)
-            elif link.is_up and self._is_old(link, now):
+            elif link.is_up and self._is_old(link, now) and not self._is_barred(now):
                 self.retire(link, now)
 
     def judge(self, link: Link) -> str | None:
@@ -321,8 +321,12 @@ class Placement:
     def rotate(self, event: Rotate, now: int) -> None:
         """Replace these links, or all."""
         for link in list(self._lifecycle.links.values()):
-            if event.links is None or link.id in event.links:
+            if (event.links is None or link.id in event.links) and not self._is_barred(now):
                 self.retire(link, now)
+
+    def _is_barred(self, now: int) -> bool:
+        """Nobody may connect for some time: what is new would wait for a successor beside a link that could take it."""
+        return (self._ctx.registry.blocked_until(self._ctx.venue.host) or now) > now
 
     def retire(self, link: Link, now: int) -> None:
         """Open a successor for an open link, and move all it carries there; then it is closed."""
