@@ -48,6 +48,20 @@ WATCH = (
         "tests/test_asking.py",
     ),
     Mutant(
+        "a snapshot that a request owes is awaited for ever",
+        "engine/proof.py",
+        "            self.on_overdue(moved.doubted, now)\n",
+        "",
+        "tests/test_health_snapshots.py",
+    ),
+    Mutant(
+        "what comes nowhere is asked for at each look",
+        "engine/health.py",
+        "            now - habits.accused_at[ids] >= self._ctx.settings.frozen * patience",
+        "            now - habits.accused_at[ids] >= 0 * patience",
+        "tests/test_health_snapshots.py",
+    ),
+    Mutant(
         "any news calls an accusation right",
         "engine/health.py",
         "        right &= heard.snapshots[at] > habits.snapshots[ids]  # else it spoke by itself\n",

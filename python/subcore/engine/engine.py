@@ -112,7 +112,7 @@ class Engine:
             SymbolGate(self._ctx.settings.markets_gap, symbols),
         )
         self._health = Health(self._ctx, self._lifecycle, self._planner, self._placement, self._moves)
-        self._proof.on_left_out = self._health.left_out
+        self._proof.on_left_out, self._proof.on_overdue = self._health.left_out, self._health.overdue
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._effort = Effort(venue)
         self._losses = Losses(

@@ -58,6 +58,7 @@ _COLUMNS: dict[str, tuple[type[np.generic], int]] = {
     "answered": (np.int64, 0),  # and of its last answer, or minus `asked` if that was too old to say anything
     "due": (np.bool_, 0),  # to be asked about
     "mute": (np.bool_, 0),  # the venue cannot be asked about it
+    "owed": (np.bool_, 0),  # a request stated it anew, and it brought nothing since
 }
 
 
@@ -161,6 +162,7 @@ class Habits:
     answered: Whole
     due: Flags
     mute: Flags
+    owed: Flags
 
     def __init__(self, ctx: Context, capacity: int = 64) -> None:
         self._ctx = ctx
@@ -300,6 +302,7 @@ class Habits:
         self.received[ids] = heard.received_ns[talking]
         self.latest[ids] = heard.exchange_ns[talking]
         self.spoke[ids], self.wire[ids] = look.before, self.all_spoke
+        self.owed[ids] = False
         for sibling in self.siblings:
             sibling.came[ids] = 0.0
 

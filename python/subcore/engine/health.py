@@ -40,7 +40,7 @@ __all__ = ["Health"]
 Flags = npt.NDArray[np.bool_]
 Reals = npt.NDArray[np.float64]
 
-BY_SIBLINGS, BY_WIRE, BY_VENUE, BY_LIST = 1, 2, 3, 4
+BY_SIBLINGS, BY_WIRE, BY_VENUE, BY_LIST, BY_SNAPSHOT = 1, 2, 3, 4, 5
 
 LOOKS_TO_KNOW = 500  # at which a stream had spoken, before its habit is known
 ALONE_LOOKS_TO_KNOW = 1000  # the same, where no sibling can tell a frozen stream from a market that rests
@@ -69,6 +69,7 @@ REASONS = {
     BY_WIRE: "it is silent as never before while its link goes on",
     BY_LIST: "the venue's list of what its link carries leaves it out",
     BY_VENUE: "the venue has newer data of it than its link brought",
+    BY_SNAPSHOT: "its new snapshot is overdue",
 }
 
 
@@ -91,6 +92,7 @@ class Health:
             BY_WIRE: ALLOWANCE_FIRST,
             BY_VENUE: ALLOWANCE_BY_VENUE,
             BY_LIST: ALLOWANCE_BY_VENUE,
+            BY_SNAPSHOT: ALLOWANCE_BY_VENUE,
         }
 
     def changed(self, events: Sequence[Changed]) -> None:
@@ -113,6 +115,7 @@ class Health:
         frozen = self.asking.look(look, now)
         if len(frozen):
             self._accuse(look, frozen, BY_VENUE, now)
+        self._judge_owed(look, now)
         self._judge(look, now)
         self.asking.ask(now)
 
@@ -188,6 +191,22 @@ class Health:
             fit = self._can_be_judged(heard.streams[at], silence)
             self._judge_late(look, at[fit], silence[fit].astype(np.float64), now)
 
+    def _judge_owed(self, look: Look, now: int) -> None:
+        """A request that states a stream anew brings its snapshot, whatever its market does: one that does not come is
+        asked for again, at once and then ever later."""
+        habits = self.habits
+        if not habits.owed.any():
+            return
+        at = np.flatnonzero(~look.news & habits.owed[look.rows])
+        ids = look.rows[at]
+        patience = np.exp2(np.minimum(habits.tries[ids], TRIES_AT_MOST).astype(np.float64))
+        due = (habits.accused[ids] == 0) | (
+            now - habits.accused_at[ids] >= self._ctx.settings.frozen * patience
+        )
+        at = at[due]
+        fit = self._can_be_judged(look.heard.streams[at], habits.silence(look.rows[at], now))
+        self._accuse(look, at[fit], BY_SNAPSHOT, now)
+
     def _can_be_judged(self, ids: Int32Array, silence: npt.NDArray[np.int64]) -> Flags:
         """Proven, carried once, and by a link that lives."""
         columns, runnable = self._ctx.streams, self._ctx.clock.runnable
@@ -249,6 +268,10 @@ class Health:
         streams = streams[streams < len(self.habits.watched)]
         self.habits.exchange[streams] = self.habits.latest[streams]
         self._suspect(streams, BY_LIST, now)
+
+    def overdue(self, streams: Int32Array, now: int) -> None:
+        """A request stated these anew, and no snapshot came of them in its time."""
+        self.habits.owed[streams[streams < len(self.habits.owed)]] = True
 
     def _accuse(self, look: Look, at: Places, kind: int, now: int) -> None:
         streams = look.heard.streams[at]

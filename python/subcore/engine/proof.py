@@ -43,6 +43,7 @@ class Proof:
         planner.on_list = self.list_now
         self._replaces = ctx.venue.model is Model.REPLACE
         self.on_left_out: Callable[[Int32Array, int], None] = _nobody
+        self.on_overdue: Callable[[Int32Array, int], None] = _nobody
 
     def data(self, link: Link, streams: Int32Array, now: int, at: int) -> None:
         """First data since it was awaited came for these; it was received `at`, 0 = just now."""
@@ -283,6 +284,7 @@ class Proof:
             request = link.snapshots_due.pop(0)[1]
             moved = columns.apply(TopicEvent.OVERDUE, self._unanswered(link, request), now)
             self._ctx.notify(StatusKind.SUSPECT, moved.doubted, "its new snapshot is overdue")
+            self.on_overdue(moved.doubted, now)
 
     def _unanswered(self, link: Link, request: Request) -> Int32Array:
         columns = self._ctx.streams
