@@ -140,3 +140,27 @@ def test_the_class_of_a_topic_is_the_highest_of_its_holders_and_a_paused_one_cou
             assert classes() == {BTC: (Priority.CRITICAL, 3), ETH: (Priority.HIGH, 2)}
 
     World().run(main)
+
+
+def test_more_topics_than_the_engine_was_asked_for_yet_can_be_listed() -> None:
+    codes = [f"KRW-N{number}" for number in range(200)]
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+
+            def check(count: int, state: StreamState) -> None:
+                infos = manager.topics()
+                assert len(infos) == count
+                assert {(info.state, info.link, info.other_link) for info in infos} == {(state, None, None)}
+                assert infos[-1] == manager.topic("ticker", infos[-1].topic.symbol)
+
+            desk = make(manager, "desk")
+            desk.subscribe("ticker", codes[:100])
+            check(100, StreamState.CLOSED)  # it is told as this turn of the loop ends
+            await desk.live(10.0)
+            desk.pause()
+            desk.replace("ticker", codes[100:])
+            await asyncio.sleep(10.0)
+            check(100, StreamState.CLOSED)  # and never of what only paused components want
+
+    World(markets=codes).run(main)

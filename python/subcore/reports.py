@@ -12,6 +12,7 @@ from .errors import UsageError
 from .types import Cap, Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
+    from .engine.topics import TopicRow
     from .hub import Hub
     from .members import Member
 
@@ -144,8 +145,12 @@ class Reports:
             caps=tuple(self._caps(id, holders)),
             standby=tuple(m.name for m in holders if hub.granting.standby.asked_by(m.id, id)),
             own_link=tuple(m.name for m in holders if hub.granting.own_link.asked_by(m.id, id)),
-            other_link=row.other_link if hub.engine.streams.legs.is_carried_twice(stream) else None,
+            other_link=row.other_link if self._is_doubled(stream, row) else None,
         )
+
+    def _is_doubled(self, stream: int, row: TopicRow) -> bool:
+        """Whether two links carry it. What the engine was never asked for, as while paused, has no legs there."""
+        return row.other_link >= 0 and self._hub.engine.streams.legs.is_carried_twice(stream)
 
 
 def _of_all(member: Member) -> Iterator[tuple[str, str, int]]:
