@@ -12,6 +12,7 @@ import pytest
 from plan_figures import COSTS, UPBIT
 from subcore.engine.forecast import Costs, LinkLoad, Load, ReaderLoad, cpu_share, together_of, wakes_of
 from subcore.engine.pacing import PROCESS_LIMITS, Pacer
+from subcore.errors import UsageError
 from subcore.figures import as_json
 from subcore.planning import calibration
 from subcore.planning.cast import cast, read
@@ -302,6 +303,20 @@ def test_a_live_managers_plan_has_all_that_was_asked_for_and_nothing_of_who_is_p
             assert said.deliveries_per_s.value < 8 * 4.0 + 3 * 0.5
 
     world.run(main)
+
+
+def test_a_plan_of_nothing_is_told() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            with pytest.raises(UsageError, match="the plan has no topic"):
+                predict(manager.plan())
+            paused = manager.component("paused")
+            paused.subscribe("ticker", UPBIT, lambda event: None)
+            paused.pause()
+            with pytest.raises(UsageError, match="the plan has no topic"):
+                predict(manager.plan())
+
+    World(seed=3, markets=list(UPBIT[:2])).run(main)
 
 
 def test_a_live_managers_plan_has_what_nobody_has_claimed_yet() -> None:

@@ -17,6 +17,7 @@ from subcore.engine.forecast import (
     exactly,
     wakes_of,
 )
+from subcore.errors import UsageError
 from subcore.planning.calibration import Key, calibrate
 from subcore.planning.plans import BOXES, Plan, PlannedInterests
 from subcore.planning.rehearsal import CALM_S, Rehearsal
@@ -40,6 +41,7 @@ def predict(plan: Plan, *, costs: Costs | None = None, seed: int = 1) -> Forecas
     frames from. Holds the thread that calls; from a coroutine use `await asyncio.to_thread(subcore.predict, plan)`.
     O(interests), about 10 us each.
     """
+    _check(plan)
     rehearsal = Rehearsal(plan, seed)
     try:
         settled = rehearsal.settle()
@@ -84,6 +86,14 @@ def predict(plan: Plan, *, costs: Costs | None = None, seed: int = 1) -> Forecas
         memory_parts={**core, "python": python},
         notes=_notes(share),
     )
+
+
+def _check(plan: Plan) -> None:
+    """A live manager's plan may be of nothing: before anybody subscribes, and while all are paused."""
+    if not any(interests.symbols for component in plan.components for interests in component.interests):
+        raise UsageError(
+            "the plan has no topic: let a component of it want something, or resume one that does"
+        )
 
 
 def _notes(share: Expected) -> tuple[str, ...]:
