@@ -347,8 +347,8 @@ LINKS = (
     Mutant(
         "a removal that nobody answers counts as done",
         "engine/removals.py",
-        " or link.kept >= SILENT:\n",
-        " or link.kept >= 0:\n",
+        "        if link.kept >= SILENT and not",
+        "        if link.kept >= 0 and not",
         "tests/test_removals.py::test_what_was_not_taken_off_is_taken_off_later",
         breaks=1,
     ),
