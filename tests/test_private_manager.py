@@ -189,7 +189,25 @@ def failing(how: str) -> Any:
     async def torn() -> str:
         return "hunter2\r\nOrigin: x"
 
+    async def nothing() -> str:
+        return ""
+
+    async def endless() -> str:
+        return "hunter2" * 10_000
+
+    async def odd() -> str:
+        return Odd("hunter2\n")
+
     return locals()[how]
+
+
+class Odd(str):
+    """A text of a class of its own, whose methods say what it holds."""
+
+    def isascii(self) -> bool:
+        raise ValueError("it is hunter2")
+
+    __len__ = __bool__ = isprintable = isascii  # type: ignore[assignment]
 
 
 REASONS = {
@@ -199,7 +217,10 @@ REASONS = {
     "late": "gave no token within 10 s",
     "cancelled": "the credentials callable raised CancelledError",
     "number": "gave no token, but something else (int)",
-    "torn": "gave no token, but something else (str)",
+    "torn": "gave no token, but a text with characters that no header takes",
+    "nothing": "gave no token, but an empty text",
+    "endless": "gave no token, but a text of 70,000 characters: at most 8,192 are sent",
+    "odd": "gave no token, but a text with characters that no header takes",
 }
 
 

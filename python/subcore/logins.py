@@ -116,12 +116,18 @@ class Login:
             raise NoToken(
                 f"the credentials callable raised {said.raised} (its text is {HIDDEN}, it may hold a secret)"
             )
-        token = said.given
-        if not _is_token(token):
+        given = said.given
+        if not issubclass(type(given), str):
+            kind = type(given).__name__
             raise NoToken(
-                f"the credentials callable gave no token, but something else ({type(token).__name__})"
+                f"the credentials callable gave no token, but something else ({kind}): return a str"
             )
-        return str(token)
+        token = str.__str__(
+            given
+        )  # of a class of its own no method is called: what it raised might be logged
+        if wrong := _no_token(token):
+            raise NoToken(f"the credentials callable gave no token, but {wrong}")
+        return token
 
     async def _turn(self, deadline: float) -> None:
         """Wait until the callable may be called: neither a thread nor a task that will not end can be stopped, and
@@ -185,9 +191,15 @@ def _is_async(function: Any) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
-def _is_token(token: Any) -> bool:
-    """What may stand in a header: else it could say more than it should."""
-    return isinstance(token, str) and 0 < len(token) <= MAX_TOKEN and token.isascii() and token.isprintable()
+def _no_token(given: str) -> str:
+    """What it is instead, without a word of it; "" = a token. Else a header could say more than it should."""
+    if not given:
+        return "an empty text"
+    if len(given) > MAX_TOKEN:
+        return f"a text of {len(given):,} characters: at most {MAX_TOKEN:,} are sent"
+    if not given.isascii() or not given.isprintable():
+        return "a text with characters that no header takes: strip() line ends off it"
+    return ""
 
 
 def _look_at(future: asyncio.Future[Any]) -> None:
