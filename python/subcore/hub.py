@@ -318,7 +318,8 @@ class Hub:
         self.claims.look()
         for _ in range(len(self._left)):
             member = self.members.get(id := self._left.popleft())
-            if member is None or (member.is_held and not member.owner_done()):
+            # The id may be another's by now: also that of a restored name, which nobody holds until it is claimed.
+            if member is None or member.handle is None or (member.is_held and not member.owner_done()):
                 continue
             if not self.obligations.owner_gone(member, in_call=in_call):
                 self._left.append(id)
