@@ -310,6 +310,7 @@ class Claims:
 
     def adopt(self, member: Member, handler: Handler | None, raw: bool) -> int:
         """Confirm all that is provisional of a component; how many topics."""
+        self._hub.granting.collect()  # a new object may have the address of one that went, and not its sink
         topics = self.provisional(member)
         self._hub.granting.joiners.note(member.id, topics)
         self._hub.granting.connect(member, topics, handler, raw)
