@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from manager_rig import make
+from subcore.types import Priority
 from virtual_manager import World
 
 BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
@@ -117,5 +119,39 @@ def test_calls_that_act_at_once_are_not_undone_by_their_block() -> None:
                 a.close()
                 heir = make(manager, "heir")
             assert heir.topics == ()
+
+    World().run(main)
+
+
+@pytest.mark.parametrize("in_block", [True, False])
+def test_who_says_no_handler_keeps_the_one_given_before(in_block: bool) -> None:
+    """What calls say one after the other, they say in a block, too."""
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component, got = make(manager, "c"), list[Any]()
+            with manager.transaction() if in_block else nullcontext():
+                component.subscribe("ticker", BTC, got.append)
+                component.subscribe("ticker", [BTC, ETH], priority=Priority.HIGH)
+            await component.live(10.0)
+            await asyncio.sleep(5.0)
+            assert {event.symbol for event in got} == {BTC}
+            assert {event.symbol for event in await component.batch()} == {ETH}
+
+    World().run(main)
+
+
+@pytest.mark.parametrize("in_block", [True, False])
+def test_who_says_no_handler_where_none_was_given_asks_for_what_he_says_last(in_block: bool) -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            component = make(manager, "c")
+            with manager.transaction() if in_block else nullcontext():
+                component.subscribe("ticker", BTC)
+                component.subscribe("ticker", BTC, raw=True)
+                component.subscribe("trade", BTC, lambda event: None)
+            await component.live(10.0)
+            await asyncio.sleep(5.0)
+            assert all(event.raw for event in await component.batch())
 
     World().run(main)

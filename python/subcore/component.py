@@ -313,6 +313,7 @@ class Component(Reader):
             if handler is None and not (keeps and self._holds(channel, given)):
                 check_policy(delivery, member.delivery, granting.venue.channels[index], raw=raw)
             sink = member.sink_maker(handler, raw, delivery, index)
+            may_keep = handler is None and delivery is None and granting.transactions.is_open
             granting.transactions.submit(
                 Wish(
                     act,
@@ -323,7 +324,7 @@ class Component(Reader):
                     as_step(grouping) if grouping else None,
                     cls,
                     sink,
-                    keeps,
+                    (lambda: member.has_choice) if may_keep else keeps,  # who chose in this block counts
                     self,
                     standby,
                     own_link,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -44,8 +44,9 @@ class Wish:
 
     `symbols` None (REMOVE only) = every symbol. `depth`, `grouping` None in a REMOVE = whatever was asked for.
     `standby`: two links shall carry it; `own_link`: one that nobody else shares. `sink` makes the place to deliver to;
-    with `keeps_sinks` topics held already stay where they go. `image`: who joins a stream gets its last event;
-    `max_rate`: at most so many events a second, see caps. `holder` lives while the wish waits in a transaction.
+    with `keeps_sinks` topics held already stay where they go: a function is asked once it is the wish's turn. `image`:
+    who joins a stream gets its last event; `max_rate`: at most so many events a second, see caps. `holder` lives while
+    the wish waits in a transaction.
     """
 
     act: Act
@@ -56,7 +57,7 @@ class Wish:
     grouping: float | None = None
     priority: int = 1
     sink: Callable[[], int] | None = None
-    keeps_sinks: bool = False
+    keeps_sinks: bool | Callable[[], bool] = False
     holder: object = None
     standby: bool = False
     own_link: bool = False
@@ -113,7 +114,7 @@ class Intent:
                 if len(removes):
                     self._drop(wish.component, removes)
                 if sink != NO_SINK:
-                    self._router.add(sink, adds, wish.priority, keep=wish.keeps_sinks, image=wish.image)
+                    self._router.add(sink, adds, wish.priority, keep=bool(wish.keeps_sinks), image=wish.image)
         return resolved
 
     def streams_wanted(self, granted: Sequence[Resolved]) -> Int32Array:
@@ -148,6 +149,8 @@ class Intent:
     def _resolve(self, wish: Wish) -> Resolved:
         if wish.act is Act.REMOVE:
             return wish, NO_TOPICS, self._held(wish), NO_SINK
+        if callable(wish.keeps_sinks):  # the sinks of the wishes before it are made by now
+            wish = replace(wish, keeps_sinks=wish.keeps_sinks())
         # A sink that cannot be made fails the wish before it has topics.
         sink = wish.sink() if wish.symbols and wish.sink is not None else NO_SINK
         adds = self.topics(wish)
