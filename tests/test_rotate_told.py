@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from contextvars import ContextVar
+from typing import Any
 
 import pytest
 
+from subcore.sim import Refusal
 from subcore.sim.faults import Fault
 from subcore.testing.world import World
 from subcore.types import DataState, Priority, StatusKind, StreamState
@@ -107,5 +110,52 @@ def test_what_is_new_does_not_wait_for_a_successor_that_may_not_connect() -> Non
             await asyncio.sleep(1)  # until it is closed at the other end too
             assert not before & set(world.exchange.connections)
             await desk.live(5)
+
+    World(1, rate=2.0).run(main)
+
+
+CALLER: ContextVar[str] = ContextVar("caller", default="nobody")
+
+
+@pytest.mark.parametrize("how", ["rotate", "restore"])
+def test_a_link_has_nothing_of_the_context_of_who_had_it_opened(how: str) -> None:
+    seen: list[str] = []
+
+    class Doorman(World):
+        async def knock(self, headers: Any, path: str) -> int | Refusal:
+            seen.append(CALLER.get())
+            return await super().knock(headers, path)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk = manager.component("desk")
+            desk.subscribe("ticker", MARKETS, lambda event: seen.append(CALLER.get()))
+            await desk.live(20)
+            snapshot = manager.snapshot()
+            if how == "restore":
+                desk.close()
+                await asyncio.sleep(20)
+            CALLER.set("caller")
+            seen.clear()
+            await (manager.rotate() if how == "rotate" else manager.restore(snapshot))
+            await asyncio.sleep(20)
+            assert set(seen) == {"nobody"}
+
+    Doorman(1, rate=2.0).run(main)
+
+
+def test_who_is_told_of_a_lost_link_is_called_in_no_context_of_who_replaced_it() -> None:
+    async def main(world: World) -> None:
+        seen: list[str] = []
+        async with world.manager() as manager:
+            desk = manager.component("desk", on_status=lambda status: seen.append(CALLER.get()))
+            desk.subscribe("ticker", MARKETS, lambda event: None)
+            await desk.live(20)
+            CALLER.set("caller")
+            await manager.rotate()
+            seen.clear()
+            world.exchange.inject(Fault("drop_rst"), world.ns())
+            await asyncio.sleep(20)
+            assert set(seen) == {"nobody"}
 
     World(1, rate=2.0).run(main)

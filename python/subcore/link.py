@@ -2,6 +2,8 @@
 
 A link is told what to do (`connect`, `send`, `ping`, `disconnect`) and tells its owner what became of it. Each attempt
 carries the generation that asked for it; nothing of an older one reaches the owner. Belongs to the loop's thread.
+Attempts run in a context of their own, and with them all that a connection brings: who had it opened may be a caller
+of `rotate` or `restore`, whose trace id or session is not of the handlers that are called for as long as it lives.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import Context
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -105,7 +108,7 @@ class Link:
         self._ended.clear()
         name = f"subcore-link-{self.number}"
         self._task = asyncio.get_running_loop().create_task(
-            self._attempt(generation, url, headers), name=name
+            self._attempt(generation, url, headers), name=name, context=Context()
         )
 
     def send(self, generation: int, opcode: int, payload: bytes) -> bool:
@@ -240,7 +243,7 @@ class Link:
                 no_token=no_token,
             )
 
-        asyncio.get_running_loop().call_soon(tell)
+        asyncio.get_running_loop().call_soon(tell, context=Context())
 
     def _drop_current(self) -> None:
         task, self._task = self._task, None
