@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subcore.errors import RecordingError, UsageError
-from subcore.recording import FrameReader, Recorder, times_path
+from subcore.recording import FrameReader, Recorder, Recording, times_path
 
 FRAMES = [
     (1_788_000_000_123_456_789, b'{"a":1}'),
@@ -109,3 +109,17 @@ def test_what_the_disk_cannot_take_is_counted(tmp_path: Path, monkeypatch: pytes
     recorder.write(1, b"x" * 11)
     recorder.close()
     assert (recorder.frames, recorder.dropped) == (0, 1)
+
+
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz", "sub/../x.jsonl", "link.jsonl"])
+def test_no_recording_takes_a_file_of_another_under_way(tmp_path: Path, name: str) -> None:
+    """`x.jsonl` and `x.jsonl.gz` have one file of times."""
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "x.jsonl")
+    recording = Recording(tmp_path / "x.jsonl")
+    try:
+        recording.check_apart(tmp_path / "y.jsonl")
+        with pytest.raises(UsageError, match="still being recorded"):
+            recording.check_apart(tmp_path / name)
+    finally:
+        recording.recorder.close()

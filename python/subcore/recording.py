@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import io
 import logging
+import os
 import queue
 import threading
 import zlib
@@ -114,6 +115,11 @@ class Recorder:
         self.bytes += len(payload)
 
 
+def _files(frames: Path) -> set[str]:
+    """Both files of a recording, as they are whatever way leads there."""
+    return {os.path.realpath(path) for path in (frames, times_path(frames))}
+
+
 class Recording:
     """A recorder of a manager, as the loop sees it: nothing here waits for the disk but `ended`."""
 
@@ -142,9 +148,8 @@ class Recording:
         return self._end is None or self.recorder.failure is not None or not self.recorder.join(0.0)
 
     def check_apart(self, path: str | Path) -> None:
-        """UsageError where this one still writes to that file."""
-        recorder = self.recorder
-        if recorder.failure is None and recorder.path.absolute() == Path(path).absolute():
+        """UsageError where this one still writes to that file, or to that of its times: with `.gz` it has the same."""
+        if self.recorder.failure is None and _files(self.recorder.path) & _files(Path(path)):
             raise UsageError(f"{path} is still being recorded to: give another name")
 
 
