@@ -325,3 +325,32 @@ def test_nothing_is_done_unless_it_is_asked_for() -> None:
     world.run(main)
     with pytest.raises(UsageError, match="adapt= takes True, False or an Adapt"):
         SubscriptionManager("upbit", url="ws://nowhere", adapt="yes")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", [StatusKind.CAPPED, StatusKind.RECOVERED])
+def test_who_is_told_of_a_narrower_book_may_close_another(kind: StatusKind) -> None:
+    told: list[StatusKind] = []
+
+    async def main(world: World) -> None:
+        only = Adapt(after=1.0, step=2.0, calm=4.0, measures=frozenset({Measure.SHALLOW}))
+        async with world.manager(adapt=only) as manager:
+            felt = press(manager)
+
+            def close_next(status: Status) -> None:
+                if status.kind is kind:
+                    gone.close()
+
+            first = make(manager, "first", priority=LOW, on_status=close_next)
+            gone = make(manager, "gone", priority=LOW)
+            last = make(manager, "last", priority=LOW, on_status=lambda status: told.append(status.kind))
+            for component in (first, gone, last):
+                component.subscribe("orderbook", MARKETS, lambda event: None)
+            await last.live()
+            felt[0] = BUSY
+            await asyncio.sleep(20)
+            felt[0] = CALM
+            await asyncio.sleep(60)
+            assert gone.closed
+            assert told[-2:] == [StatusKind.CAPPED, StatusKind.RECOVERED]
+
+    World(seed=7).run(main)

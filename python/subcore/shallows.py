@@ -94,6 +94,8 @@ class Shallows:
 
     def _tell(self, members: list[Member]) -> None:
         for member in members:
+            if member.closed:  # by who was told before it: the id may be another's
+                continue
             held = self._hub.ledger.interests(member.id) if len(self._streams) else np.empty(0, np.int32)
             streams = _columns.topic_columns(self._hub.ledger, held)[0]
             now = set(held[np.isin(streams, self._streams)].tolist())
@@ -104,7 +106,7 @@ class Shallows:
             if now - before:
                 what = f"books with fewer levels, once their link is rewritten: {self._reason} ({self._by})"
                 self._hub.notices.of_topics(member, StatusKind.CAPPED, sorted(now - before), what)
-            if not member.closed and kept - now:
+            if kept - now:
                 what = f"the levels taken away by {self._by} are asked for again"
                 self._hub.notices.of_topics(member, StatusKind.RECOVERED, sorted(kept - now), what)
 
