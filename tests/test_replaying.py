@@ -191,3 +191,26 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         subcore.SubscriptionManager("upbit", replay=tmp_path / "nowhere.jsonl")
     with pytest.raises(UsageError, match="speed"):
         subcore.SubscriptionManager("upbit", speed=-1)
+
+
+async def test_a_handler_that_goes_may_close_another_component_as_the_replay_ends(tmp_path: Path) -> None:
+    path = tmp_path / "x.jsonl"
+    recording(path, 3)
+
+    class Chain:
+        """A handler that takes a component with it."""
+
+        def __call__(self, event: Any) -> None:
+            pass
+
+        def __del__(self) -> None:
+            second.close()
+
+    async with subcore.SubscriptionManager("upbit", replay=path, speed=0) as manager:
+        first, second, third = map(manager.component, ("first", "second", "third"))
+        first.subscribe("trade", "KRW-BTC", Chain())
+        third.subscribe("trade", "KRW-BTC")
+        async with asyncio.timeout(10.0):
+            assert [event.price async for event in third] == [100.0, 102.0]
+        assert first.closed
+        assert second.closed

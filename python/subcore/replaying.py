@@ -62,7 +62,8 @@ class ReplayConnection:
         while any(member.pumps.are_working for member in self._hub.members.values()):
             await asyncio.sleep(HANDLERS_POLL_S)  # what they are due is part of the replay
         for member in list(self._hub.members.values()):
-            self._hub.close_member(member)
+            if not member.closed:  # letting go of another's handler may close it
+                self._hub.close_member(member)
 
     async def _feed(self, reader: FrameReader) -> None:
         loop = asyncio.get_running_loop()
