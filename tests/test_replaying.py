@@ -12,7 +12,7 @@ import pytest
 
 import subcore
 from subcore.errors import RecordingError, UsageError
-from subcore.recording import Recorder
+from subcore.recording import FrameReader, Recorder
 from subcore.sim.server import SimServer
 
 TRADE = (
@@ -214,3 +214,24 @@ async def test_a_handler_that_goes_may_close_another_component_as_the_replay_end
             assert [event.price async for event in third] == [100.0, 102.0]
         assert first.closed
         assert second.closed
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_recording_that_nobody_asked_for_is_not_left_open(
+    tmp_path: Path, started: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.jsonl"
+    recording(path, 3)
+    readers: list[FrameReader] = []
+
+    class Noted(FrameReader):
+        def __init__(self, path: str | Path) -> None:
+            super().__init__(path)
+            readers.append(self)
+
+    monkeypatch.setattr("subcore.replaying.FrameReader", Noted)
+    manager = subcore.SubscriptionManager("upbit", replay=path, speed=0)
+    if started:
+        await manager.start()
+    await manager.close()
+    assert [reader._file.closed for reader in readers] == [True]

@@ -82,6 +82,8 @@ class Closing:
         self._told("what is due to components", hub.granting.end)
         self._told("alerts", hub.alerting.end)
         self._told("the links", hub.runtime.end)
+        if hub.replaying is not None:
+            self._told("the recording that is replayed", hub.replaying.end)
         self._told("the questions beside the links", hub.enquiries.end)
         for dashboard in hub.dashboards:
             self._told("the dashboard", dashboard.finish)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from .engine.restored import Restore
     from .exporters.json_lines import JsonLines
     from .recording import Recording
+    from .replaying import ReplayConnection
 
 log = logging.getLogger("subcore.manager")
 
@@ -70,6 +71,7 @@ class Hub:
         self.dashboards: list[Dashboard] = []
         self.exports: list[JsonLines] = []
         self._replay = options.replay
+        self.replaying: ReplayConnection | None = None
         may_login = options.credentials is not None or options.replay is not None  # a recording needs none
         self.grants = venue.grants if may_login else frozenset()
         core = CoreTables(
@@ -175,7 +177,8 @@ class Hub:
         if self._replay is not None:
             from .replaying import ReplayConnection
 
-            return ReplayConnection(*self._replay, hub=self)
+            self.replaying = ReplayConnection(*self._replay, hub=self)
+            return self.replaying
         from .dialing import Dialer
 
         return Dialer()

@@ -116,6 +116,12 @@ class ReplayConnection:
         everything = tuple(Topic(channel.wire_name, "") for channel in channels)
         runtime.control(0, runtime.links[0].generation, Listing(everything))
 
+    def end(self) -> None:
+        """The manager closes: a file that nobody connected to is let go."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
+
     # -- link.Transport --
 
     def send(self, opcode: int, payload: bytes) -> None:
