@@ -66,6 +66,24 @@ def test_hooks_are_called_and_what_they_raise_breaks_nothing(caplog: pytest.LogC
     ] * 2
 
 
+def test_an_async_hook_that_waited_for_what_was_cancelled_has_failed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def waits(alert: Alert) -> None:
+            gone = asyncio.get_running_loop().create_future()
+            gone.cancel()
+            await gone
+
+        end = manager.on_alert(waits)
+        await stall(world, manager)
+        end()
+        assert manager.stats().handler_errors == 2
+
+    play(calm(31), script, alerts=AT_ONCE)
+    assert "waits (on_alert) raised" in caplog.text
+
+
 def test_a_hook_that_hangs_is_cancelled_at_the_end_and_never_piles_up() -> None:
     cancelled: list[bool] = []
 

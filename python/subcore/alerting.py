@@ -136,6 +136,11 @@ class Alerting:
         async def call() -> None:
             try:
                 await made
+            except asyncio.CancelledError as error:
+                own = running_task()
+                if own is not None and own.cancelling():
+                    raise  # this task is meant
+                self._hook_failed(f"{name} raised", error)  # something it waited for was cancelled
             except Exception as error:
                 self._hook_failed(f"{name} raised", error)
 
