@@ -13,6 +13,7 @@ from held_handler import Handler
 from manager_rig import KEPT, make
 from subcore.errors import ComponentClosed, UsageError
 from subcore.manager import SubscriptionManager
+from subcore.types import StatusKind
 from trades import BTC, ETH, handler_tasks, send, turns
 from virtual_manager import World
 
@@ -262,3 +263,21 @@ def test_the_deadline_must_be_a_number() -> None:
         await manager.close()
 
     in_virtual_time(main)
+
+
+def test_who_was_reaped_in_a_call_is_told_before_the_manager_is_closed() -> None:
+    async def main(world: World) -> None:
+        told: list[StatusKind] = []
+        manager = world.manager()
+        await manager.start()
+        owner = asyncio.create_task(asyncio.sleep(0.0))
+        desk = manager.component("desk", owner=owner, on_status=lambda status: told.append(status.kind))
+        await owner
+        await asyncio.sleep(0.0)
+        manager.component("other").close()
+        assert desk.closed
+        assert told == [], "no handler is called inside a public call"
+        await manager.close()
+        assert told == [StatusKind.REAPED]
+
+    World().run(main)
