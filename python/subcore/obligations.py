@@ -82,12 +82,11 @@ class Duties:
             self._timer.cancel()
         if self._watchdog is not None:
             self._watchdog.end()
-        if self._untold:  # no tick comes any more
-            asyncio.get_running_loop().call_soon(self._tell_untold, context=Context())
 
     async def ended(self, timeout: float) -> list[str]:
         """After `end`: wait for the thread, and until all were told: nobody is, once the manager is closed."""
-        while self._untold:
+        while self._untold:  # no tick comes any more
+            asyncio.get_running_loop().call_soon(self._tell_untold, context=Context())
             await asyncio.sleep(0.0)
         return [] if self._watchdog is None else await self._watchdog.ended(timeout)
 
