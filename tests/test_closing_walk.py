@@ -10,20 +10,28 @@ import contextlib
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from manager_rig import KEPT, SOON
+from subcore import hub
+from subcore.engine.engine import Engine
 from subcore.errors import ComponentClosed
 from subcore.manager import SubscriptionManager
 from subcore.sim.durations import Durations
 from subcore.sim.server import SimServer
 from trades import BTC, ETH, XRP, send
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
+
+from faster import faster_settings
 
 LONGEST = 400  # awaits of the program
 
@@ -162,8 +170,10 @@ async def walk(make: Callable[[int], SubscriptionManager], folder: Path) -> int:
     raise AssertionError
 
 
-async def test_cancelled_at_each_await(tmp_path: Path) -> None:
-    """Each manager at an address of its own, since limits are counted for each."""
+async def test_cancelled_at_each_await(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each manager at an address of its own, since limits are counted for each. The engine's times are a twentieth as
+    well, or `rotate()` would be at the same await for seconds, each time."""
+    monkeypatch.setattr(hub, "Engine", partial(Engine, settings=faster_settings()))
     async with SimServer(seed=3, rate=20.0, durations=Durations().divided(20), host="0.0.0.0") as server:
         port = server.url.rpartition(":")[2].partition("/")[0]
         path = server.url.split(port)[1]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import selectors
+import time
 import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
@@ -24,6 +25,7 @@ from subcore.testing.clock import VirtualClock
 __all__ = ["DELAY_S", "PING", "PONG", "Receiver", "VirtualLoop", "World"]
 
 REAL_PATIENCE_S = 5.0
+LOOK_S = 0.002  # of real time, between two looks whether a thread has ended
 PATIENCE_S = 1800.0  # of virtual time
 DELAY_S = 0.005
 PING, PONG = 9, 10
@@ -40,10 +42,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout == 0:
             return ready
-        if timeout is not None and self.writes():
-            ready = super().select(REAL_PATIENCE_S)  # its thread's last word wakes this
-            if ready:
-                return ready
+        if timeout is not None and (ready := self._while_written()):
+            return ready
         if timeout is None:
             ready = super().select(REAL_PATIENCE_S)  # another thread may have a word
             if not ready:
@@ -51,6 +51,14 @@ class _JumpingSelector(selectors.DefaultSelector):
             return ready
         self.clock.advance_to(self.clock.now + max(1, round(timeout * SECOND)))
         return []
+
+    def _while_written(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """What comes before the last write is done. A thread's last word wakes this, but it may have come already."""
+        ready: list[tuple[selectors.SelectorKey, int]] = []
+        began = time.monotonic()
+        while not ready and self.writes() and time.monotonic() - began < REAL_PATIENCE_S:
+            ready = super().select(LOOK_S)
+        return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
