@@ -10,7 +10,7 @@ from subcore.engine import actions
 from subcore.sim.binance import BinanceExchange, BinanceRules
 from subcore.sim.binance.requests import Refused as RefusedRequest
 from subcore.testing import EngineDriver
-from subcore.types import StreamState
+from subcore.types import Priority, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -105,6 +105,26 @@ def test_what_is_wanted_again_meanwhile_comes(code: int) -> None:
     assert driver.streams_in(StreamState.OPEN) == set(streams.tolist())
     assert sum(len(conn.streams) for conn in driver.exchange.connections.values()) == len(MARKETS)
     assert len(removals(driver)) == 1
+
+
+@pytest.mark.parametrize("code", [0, 1, 2, 4])
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_is_wanted_again_before_the_venue_says_no_comes(code: int, busy: bool) -> None:
+    """`busy`: others use up the messages, so that it waits longer than the venue has to answer."""
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), Unwilling(code, 1), seed=1)
+    streams = driver.subscribe("a", "book_ticker", MARKETS)
+    driver.run(10)
+    driver.unsubscribe("a", "book_ticker", MARKETS[:2])
+    while not removals(driver):
+        driver.run(0.01)
+    if busy:
+        for market in MARKETS:
+            driver.subscribe("c", "trade", [market], priority=Priority.CRITICAL)
+            driver.run(0.01)
+    driver.subscribe("b", "book_ticker", MARKETS[:2])
+    driver.run(60)
+    assert set(streams.tolist()) <= driver.streams_in(StreamState.OPEN)
+    assert driver.ledger.live() == driver.ledger.wanted()
 
 
 @pytest.mark.parametrize("over", ["error", "close"])

@@ -27,10 +27,11 @@ class Removals:
         self._answers = ctx.venue.model is not Model.REPLACE
 
     def kept(self, link: Link, streams: Int32Array, now: int) -> None:
-        """The venue would not take these off the wire now: they are to go again."""
+        """The venue would not take these off the wire now: they are to go again. But for those that are wanted anew and
+        wait for their message: were they on the wire, nobody would ask for them, and what comes would prove nothing."""
         legs = self._ctx.streams.legs
         streams, rows = legs.on(link.id, streams)
-        gone = legs.width[rows] < 0  # else asked for again meanwhile
+        gone = (legs.width[rows] < 0) & ~link.wire.aims_at(streams)  # else asked for again meanwhile, or soon
         legs.width[rows[gone]] = 0
         link.wire.set_wire(streams[gone])
         if link.wire.len_removed:
