@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from subcore.engine import actions
+from subcore.engine.events import ControlFrame, StandBy
 from subcore.sim.binance import BinanceExchange, BinanceRules
 from subcore.sim.binance.requests import Refused as RefusedRequest
 from subcore.testing import EngineDriver
-from subcore.types import Priority, StreamState
+from subcore.types import Priority, ReasonClass, Refused, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -125,6 +126,24 @@ def test_what_is_wanted_again_before_the_venue_says_no_comes(code: int, busy: bo
     driver.run(60)
     assert set(streams.tolist()) <= driver.streams_in(StreamState.OPEN)
     assert driver.ledger.live() == driver.ledger.wanted()
+
+
+def test_a_removal_that_is_refused_costs_no_other_stream_its_standby() -> None:
+    """Nor does an answer to nothing that was asked for: neither says anything about what the link carries."""
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), Unwilling(2, 1), seed=1)
+    streams = driver.subscribe("a", "book_ticker", MARKETS)
+    driver.handle(StandBy(streams))
+    driver.run(10)
+    driver.unsubscribe("a", "book_ticker", MARKETS[:1])
+    driver.run(10)
+    assert len(removals(driver)) == 3  # one of them was refused
+    assert [len(conn.streams) for conn in driver.exchange.connections.values()] == [len(MARKETS) - 1] * 2
+    for link in list(driver.engine.links.values()):
+        said = Refused("error 2", "Invalid request", ReasonClass.PERMANENT, "no such request")
+        driver.handle(ControlFrame(link.id, link.generation, said))
+        driver.run(10)
+    assert [len(conn.streams) for conn in driver.exchange.connections.values()] == [len(MARKETS) - 1] * 2
+    assert driver.all_settled()
 
 
 @pytest.mark.parametrize("over", ["error", "close"])
