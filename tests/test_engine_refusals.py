@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,18 @@ from subcore.engine import actions, events
 from subcore.engine.legs import Legs
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import Evidence, Int32Array, Priority, Refused, StatusKind, StreamState
+from subcore.types import (
+    Dropped,
+    Evidence,
+    Int32Array,
+    Priority,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamState,
+    Topic,
+)
+from subcore.venue import Capacity, Scope
 from subcore.venues import venue
 from test_simulation_binance import MARKETS, make
 
@@ -196,3 +208,22 @@ def test_what_a_list_of_markets_refused_meanwhile_is_not_taken_from_a_wire_that_
     payloads = [bytes(action.payload) for action in seen if isinstance(action, actions.Send)]
     assert not [payload for payload in payloads if b"ethusdt" in payload]
     assert s.engine.links[0].wire.wire().tolist() == [0]
+
+
+def test_what_failed_goes_where_there_is_room_when_no_further_connection_is_allowed() -> None:
+    """Its place on a full link was given to another stream meanwhile: asked for there it would never come."""
+    few = (Capacity("streams", 3), Capacity("connections", 2, Scope.IP))
+    s = Script(replace(venue("binance"), capacities=few))
+    full = s.want("trade", *MARKETS[:3])
+    s.up()
+    s.data(full)
+    rest = s.want("trade", *MARKETS[3:5])
+    s.up(link=1)
+    s.data(rest, link=1)
+    s.say(Dropped((Topic("trade", MARKETS[0]),), "ended", ReasonClass.TRANSIENT))
+    s.want("trade", MARKETS[5])
+    s.wait(3, frames=1)
+    assert [link.wire.len_wire for link in s.engine.links.values()] == [3, 3]
+    assert s.state(full[0]) is StreamState.SENT
+    (asked,) = (send for send in s.of(actions.Send) if MARKETS[0].lower().encode() in send.payload)
+    assert asked.link == 1

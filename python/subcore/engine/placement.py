@@ -209,15 +209,12 @@ class Placement:
         return self._ctx.table.columns_to_write(streams).symbols
 
     def _room(self, link: Link, count: int) -> int:
-        """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link."""
+        """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link. Its
+        load are those to come, and those on its wire until removed."""
         for most in (self._capacity, link.takes):
             if most is not None:
-                count = min(count, most - self._load(link))
+                count = min(count, most - link.wire.len_target - link.wire.len_removed)
         return max(count, 0)
-
-    def _load(self, link: Link) -> int:
-        """Streams on its wire until removed, and those to come."""
-        return link.wire.len_target + link.wire.len_removed
 
     def reask(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
@@ -225,11 +222,13 @@ class Placement:
             if link.role in (Role.RETIRED, Role.STANDBY):
                 self._place_on(link.route.name, streams, now)
                 return
-            room = self._room(link, len(streams)) if self._lifecycle.may_open() else len(streams)
+            room = self._room(link, len(streams))
+            if not self._lifecycle.may_open():  # what has room nowhere: this link may take it another time
+                others = [k for k in self.links_of(link.route.name, link.role) if k is not link]
+                room = max(room, len(streams) - sum(self._room(other, len(streams)) for other in others))
             self._planner.want(link, streams[:room], now)
             link.repairs = room > 0
-            if len(streams) > room:
-                self.put(link.route.name, link.role, streams[room:], now)
+            self.put(link.route.name, link.role, streams[room:], now)
             return
         apart = link.role not in HOMES or np.any(self._ctx.streams.proven[link.wire.target()])
         if apart and link.role is not Role.NURSERY:
