@@ -210,6 +210,20 @@ def test_what_a_list_of_markets_refused_meanwhile_is_not_taken_from_a_wire_that_
     assert s.engine.links[0].wire.wire().tolist() == [0]
 
 
+def test_a_refused_request_takes_the_standby_from_nobody_whom_it_did_not_name() -> None:
+    driver = make(3)
+    streams = settled(driver, MARKETS[:4])
+    driver.handle(events.StandBy(streams))
+    driver.run(10)
+    driver.exchange.inject(Fault("error", symbol="TRXUSDT", name="no"), driver.now)
+    sent = len(driver.sent)
+    (bad,) = driver.subscribe("a", "trade", ["TRXUSDT"]).tolist()
+    driver.run(30)
+    assert driver.streams_in(StreamState.REFUSED) == {bad}
+    assert [len(conn.streams) for conn in driver.exchange.connections.values()] == [4, 4]
+    assert len(driver.sent) == sent + 1
+
+
 def test_what_failed_goes_where_there_is_room_when_no_further_connection_is_allowed() -> None:
     """Its place on a full link was given to another stream meanwhile: asked for there it would never come."""
     few = (Capacity("streams", 3), Capacity("connections", 2, Scope.IP))

@@ -94,7 +94,7 @@ class Losses:
             case = self._placement.bisection.accuse(link, now, error) if blame else None
             yield from self._proof.lost(link, f"link lost: {reason}", now)
             if error is not None or case is not None:
-                self._moves.failed(link, now)
+                self._moves.failed(link, link.wire.target(), now)
             self._moves.lost(link, now)
         elif link.attempts == 0:
             ctx.notify(StatusKind.WAITING, self._lifecycle.waiting(link), f"no connection: {reason}")

@@ -157,10 +157,11 @@ class Moves:
                 legs.detach(link.id, ended)
                 self._ctx.out.append(Arbitrate(ended, False))
 
-    def failed(self, link: Link, now: int) -> None:
-        """A request on this link failed for what was in it. What others hold stays with them alone, for a while."""
-        target, sources = link.wire.target(), [move.source for move in self._under_way if move.to is link]
-        twice = target[self._ctx.streams.legs.has_other(target)]
+    def failed(self, link: Link, streams: Int32Array, now: int) -> None:
+        """A request on this link failed for what was in it. Those of these that others hold stay with them alone, for a
+        while."""
+        sources = [move.source for move in self._under_way if move.to is link]
+        twice = self._ctx.streams.legs.doubled(streams)
         for other, _, held in list(self._lifecycle.held_elsewhere(link, twice)):
             self._ctx.streams.legs.settle_on(other.id, held)
             self._drop(link, held, now)
