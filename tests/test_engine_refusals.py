@@ -241,3 +241,25 @@ def test_what_failed_goes_where_there_is_room_when_no_further_connection_is_allo
     assert s.state(full[0]) is StreamState.SENT
     (asked,) = (send for send in s.of(actions.Send) if MARKETS[0].lower().encode() in send.payload)
     assert asked.link == 1
+
+
+def test_what_leaves_the_nursery_goes_to_a_link_that_has_room() -> None:
+    s = Script(replace(venue("binance"), capacities=(Capacity("streams", 3),)))
+    full = s.want("trade", *MARKETS[:3])
+    s.up()
+    s.data(full)
+    other = s.want("trade", MARKETS[3]).tolist()
+    s.up(link=1)
+    s.data(other, link=1)
+    s.wait(3, frames=1)
+    suspect = s.want("trade", MARKETS[4]).tolist()
+    for _ in range(2):
+        s.down(link=1)  # right after the request that named the suspect
+        s.reconnect(link=1)
+    s.data(other, link=1)
+    s.reconnect(link=2)
+    s.data(suspect, link=2)
+    assert [link.wire.wire().tolist() for link in s.engine.links.values()] == [full.tolist(), other, suspect]
+    s.wait(70, frames=1)
+    assert s.engine.links[0].wire.len_wire == 3
+    assert s.engine.links[1].wire.wire().tolist() == [*other, *suspect]

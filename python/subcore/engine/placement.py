@@ -297,7 +297,7 @@ class Placement:
         for role, part in self.by_role(target):
             if not self.may_have(route, role):
                 continue  # own_links brings it to the settled link's side once there is room
-            home = self.home(route, role)
+            home = self._successor(nursery, role, len(part))
             if home.phase is Phase.IDLE and not home.wire.len_target:
                 if len(part) == len(target):  # nothing to go back to: it is home already
                     home.role, nursery.role, nursery.refused_moves = Role.RETIRED, role, 0
