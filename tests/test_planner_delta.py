@@ -242,6 +242,23 @@ def test_delta_what_the_venue_did_not_take_is_refused() -> None:
     assert s.told(StatusKind.REFUSED) == [[1]]
 
 
+def test_delta_an_acknowledgement_that_proves_does_so_on_a_second_link_as_well() -> None:
+    """A market that rests brings no data there: else it would be asked for and given up again without end."""
+    s = delta()
+    (stream,) = s.want("trade", "A").tolist()
+    s.up()
+    s.say(Accepted("1"))
+    s.wait(3, frames=1)
+    s.tell(events.Rotate())
+    s.up(link=1)
+    s.say(Accepted("1"), link=1)
+    s.wait(60, frames=1)
+    assert [m["op"] for m in said(s)] == []  # the old link was closed when it carried nothing more
+    assert [link.wire.len_wire for link in s.engine.links.values()] == [0, 1]
+    assert not s.engine.is_rotating
+    assert s.state(stream) is StreamState.OPEN
+
+
 def test_delta_what_the_venue_ends_is_asked_for_again() -> None:
     s = delta()
     s.want("trade", *"AB")

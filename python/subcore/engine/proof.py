@@ -262,9 +262,10 @@ class Proof:
         self._ctx.notify(StatusKind.REFUSED, moved.state, reason)
 
     def accepted(self, link: Link, request: Request, streams: Int32Array, now: int) -> None:
-        """The venue acknowledged these of a request. Whether that proves them is the venue's to say."""
+        """The venue acknowledged these of a request. Whether that proves them is the venue's to say. What is open may
+        be so on another link: it is acknowledged on this one all the same."""
         columns = self._ctx.streams
-        streams = columns.in_state(streams, StreamState.SENT)
+        streams = columns.in_state(streams, StreamState.SENT, StreamState.OPEN)
         legs = columns.legs
         streams, rows = legs.on(link.id, streams)
         legs.evidence[rows] |= np.uint8(Evidence.ACKNOWLEDGED)
