@@ -260,6 +260,7 @@ def test_what_leaves_the_nursery_goes_to_a_link_that_has_room() -> None:
     s.reconnect(link=2)
     s.data(suspect, link=2)
     assert [link.wire.wire().tolist() for link in s.engine.links.values()] == [full.tolist(), other, suspect]
+    assert [(proposal.source, proposal.to) for proposal in s.engine.optimize(s.now)] == [(2, 1)]
     s.wait(70, frames=1)
     assert s.engine.links[0].wire.len_wire == 3
     assert s.engine.links[1].wire.wire().tolist() == [*other, *suspect]

@@ -44,15 +44,23 @@ def optimize(links: list[Link], capacity: int | None, settings: Settings, now: i
 
 
 def _home(links: list[Link], capacity: int | None, settings: Settings, now: int) -> Iterator[Proposal]:
-    """A nursery is for what is new or restless."""
-    home = next((link for link in links if link.role is Role.SETTLED), None)
+    """A nursery is for what is new or restless. What comes from it goes to the first link that has room for it."""
+    settled = [link for link in links if link.role is Role.SETTLED]
     for link in links:
-        if link.role is not Role.NURSERY or not link.wire.len_target or home is None:
+        load = link.wire.len_target
+        if link.role is not Role.NURSERY or not load:
+            continue
+        fits = [
+            other
+            for other in settled
+            if capacity is None or other.wire.len_target + other.wire.len_removed + load <= capacity
+        ]
+        if not fits:
             continue
         calm = max(0, now - link.sent_at) / SECOND
         wait = max(0.0, (link.sent_at + settings.calm - now) / SECOND)
         reason = f"the nursery has been calm for {calm:.0f} s, and what is settled needs no second link"
-        yield Proposal(link.id, home.id, link.wire.len_target, wait, reason)
+        yield Proposal(link.id, fits[0].id, load, wait, reason)
 
 
 def _merge(links: list[Link], capacity: int | None, settings: Settings, now: int) -> Iterator[Proposal]:
