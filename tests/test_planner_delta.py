@@ -259,6 +259,16 @@ def test_delta_an_acknowledgement_that_proves_does_so_on_a_second_link_as_well()
     assert s.state(stream) is StreamState.OPEN
 
 
+def test_delta_a_refusal_of_nothing_that_was_asked_for_bounds_no_link() -> None:
+    s = delta()
+    s.want("trade", "A")
+    s.up()
+    s.say(Accepted("1"))
+    s.say(Refused("full", reason=ReasonClass.CAPACITY, request_id="another"))
+    s.want("trade", "B")
+    assert [link.wire.len_target for link in s.engine.links.values()] == [2]
+
+
 def test_delta_what_the_venue_ends_is_asked_for_again() -> None:
     s = delta()
     s.want("trade", *"AB")

@@ -120,9 +120,8 @@ class Controls:
             self._proof.accepted(link, request, streams, now)
         elif refused.reason is not ReasonClass.PERMANENT:
             carried = len(np.setdiff1d(link.wire.wire(), streams))
-            if (
-                refused.reason is ReasonClass.CAPACITY
-            ):  # another link may carry them, or a part of them goes here
+            if refused.reason is ReasonClass.CAPACITY and len(streams):
+                # Another link may carry them, or a part of them goes here.
                 link.takes = carried or max(1, len(streams) // 2)
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
