@@ -163,7 +163,8 @@ STREAMS = (
         "engine/control.py",
         "        elif refused.topics is None:\n"
         "            named = 0 if request is None else len(request.whole) or len(request.adds)\n"
-        "            return Accused(self._on_wire(streams), refused.name, named)\n",
+        "            # A removal, a listing or a stranger that is refused accuses nobody of what the link carries.\n"
+        "            return Accused(self._on_wire(streams), refused.name, named) if named else None\n",
         "",
         "tests/test_engine_refusals.py",
         breaks=5,

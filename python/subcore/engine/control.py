@@ -126,7 +126,7 @@ class Controls:
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
             named = 0 if request is None else len(request.whole) or len(request.adds)
-            # A removal, a listing or a stranger that is refused accuses nobody of what the link was asked for.
+            # A removal, a listing or a stranger that is refused accuses nobody of what the link carries.
             return Accused(self._on_wire(streams), refused.name, named) if named else None
         else:
             self._proof.unwire(link, streams)

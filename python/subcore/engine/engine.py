@@ -339,9 +339,7 @@ class Engine:
             self._placement.retire(link, now)
         verdict = self._controls.handle(link, event.control, now)
         if isinstance(verdict, Accused):
-            self._moves.failed(
-                link, verdict.streams, now
-            )  # what the request did not name is as well as before
+            self._moves.failed(link, verdict.streams, now)  # what it did not name is as well as before
             self._placement.bisection.refused(link, *verdict, now)
         elif verdict is not None:
             self._ctx.stats.losses += 1
