@@ -8,6 +8,7 @@ import json
 import pytest
 
 from manager_rig import SOON, make, until
+from subcore.engine.clock import SECOND
 from subcore.errors import (
     ComponentClosed,
     SubscribeError,
@@ -89,6 +90,34 @@ TRADE = {
     "sequential_id": 17900000000000001,
     "stream_type": "REALTIME",
 }
+
+
+def test_a_wait_that_ends_as_its_time_runs_out_says_how_it_ended() -> None:
+    """A loop that was held up comes to both at once: what is proven by then is not said to be missing."""
+
+    async def main(world: World) -> None:
+        def hold_loop() -> None:
+            world.clock.advance_to(world.clock.now + 10 * SECOND)
+
+        def come_late() -> None:
+            manager._hub.feed.feed(0, json.dumps({**TRADE, "code": "KRW-BTC"}).encode(), world.ns())
+            hold_loop()
+
+        later = asyncio.get_running_loop().call_later
+        world.exchange.inject(Fault("lose", probability=1.0), world.ns())
+        async with world.manager() as manager:
+            patient, closed = make(manager, "patient"), make(manager, "closed")
+            for component in (patient, closed):
+                component.subscribe("trade", ["KRW-BTC"])
+                await component.live(30.0)
+            later(0.5, hold_loop)
+            later(1.0, closed.close)
+            with pytest.raises(ComponentClosed, match="'closed' was closed while it waited"):
+                await closed.live(2.0, evidence="data")
+            later(1.0, come_late)
+            await patient.live(2.0, evidence="data")
+
+    World().run(main)
 
 
 async def test_live_times_out_and_can_be_cancelled(server: SimServer) -> None:

@@ -84,6 +84,8 @@ class Waits:
             async with asyncio.timeout(timeout):
                 await wait.future
         except TimeoutError:
+            if wait.future.done() and not wait.future.cancelled():
+                return wait.future.result()  # it ended in the very turn in which its time ran out
             raise self._error(wait, SubscribeTimeout, f"not proven within {timeout:g} s") from None
         finally:
             self._waits.discard(wait)
