@@ -176,6 +176,23 @@ def test_a_stream_that_is_suspect_alone_is_named() -> None:
     told_of(play(calm(21), script), "suspect", "ticker:KRW-ETH", "topic")
 
 
+def test_a_stream_is_not_suspect_for_as_long_as_the_one_whose_id_it_got() -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        component = make(manager, "one")
+        world.exchange.inject(Fault("refuse", seconds=90.0), world.ns())
+        for symbol in SYMBOLS:
+            component.unsubscribe("ticker")
+            await asyncio.sleep(0.01)
+            component.subscribe("ticker", symbol, lambda event: None)
+            await asyncio.sleep(15.0)
+        assert not heard.alerts
+        await heard.until(True, 20.0)
+        assert "KRW-XRP is not to be trusted for 3" in heard.alerts[0].issue.evidence
+        await heard.until(False, 60.0)
+
+    told_of(play(calm(21), script), "suspect", "ticker:KRW-XRP", "topic")
+
+
 class Ahead(World):
     """The exchange's clock is ahead of the manager's."""
 

@@ -27,6 +27,10 @@ def test_ages_are_those_of_a_dict() -> None:
         for _ in range(rng.randint(0, 2)):
             of = (rng.choice(list(StreamState)), rng.choice(list(DataState)))
             streams[rng.randrange(len(streams))] = of
+        if rng.random() < 0.1:  # some were wanted no more, and by now their ids are others'
+            gone = rng.sample(range(len(streams)), 2)
+            doubts.forget(np.array([*gone, 1000], np.int32))
+            since = {i: at for i, at in since.items() if i not in gone}
         if rng.random() < 0.02:
             streams = [(StreamState.OPEN, DataState.GOOD)] * len(streams)
         states, data = (np.array(column, np.uint8) for column in zip(*streams, strict=True))

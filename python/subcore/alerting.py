@@ -20,6 +20,7 @@ from .tasks import running_task
 
 if TYPE_CHECKING:
     from .hub import Hub
+    from .types import Int32Array
 
 __all__ = ["Alerting", "OnAlert", "alerts_of"]
 
@@ -79,6 +80,11 @@ class Alerting:
         if self._alerts is not None:
             for rule in OF_COMPONENTS:
                 self._alerts.forget(rule, name)
+
+    def unwanted(self, streams: Int32Array) -> None:
+        """Nobody wants these streams any more, and their ids may be others' soon."""
+        if self.gauges is not None:
+            self.gauges.unwanted(streams)
 
     def on_alert(self, hook: OnAlert) -> Callable[[], None]:
         """See SubscriptionManager.on_alert."""

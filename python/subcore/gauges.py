@@ -27,6 +27,7 @@ from .stream_gauges import StreamGauges
 
 if TYPE_CHECKING:
     from .hub import Hub
+    from .types import Int32Array
 
 __all__ = ["Gauges"]
 
@@ -64,6 +65,10 @@ class Gauges:
     def left(self, component: int) -> None:
         """A component is no more, and its id another's soon."""
         self._losses.left(component)
+
+    def unwanted(self, streams: Int32Array) -> None:
+        """Nobody wants these any more, and their ids may be others' soon."""
+        self._streams.unwanted(streams)
 
     @property
     def more(self) -> dict[str, int]:

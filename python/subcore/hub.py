@@ -306,6 +306,7 @@ class Hub:
 
     def let_on(self, opened: Int32Array, closed: Int32Array) -> tuple[Int32Array, Int32Array]:
         """See RuntimeOwner."""
+        self.alerting.unwanted(closed)
         return self.granting.adapting.withheld.let_on(opened, closed)
 
     def turn_done(self) -> None:

@@ -33,6 +33,10 @@ class StreamGauges:
         old = self._doubts.older(self._least, run)
         return self._readings(old, now, run) if len(old) else []
 
+    def unwanted(self, streams: Int32Array) -> None:
+        """Nobody wants these any more."""
+        self._doubts.forget(streams)
+
     def _readings(self, streams: Int32Array, now: int, run: int) -> list[Reading]:
         channels = _columns.stream_columns(self._hub.ledger, streams)[0]
         found = []

@@ -43,6 +43,11 @@ class Doubts:
         self._since[bad & (self._since < 0)] = run
         self._any = bool(bad.any())
 
+    def forget(self, streams: Int32Array) -> None:
+        """Nobody wants these any more: should one be wanted again, or its id be another's, what was counts no more."""
+        if self._any:
+            self._since[streams[streams < len(self._since)]] = -1
+
     def older(self, least_ns: int, run: int) -> Int32Array:
         """Those that were bad for so long when all were looked at last."""
         if not self._any:
