@@ -15,12 +15,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 import change_storm
 
+from engine_script import BTC, ETH, Script
 from manager_rig import make
 from subcore.engine.clock import SECOND
 from subcore.engine.efficiency import Efficiency, Optimum, efficiency_score
+from subcore.engine.events import SymbolsKnown
 from subcore.sim.binance import BinanceExchange
 from subcore.types import Int32Array
-from subcore.venue import Capacity
+from subcore.venue import Capacity, Route
 from subcore.venues import venue
 from virtual_manager import World
 
@@ -150,6 +152,30 @@ def test_in_a_storm_the_engine_and_the_judge_agree(
     assert abs(told.optimal_messages - len(judges[0].optimum.windows.sent)) <= 1
     assert told.of_streams == 1.0
     assert told.of_messages > 0.95
+
+
+def test_what_waits_as_the_first_of_its_route_counts_as_wanted() -> None:
+    """It waits for a newer list of markets, so that there is no link of its route, but of others."""
+    upbit = venue("upbit")
+    names = ("ticker", "trade", "orderbook")
+    made = replace(
+        upbit,
+        routes=tuple(Route(name, f"/{name}") for name in names),
+        channels=tuple(replace(c, route=c.name) for c in upbit.channels if c.name in names),
+        limits=tuple(replace(limit, routes=()) for limit in upbit.limits),
+    )
+    script = Script(made, symbols=frozenset([BTC]))
+    for link, name in enumerate(names[:2]):
+        script.want(name, BTC)
+        script.up(link=link)
+    script.want("orderbook", ETH)
+    assert str(script.engine.efficiency(script.now)).endswith("3 streams wanted of 2 on the wire (100.0%)")
+    script.tell(SymbolsKnown(frozenset([BTC, ETH])))
+    script.up(link=2)
+    said = script.engine.efficiency(script.now)
+    assert (said.score, said.optimal_messages, said.streams_wanted) == (1.0, 3, 3)
+    script.unwant("orderbook", ETH)
+    assert script.engine.efficiency(script.now).streams_wanted == 2
 
 
 def test_links_that_fit_on_one_are_proposed_with_the_reason() -> None:

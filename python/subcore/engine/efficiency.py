@@ -251,19 +251,19 @@ class Effort:
     def edges(
         self, routes: Collection[str], opened: Int32Array, closed: Int32Array, table: StreamTable, now: int
     ) -> None:
-        """The edges of one turn, with the routes that there are links of."""
+        """The edges of one turn, with the routes that there are links of.
+
+        What waits, as for a newer list of markets, may be the first of its route: there are no links of that yet.
+        """
+        self.wanted += len(opened) - len(closed)
         if len(routes) <= 1:
             for route in routes or (self._venue.routes[0].name,):
-                self._changed(route, opened, closed, now)
+                self._note((self._of(route).changed, opened, closed, now))
             return
         of = np.array([channel.route for channel in self._venue.channels])
         came, went = (of[table.columns(streams).channels] for streams in (opened, closed))
-        for route in routes:
-            self._changed(route, opened[came == route], closed[went == route], now)
-
-    def _changed(self, route: str, opened: Int32Array, closed: Int32Array, now: int) -> None:
-        self.wanted += len(opened) - len(closed)
-        self._note((self._of(route).changed, opened, closed, now))
+        for route in {*came.tolist(), *went.tolist()}:
+            self._note((self._of(route).changed, opened[came == route], closed[went == route], now))
 
     def up(self, route: str, link: int, now: int) -> None:
         """A link opened."""
