@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 
 from manager_rig import make
+from private_keys import token
 from subcore.engine.clock import SECOND
 from subcore.sim.faults import Fault
 from subcore.types import Priority, Status, StatusKind, StreamState
@@ -34,6 +36,27 @@ def test_what_has_no_data_yet_says_when_its_market_was_last_heard_of() -> None:
                 == f"{sent}: this market last had an event {minutes:.1f} min ago"
             )
             assert manager.explain("trade", ETH) == sent, "of that market nothing is known"
+
+    World(rate=1e-7).run(main)
+
+
+def test_what_is_about_the_whole_account_says_nothing_of_a_market() -> None:
+    async def login() -> str:
+        return token()
+
+    async def main(world: World) -> None:
+        async with world.manager(credentials=login) as manager:
+            desk = make(manager, "desk")
+            desk.subscribe("myAsset", "*", lambda event: None)
+            await desk.live(20.0)
+            ms = world.ns() // 1_000_000
+            balances = {"type": "myAsset", "timestamp": ms, "assets": [], "stream_type": "REALTIME"}
+            manager._hub.feed.feed(0, json.dumps(balances).encode(), world.ns())
+            await asyncio.sleep(60.0)
+            world.exchange.inject(Fault("lose", probability=1.0, seconds=10.0), world.ns())
+            desk.subscribe("myOrder", "*", lambda event: None)
+            await asyncio.sleep(0.3)
+            assert manager.explain("myOrder", "*") == "sent 0.3 s ago on link 0, no data yet"
 
     World(rate=1e-7).run(main)
 

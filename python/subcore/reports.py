@@ -75,9 +75,12 @@ class Reports:
         return f"not asked for while all who want it are paused{until}"
 
     def _last_heard(self, stream: int) -> str:
-        """When another channel of the same market last had an event, by the venue's own time."""
+        """When another channel of the same market last had an event, by the venue's own time. What is about no single
+        market has none: balances say nothing about orders."""
         hub = self._hub
         columns, rows = hub.intent.columns(np.array([stream], np.int32)), hub.meter.streams()
+        if not columns.symbols[0]:
+            return ""
         last = 0
         for channel in range(len(hub.venue.channels)):
             other = hub.intent.find_stream(channel, columns.symbols[0], 0.0)
