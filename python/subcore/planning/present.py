@@ -50,6 +50,8 @@ def _present(hub: Hub) -> list[Member]:
 def _measured(hub: Hub) -> tuple[dict[str, Rate], dict[str, Rate]]:
     """By topic; and by channel, with the bytes of a frame and the median rate."""
     rows = hub.measuring.topics()
+    # Books of several price steps, or depths, are one to a plan: the busiest comes last, and stays.
+    rows = rows[np.argsort(rows["rate_60s"], kind="stable")]
     rates = {
         f"{channel}:{symbol}": Rate(float(rate))
         for channel, symbol, rate in zip(rows["channel"], rows["symbol"], rows["rate_60s"], strict=True)
