@@ -305,21 +305,6 @@ def test_a_live_managers_plan_has_all_that_was_asked_for_and_nothing_of_who_is_p
     world.run(main)
 
 
-def test_a_book_that_is_held_plain_and_grouped_is_planned_as_often_as_the_busier() -> None:
-    async def main(world: World) -> None:
-        async with world.manager() as manager:
-            component = manager.component("books")
-            component.subscribe("orderbook", UPBIT[:1], lambda event: None)
-            for price_step in (7, 11):  # which the market has not, so that nothing comes
-                component.subscribe("orderbook", UPBIT[:1], lambda event: None, grouping=price_step)
-            await asyncio.sleep(62)
-            rate = manager.stats().frame_rate.over_60s
-            assert rate > 1.0
-            assert manager.plan().rate_of("orderbook", UPBIT[0]).per_second == pytest.approx(rate)
-
-    World(seed=3, markets=list(UPBIT[:2]), rate=2.0).run(main)
-
-
 def test_a_plan_of_nothing_is_told() -> None:
     async def main(world: World) -> None:
         async with world.manager() as manager:

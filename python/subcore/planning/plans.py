@@ -9,7 +9,15 @@ from subcore.errors import UsageError
 from subcore.types import Priority
 from subcore.venue import Venue
 
-__all__ = ["BOXES", "POLICIES", "Plan", "PlannedComponent", "PlannedInterests", "Rate"]
+__all__ = [
+    "BOXES",
+    "POLICIES",
+    "Plan",
+    "PlannedComponent",
+    "PlannedInterests",
+    "Rate",
+    "needing_login",
+]
 
 POLICIES = ("callback", "async", "queue", "latest", "ring")
 BOXES = ("queue", "latest")  # that a component reads by itself, all of them as one
@@ -97,3 +105,8 @@ class Plan:
             components=(*self.components, *other.components),
             rates={**other.rates, **self.rates},
         )
+
+
+def needing_login(venue: Venue) -> frozenset[str]:
+    """Names of the channels that a plan cannot have."""
+    return frozenset(channel.name for channel in venue.channels if venue.route(channel.route).grant)

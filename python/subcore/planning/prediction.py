@@ -19,7 +19,7 @@ from subcore.engine.forecast import (
 )
 from subcore.errors import UsageError
 from subcore.planning.calibration import Key, calibrate
-from subcore.planning.plans import BOXES, Plan, PlannedInterests
+from subcore.planning.plans import BOXES, Plan, PlannedInterests, needing_login
 from subcore.planning.rehearsal import CALM_S, Rehearsal
 from subcore.venues import get_venue
 
@@ -94,6 +94,12 @@ def _check(plan: Plan) -> None:
         raise UsageError(
             "the plan has no topic: let a component of it want something, or resume one that does"
         )
+    private = needing_login(get_venue(plan.venue))
+    for channel in (interests.channel for component in plan.components for interests in component.interests):
+        if channel in private:
+            raise UsageError(
+                f"{channel} needs a login, and nothing is forecast of that: leave it out of the plan"
+            )
 
 
 def _notes(share: Expected) -> tuple[str, ...]:

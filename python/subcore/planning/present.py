@@ -10,7 +10,14 @@ import numpy as np
 from subcore._delivery import Latest, Ring
 from subcore.caps import USER
 from subcore.intent import NO_TOPICS
-from subcore.planning.plans import RTT_MS, Plan, PlannedComponent, PlannedInterests, Rate
+from subcore.planning.plans import (
+    RTT_MS,
+    Plan,
+    PlannedComponent,
+    PlannedInterests,
+    Rate,
+    needing_login,
+)
 from subcore.types import Priority
 
 if TYPE_CHECKING:
@@ -24,7 +31,8 @@ __all__ = ["plan_of"]
 def plan_of(hub: Hub) -> Plan:
     """Its components with what they hold, rates of the last minute, bytes of a frame, and the links' round trip.
 
-    Who is paused holds nothing; what nobody has claimed yet of a snapshot counts as if it went to callbacks.
+    What needs a login is left out, since no exchange is embedded that frames of it could be taken from. Who is paused
+    holds nothing; what nobody has claimed yet of a snapshot counts as if it went to callbacks.
     """
     rates, size = _measured(hub)
     trips = [link.rtt_ns for link in hub.engine.links.values() if link.rtt_ns]
@@ -69,9 +77,12 @@ def _component(hub: Hub, member: Member) -> PlannedComponent:
     grouped: defaultdict[tuple[Any, ...], list[str]] = defaultdict(list)
     granting = hub.granting
     caps = granting.caps.by(USER, member)
+    private = needing_login(hub.venue)
     twice, apart = (set(asked.asked.get(member.id, ())) for asked in (granting.standby, granting.own_link))
     for policy, topics in _by_policy(hub, member):
         for id, topic in zip(topics.tolist(), hub.intent.topics_of(topics), strict=True):
+            if topic.channel in private:
+                continue
             cls, max_rate = Priority(hub.ledger.class_held(member.id, id)), caps.get(id, (None,))[0]
             how = policy, cls, max_rate, id in twice, id in apart
             grouped[topic.channel, topic.depth, *how].append(topic.symbol)
