@@ -3,10 +3,10 @@
 Each rule is quoted beside the branch it causes. What is documented or measured is built in; what is
 inferred or unknown is an option of `venue("upbit", ...)` with the safe side as default:
 
-format                  "SIMPLE" (default), "DEFAULT", "SIMPLE_LIST", "JSON_LIST": how data frames are
-asked for carried_realtime_only   False: a rewrite asks snapshots of everything; True: only of what is
-new option_case             "snake" or "camel": spelling of request options (the regional pages still
-show camelCase) grouping_quotes         ("KRW",): quote currencies whose books can be grouped
+format                  "SIMPLE" (default), "DEFAULT", "SIMPLE_LIST", "JSON_LIST": how data frames are asked for
+carried_realtime_only   False: a rewrite asks snapshots of everything; True: only of what is new
+option_case             "snake" or "camel": spelling of request options (the regional pages still show camelCase)
+grouping_quotes         ("KRW",): quote currencies whose books can be grouped
 """
 
 from __future__ import annotations
