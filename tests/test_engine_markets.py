@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from engine_script import BTC, ETH, Script
+from manager_rig import make
 from subcore.engine import events
 from subcore.engine.link import Phase
 from subcore.types import StatusKind, StreamState
+from virtual_manager import World
 
 
 def lists(s: Script, *symbols: str) -> None:
@@ -61,3 +65,27 @@ def test_a_stream_on_its_way_to_a_link_is_only_watched() -> None:
     s.wait(20, frames=1)
     assert not [link.id for link in s.engine.links.values() if late in link.wire.target()]
     assert s.told(StatusKind.REFUSED) == []
+
+
+def test_a_list_that_was_asked_for_before_a_stream_came_does_not_refuse_it() -> None:
+    """Each list takes two seconds to come; the second is under way when the market opens and is asked for."""
+    listed, answers = [BTC], []
+
+    async def source() -> list[str]:
+        answer = list(listed)
+        answers.append(answer)
+        await asyncio.sleep(2.0)
+        return answer
+
+    async def main(world: World) -> None:
+        async with world.manager(markets=source) as manager:
+            component = make(manager, "c")
+            component.subscribe("ticker", BTC, lambda event: None)
+            while len(answers) < 2:
+                await asyncio.sleep(0.5)
+            listed.append(ETH)
+            component.subscribe("ticker", ETH, lambda event: None)
+            await component.live(10.0)
+            assert answers == [[BTC], [BTC], [BTC, ETH]]
+
+    World().run(main)

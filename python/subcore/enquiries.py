@@ -37,6 +37,7 @@ class Enquiries:
     ) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._handle = handle
+        self._clock = clock
         self.markets = MarketList(
             venue.name,
             source=markets,
@@ -87,7 +88,8 @@ class Enquiries:
         task.add_done_callback(self._tasks.discard)
 
     async def _ask_markets(self) -> None:
-        self._handle(events.SymbolsKnown(await self.markets.refresh()))
+        asked = self._clock.monotonic_ns()
+        self._handle(events.SymbolsKnown(await self.markets.refresh(), asked))
 
     async def _refresh_markets(self) -> None:
         while True:

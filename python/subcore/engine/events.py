@@ -172,9 +172,13 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class SymbolsKnown:
-    """A list of the venue's markets arrived; None = it cannot be had, go by spelling alone."""
+    """A list of the venue's markets arrived; None = it cannot be had, go by spelling alone.
+
+    `asked_ns`: when it was asked for, which may have been before a RequestMarkets; None = on account of one.
+    """
 
     symbols: frozenset[str] | None
+    asked_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -60,8 +60,9 @@ class SymbolGate:
         self._asked = now
         return True
 
-    def learn(self, known: frozenset[str] | None) -> tuple[Int32Array, Int32Array]:
-        """A list arrived, or cannot be had: streams that may go now, and streams that are not listed.
+    def learn(self, known: frozenset[str] | None, asked: int | None = None) -> tuple[Int32Array, Int32Array]:
+        """A list arrived, or cannot be had: streams that may go now, and streams that are not listed. `asked`: when it
+        was asked for; None = when this told to.
 
         Only a list asked for after a stream came can refuse it; the others wait for the next one.
         """
@@ -70,6 +71,8 @@ class SymbolGate:
         for stream, (symbol, since) in self._held.items():
             if known is None or symbol in known:
                 passed.append(stream)
+            elif asked is not None and since > asked:
+                continue
             elif self._asked is not None and since <= self._asked:
                 refused.append(stream)
         ids = np.array(passed, np.int32), np.array(refused, np.int32)

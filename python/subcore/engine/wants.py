@@ -146,7 +146,7 @@ class Wants:
 
     def symbols_known(self, event: SymbolsKnown, now: int) -> None:
         """A list of markets arrived, or cannot be had."""
-        passed, refused = self._gate.learn(event.symbols)
+        passed, refused = self._gate.learn(event.symbols, event.asked_ns)
         proven = self._ctx.streams.proven[refused]  # data outweighs any list
         passed, refused = np.concatenate([passed, refused[proven]]), refused[~proven]
         if len(refused):
