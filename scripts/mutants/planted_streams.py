@@ -47,8 +47,11 @@ STREAMS = (
         "engine/proof.py",
         "        self._restores.ended(moved.state, now)\n        for link, part",
         "        self._restores.ended(moved.state, now)\n"
-        "        if len(moved.state) and (present := self._restores.present) is not None:\n"
-        "            self._restores._finish(present, now)\n        for link, part",
+        "        for account in self._restores._accounts if len(moved.state) else ():\n"
+        "            if account.present is not None:\n"
+        "                self._restores._finish(account.present, now)\n"
+        "                account.present = None\n"
+        "        for link, part",
         "soak",
         breaks=6,
     ),
