@@ -232,3 +232,21 @@ def test_a_muted_sink_gets_nothing_until_unmuted(rig: Rig) -> None:
     rig.send(trade(number=2))
     assert [event.id for event in seen] == [10_002]
     assert rig.router.topics_of_sink(sink).tolist() == [0]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_an_event_that_is_written_over_has_its_own_symbol(rig: Rig, kept: bool) -> None:
+    """A stream of all symbols: the one before it was released, and its id is another's by now."""
+    seen: list[tuple[str | None, int]] = []
+    sink = rig.subscribe(lambda event: seen.append((event.symbol, event.id)), symbol="")  # type: ignore[attr-defined]
+    before = rig.interner.intern("KRW-BTC")
+    rig.send(trade("KRW-BTC", number=1))
+    rig.interner.release(before)
+    assert rig.interner.intern("KRW-ETH") == before
+    if kept:  # nobody takes the event: the record goes to the image alone
+        rig.router.disconnect(0, [0])
+    rig.send(trade("KRW-ETH", number=2))
+    if kept:
+        rig.router.connect(sink, [0])
+        rig.router.give_images()
+    assert seen == [("KRW-BTC", 10_001), ("KRW-ETH", 10_002)]

@@ -44,9 +44,11 @@ cdef class Frame:
 
     cdef Event new_event(self, uint32_t key):
         cdef bytes raw = None
-        cdef PyObject* renewed
+        cdef PyObject* renewed = NULL
         if key == 0:
-            renewed = self.images.renewed(self.stream, self.record)
+            # The id alone tells too little of a symbol: it may be another text's by now.
+            if self.images.has(self.stream) and (<Event>self.images.events[self.stream]).symbol is self.symbol:
+                renewed = self.images.renewed(self.stream, self.record)
             if renewed != NULL:
                 return <Event>renewed
         elif key >> RAW_SHIFT and self.payload != NULL:

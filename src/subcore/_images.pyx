@@ -50,8 +50,10 @@ cdef class ImageTable:
         return held if Py_REFCNT(held) == 1 and renew_event(held, record) else NULL
 
     cdef void copy(self, int32_t stream, const Record* record, str venue, str channel, str symbol) noexcept:
-        if self.renewed(stream, record) != NULL:
-            return
+        # The id alone tells too little of a symbol: it may be another text's by now.
+        if self.has(stream) and (<Event>self.events[stream]).symbol is symbol:
+            if self.renewed(stream, record) != NULL:
+                return
         try:
             self.keep(stream, make_event(record, venue, channel, symbol, None, 0))
         except (MemoryError, ValueError):
