@@ -310,3 +310,20 @@ def test_a_destructor_may_make_topics_while_images_are_noted() -> None:
     world.router.give_images()
     assert len(got) == 3000
     assert all(event.is_image for event in got)
+
+
+def test_a_destructor_may_release_the_sink_that_gets_a_new_handler() -> None:
+    """It was free and had a handler: two components got it."""
+    world = World()
+    component = world.ledger.open_component()
+    sink = world.router.new_sink(component, print)
+    handle = Script(world, [world.topic()]).handle
+    collect_at_the_next_allocation(
+        lambda: world.router.release_sink(sink), lambda: world.router.set_handler(sink, handle)
+    )
+    with pytest.raises(KeyError):
+        world.router.handler_of(sink)
+    with pytest.raises(KeyError):
+        world.router.release_sink(sink + (1 << 26))  # the id of the next one there
+    assert world.router.sink_count == 1
+    assert world.router.new_sink(component, print) != world.router.new_sink(component, print)

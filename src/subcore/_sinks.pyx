@@ -146,8 +146,15 @@ cdef class SinkTable:
     def set_handler(self, sink_id, target not None):
         """From now on this sink delivers to `target`; at once, even during a fan-out. TypeError as `new_sink`."""
         cdef int32_t sink = self.sink_at(sink_id)
-        self.aim(sink, target)
-        self.recovered(sink)
+        self.sinks[sink].uses += 1            # it stays whatever a destructor does while it is aimed anew
+        _left = None
+        try:
+            self.aim(sink, target)
+            self.recovered(sink)
+        finally:
+            if self.sinks[sink].gate & GATE_DEAD:
+                _left = self.swap_owner(sink, None)
+            self.drop_use(sink, 1)
 
     def mute_sink(self, sink_id, bint flag=True):
         """A muted sink gets nothing, at once, until it is unmuted; what passes meanwhile is not counted as lost."""
