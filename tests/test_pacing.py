@@ -298,3 +298,12 @@ def test_a_limit_that_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
 def test_a_window_that_makes_no_sense_is_refused(bad: tuple[int, float, float, int]) -> None:
     with pytest.raises(UsageError):
         Window(*bad)
+
+
+def test_limits_of_one_group_share_a_counter() -> None:
+    """A venue may say one limit as two: each send was counted twice."""
+    windows = Window(4, 1.0, 1.1), Window(100, 60.0, 61.0)
+    limits = [Limit("message", Scope.IP, frozenset({Counted.MESSAGE}), (window,)) for window in windows]
+    pacer, now = Pacer(limits, HOST, LimitRegistry()), 1000 * SECOND
+    assert [pacer.try_spend(Counted.MESSAGE, now) for _ in range(5)] == [True] * 4 + [False]
+    assert [use.used for use in pacer.usage(now)] == [4, 4]

@@ -121,3 +121,31 @@ def test_windows_that_lie_about_their_number() -> None:
 
     with pytest.raises(ValueError, match="windows, not 5000"):
         Rule(Many([(5, 5, 10, 10)] * 5000), gap=1, burst=0, calm=1)
+
+
+def test_rules_that_share_a_log_are_each_kept() -> None:
+    """How evenly to send was worked out for the rule asked first, and held to be the other's too."""
+    second = 10**9
+    rules = [
+        Rule([(10, 10, second, second)], gap=0, burst=2, calm=1000),
+        Rule([(60, 60, 60 * second, 60 * second)], gap=0, burst=2, calm=1000),
+    ]
+
+    def asked(*chosen: Rule) -> int:
+        log = SendLog(0)
+        log.reserve(60)
+        for now in range(5):
+            note([(rules[0], log, False)], now)
+        return next_allowed([(rule, log, False) for rule in chosen], False, 10, False)
+
+    fast, slow = (asked(rule) for rule in rules)
+    assert fast < slow
+    assert asked(*rules) == asked(*reversed(rules)) == slow
+
+
+def test_a_send_is_once_in_a_log_that_rules_share() -> None:
+    first, second = (Rule([(4, 4, 50, 60)], gap=0, burst=0, calm=0) for _ in range(2))
+    log, own = SendLog(UNDER_WAY), SendLog(UNDER_WAY)
+    log.reserve(4)
+    note([(first, log, False), (second, log, False), (first, own, False)], 10)
+    assert (len(log), len(own)) == (1, 1)

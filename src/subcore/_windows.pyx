@@ -29,6 +29,7 @@ cdef class SendLog:
     cdef Py_ssize_t count, keep, settled     # sends before `settled` have their final time of arrival
     cdef int64_t under_way
     cdef int64_t even                        # the gap that can be kept up, once somebody asked
+    cdef int64_t even_usable, even_planned_ns    # ... of which window: rules that differ may share a log
 
     def __cinit__(self, int64_t under_way):
         self.under_way, self.even = under_way, NOT_KNOWN
@@ -158,13 +159,19 @@ cdef class Rule:
     cdef int64_t spread(self, SendLog log, int64_t now) noexcept:
         """Not before this: so evenly that no later send has to wait longer, unless a burst is due."""
         cdef int64_t calm
+        cdef const Rolling* longest = &self.windows[self.longest]
         if log.count < self.burst:
             return now
         calm = log.sent[log.count - self.burst] + self.calm_ns
         if calm <= now:
             return now
-        if log.even == NOT_KNOWN:
+        if (
+            log.even == NOT_KNOWN
+            or log.even_usable != longest.usable
+            or log.even_planned_ns != longest.planned_ns
+        ):
             log.even = self.even_gap(log)
+            log.even_usable, log.even_planned_ns = longest.usable, longest.planned_ns
         return min(calm, log.sent[log.count - 1] + log.even)
 
     cdef int64_t even_gap(self, SendLog log) noexcept:
@@ -208,6 +215,9 @@ def next_allowed(list uses not None, bint narrowed, int64_t now, bint repair) ->
 
 
 def note(list uses not None, int64_t now) -> None:
-    """One leaves now: it is in every log of `uses`, narrowed or not."""
+    """One leaves now: it is in every log of `uses`, narrowed or not, and once in one that several of them share."""
+    cdef list noted = []
     for _, log, _ in uses:
-        (<SendLog?>log).append(now)
+        if log not in noted:
+            (<SendLog?>log).append(now)
+            noted.append(log)
