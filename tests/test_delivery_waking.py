@@ -110,6 +110,30 @@ def test_a_closed_loop_is_counted_and_tried_again() -> None:
     assert queue.get_nowait() == 1
 
 
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_could_not_be_scheduled_is_by_the_next_put(error: type[BaseException]) -> None:
+    """Into the same queue: its reader was never woken again. What asks the process to end is seen all the same."""
+    errors, calls, woken = [error], [], []
+
+    def schedule(call) -> None:
+        if errors:
+            raise errors.pop()
+        calls.append(call)
+
+    batch = WakeBatch(schedule)
+    queue = EventQueue(wakes=batch)
+    queue.begin_wait(lambda: woken.append(1))
+    queue.put(1)
+    assert (batch.failures, calls) == (1, [])
+    queue.put(2)
+    queue.put(3)
+    assert len(calls) == 1
+    calls.pop()()
+    assert woken == [1]
+    assert calls == []
+
+
 def test_watermarks_have_hysteresis() -> None:
     seen = []
     queue, turns = make_queue(8, on_change=lambda q: seen.append((q.is_high, len(q))))

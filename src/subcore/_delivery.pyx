@@ -123,12 +123,11 @@ cdef class WakeBatch:
     cdef void add(self, Box box) noexcept:
         try:
             self.ready.append(box)
-            if not self.scheduled:
-                self.scheduled = True
-                self.schedule(self.flush)
-        except Exception:
-            self.scheduled = False
+        except MemoryError:
+            box.scheduled = False
             self.failures += 1
+            return
+        ask_for_flush(self)
 
     def flush(self):
         """Wake readers and report watermarks. Every box is served even if one raises; the first error is raised."""
@@ -144,6 +143,20 @@ cdef class WakeBatch:
                 error = error or raised
         if error is not None:
             raise error
+
+
+cdef void ask_for_flush(WakeBatch wakes) noexcept:
+    """Of those that are ready, if it was not asked for yet or could not be."""
+    if wakes.scheduled or not wakes.ready:
+        return
+    wakes.scheduled = True
+    try:
+        wakes.schedule(wakes.flush)
+    except BaseException as error:
+        wakes.scheduled = False
+        wakes.failures += 1
+        if not isinstance(error, Exception):
+            raise                 # unraisable: still seen
 
 
 cdef class Arrivals:
@@ -299,9 +312,11 @@ cdef class Box:
         self.waiter = None
 
     cdef void notify(self) noexcept:
-        if not self.scheduled:
-            self.scheduled = True
-            self.wakes.add(self)
+        if self.scheduled:
+            ask_for_flush(self.wakes)       # it may have failed the last time
+            return
+        self.scheduled = True
+        self.wakes.add(self)
 
     cdef int settle(self) except -1:
         self.scheduled = False
