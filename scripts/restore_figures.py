@@ -103,7 +103,8 @@ def show(told: dict[str, Any]) -> None:
         f"{told['losses']} of {told['asked']} losses in {told['seconds']:.0f} s, everything proven again after each "
         f"but what is said below; losses that no report tells of: {told['not_reported']}; "
         f"{told['refused_by_name_and_back']} streams refused by name and back; silent links of "
-        f"a market or two not noticed: {told['silences_missed']}; violations: {len(told['violations'])}"
+        f"a market or two, or that something had just left, not noticed: {told['silences_missed']}; "
+        f"violations: {len(told['violations'])}"
     )
     print(
         f"the exchange was up to {told['exchange_behind_ms']} ms behind its clock; faults that bit: {told['bites']}"

@@ -25,6 +25,7 @@ import asyncio
 import dataclasses
 import json
 import logging
+import math
 import random
 import sys
 import time
@@ -168,7 +169,9 @@ class Client:
         self._exchange.trouble(kind, self.address, victims, market, self._server.clock())
         self._server.wake()
         what = f"{kind.name}, {len(victims)} of {len(mine)} links"
-        may_rest = kind.needs_habit and self._exchange.fewest_markets(victims) < MARKETS_TO_JUDGE
+        may_rest = kind.needs_habit and (
+            self._exchange.fewest_markets(victims) < MARKETS_TO_JUDGE or not self._knows_habits()
+        )
         # A link that carried nothing but what another one holds too may be given up at the same moment: no loss.
         try:
             await self._until(
@@ -177,7 +180,9 @@ class Client:
         except BrokenPromise:
             if not may_rest:
                 raise
-            self.missed += 1  # its markets might be halted; all of it came again
+            self.missed += (
+                1  # its markets might be halted, or are slower than those that left; all of it came again
+            )
             return
         refused = await self._back(what, market if kind.request else None)
         served = self._served_at - began
@@ -187,6 +192,11 @@ class Client:
         self.outcomes.append(
             Outcome(kind.name, kind.group, calm, critical, every, served, refused, bool(back))
         )
+
+    def _knows_habits(self) -> bool:
+        """Whether each link has spoken often enough since something left it: before that no silence is unusual."""
+        links = self._manager._hub.engine.links.values()
+        return all(link.silence_limit(0.0) < math.inf for link in links if link.is_up and link.wire.len_wire)
 
     def _back_after(self, began_ns: int) -> dict[Priority, float]:
         """Seconds from then until the last stream of each class was back, by the manager's reports.
