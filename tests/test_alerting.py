@@ -173,7 +173,8 @@ def test_a_stream_that_is_suspect_alone_is_named() -> None:
         component.subscribe("ticker", "KRW-ETH", lambda event: None)
         await heard.until(False, 120.0)
 
-    told_of(play(calm(21), script), "suspect", "ticker:KRW-ETH", "topic")
+    alert = told_of(play(calm(21), script), "suspect", "ticker:KRW-ETH", "topic")
+    assert "KRW-ETH" in alert.issue.evidence
 
 
 def test_a_stream_is_not_suspect_for_as_long_as_the_one_whose_id_it_got() -> None:

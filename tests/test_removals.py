@@ -11,7 +11,7 @@ from subcore.engine.events import ControlFrame, StandBy
 from subcore.sim.binance import BinanceExchange, BinanceRules
 from subcore.sim.binance.requests import Refused as RefusedRequest
 from subcore.testing import EngineDriver
-from subcore.types import Priority, ReasonClass, Refused, StreamState
+from subcore.types import Int32Array, Priority, ReasonClass, Refused, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -50,6 +50,17 @@ def play(code: int, times: int) -> tuple[EngineDriver, list[str]]:
     driver.unsubscribe("a", "book_ticker", MARKETS[:2])
     driver.run(300)
     return driver, [name for conn in driver.exchange.connections.values() for name in conn.streams]
+
+
+def leaving(code: int) -> tuple[EngineDriver, Int32Array]:
+    """All are open, and the first removal of two of them, which will not be done, has just left."""
+    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), Unwilling(code, 1), seed=1)
+    streams = driver.subscribe("a", "book_ticker", MARKETS)
+    driver.run(10)
+    driver.unsubscribe("a", "book_ticker", MARKETS[:2])
+    while not removals(driver):
+        driver.run(0.01)
+    return driver, streams
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -94,12 +105,7 @@ def test_one_that_has_said_so_before_is_not_believed_for_its_silence() -> None:
 
 @pytest.mark.parametrize("code", [0, 2])
 def test_what_is_wanted_again_meanwhile_comes(code: int) -> None:
-    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), Unwilling(code, 1), seed=1)
-    streams = driver.subscribe("a", "book_ticker", MARKETS)
-    driver.run(10)
-    driver.unsubscribe("a", "book_ticker", MARKETS[:2])
-    while not removals(driver):
-        driver.run(0.1)
+    driver, streams = leaving(code)
     driver.run(1.0)
     driver.subscribe("b", "book_ticker", MARKETS[:2])
     driver.run(60)
@@ -112,12 +118,7 @@ def test_what_is_wanted_again_meanwhile_comes(code: int) -> None:
 @pytest.mark.parametrize("busy", [False, True])
 def test_what_is_wanted_again_before_the_venue_says_no_comes(code: int, busy: bool) -> None:
     """`busy`: others use up the messages, so that it waits longer than the venue has to answer."""
-    driver = EngineDriver(venue("binance").at("ws://sim.test:80"), Unwilling(code, 1), seed=1)
-    streams = driver.subscribe("a", "book_ticker", MARKETS)
-    driver.run(10)
-    driver.unsubscribe("a", "book_ticker", MARKETS[:2])
-    while not removals(driver):
-        driver.run(0.01)
+    driver, streams = leaving(code)
     if busy:
         for market in MARKETS:
             driver.subscribe("c", "trade", [market], priority=Priority.CRITICAL)
