@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
 from subcore.engine.clock import SECOND
+from subcore.engine.context import Settings
+from subcore.engine.engine import Engine
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
@@ -92,3 +95,23 @@ def test_many_whose_snapshots_are_late_are_asked_for_within_the_allowance_and_al
     driver.run(120)
     assert driver.engine.stats.losses == 0
     assert not driver.exchange.violations  # type: ignore[attr-defined]
+
+
+def test_they_are_looked_for_in_parts_and_told_once_at_the_last(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("subcore.testing.driver.Engine", partial(Engine, settings=Settings(awaited=4)))
+    driver = opened(30, 2)
+    restate(driver)
+    silence(driver, *CODES[:29])
+    counted: list[int] = []
+    for _ in range(8 * 8):
+        driver.run(0.125)
+        doubted = sum(driver.engine.row(s).data is DataState.SUSPECT for s in range(30))
+        if doubted != (counted or [0])[-1]:
+            counted.append(doubted)
+        if suspects(driver):
+            break
+    assert counted[:3] == [4, 8, 12], "so many at each tick"
+    assert [reason for _, reason in suspects(driver)] == [OVERDUE]
+    assert suspects(driver)[0][0] >= 20

@@ -6,6 +6,20 @@ from mutant import Mutant
 
 WATCH = (
     Mutant(
+        "a link that something left just now judged by nobody",
+        "engine/health.py",
+        "        return self.asking.judge(link, now) or self._silent_against_streams(link, now)",
+        "        return self.asking.judge(link, now)",
+        "tests/test_link_streams_habit.py",
+    ),
+    Mutant(
+        "the same links looked at for their lists at each tick",
+        "engine/proof.py",
+        "                self._turn_of = link.id\n",
+        "",
+        "tests/test_listing_turns.py",
+    ),
+    Mutant(
         "a frame under way is not waited for",
         "engine/asking.py",
         "        return since >= wait and",

@@ -120,7 +120,7 @@ class Engine:
         )
         self._ticked = self._now = 0
         self._unwatched: list[Changed] = []
-        self._closed = False
+        self._closed = self._unserved = False
         self.links = self._lifecycle.links
         self._handlers: dict[type, Callable[..., None]] = {
             Changed: self._changed,
@@ -202,14 +202,15 @@ class Engine:
         self._now = now
         if not self._losses.under_way or self._may_handle(event):
             handler(event, now)
-            if not self._closed and not self._losses.under_way:
+            # A Tick follows what is reported for it, of each link: it does what is due on all of them.
+            if not (self._closed or self._losses.under_way or isinstance(event, LinkActivity | StreamsHeard)):
                 self._run(now)
         out, self._ctx.out = self._ctx.out, []
         return out
 
     def _may_handle(self, event: Event) -> bool:
-        """Whether the event may be handled. A Tick does one slice; who spoke is told again with the next Tick; which
-        links are alive is noted meanwhile; and all else finishes the loss."""
+        """Whether it may be handled. A Tick does one slice; who spoke is told again with the next Tick; which links are
+        alive is noted meanwhile; and all else finishes the loss."""
         if isinstance(event, Tick):
             self._losses.go_on()
         elif not isinstance(event, LinkActivity | StreamsHeard):
@@ -218,7 +219,7 @@ class Engine:
 
     def deadline(self) -> int | None:
         """When to send the next Tick, if nothing else comes before; None = nothing to wait for."""
-        if self._losses.under_way:
+        if not self._closed and (self._losses.under_way or self._unserved):
             return self._now
         return None if self._closed else min(self._deadlines(), default=None)
 
@@ -239,15 +240,24 @@ class Engine:
             self._ctx.out.append(RequestMarkets())
         for link, streams in self._planner.resume(now):
             self._placement.reask(link, streams, now)
-        more = list(self.links.values())
-        while more:  # a message at a time: links which share a limit take turns by what waits for them
-            more = [link for link in self._planner.queueing.in_order(more, now) if self._serve(link, now)]
+        self._serve_all(now)
         for gone in self._departures.run(now):
             self._planner.forget(gone)
             for link in self.links.values():
-                link.suspects = np.setdiff1d(link.suspects, gone)
-                if link.trial is not None:
-                    link.trial.forget(gone)
+                link.forget(gone)
+
+    def _serve_all(self, now: int) -> None:
+        """A message at a time: links which share a limit take turns. After some messages the loop goes on first."""
+        stats, more, self._unserved = self._ctx.stats, list(self.links.values()), False
+        most = stats.messages + self._ctx.settings.messages
+        while more:
+            turn, more = self._planner.queueing.in_order(more, now), []
+            for link in turn:
+                if stats.messages >= most:
+                    self._unserved = True
+                    return
+                if self._serve(link, now):
+                    more.append(link)
 
     def _serve(self, link: Link, now: int) -> bool:
         """Do what is due on one link; whether it could send yet another message."""
@@ -362,6 +372,7 @@ class Engine:
         self._placement.tick(now)
         self._standbys.tick(now)
         self._own_links.tick(now)
+        alive = []
         for link in list(self.links.values()):
             if not link.is_up:
                 continue
@@ -374,7 +385,8 @@ class Engine:
                 self._ctx.stats.losses += 1
                 self._losses.start(link, now, dead, tell_link=True)
             else:
-                self._proof.tick(link, now)
+                alive.append(link)
+        self._proof.tick(alive, now)
 
     def _restoring(self, event: Restoring, now: int) -> None:
         self._ctx.streams.ensure(event.streams)

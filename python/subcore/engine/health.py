@@ -16,6 +16,7 @@ the needless ones are bounded however odd the markets are, and many that freeze 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -26,8 +27,8 @@ from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.events import Changed, StreamsHeard
 from subcore.engine.habits import MEDIANS, Habits, Look, Places
-from subcore.engine.link import HOMES, Link, Role
-from subcore.engine.links import Lifecycle
+from subcore.engine.link import HOMES, WORST_MARGIN, YOUNG_MARGIN, Link, Role
+from subcore.engine.links import SYMBOLS_AT_LEAST, Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
 from subcore.engine.planner import Planner
@@ -120,8 +121,40 @@ class Health:
         self.asking.ask(now)
 
     def judge(self, link: Link, now: int) -> str | None:
-        """Why a link is to be replaced: all of it is silent, and the venue has newer data."""
-        return self.asking.judge(link, now)
+        """Why a link is to be replaced: all of it is silent; the venue has newer data, or its streams never were."""
+        return self.asking.judge(link, now) or self._silent_against_streams(link, now)
+
+    def _silent_against_streams(self, link: Link, now: int) -> str | None:
+        """Where something has left a link, or it is a new connection, its own habit is not known. Those of its streams
+        are: the whole is silent no longer than any of them."""
+        least = self._ctx.settings.silent_link
+        silent = min(self._ctx.clock.runnable - link.life.spoke_at, now - link.sent_at)
+        if silent < least or link.route.grant or self._ctx.clock.runnable < link.rests_until:
+            return None
+        if not math.isinf(link.silence_limit(least)):
+            return None
+        if link.judged_since != link.life.spoke_at:  # nothing is learned while it is silent
+            link.judged_since, link.streams_limit = link.life.spoke_at, self._limit_by_streams(link, least)
+        if silent < link.streams_limit:
+            return None
+        return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
+
+    def _limit_by_streams(self, link: Link, least: int) -> float:
+        """A silence longer than this is no habit of streams of three symbols that no other link carries: one market
+        may be halted. Infinite where so many are not known. What is usual of a stream was learned a look at a time."""
+        habits, streams = self.habits, link.wire.wire()
+        streams = streams[streams < len(habits.watched)]
+        streams = streams[habits.watched[streams] & ~self._ctx.streams.legs.has_other(streams)]
+        streams = streams[habits.learned[streams] >= LOOKS_TO_KNOW]
+        chance = _by_chance(habits.worst_gap[streams], habits.sum_gap[streams], habits.learned[streams])
+        streams = streams[chance]
+        margin = np.maximum(WORST_MARGIN, YOUNG_MARGIN / np.log(habits.learned[streams]))
+        worst = habits.worst_gap[streams] * habits.median[streams] + habits.turns * self._ctx.settings.tick
+        limits = np.maximum(margin * worst, np.maximum(MEDIANS * habits.median[streams], least))
+        order = np.argsort(limits, kind="stable")
+        _, first = np.unique(habits.group[streams][order], return_index=True)
+        by_symbol = np.sort(limits[order][first])
+        return float(by_symbol[SYMBOLS_AT_LEAST - 1]) if len(by_symbol) >= SYMBOLS_AT_LEAST else math.inf
 
     def _decide(self, look: Look, now: int) -> None:
         """News of accused streams came: was it right?"""

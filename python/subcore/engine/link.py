@@ -21,7 +21,7 @@ from subcore.engine.ports import WireSet
 from subcore.types import Int32Array
 from subcore.venue import Route
 
-__all__ = ["HOMES", "Group", "Habit", "Life", "Link", "Phase", "Request", "Role", "Trial"]
+__all__ = ["HOMES", "Group", "Habit", "Life", "Link", "Phase", "Request", "Role", "SnapshotsDue", "Trial"]
 
 REMEMBERED: Final = 32  # requests whose window is over
 GAPS_TO_KNOW: Final = 30  # before that a link's habit is not known
@@ -94,6 +94,17 @@ class Request:
         self.window_ends = window_ends
         self.acquits_at = acquits_at  # runnable time: a connection that lives then did not die of it
         self.lived_at: int | None = None  # the same, when that was first seen to be over
+
+
+@dataclass(slots=True, eq=False)
+class SnapshotsDue:
+    """A request that owes new snapshots of all that it stated; `at`: runnable time at which they are overdue. Of so
+    many streams it was `seen` then whether they came; of the `doubted` they did not."""
+
+    at: int
+    request: Request
+    seen: int = 0
+    doubted: list[Int32Array] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
@@ -211,8 +222,9 @@ class Link:
     kept: int = 0  # removals in a row that the venue refused or did not answer
     takes_off: bool = False  # it has answered one
     linger_by: int | None = None
-    snapshots_due: list[tuple[int, Request]] = field(default_factory=list)  # runnable time
+    snapshots_due: list[SnapshotsDue] = field(default_factory=list)
     unproven: Int32Array = field(default_factory=lambda: NO_STREAMS)
+    unproven_from: int = 0  # where the look at them goes on, where they are many
     doubted: bool = False  # streams of it are silent for longer than usual, and nobody else can tell why
     listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
     list_first: bool = False  # changes have kept the next one from going for too long: it goes before them
@@ -244,6 +256,10 @@ class Link:
         default_factory=dict
     )  # at the last one: stream -> serial, newest time
     rests_until: int = 0  # runnable time: the venue has nothing newer, so its silence accuses it not before
+    judged_since: int = (
+        -1
+    )  # it is silent since then (runnable time), and by its streams' habits shall be so long
+    streams_limit: float = math.inf
     wake: int | None = None
 
     @property
@@ -276,3 +292,9 @@ class Link:
         """These were asked for, and are not proven yet."""
         some = len(self.unproven)
         self.unproven = np.unique(np.concatenate([self.unproven, streams])) if some else streams
+
+    def forget(self, streams: Int32Array) -> None:
+        """These ids are given back: whoever gets one of them next is no suspect of this link."""
+        self.suspects = np.setdiff1d(self.suspects, streams)
+        if self.trial is not None:
+            self.trial.forget(streams)

@@ -18,7 +18,7 @@ import numpy as np
 from subcore.engine.actions import Arbitrate, AwaitEvidence, Send
 from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS, Context
-from subcore.engine.link import Link, Request, Role
+from subcore.engine.link import Link, Request, Role, SnapshotsDue
 from subcore.engine.links import Lifecycle
 from subcore.engine.queueing import Queueing
 from subcore.engine.removals import Removals
@@ -327,7 +327,7 @@ class Planner:
         link.wire.set_wire(adds)
         link.expect(adds)
         if rewrites and ctx.venue.resnapshots:
-            link.snapshots_due.append((ctx.clock.runnable + ctx.settings.snapshot_due, request))
+            link.snapshots_due.append(SnapshotsDue(ctx.clock.runnable + ctx.settings.snapshot_due, request))
         stats.plans += 1
         stats.messages += 1
         stats.additions += len(adds)

@@ -42,6 +42,7 @@ class Proof:
         self._planner = planner
         planner.on_list = self.list_now
         self._replaces = ctx.venue.model is Model.REPLACE
+        self._turn_of = -1  # the link at which the last tick left off
         self.on_left_out: Callable[[Int32Array, int], None] = _nobody
         self.on_overdue: Callable[[Int32Array, int], None] = _nobody
 
@@ -99,7 +100,7 @@ class Proof:
         asked_before = link.listing_sent[2]
         link.listing_sent = (link.listing_sent[0], None, 0)
         legs = self._ctx.streams.legs
-        pending = self._unproven(link)
+        pending = self._unproven(link, link.unproven)
         asked = np.maximum(legs.request[legs.rows(link.id, pending)], link.carries_all)
         pending, asked = pending[asked <= asked_before], asked[asked <= asked_before]
         named = self.find(listing.topics)
@@ -128,10 +129,22 @@ class Proof:
         there = np.isin(streams, named) | self._within_whole(streams, topics)
         return (streams[~there], True) if there.any() else (NO_STREAMS, not len(streams))
 
-    def _unproven(self, link: Link) -> Int32Array:
-        """Asked for on this link and not proven there."""
-        pending = self._ctx.streams.legs.pending(link.id, link.unproven, int(PROVEN))
+    def _unproven(self, link: Link, streams: Int32Array) -> Int32Array:
+        """Those of these that were asked for on this link and are not proven there."""
+        pending = self._ctx.streams.legs.pending(link.id, streams, int(PROVEN))
         return self._ctx.streams.in_state(pending, *WANTED)
+
+    def _unproven_now(self, link: Link) -> Int32Array:
+        """A part of them, in its turn; those of it that are proven meanwhile are looked at no more."""
+        all_of_them, size = link.unproven, self._ctx.settings.awaited
+        if len(all_of_them) <= size:
+            link.unproven = self._unproven(link, all_of_them)
+            return link.unproven
+        start = link.unproven_from if link.unproven_from < len(all_of_them) else 0
+        some = self._unproven(link, all_of_them[start : start + size])
+        link.unproven = np.concatenate([all_of_them[:start], some, all_of_them[start + size :]])
+        link.unproven_from = start + len(some)
+        return some
 
     def find(self, topics: tuple[Topic, ...]) -> Int32Array:
         """Streams behind a venue's topics; those nobody holds are left out."""
@@ -274,22 +287,41 @@ class Proof:
             legs.evidence[rows] |= np.uint8(Evidence.LISTED)
             self._prove(link, TopicEvent.PROVEN_LISTED, streams, now)
 
-    def tick(self, link: Link, now: int) -> None:
-        """Look for what did not come."""
-        self._overdue(link, now)
-        self._ask_listing(link, now)
+    def tick(self, links: list[Link], now: int) -> None:
+        """Look for what did not come on these links. A tick looks at so many streams as `awaited` says, and the next
+        one goes on there: where many links are new, nothing on them is proven yet."""
+        for link in links:
+            self._overdue(link, now)
+        left, last = self._ctx.settings.awaited, self._turn_of
+        if sum([len(link.unproven) for link in links]) > left:
+            links = sorted(links, key=lambda link: (link.id <= last, link.id))
+        for link in links:
+            left -= len(link.unproven)
+            self._ask_listing(link, now)
+            if left <= 0:
+                self._turn_of = link.id
+                break
 
     def _overdue(self, link: Link, now: int) -> None:
-        columns, runnable = self._ctx.streams, self._ctx.clock.runnable
-        while link.snapshots_due and link.snapshots_due[0][0] <= runnable:
-            request = link.snapshots_due.pop(0)[1]
-            moved = columns.apply(TopicEvent.OVERDUE, self._unanswered(link, request), now)
-            self._ctx.notify(StatusKind.SUSPECT, moved.doubted, "its new snapshot is overdue")
-            self.on_overdue(moved.doubted, now)
+        """New snapshots that a request owed and that did not come: looked for in parts, and told at the last one."""
+        columns, size = self._ctx.streams, self._ctx.settings.awaited
+        while link.snapshots_due and link.snapshots_due[0].at <= self._ctx.clock.runnable:
+            due = link.snapshots_due[0]
+            some = due.request.whole[due.seen : due.seen + size]
+            silent = self._unanswered(link, due.request, some)
+            due.doubted.append(columns.apply(TopicEvent.OVERDUE, silent, now).doubted)
+            due.seen += len(some)
+            if due.seen < len(due.request.whole):
+                return
+            link.snapshots_due.pop(0)
+            doubted = np.concatenate(due.doubted)
+            doubted = doubted[columns.data[doubted] == DataState.SUSPECT]  # some may have come meanwhile
+            self._ctx.notify(StatusKind.SUSPECT, doubted, "its new snapshot is overdue")
+            self.on_overdue(doubted, now)
 
-    def _unanswered(self, link: Link, request: Request) -> Int32Array:
+    def _unanswered(self, link: Link, request: Request, some: Int32Array) -> Int32Array:
         columns = self._ctx.streams
-        mute = columns.in_state(columns.legs.mute(link.id, request.whole, request.number), StreamState.OPEN)
+        mute = columns.in_state(columns.legs.mute(link.id, some, request.number), StreamState.OPEN)
         overdue: Int32Array = mute[columns.data[mute] == DataState.GOOD]
         return overdue
 
@@ -297,10 +329,10 @@ class Proof:
         """Ask what the link carries, for streams that stay silent; ahead of waiting changes only once such have kept it
         from going for long: where changes never end, nothing silent would ever be proven else."""
         ctx, settings = self._ctx, self._ctx.settings
-        link.unproven, link.list_first = self._unproven(link), False
-        if ctx.venue.encode_listing is None or not (len(link.unproven) or link.doubted):
+        some, link.list_first = self._unproven_now(link), False
+        if ctx.venue.encode_listing is None or not (len(some) or link.doubted):
             return
-        since = int(ctx.streams.since[link.unproven].min(initial=now))
+        since = int(ctx.streams.since[some].min(initial=now))
         silent = since <= now - settings.listing_silence
         gap = settings.listing_gap if silent else settings.doubt_gap
         last = link.listing_sent[0] if link.listing_sent else None

@@ -1,0 +1,85 @@
+"""A link whose own habit is not known, as something left it just now, is judged by the habits of its streams."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from subcore.engine import health
+from subcore.engine.clock import SECOND
+from subcore.sim.binance import BinanceExchange
+from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
+from subcore.testing import EngineDriver
+from subcore.venues import venue
+
+pytestmark = pytest.mark.simulation
+
+HOUSES: dict[str, tuple[Any, list[str], str]] = {
+    "binance": (BinanceExchange, [f"N{number}USDT" for number in range(8)], "trade"),
+    "upbit": (Exchange, [f"KRW-N{number}" for number in range(8)], "orderbook"),
+}
+KNOWN = 30  # seconds, in which each stream speaks at more looks than must be known here
+
+
+@pytest.fixture(autouse=True)
+def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "LOOKS_TO_KNOW", 60)
+
+
+def learned(house: str, seconds: float, markets: slice = slice(None)) -> EngineDriver:
+    make, names, channel = HOUSES[house]
+    driver = EngineDriver(venue(house).at("ws://sim.test:80"), make(1, markets=names, rate=40.0), seed=1)
+    driver.subscribe("a", channel, names[markets])
+    driver.run(seconds)
+    assert driver.all_settled()
+    assert driver.engine.stats.losses == 0
+    return driver
+
+
+def leave(driver: EngineDriver, house: str, markets: slice) -> None:
+    """Some leave the link, and have left it."""
+    _, names, channel = HOUSES[house]
+    driver.unsubscribe("a", channel, names[markets])
+    left = len(names[markets])
+    link = driver.engine.links[0]
+    before = link.wire.len_wire
+    assert driver.run_until(lambda: link.wire.len_wire == before - left, 60)
+    assert math.isinf(link.silence_limit(0)), "its habit is not known any more"
+
+
+def silence(driver: EngineDriver) -> None:
+    """Nothing comes any more but answers to pings."""
+    conn = next(iter(driver.exchange.connections))  # type: ignore[attr-defined]
+    driver.exchange.inject(Fault("lose", probability=1.0, conn=conn), driver.now)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_one_that_falls_silent_then_is_found_in_time(house: str) -> None:
+    driver = learned(house, KNOWN)
+    leave(driver, house, slice(6, None))
+    silence(driver)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 60)
+    assert (driver.now - began) / SECOND <= 9.0, "its streams speak several times a second"
+    assert driver.run_until(driver.all_settled, 20)
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_two_markets_may_rest(house: str) -> None:
+    driver = learned(house, KNOWN)
+    leave(driver, house, slice(2, None))
+    silence(driver)
+    driver.run(90)
+    assert driver.engine.stats.losses == 0
+
+
+@pytest.mark.parametrize("house", HOUSES)
+def test_streams_that_are_not_known_accuse_nobody(house: str) -> None:
+    driver = learned(house, 10)
+    leave(driver, house, slice(6, None))
+    silence(driver)
+    driver.run(90)
+    assert driver.engine.stats.losses == 0
