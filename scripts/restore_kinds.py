@@ -221,6 +221,12 @@ class TroubledExchange(Exchange):
         carried = [self.connections[conn].subscriptions for conn in conns]
         return min(len({wanted.code for wanted in subscriptions}) for subscriptions in carried)
 
+    def carried_beside(self, address: str, conns: set[int]) -> bool:
+        """Whether that client has all that these connections carry on others too."""
+        carried = [(conn.id in conns, set(conn.subscriptions)) for conn in self.of(address)]
+        rest = set().union(*(some for theirs, some in carried if not theirs))
+        return all(some <= rest for theirs, some in carried if theirs)
+
     def newest(self, address: str) -> dict[tuple[str, str], int]:
         """Of each stream the newest that left for that client on a connection it has: trade id, else time in ms."""
         found: dict[tuple[str, str], int] = {}

@@ -128,7 +128,8 @@ class Health:
         """Where something has left a link, or it is a new connection, its own habit is not known. Those of its streams
         are: the whole is silent no longer than any of them."""
         least = self._ctx.settings.silent_link
-        silent = min(self._ctx.clock.runnable - link.life.spoke_at, now - link.sent_at)
+        ahead = self._lifecycle.look_ahead
+        silent = min(self._ctx.clock.runnable - link.life.spoke_at, now - link.sent_at) + ahead
         if silent < least or link.route.grant or self._ctx.clock.runnable < link.rests_until:
             return None
         if not math.isinf(link.silence_limit(least)):
@@ -137,7 +138,7 @@ class Health:
             link.judged_since, link.streams_limit = link.life.spoke_at, self._limit_by_streams(link, least)
         if silent < link.streams_limit:
             return None
-        return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
+        return f"no frame for {(silent - ahead) / SECOND:.1f} s, while pings are answered"
 
     def _limit_by_streams(self, link: Link, least: int) -> float:
         """A silence longer than this is no habit of streams of three symbols that no other link carries: one market

@@ -41,6 +41,8 @@ class Lifecycle:
         markets = {c.route for c in ctx.venue.channels if c.kind not in ACCOUNT_KINDS}
         bounds = (c.amount for c in ctx.venue.capacities if c.resource == "connections" and not c.soft)
         self.allowed = min(bounds, default=None)  # connections at a time, as far as the venue says
+        # A silence may have begun a tick before it is seen, and the next look is a tick away.
+        self.look_ahead = 2 * ctx.settings.tick
         self._accounts = {route.name for route in ctx.venue.routes} - markets
         self._snapshots = np.array([channel.snapshot for channel in ctx.venue.channels])
         self._restates = ctx.venue.model is Model.REPLACE and ctx.venue.resnapshots
@@ -353,7 +355,7 @@ class Lifecycle:
         if link.route.name in self._accounts:  # an account is silent when its owner does nothing
             return None
         runnable, least = self._ctx.clock.runnable, self._ctx.settings.silent_link
-        silent = runnable - link.life.spoke_at
+        silent = runnable - link.life.spoke_at + self.look_ahead
         if runnable < link.rests_until or silent < least:
             return None
         limit = link.former.limit(least) if link.life.frames else least  # what was never spoken has no habit
@@ -365,13 +367,14 @@ class Lifecycle:
             spoke = spoke[self._snapshots[self._ctx.table.columns_to_write(spoke).channels]]
         if len(set(self._ctx.table.columns(spoke).symbols)) < SYMBOLS_AT_LEAST:
             return None
-        return f"no frame for {silent / SECOND:.1f} s, while pings are answered"
+        return f"no frame for {(silent - self.look_ahead) / SECOND:.1f} s, while pings are answered"
 
     def _is_unanswered(self, link: Link) -> bool:
         """Its set was stated anew and nothing came since, not even the snapshots that this gives: so what was usual
         before still counts, although some of it was removed."""
         settings = self._ctx.settings
-        due = self._ctx.clock.before(settings.snapshot_due if link.life.frames else settings.silent_link)
+        never = settings.silent_link - self.look_ahead
+        due = self._ctx.clock.before(settings.snapshot_due if link.life.frames else never)
         return self._restates and link.unanswered is not None and link.unanswered <= due
 
     def _spoke_once(self, streams: Int32Array) -> Int32Array:
