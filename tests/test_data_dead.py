@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from engine_script import BTC, ETH, Script
+from engine_script import BTC, ETH, MS, Script
 from manager_rig import make
 from subcore.engine import events
 from subcore.engine.clock import SECOND
@@ -14,7 +14,7 @@ from subcore.engine.link import Phase, Role
 from subcore.sim.exchange import Exchange
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
-from subcore.types import Refused, StatusKind, StreamState
+from subcore.types import Listing, Refused, StatusKind, StreamState, Topic
 from subcore.venues import venue
 from virtual_manager import World
 
@@ -249,3 +249,38 @@ def test_a_rotation_ends_although_a_standby_cannot_connect() -> None:
     assert not s.engine.is_rotating
     settled = [link for link in s.engine.links.values() if link.role is Role.SETTLED]
     assert [link.wire.wire().tolist() for link in settled] == [ids.tolist()]
+
+
+def mute(s: Script, seconds: float) -> None:
+    """Link 1 answers pings, lists what it was asked for, and brings nothing."""
+    for _ in range(round(10 * seconds)):
+        s.wait(0.1)
+        s.tell(events.Pong(1, s.generations[1], 20 * MS))
+        listed = s.engine.links[1].listing_sent
+        if listed is not None and listed[1] is not None:
+            s.say(Listing((Topic("ticker", BTC),), listed[1]), link=1)
+
+
+def test_what_a_move_was_to_leave_and_lost_stays_on_the_other_link_until_it_is_back() -> None:
+    """For longer than a move may take nobody may connect in place of the old link, and the new one only lists it."""
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    s.tell(events.OwnLink(ids[:1], True))
+    s.wait(0.5)
+    s.up(link=1)
+    mute(s, 0.5)
+    s.down(link=0)
+    while s.engine.links[0].phase is not Phase.CONNECTING:
+        mute(s, 0.1)
+    s.down(status=418, retry_after=60.0, link=0)
+    while s.engine.links[0].phase is not Phase.CONNECTING:
+        mute(s, 0.1)
+        assert s.engine.streams.legs.on_wire(ids).tolist() == [True, False]
+    assert s.now > 60 * SECOND
+    assert s.state(ids[0]) is StreamState.OPEN
+    s.up(link=0)
+    s.data(ids, link=0)
+    mute(s, 0.3)
+    assert s.states(ids) == {StreamState.OPEN}
+    assert s.engine.links[0].wire.wire().tolist() == ids.tolist()
+    assert not s.engine.links[1].wire.len_target, "the old one holds it: the move is given up"

@@ -116,9 +116,10 @@ class Moves:
         self._drop(move.to, gone, now)
         still: Int32Array = streams[wanted & ~there]
         if len(still) and self._ctx.clock.runnable >= move.until:
-            here = move.source.wire.aims_at(still)  # else the source was lost, and nobody else has them
-            self._drop(move.to, still[here], now)
-            still = still[:0]
+            here, rows = legs.on(move.source.id, still[move.source.wire.aims_at(still)])
+            kept = here[legs.width[rows] >= 0]  # of the others the new link's wire may be all there is
+            self._drop(move.to, kept, now)
+            still = np.setdiff1d(here, kept, assume_unique=True).astype(np.int32)
         return still
 
     def _has_arrived(self, move: _Move, streams: Int32Array, evidence: npt.NDArray[np.uint8]) -> Flags:
