@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from engine_script import Script
 from subcore.engine import actions
 from subcore.engine.events import ControlFrame, StandBy
 from subcore.sim.binance import BinanceExchange, BinanceRules
 from subcore.sim.binance.requests import Refused as RefusedRequest
 from subcore.testing import EngineDriver
-from subcore.types import Int32Array, Priority, ReasonClass, Refused, StreamState
+from subcore.types import Accepted, Int32Array, Priority, ReasonClass, Refused, StreamState
 from subcore.venues import venue
 
 pytestmark = pytest.mark.simulation
@@ -159,3 +160,27 @@ def test_a_connection_that_takes_fewer_than_a_message_names_gets_a_part(over: st
     assert len(driver.streams_in(StreamState.OPEN)) == 90
     assert sum(len(conn.streams) for conn in driver.exchange.connections.values()) == 90
     assert len(driver.sent) < 12
+
+
+def test_what_is_on_trial_is_asked_for_although_its_removal_was_not_answered() -> None:
+    """Wanted again, it is refused with another and each is asked for alone; then it is too late for that answer."""
+    s = Script(venue("binance"))
+    ids = s.open_with("book_ticker", *MARKETS)
+    s.wait(2, frames=1)
+    s.unwant("book_ticker", *MARKETS[:2], urgent=True)
+    s.want("book_ticker", *MARKETS[:2])
+    link = s.engine.links[0]
+    removal = link.last_request
+    while link.last_request is removal:
+        s.wait(0.01)
+    asked = link.last_request
+    assert removal is not None
+    assert asked is not None
+    assert removal in link.in_flight
+    s.say(Refused("Invalid request", request_id=asked.id))
+    for _ in range(40):
+        s.wait(0.25, frames=1)
+        for request in [one for one in link.in_flight if one is not removal]:
+            s.say(Accepted(request.id))
+            s.data(request.adds)
+    assert s.states(ids) == {StreamState.OPEN}

@@ -28,8 +28,11 @@ class Removals:
 
     def kept(self, link: Link, streams: Int32Array, now: int) -> None:
         """The venue would not take these off the wire now: they are to go again. But for those that are wanted anew and
-        wait for their message: were they on the wire, nobody would ask for them, and what comes would prove nothing."""
+        wait for their message, or for their trial: were they on the wire, nobody would ask for them, and what comes
+        would prove nothing."""
         legs = self._ctx.streams.legs
+        if link.trial is not None:
+            streams = streams[~link.trial.holds(streams)]
         streams, rows = legs.on(link.id, streams)
         gone = (legs.width[rows] < 0) & ~link.wire.aims_at(streams)  # else asked for again meanwhile, or soon
         legs.width[rows[gone]] = 0
