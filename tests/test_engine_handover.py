@@ -11,7 +11,7 @@ from engine_script import BTC, ETH, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
-from subcore.types import Accepted, GoingAway, Listing, ReasonClass, Refused, StreamState, Topic
+from subcore.types import Accepted, GoingAway, Listing, ReasonClass, Refused, StatusKind, StreamState, Topic
 from subcore.venue import Capacity, Counted, Limit, Scope, Window
 from subcore.venues import venue
 
@@ -149,6 +149,22 @@ def test_what_nobody_wants_by_then_is_in_no_restore() -> None:
     s.data([kept])
     (account,) = s.of(actions.Restored)
     assert account.restore.streams.tolist() == [kept]
+
+
+def test_what_was_lost_and_is_back_stays_so_when_a_snapshot_asks_for_it() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    s.down()
+    s.reconnect()
+    s.data(ids[:1])
+    asked, back = s.now, s.now
+    s.wait(1)
+    s.tell(events.Restoring(ids[:1], "a snapshot"))
+    s.data(ids[1:])
+    (account,) = s.of(actions.Restored)
+    assert account.restore.asked.tolist() == [asked] * 2
+    assert account.restore.ended.tolist() == [back, s.now]
+    assert s.told(StatusKind.RECOVERED) == [ids.tolist()]
 
 
 @pytest.mark.parametrize("wanted_again", [False, True])

@@ -7,6 +7,7 @@ loss on the same route meanwhile belongs to it. Costs O(streams) at the loss, an
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from subcore import _states
 from subcore.engine.actions import Restored
@@ -75,16 +76,28 @@ class Restores:
             account.lost(streams[mine], columns.priorities[mine])
 
     def resume(self, streams: Int32Array, reason: str, now: int) -> None:
-        """These are wanted as before a restart, or by a snapshot. What is open already was never away."""
+        """These are wanted as before a restart, or by a snapshot. What is open already was never away, but for what the
+        restore under way brought back: that stays as it is in the account."""
         columns = self._ctx.streams
         streams = streams[columns.state[streams] != StreamState.CLOSED]
+        here = columns.in_state(streams, StreamState.OPEN)
+        streams = streams[(columns.state[streams] != StreamState.OPEN) | ~self._has(streams)]
         self.begin(streams, reason, now)
         self.asked(columns.in_state(streams, StreamState.SENT), now)
-        here = columns.in_state(streams, StreamState.OPEN)
+        never_away = columns.in_state(streams, StreamState.OPEN)
         for account in self._accounts:
             if account.present is not None:
-                account.present.away[_states.places(account.row, here)] = False
+                account.present.away[_states.places(account.row, never_away)] = False
         self.ended(here, now)
+
+    def _has(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these are in the account of a restore that is under way."""
+        known = np.zeros(len(streams), np.bool_)
+        for account in self._accounts:
+            if account.present is not None:
+                inside = streams < len(account.row)
+                known[inside] |= account.row[streams[inside]] >= 0
+        return known
 
     def asked(self, streams: Int32Array, now: int) -> None:
         """A request named these."""
