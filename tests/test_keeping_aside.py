@@ -67,6 +67,22 @@ def test_a_snapshot_that_was_set_aside_is_not_overwritten(path: Path) -> None:
     assert beside(path, "bad.2").read_bytes() == TORN
 
 
+def test_a_previous_one_that_was_set_aside_is_not_overwritten(path: Path) -> None:
+    """It was read, since the file is torn; both are kept."""
+    for number in (4, 5):
+        start_with(path, bytes(numbered(number)))
+    path.write_bytes(TORN)
+    file = SnapshotFile(path)
+    assert number_of(file.read(lambda snapshot: None)) == 5
+    aside = file.set_aside()
+    for number in (6, 7, 8):
+        file.write(bytes(numbered(number)))
+    file.close()
+    assert number_of(read_snapshot(aside)) == 5
+    assert TORN in kept_aside(path).values()
+    assert read(path) == 8
+
+
 def test_one_that_is_whole_and_somebody_elses_is_refused(path: Path) -> None:
     def only_one(snapshot: Snapshot) -> None:
         if number_of(snapshot) != 1:

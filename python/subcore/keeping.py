@@ -55,6 +55,8 @@ class SnapshotFile:
         self._lock: FileLock | None = None
         # What stands at `path` was read, or written by us: worth being the previous one.
         self._is_good = False
+        self._read = path  # from there
+        self._previous_is_aside = False  # it was read, and the next write is to give it another name
         for name in (path, *map(self._beside, ("previous", "new", "lock"))):
             _check_plain(name)
         try:
@@ -89,6 +91,7 @@ class SnapshotFile:
                 except SnapshotError as error:
                     raise SnapshotError(f"{path}: {error}, or move this one away") from None
                 self._is_good = path == self.path
+                self._read = path
                 if faults:
                     log.warning("an older snapshot is used, %s: %s", path, faults[0])
                 return snapshot
@@ -99,25 +102,26 @@ class SnapshotFile:
     def set_aside(self) -> Path:
         """What was read is of no use here, but may be elsewhere: the next write keeps it, under the name returned."""
         self._is_good = False
-        return next(self._names_aside())
+        self._previous_is_aside = self._read != self.path
+        return next(self._names_aside(self._read))
 
-    def _names_aside(self) -> Iterator[Path]:
+    def _names_aside(self, path: Path) -> Iterator[Path]:
         """Names that may be given to what stands at `path`: free, or of what nobody can use or that is the same."""
         for number in itertools.count(1):
             name = self._beside("bad" if number == 1 else f"bad.{number}")
-            if not os.path.lexists(name) or _is_torn(name) or _are_same(name, self.path):
+            if not os.path.lexists(name) or _is_torn(name) or _are_same(name, path):
                 yield name
 
-    def _move_aside(self) -> None:
+    def _move_aside(self, path: Path) -> None:
         """Keep what stands at `path` under another name. OSError where none of some can be had."""
-        for tries, name in enumerate(self._names_aside(), start=1):
+        for tries, name in enumerate(self._names_aside(path), start=1):
             try:
-                os.replace(self.path, name)
+                os.replace(path, name)
             except OSError:  # of that name, or of all
                 if tries == TRIES_ASIDE:
                     raise
             else:
-                log.warning("what stood at %s is kept as %s", self.path, name)
+                log.warning("what stood at %s is kept as %s", path, name)
                 return
 
     def write(self, data: bytes) -> None:
@@ -132,12 +136,16 @@ class SnapshotFile:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        if self._previous_is_aside:
+            if (previous := self._beside("previous")).exists():
+                self._move_aside(previous)
+            self._previous_is_aside = False
         if self.path.exists():
             _check_plain(self.path)
             if self._is_good:
                 os.replace(self.path, self._beside("previous"))
             else:
-                self._move_aside()
+                self._move_aside(self.path)
         self._is_good = False  # should the next step fail, nothing stands there
         os.replace(new, self.path)
         self._is_good = True
