@@ -116,10 +116,12 @@ class Moves:
         self._drop(move.to, gone, now)
         still: Int32Array = streams[wanted & ~there]
         if len(still) and self._ctx.clock.runnable >= move.until:
-            here, rows = legs.on(move.source.id, still[move.source.wire.aims_at(still)])
-            kept = here[legs.width[rows] >= 0]  # of the others the new link's wire may be all there is
-            self._drop(move.to, kept, now)
-            still = np.setdiff1d(here, kept, assume_unique=True).astype(np.int32)
+            # Where the source was lost, nobody else may have them; and the new link alone carries them, if it does.
+            here = still[move.source.wire.aims_at(still)]
+            lost = legs.width[legs.rows(move.source.id, here)] < 0
+            lost &= legs.width[legs.rows(move.to.id, here)] >= 0
+            self._drop(move.to, here[~lost], now)
+            still = here[lost]
         return still
 
     def _has_arrived(self, move: _Move, streams: Int32Array, evidence: npt.NDArray[np.uint8]) -> Flags:
