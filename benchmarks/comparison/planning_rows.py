@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from bench_planning import CHANGE, SIZES, Cost, Planning
-from bench_rotation import Rotation
+from bench_rotation import Rotation, Taken
 
 from subcore.scenarios.plain_manager import PlainManager
 
@@ -70,19 +70,28 @@ def _most(what: str, ours: str, limit: float, reference: str | None = None) -> R
 def _planning_rows() -> list[Row]:
     return [
         _most("on a link of 500, against the plain manager", "small", PLANNING_NS),
-        Row("of 50,000", "large", "plain, large"),
+        _most("of 50,000", "large", GROWTH * PLANNING_NS),
         Row("of 50,000, against 500, caches as cold", "large, cold", "small, cold", Target(GROWTH)),
-        Row("of 50,000, against 500, both with nothing written", "large, bare", "small, bare"),
-        Row("of 50,000, against 500, after writing cooled the caches", "large", "small"),
+        Row(
+            "of 50,000, against 500, both with nothing written", "large, bare", "small, bare", Target(GROWTH)
+        ),
+        Row("of 50,000, against 500, after writing cooled the caches", "large", "small", Target(GROWTH)),
         _most("where requests add and remove, of 500", "delta, small", PLANNING_NS, "plain, small"),
-        Row("where requests add and remove, of 50,000", "delta, large", "plain, large"),
+        _most(
+            "where requests add and remove, of 50,000", "delta, large", GROWTH * PLANNING_NS, "plain, large"
+        ),
         Row(
             "where requests add and remove, of 50,000, against 500, caches as cold",
             "delta, large, cold",
             "delta, small, cold",
             Target(GROWTH),
         ),
-        Row("where requests add and remove, of 50,000, against 500", "delta, large", "delta, small"),
+        Row(
+            "where requests add and remove, of 50,000, against 500",
+            "delta, large",
+            "delta, small",
+            Target(GROWTH),
+        ),
     ]
 
 
@@ -98,13 +107,15 @@ def _tick_rows() -> list[Row]:
             TICK_NS,
             "delta, change",
         ),
-        _most("all streams move to another link, the longest until they have", "moving", TICK_NS, "change"),
+        _most("all streams move to another link, the longest, encoding apart", "moving", TICK_NS, "change"),
+        Row("with the request that names all of them", "moving, whole", "change"),
         _most(
-            "where requests add and remove, all move to as many other links as they need",
+            "where requests add and remove, all move to as many other links as they need, encoding apart",
             "delta, moving",
             TICK_NS,
             "delta, change",
         ),
+        Row("with the requests that are written at it", "delta, moving, whole", "delta, change"),
     ]
 
 
@@ -112,12 +123,12 @@ def _loss_rows() -> list[Row]:
     """The plain manager proves nothing, and asks for all in one call: that is its longest as well.
 
     One message names all topics, and at 60 ns each that alone is longer than a slice may be. So slices are judged
-    with encoding apart, and the longest call with it is shown.
+    with encoding apart as well as with it.
     """
     return [
         _most("all calls of the engine, against the plain manager's one", "all", LOSS_NS, "plain"),
         _most("the longest call, encoding apart", "longest, planning", SLICE_NS, "plain, planning"),
-        Row("the longest call, with encoding", "longest", "plain"),
+        _most("the longest call, with encoding", "longest", SLICE_NS, "plain"),
     ]
 
 
@@ -165,8 +176,14 @@ def _open_ticks(effort: Effort) -> Mapping[str, Sample]:
         found[f"{prefix}calm"] = _median(link.tick, CALM_TICKS)
         found[f"{prefix}after"] = _median(partial(longest, link), turns)
         found[f"{prefix}change"] = _median(partial(lambda of: of.change().planning, link), turns)
-        found[f"{prefix}moving"] = partial(lambda of: max(of.rotate()), Rotation(house, size))
+        rotation = Rotation(house, size)
+        found[f"{prefix}moving"] = partial(_longest, rotation, lambda taken: taken.planning)
+        found[f"{prefix}moving, whole"] = partial(_longest, rotation, lambda taken: taken.whole)
     return found
+
+
+def _longest(rotation: Rotation, part: Callable[[Taken], int]) -> int:
+    return max(map(part, rotation.rotate()))
 
 
 def _open_loss(effort: Effort) -> Mapping[str, Sample]:
