@@ -60,7 +60,7 @@ def test_a_status_may_close_its_component_and_another_takes_the_stream_over() ->
     World().run(main)
 
 
-@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError, GeneratorExit, BaseException])
 def test_a_status_may_raise_what_it_likes_and_is_called_for_the_next(
     error: type[BaseException], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,6 +90,24 @@ def test_a_status_may_raise_what_it_likes_and_is_called_for_the_next(
     World().run(main)
     assert unraisable == []
     assert caplog.text.count("on_status of component 'a' raised") == len(told)
+
+
+def test_what_one_status_raises_keeps_no_other_from_being_told() -> None:
+    """Not even what is no Exception, such as a test's own failure: handlers may raise that, too."""
+    told: list[StatusKind] = []
+
+    def raises(status: Status) -> None:
+        raise BaseException("planned")
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            make(manager, "a", on_status=raises).subscribe("ticker", BTC, lambda event: None)
+            b = make(manager, "b", on_status=lambda status: told.append(status.kind))
+            b.subscribe("ticker", BTC, lambda event: None)
+            await b.live(10.0, evidence="data")
+            assert StatusKind.OPEN in told
+
+    World().run(main)
 
 
 class Scripted:

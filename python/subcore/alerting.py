@@ -130,7 +130,9 @@ class Alerting:
                 made = hook(alert)
             if inspect.isawaitable(made):
                 self._spawn(made, name)
-        except (Exception, asyncio.CancelledError) as error:  # no call is awaited here: it is the hook's own
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # no call is awaited here: it is the hook's own
             self._hook_failed(f"{name} raised", error)
 
     def _spawn(self, made: Awaitable[object], name: str) -> None:

@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("subcore.component")
 
 _DEFAULT_QUEUE = Queue()
-DROPPED_AT_ONCE = 4096
-RELEASED = 16
+DROPPED_AT_ONCE, RELEASED = 4096, 16
 APART = "to have queues apart, give handlers apart: functools.partial(handler)"
 _BOX, _RING = "box", "ring"  # what the keys of sinks that are no handler begin with
 
@@ -169,7 +167,7 @@ class Member:
         self, handler: Handler | None, raw: bool, delivery: Delivery | None, channel: int
     ) -> Callable[[], int]:
         """As `sink`, made only when it is needed."""
-        return partial(self.sink, handler, raw, delivery, channel)
+        return lambda: self.sink(handler, raw, delivery, channel)
 
     def sink(
         self, handler: Handler | None, raw: bool = False, delivery: Delivery | None = None, channel: int = -1
@@ -377,11 +375,13 @@ class Member:
 
     def call_on_status(self, status: Status) -> None:
         """Call `on_status`, whose exceptions are logged and counted."""
-        assert self.on_status is not None
+        hook: Any = self.on_status  # there is one
         try:
-            with Hook(self._router, self.id, (self.name, f"{words_of(self.on_status)} (on_status)")):
-                self.on_status(status)
-        except (Exception, asyncio.CancelledError) as error:  # a plain function can raise that too
+            with Hook(self._router, self.id, (self.name, f"{words_of(hook)} (on_status)")):
+                hook(status)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # a plain function can raise that, too
             self.handler_errors += 1
             self.last_error = f"on_status: {type(error).__name__}: {error}"
             log.exception("on_status of component %r raised", self.name)

@@ -271,7 +271,9 @@ class Duties:
         try:
             with Hook(self._hub.router, member.id, (member.name, f"{words_of(veto)} (veto)")):
                 return bool(veto(verdict))
-        except (Exception, asyncio.CancelledError):
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # as of a handler
             log.exception(
                 "the veto hook raised, which vetoes nothing: %s of component %r", step.kind.name, member.name
             )
