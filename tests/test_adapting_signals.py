@@ -140,6 +140,30 @@ def test_time_in_which_nothing_ran_is_no_load_that_lasted() -> None:
 
 
 @pytest.mark.simulation
+def test_who_was_slow_once_is_no_load_for_ever() -> None:
+    """One call in some thirty is timed: those between two of them took what calls take now, not what they ever did."""
+    world = World(seed=8, rate=2.0)
+    slow = [True]
+
+    def work(event: Any) -> None:
+        world.clock.advance_to(world.clock.now + slow[0] * SECOND // 10)
+
+    async def main(world: World) -> None:
+        async with world.manager(adapt=Adapt(lag=(60.0, 60.0), callback_share=(0.2, 0.9))) as manager:
+            make(manager, "slow").subscribe("ticker", MARKETS, work)
+            await asyncio.sleep(60)
+            assert signal(manager, "callback_share") > 0.2
+            slow[0] = False
+            await asyncio.sleep(20)
+            for _ in range(20):
+                await asyncio.sleep(1)
+                assert signal(manager, "callback_share") < 0.05
+            assert manager.adaptation().level is Level.CALM
+
+    world.run(main)
+
+
+@pytest.mark.simulation
 def test_memory_and_a_links_bytes_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("subcore.adapting.resident_bytes", lambda: 900 << 20)
     world = World(seed=7, rate=20.0)

@@ -17,6 +17,7 @@ import numpy as np
 
 from . import _columns
 from ._holdings import holdings
+from .calltime import CallTime
 from .caps import SUSPENDED
 from .counts import oldest_of
 from .engine import events
@@ -60,7 +61,7 @@ class Adapting:
         self._looked: int | None = None
         self._sampled = 0
         self._lag = 0
-        self._busy: dict[int, float] = {}  # nanoseconds that each component's handlers took so far
+        self._call_time = CallTime(hub)
         self._suspended: set[int] = set()
         self.withheld = Withheld(hub)
         self._split: Int32Array = NOTHING
@@ -110,7 +111,7 @@ class Adapting:
     def left(self, member: Member) -> None:
         """A component was closed; its id will be another's."""
         self.touched(member.id)
-        self._busy.pop(member.id, None)
+        self._call_time.forget(member.id)
         self._suspended.discard(member.id)
         self._shallows.forget(member)
 
@@ -172,21 +173,11 @@ class Adapting:
         rates = [self._hub.monitoring.link(number)[1].over_1s for number in self._hub.runtime.links]
         return Pressure(
             lag=self._lag / SECOND,
-            callback_share=self._handlers_took(members) / SECOND / seconds,
+            callback_share=self._call_time.took(members) / SECOND / seconds,
             queue_age=self._queue_age(members),
             memory=0.0 if limit is None else (resident_bytes() or 0) / limit,
             link_rate=max(rates, default=0.0),
         )
-
-    def _handlers_took(self, members: list[Member]) -> float:
-        """Nanoseconds since the last look."""
-        router, took = self._hub.router, 0.0
-        for member in members:
-            calls = sum(router.sink_info(sink).calls for sink in member.sinks) + member.calls_before
-            total = float((router.call_times(member.id).mean_ns or 0) * (calls + member.pumps.calls))
-            took += max(0.0, total - self._busy.get(member.id, 0.0))
-            self._busy[member.id] = total
-        return took
 
     def _queue_age(self, members: list[Member]) -> float:
         """Of the median component that reads: one that is stuck is its own matter, and not the loop's. So it takes
