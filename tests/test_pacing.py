@@ -307,3 +307,15 @@ def test_limits_of_one_group_share_a_counter() -> None:
     pacer, now = Pacer(limits, HOST, LimitRegistry()), 1000 * SECOND
     assert [pacer.try_spend(Counted.MESSAGE, now) for _ in range(5)] == [True] * 4 + [False]
     assert [use.used for use in pacer.usage(now)] == [4, 4]
+
+
+def test_who_shares_what_it_sends_with_others() -> None:
+    """Links of a venue whose windows are each link's own do not, but for connects, and while it counts over all."""
+    registry = LimitRegistry()
+    made = venue("binance").at("ws://shares.test:80")
+    pacer = Pacer(made.limits, made.host, registry)
+    assert pacer.shares(Counted.CONNECT, SECOND)
+    assert not pacer.shares(Counted.MESSAGE, SECOND)
+    registry.narrow(made.host, 5 * SECOND)
+    assert pacer.shares(Counted.MESSAGE, 4 * SECOND)
+    assert not pacer.shares(Counted.MESSAGE, 5 * SECOND)

@@ -109,6 +109,7 @@ class Pacer:
         self._registry = registry
         self._uses_of: dict[Counted, list[tuple[Rule, SendLog, bool]]] = {counted: [] for counted in Counted}
         self._own: list[SendLog] = []
+        self._shared: set[Counted] = set()  # what others at that host, or of that account, send as well
         self._uses: list[tuple[Limit, Scope, Rule, SendLog, bool]] = []
         self._free: tuple[Counted, int, bool, int] | None = (
             None  # what was found free last, and at which change
@@ -126,6 +127,8 @@ class Pacer:
             own = SendLog(JITTER_NS)
             self._own.append(own)
             uses.append((rule, own, False))
+        else:
+            self._shared |= limit.counts
         for _, log, _ in uses:
             log.reserve(rule.amount)
         for counted in limit.counts:
@@ -146,6 +149,12 @@ class Pacer:
                 when = max(when, registry.blocked_until(self._host) or now)
             self._free = (counted, now, repair, registry.changes) if when == now else None
             return when
+
+    def shares(self, counted: Counted, now: int) -> bool:
+        """Whether what this link sends now takes from what others may send."""
+        if self._registry.is_narrowed(self._host, now):
+            return len(self._uses_of[counted]) > 0
+        return counted in self._shared
 
     def try_spend(self, counted: Counted, now: int, *, repair: bool = False) -> bool:
         """Take one, if it may go out now; else change nothing."""

@@ -49,8 +49,9 @@ class Queueing:
         return ordered
 
     def in_order(self, links: list[Link], now: int) -> list[Link]:
-        """Links whose windows or connects may be shared go in order: what waits for them, then what has settled. What
-        waits for a link is read only where others could be first: each event asks, and most links have to wait."""
+        """Links which share windows or connects go in order: what waits for them, then what has settled. What waits for
+        a link is read only where others could be first: each event asks, most links have to wait, and mostly each may
+        send whatever the others do."""
         if len(links) < 2:
             return links
         links.sort(key=lambda link: link.role)
@@ -63,9 +64,12 @@ class Queueing:
         return links
 
     def _may_go(self, link: Link, now: int) -> bool:
-        """Whether the link may send a message now, or connect, as far as its own limits say."""
+        """Whether the link may send a message now that others could send instead, or connect, as far as its own limits
+        say."""
         if not link.is_up:
             return link.phase is Phase.BACKOFF and now >= link.connect_at
+        if not link.pacer.shares(Counted.MESSAGE, now):
+            return False
         if sum(request.window_ends > now for request in link.in_flight) >= self._most_in_flight:
             return False
         return link.pacer.next_allowed(Counted.MESSAGE, now, repair=True) <= now
