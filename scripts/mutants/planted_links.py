@@ -6,6 +6,13 @@ from mutant import Mutant
 
 LINKS = (
     Mutant(
+        "all messages written before the loop goes on",
+        "engine/engine.py",
+        "                if stats.messages >= most:",
+        "                if stats.messages < 0:",
+        "tests/test_engine_turns.py",
+    ),
+    Mutant(
         "watchdog armed only after the first message",
         "engine/links.py",
         "        if (silent := self._silent_against_habit(link)) is not None:",

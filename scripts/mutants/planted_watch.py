@@ -64,7 +64,7 @@ WATCH = (
     Mutant(
         "a snapshot that a request owes is awaited for ever",
         "engine/proof.py",
-        "            self.on_overdue(moved.doubted, now)\n",
+        "            self.on_overdue(doubted, now)\n",
         "",
         "tests/test_health_snapshots.py",
     ),

@@ -36,7 +36,7 @@ class Settings:
     slice: int = 8192  # streams of a lost link that are seen to before the loop goes on
     looks: int = 1024  # streams on their way between links that a tick looks at
     awaited: int = 8192  # streams that are not proven, or owed a new snapshot, that a tick looks at
-    messages: int = 4  # that are written, to all links, before the loop goes on
+    messages: int = 2  # that are written, to all links, before the loop goes on
     starvation: int = 10 * SECOND  # what waited so long for a message goes first, whatever its class
     linger: int = 5 * SECOND  # a link that carries nothing is closed after this
     connect_timeout: int = 15 * SECOND

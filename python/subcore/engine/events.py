@@ -115,7 +115,8 @@ class LinkDown:
 @dataclass(frozen=True, slots=True)
 class LinkActivity:
     """Sent once a tick for each open link: when its last frame came (same clock as `now`; 0 = none yet)
-    and how many frames of data it carried since it opened. Pongs, lists and errors are none.
+    and how many frames of data it carried since it opened. Pongs, lists and errors are none. Noted only: the Tick that
+    follows does what is due.
     """
 
     link: int
@@ -142,7 +143,7 @@ class StreamsHeard:
     """Sent once a tick, for the streams that `Engine.to_look_at` names: what was heard of each so far.
 
     One column each: frames and, of them, snapshots; when the last frame came (same clock as `now`, 0 = none yet) and
-    the exchange's time of it (0 = none).
+    the exchange's time of it (0 = none). What comes of it is done with the Tick that follows.
     """
 
     streams: Int32Array

@@ -328,8 +328,10 @@ class Proof:
     def _ask_listing(self, link: Link, now: int) -> None:
         """Ask what the link carries, for streams that stay silent; ahead of waiting changes only once such have kept it
         from going for long: where changes never end, nothing silent would ever be proven else."""
-        ctx, settings = self._ctx, self._ctx.settings
-        some, link.list_first = self._unproven_now(link), False
+        link.list_first = False
+        if not (len(link.unproven) or link.doubted):
+            return  # as mostly
+        ctx, settings, some = self._ctx, self._ctx.settings, self._unproven_now(link)
         if ctx.venue.encode_listing is None or not (len(some) or link.doubted):
             return
         since = int(ctx.streams.since[some].min(initial=now))
