@@ -18,24 +18,48 @@ from virtual_manager import World
 BTC, ETH = "KRW-BTC", "KRW-ETH"
 
 
-def test_what_has_no_data_yet_says_when_its_market_was_last_heard_of() -> None:
+@pytest.mark.parametrize(
+    ("heard_of", "asked", "last"), [("ticker", "trade", "had an event"), ("trade", "ticker", "traded")]
+)
+def test_what_has_no_data_yet_says_when_its_market_was_last_heard_of(
+    heard_of: str, asked: str, last: str
+) -> None:
+    """Just sent, and once the venue's own list has proven it: that shows no more than before why nothing comes."""
+
     async def main(world: World) -> None:
         async with world.manager() as manager:
             desk, heard = make(manager, "desk"), []
-            desk.subscribe("ticker", BTC, lambda event: heard.append(event.exchange_time_ns))
+            desk.subscribe(heard_of, BTC, lambda event: heard.append(event.exchange_time_ns))
             await desk.live(10.0)
             await asyncio.sleep(180.0)
-            world.exchange.inject(Fault("lose", probability=1.0, seconds=10.0), world.ns())
-            desk.subscribe("trade", [BTC, ETH])
+            world.exchange.inject(
+                Fault("lose", probability=1.0), world.ns()
+            )  # of streams; a list comes through
+            desk.subscribe(asked, [BTC, ETH])
+
+            def check(said: str) -> None:
+                minutes = (world.clock.time_ns() - heard[-1]) / (60 * SECOND)
+                assert minutes >= 3.0
+                assert manager.explain(asked, BTC) == f"{said}: this market last {last} {minutes:.1f} min ago"
+                assert manager.explain(asked, ETH) == said, "of that market nothing is known"
+
             await asyncio.sleep(0.3)
-            minutes = (world.clock.time_ns() - heard[-1]) / (60 * SECOND)
-            assert minutes >= 3.0
-            sent = "sent 0.3 s ago on link 0, no data yet"
-            assert (
-                manager.explain("trade", BTC)
-                == f"{sent}: this market last had an event {minutes:.1f} min ago"
-            )
-            assert manager.explain("trade", ETH) == sent, "of that market nothing is known"
+            check("sent 0.3 s ago on link 0, no data yet")
+            await desk.live(30.0)
+            await asyncio.sleep(5.0)
+            check("open for 5.0 s, proven by the venue's own list, on link 0; no data yet")
+
+    World(rate=1e-7).run(main)
+
+
+def test_what_has_brought_data_says_nothing_of_its_market() -> None:
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            desk = make(manager, "desk")
+            desk.subscribe("trade", BTC)
+            await desk.live(10.0)
+            await asyncio.sleep(5.0)
+            assert manager.explain("trade", BTC) == "open for 5.0 s, proven by data, on link 0"
 
     World(rate=1e-7).run(main)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .adapting import BY as LOAD
 from .errors import UsageError
-from .types import Cap, Priority, StreamState, Topic, TopicInfo
+from .types import Cap, DataState, Priority, StreamState, Topic, TopicInfo
 
 if TYPE_CHECKING:
     from .engine.topics import TopicRow
@@ -59,8 +59,9 @@ class Reports:
 
     def _of_stream(self, stream: int, holders: list[Member]) -> str:
         hub = self._hub
-        said, state = hub.engine.explain(stream, hub.clock.monotonic_ns()), hub.engine.row(stream).state
-        if state is StreamState.SENT:
+        said, row = hub.engine.explain(stream, hub.clock.monotonic_ns()), hub.engine.row(stream)
+        state = row.state
+        if state is StreamState.SENT or (state is StreamState.OPEN and row.data is DataState.NONE):
             return said + self._last_heard(stream)
         if not holders or state is not StreamState.CLOSED:
             return said
@@ -75,21 +76,23 @@ class Reports:
         return f"not asked for while all who want it are paused{until}"
 
     def _last_heard(self, stream: int) -> str:
-        """When another channel of the same market last had an event, by the venue's own time. What is about no single
-        market has none: balances say nothing about orders."""
+        """When this or another channel of the same market last had an event, by the venue's own time, and whether that
+        was a trade. What is about no single market has none: balances say nothing about orders."""
         hub = self._hub
         columns, rows = hub.intent.columns(np.array([stream], np.int32)), hub.meter.streams()
         if not columns.symbols[0]:
             return ""
-        last = 0
-        for channel in range(len(hub.venue.channels)):
+        last, traded = 0, False
+        for channel, kind in enumerate(hub.venue.channels):
             other = hub.intent.find_stream(channel, columns.symbols[0], 0.0)
             if 0 <= other < len(rows):
-                last = max(last, int(rows[other]["last_exchange_ns"]))
+                last, traded = max(
+                    (last, traded), (int(rows[other]["last_exchange_ns"]), kind.kind == "trade")
+                )
         if not last:
             return ""
         minutes = max(0.0, (hub.clock.time_ns() - last) / 60e9)
-        return f": this market last had an event {minutes:.1f} min ago"
+        return f": this market last {'traded' if traded else 'had an event'} {minutes:.1f} min ago"
 
     def held_back(self, member: Member) -> dict[str, int]:
         """How many of a component's interests are capped one by one, by who asked for it. O(its capped interests)."""
