@@ -10,10 +10,17 @@ from typing import Any
 import pytest
 
 from manager_rig import make
+from subcore.sim import Exchange
+from subcore.sim.binance import BinanceExchange
 from subcore.types import Priority
 from virtual_manager import World
 
 BTC, ETH, XRP = "KRW-BTC", "KRW-ETH", "KRW-XRP"
+COINS = ("BTC", "ETH", "XRP", "ADA", "SOL")
+HOUSES: dict[str, tuple[str, list[str], Any]] = {
+    "upbit": ("ticker", [f"KRW-{coin}" for coin in COINS], Exchange),
+    "binance": ("book_ticker", [f"{coin}USDT" for coin in COINS], BinanceExchange),
+}
 REQUEST: ContextVar[str] = ContextVar("request", default="none")
 
 
@@ -41,6 +48,43 @@ def test_a_task_made_inside_wishes_for_itself() -> None:
             await asyncio.gather(a.live(10.0), b.live(10.0))
 
     World().run(main)
+
+
+@pytest.mark.parametrize("in_block", [True, False])
+@pytest.mark.parametrize("house", ["upbit", "binance"])
+def test_what_one_block_changes_is_planned_as_one_however_many_turns_it_takes(
+    house: str, in_block: bool
+) -> None:
+    """On a link that is open and may send at once. Outside a block each of the calls leaves by itself."""
+    channel, (first, *codes), make_exchange = HOUSES[house]
+
+    async def main(world: World) -> None:
+        async with world.manager(venue=house) as manager:
+            a, b = make(manager, "a"), make(manager, "b")
+            a.subscribe(channel, first)
+            await a.live(10.0)
+            await asyncio.sleep(5.0)
+            planned, received = manager._hub.engine.stats.plans, world.exchange.stats.requests
+            with manager.transaction() if in_block else nullcontext():
+                a.subscribe(channel, codes[0])
+                await asyncio.sleep(0.0)
+                with manager.transaction() if in_block else nullcontext():
+                    b.subscribe(channel, codes[1])
+                    await asyncio.sleep(1.0)
+                b.replace(channel, codes[2])
+                await asyncio.sleep(1.0)
+                said = manager._hub.engine.stats.plans - planned
+                assert said == 0 if in_block else said >= 3
+                a.subscribe(channel, [first, codes[3]], priority=Priority.HIGH)
+            await asyncio.sleep(1.0)
+            if in_block:
+                assert manager._hub.engine.stats.plans - planned == 1
+                assert world.exchange.stats.requests - received == 1
+            await asyncio.gather(a.live(10.0), b.live(10.0))
+            assert {topic.symbol for topic in a.topics} == {first, codes[0], codes[3]}
+            assert {topic.symbol for topic in b.topics} == {codes[2]}
+
+    World(make=make_exchange, markets=[first, *codes], rate=20.0).run(main)
 
 
 @pytest.mark.parametrize("by", ["handler", "status", "call_soon", "timer"])
