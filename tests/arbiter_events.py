@@ -10,13 +10,25 @@ HEAD = {"venue": "v", "symbol": "A"}
 MS = 1_000_000
 
 
-def ticker(time: int | None, price: float, snapshot: bool = False) -> Event:
-    return Ticker(**HEAD, channel="ticker", exchange_time_ns=time, price=price, is_snapshot=snapshot)
+def ticker(time: int | None, price: float, snapshot: bool = False, number: int | None = None) -> Event:
+    return Ticker(
+        **HEAD,
+        channel="ticker",
+        exchange_time_ns=time,
+        price=price,
+        is_snapshot=snapshot,
+        update_id=number,
+    )
 
 
-def book(time: int | None, price: float, snapshot: bool = False) -> Event:
+def book(time: int | None, price: float, snapshot: bool = False, number: int | None = None) -> Event:
     return Orderbook(
-        **HEAD, channel="orderbook", exchange_time_ns=time, bids=[(price, 1.0)], is_snapshot=snapshot
+        **HEAD,
+        channel="orderbook",
+        exchange_time_ns=time,
+        bids=[(price, 1.0)],
+        is_snapshot=snapshot,
+        update_id=number,
     )
 
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from arbiter_events import HEAD, STATE, asset, order, said, ticker, trade
+from arbiter_events import HEAD, STATE, asset, book, candle, order, said, ticker, trade
 from compiled import compiled
 from examples import examples
 from subcore._events import Asset, Event, Order, Trade
@@ -33,12 +33,14 @@ class Plain:
     known: deque[Any] = field(default_factory=lambda: deque(maxlen=4096))
     states: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     forwarded_time: int | None = None
+    forwarded_number: int | None = None
 
     def switch(self, on: bool) -> None:
         if on and not self.on:
             self.known = deque(self.ids, maxlen=4096)
             self.states = deque([] if self.content is None else [self.content], maxlen=16)
             self.forwarded_time = self.last_time
+            self.forwarded_number = None
         elif self.on and not on and self.forwarded_time is not None:
             self.last_time = self.forwarded_time
         self.on = on
@@ -56,10 +58,14 @@ class Plain:
         time, content = event.exchange_time_ns, said(event)
         if time is not None and self.forwarded_time is not None and time < self.forwarded_time:
             return True
+        number = getattr(event, "update_id", None) if time is None else None
+        if number is not None and self.forwarded_number is not None and number < self.forwarded_number:
+            return True
         is_later = time is not None and (self.forwarded_time is None or time > self.forwarded_time)
         if not is_later and content in self.states:
             return True
         self.forwarded_time = self.forwarded_time if time is None else time
+        self.forwarded_number = self.forwarded_number if number is None else number
         self.states.append(content)
         self.content = content
         return False
@@ -93,7 +99,8 @@ class Plain:
 TIMES = st.none() | st.integers(1, 6)
 PRICES = st.sampled_from([1.0, 2.0, 3.0])
 KINDS: list[st.SearchStrategy[Event]] = [
-    *(st.builds(make, TIMES, PRICES, st.booleans()) for make in STATE.values()),
+    *(st.builds(make, TIMES, PRICES, st.booleans(), TIMES) for make in (ticker, book)),
+    st.builds(candle, TIMES, PRICES, st.booleans()),
     st.builds(
         trade,
         st.none() | st.integers(0, 12) | st.sampled_from(["a", "b"]),
@@ -240,6 +247,21 @@ def test_the_17th_content_of_one_time_is_forgotten_and_no_other() -> None:
         for price in range(1, 17):
             assert offer(meter, make(5, price))[1:3] == (True, True)
         assert not offer(meter, make(5, 0))[1]
+
+
+@pytest.mark.parametrize("make", [ticker, book])
+def test_a_state_without_a_time_goes_by_the_venues_number(make: Any) -> None:
+    """However many came meanwhile, so that its content is long forgotten."""
+    meter = Meter(1)
+    meter.arbitrate([0], True)
+    for number in range(100):
+        assert not offer(meter, make(None, number, number=number))[1]
+    for number in range(100):
+        assert offer(meter, make(None, number, number=number), 1)[1:3] == (True, True)
+    assert not offer(meter, make(None, 5, number=99), 1)[1], "of one number the content decides"
+    assert not offer(meter, make(None, 5), 1)[1], "what has none is judged by its content"
+    assert not offer(meter, make(7, 5, number=3), 1)[1], "a time says more"
+    assert offer(meter, make(None, 5, number=98), 1)[1]
 
 
 def test_every_value_of_an_order_and_a_balance_counts() -> None:

@@ -15,6 +15,7 @@ cdef struct Carried:               # one stream with two carriers
     int32_t link                   # where the second of two proofs is awaited
     int64_t not_before_ns          # a live frame is that proof from then on
     int64_t last_exchange_ns       # of what was forwarded; ABSENT = none yet
+    int64_t last_number            # of the last state without a time, as the venue counts; ABSENT = none yet
     uint64_t* keys                 # ring of what was forwarded, then the set over it: one block, owned
     uint16_t key_room              # 0 or a power of two up to 4,096
     uint16_t key_count

@@ -129,6 +129,13 @@ CORE = (
         "tests/test_arbiter.py tests/test_arbiter_links.py",
     ),
     Mutant(
+        "an older state without a time passes",
+        "_arbiter.pyx",
+        "        if number != ABSENT and number < carried.last_number:\n            return True\n",
+        "",
+        "tests/test_arbiter.py",
+    ),
+    Mutant(
         "the second copy of an event delivered",
         "_arbiter.pyx",
         "        if self.has_key(carried, key):\n            return True\n",

@@ -4,8 +4,9 @@
 Each link keeps its own order, but one may lag behind the other or lose what the other brings. What happened (trades by
 id, orders and balances by all they say) is the union of both, less what is among the stream's last 4,096: all of it is
 due, even where it comes late. A state (ticker, book, candle) is forwarded only if its exchange time lies after that of
-the last, or is the same and its content is not among the last 16; without a time the content alone decides. Orders and
-balances are no states here: a late one may be of another order or currency than the one that came before it.
+the last, or is the same and its content is not among the last 16; without a time the venue's number of the update
+stands for it, and without both the content alone decides. Orders and balances are no states here: a late one may be of
+another order or currency than the one that came before it.
 """
 
 cimport cython
@@ -53,6 +54,13 @@ cdef inline bint is_state(int kind) noexcept nogil:
     return kind == KIND_TICKER or kind == KIND_ORDERBOOK or kind == KIND_CANDLE
 
 
+cdef inline int64_t number_of(const Record* record) noexcept nogil:
+    """The venue's number of a state's update, ABSENT where there is none."""
+    if record.head.kind == KIND_TICKER:
+        return record.ticker.update_id
+    return record.orderbook.update_id if record.head.kind == KIND_ORDERBOOK else ABSENT
+
+
 cdef inline uint64_t hash_field(const char* at, const Field* field, uint64_t state) noexcept nogil:
     if field.type == FIELD_TEXT:
         return subcore_hash_text(at + 1, min(<uint8_t>at[0], field.room), state)
@@ -96,7 +104,7 @@ cdef inline uint16_t* slots_of(const Carried* carried) noexcept nogil:
 @cython.final
 @cython.no_gc_clear
 cdef class Arbiter:
-    """What is known of each stream that two links carry: 168 bytes, and up to 48 KiB for what happened
+    """What is known of each stream that two links carry: 176 bytes, and up to 48 KiB for what happened
     (12 bytes each).
 
     The owner of the streams' rows keeps the place of each (they move). `seed` perturbs the hashes.
@@ -136,9 +144,12 @@ cdef class Arbiter:
     @cython.nonecheck(False)        # the check needs the GIL
     cdef bint is_known_state(self, Carried* carried, const Record* record, LastSeen* seen) noexcept nogil:
         cdef int64_t time = record.head.exchange_time_ns
+        cdef int64_t number = number_of(record) if time == ABSENT else ABSENT
         cdef uint64_t content
         cdef int i
         if time != ABSENT and time < carried.last_exchange_ns:
+            return True
+        if number != ABSENT and number < carried.last_number:
             return True
         content = content_of(record, self.seed)
         if time == ABSENT or time == carried.last_exchange_ns:
@@ -147,6 +158,8 @@ cdef class Arbiter:
                     return True
         if time != ABSENT:
             carried.last_exchange_ns = time
+        if number != ABSENT:
+            carried.last_number = number
         carried.contents[carried.content_next] = content
         carried.content_next = <uint8_t>((carried.content_next + 1) % CONTENTS_KEPT)
         carried.content_count = min(<uint8_t>(carried.content_count + 1), <uint8_t>CONTENTS_KEPT)
@@ -256,7 +269,7 @@ cdef class Arbiter:
             raise MemoryError(f"no memory to arbitrate {place + 1} streams")
         carried = &self.carried[place]
         memset(carried, 0, sizeof(Carried))
-        carried.stream, carried.last_exchange_ns = stream, last_exchange_ns
+        carried.stream, carried.last_exchange_ns, carried.last_number = stream, last_exchange_ns, ABSENT
         if seen.content != 0:
             carried.contents[0] = seen.content
             carried.content_count = carried.content_next = 1
