@@ -16,6 +16,9 @@ optimum     messages sent, of the least number: each addition that is not cancel
             venue's windows next have room, a removal at most 2 s after it                              <= 1.05
 wire        what the exchange carries a while later is what is wanted
 
+In one storm of each venue every connection is reset once a minute. There `late` counts from when a lost link is open
+again, for what it carried as for new wishes; `used` and `optimum` are not judged: they know of no lost connection.
+
 Exit 1 = a promise is broken.
 """
 
@@ -27,13 +30,14 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from subcore.engine import actions
+from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.scenarios.optimum import REMOVAL_WAITS, UPBIT, Nominal, Optimum, Windows
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
 from subcore.types import Priority
 from subcore.venues import venue
@@ -55,17 +59,24 @@ BINANCE = Nominal(((5, SECOND),), 3 * SECOND // 10, 10 / 3, 100)
 
 @dataclass(frozen=True)
 class Storm:
-    """What is played. `size`: topics that come and go."""
+    """What is played. `size`: topics that come and go. `reset_every`: seconds between two resets of all connections."""
 
     venue: str
     size: int
     rate: int  # changes a second
     seconds: int
     seed: int
+    reset_every: int = field(default=0, repr=False)  # the text seeds the course of events
 
     @property
     def name(self) -> str:
-        return f"{self.venue}, {self.size} topics, {self.rate:,} changes/s"
+        resets = ", resets" if self.reset_every else ""
+        return f"{self.venue}, {self.size} topics, {self.rate:,} changes/s{resets}"
+
+    def resets(self) -> list[int]:
+        """When: the first comes early, so that each has time to be seen to."""
+        every = self.reset_every
+        return list(range(every // 2, self.seconds, every)) if every else []
 
 
 class JitteryDriver(EngineDriver):
@@ -92,11 +103,14 @@ class Judge:
         self.busy = 0  # time in which work was waiting
         self._read = read
         self._looked = 0
+        self._wanted: set[str] = set()
+        self._open_again: dict[int, int] = {}  # since when, of links that were lost
 
     def change(self, name: str, wanted: bool, now: int) -> None:
         self._look(now)
         self.optimum.change(name, wanted, now)
         on_wire = any(name in carried for carried in self.carried.values())
+        (self._wanted.add if wanted else self._wanted.discard)(name)
         if wanted:
             self.leaving.pop(name, None)
             if not on_wire:
@@ -114,7 +128,7 @@ class Judge:
         if self.nominal.names is None:
             removed = before - added
         for name in self.waiting.keys() & added:
-            since = self.waiting.pop(name)
+            since = max(self.waiting.pop(name), self._open_again.get(link, 0))
             full = windows.time_full(now) - windows.time_full(since)
             self.latest = max(self.latest, now - since - full)
         for name in removed:
@@ -122,6 +136,23 @@ class Judge:
         self.carried[link] = (before | added) - removed
         self.messages += 1
         windows.send(now)
+
+    def lost(self, link: int, now: int) -> None:
+        """Its connection is gone, with what it carried and its windows."""
+        self._look(now)
+        self.links.pop(link, None)
+        self._open_again[link] = now
+        gone = self.carried.pop(link, set())
+        for name in gone - set().union(*self.carried.values()):
+            self.leaving.pop(name, None)
+            if name in self._wanted:
+                self.waiting[name] = now
+
+    def opened(self, link: int, now: int) -> None:
+        """It has a connection: another one, if it was lost before."""
+        self._look(now)
+        if link in self._open_again:
+            self._open_again[link] = now
 
     def _look(self, now: int) -> None:
         overdue = min(self.leaving.values(), default=now) + REMOVAL_WAITS
@@ -148,13 +179,14 @@ class Result:
     """A storm's figures."""
 
     violations: int
-    losses: int
+    losses: int  # of links, other than by a reset
     late: float
     used: float
     messages: int
     of_optimum: float
     seconds: float
     wrong: int  # topics on the wire and not wanted, or the other way round
+    resets: int  # of connections
 
     def broken(self) -> Iterator[str]:
         """Which promises."""
@@ -162,9 +194,9 @@ class Result:
             yield "violations"
         if self.late > LATE_AT_MOST:
             yield "late"
-        if self.seconds >= 60 and self.used < USED_AT_LEAST:
+        if self.seconds >= 60 and not self.resets and self.used < USED_AT_LEAST:
             yield "used"
-        if self.of_optimum > OF_OPTIMUM_AT_MOST:
+        if not self.resets and self.of_optimum > OF_OPTIMUM_AT_MOST:
             yield "optimum"
         if self.wrong:
             yield "wire"
@@ -205,21 +237,26 @@ def carried(driver: EngineDriver) -> Iterator[str]:
                 yield f"{stream.type} {stream.code}"
 
 
-def play(storm: Storm) -> Result:
-    """One storm, from the opening of the link to its calm end."""
+def tell(judge: Judge, driver: EngineDriver) -> None:
+    """What happened to the links since the last time."""
+    for at, what in driver.history:
+        if isinstance(what, actions.Send) and what.request:
+            judge.sent(what.link, what.payload, at)
+        elif isinstance(what, events.LinkDown):
+            judge.lost(what.link, at)
+        elif isinstance(what, events.LinkUp):
+            judge.opened(what.link, at)
+    driver.history.clear()
+
+
+def rage(storm: Storm, driver: EngineDriver, judge: Judge, topics: list[tuple[str, str]]) -> set[str]:
+    """The storm itself, from the opening of the link on; what is wanted at its end."""
     rng = random.Random(f"{storm}")
-    driver, judge, topics = make(storm)
     wanted: set[str] = set()
-    seen = 0
 
     def let_pass(seconds: float) -> None:
-        nonlocal seen
         driver.run(seconds)
-        for at, what in driver.history:
-            if isinstance(what, actions.Send) and what.request:
-                judge.sent(what.link, what.payload, at)
-                seen += 1
-        driver.history.clear()
+        tell(judge, driver)
 
     def change(topic: tuple[str, str]) -> None:
         channel, symbol = topic
@@ -233,23 +270,36 @@ def play(storm: Storm) -> Result:
 
     change(topics[0])
     let_pass(2.0)
-    end = driver.now + storm.seconds * SECOND
-    while driver.now < end:
+    begin, resets = driver.now, storm.resets()
+    while driver.now < begin + storm.seconds * SECOND:
+        if resets and driver.now >= begin + resets[0] * SECOND:
+            driver.exchange.inject(Fault("drop_rst"), driver.now)  # type: ignore[attr-defined]
+            resets.pop(0)
         change(rng.choice(topics[1:]))
         let_pass(rng.expovariate(storm.rate))
+    return wanted
+
+
+def play(storm: Storm) -> Result:
+    """One storm, from the opening of the link to its calm end."""
+    driver, judge, topics = make(storm)
+    wanted = rage(storm, driver, judge, topics)
     judge.optimum.run(driver.now)
-    figures = judge.busy, judge.messages, judge.optimum.windows.sent
-    let_pass(CALM_SECONDS)
-    on_wire = set(carried(driver))
+    messages, least = judge.messages, len(judge.optimum.windows.sent)
+    used = messages * SECOND / (max(judge.busy, SECOND) * judge.nominal.a_second)
+    driver.run(CALM_SECONDS)
+    tell(judge, driver)
+    bitten = driver.exchange.fault_counts["drop_rst"]  # type: ignore[attr-defined]
     return Result(
         driver.exchange.stats.violations,  # type: ignore[attr-defined]
-        driver.engine.stats.losses,
+        driver.engine.stats.losses - bitten,
         judge.latest / SECOND,
-        figures[1] * SECOND / (max(figures[0], SECOND) * judge.nominal.a_second),
-        figures[1],
-        max(1.0, figures[1] / len(figures[2])),
+        used,
+        messages,
+        max(1.0, messages / least),
         storm.seconds,
-        len(on_wire ^ wanted),
+        len(set(carried(driver)) ^ wanted),
+        bitten,
     )
 
 
@@ -260,6 +310,10 @@ def storms(given: argparse.Namespace) -> Iterator[Storm]:
             for rate in (10, 100, 1000):
                 seconds = MINUTES * 60 if given.full else min(75, 3_000 // rate)
                 yield Storm(house, size, rate, seconds, given.seed)
+    for house, size in (("upbit", 400), ("binance", 900)):
+        if given.only in (None, house):
+            seconds = MINUTES * 60 if given.full else 100
+            yield Storm(house, size, 10, seconds, given.seed, reset_every=60)
 
 
 def main() -> int:
@@ -272,7 +326,7 @@ def main() -> int:
     parser.add_argument("--only", choices=("upbit", "binance"), help="one venue")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    print(f"{'storm':40} {'time':>6} violations   late   used messages optimum wire   (seed {given.seed})")
+    print(f"{'storm':45} {'time':>6} violations   late   used messages optimum wire   (seed {given.seed})")
     red = 0
     for storm in storms(given):
         start = time.process_time()
@@ -280,7 +334,7 @@ def main() -> int:
         broken = list(result.broken())
         red += bool(broken)
         print(
-            f"{storm.name:40} {storm.seconds:4} s {result.violations + result.losses:10} {result.late:4.2f} s"
+            f"{storm.name:45} {storm.seconds:4} s {result.violations + result.losses:10} {result.late:4.2f} s"
             f" {result.used:6.1%} {result.messages:8} {result.of_optimum:7.3f} {result.wrong or 'right':>5}"
             f"   {time.process_time() - start:4.0f} s of CPU{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
             flush=True,

@@ -27,12 +27,15 @@ pytestmark = pytest.mark.simulation
         Storm("binance", 900, 1, 60, 6),
         Storm("upbit", 120, 20, 30, 3),
         Storm("binance", 900, 40, 20, 4),
+        Storm("upbit", 120, 20, 50, 7, reset_every=20),
+        Storm("binance", 900, 40, 50, 8, reset_every=20),
     ],
     ids=lambda storm: storm.name,
 )
 def test_a_storm_of_changes_keeps_every_promise(storm: Storm) -> None:
     result = play(storm)
     assert result.messages > 5
+    assert result.resets >= len(storm.resets())
     assert not list(result.broken()), result
 
 
@@ -103,6 +106,26 @@ def test_the_judge_sees_what_comes_late_and_what_is_too_much() -> None:
     assert judge.busy == 2 * SECOND
     assert judge.messages == 3
     assert len(judge.optimum.windows.sent) == 2
+
+
+def test_the_judge_counts_from_when_a_lost_link_is_open_again() -> None:
+    judge = Judge(UPBIT, read_upbit)
+    for name in ("ticker KRW-A", "ticker KRW-B"):
+        judge.change(name, True, 0)
+    both = b'[{"type":"ticker","codes":["KRW-A","KRW-B"]}]'
+    for _ in range(5):
+        judge.sent(0, both, 0)
+    judge.change("ticker KRW-B", False, SECOND // 10)
+    judge.lost(0, SECOND // 5)
+    assert judge.waiting == {"ticker KRW-A": SECOND // 5}
+    assert not judge.leaving
+    judge.opened(0, SECOND // 2)
+    judge.sent(0, b'[{"type":"ticker","codes":["KRW-A"]}]', SECOND)
+    assert judge.latest == SECOND // 2, "the windows of the new connection are empty"
+    assert judge.carried == {0: {"ticker KRW-A"}}
+    judge.sent(1, b'[{"type":"ticker","codes":["KRW-A"]}]', SECOND)
+    judge.lost(1, 2 * SECOND)
+    assert not judge.waiting, "the other link carries it"
 
 
 def test_the_judge_reads_messages_that_add_and_remove() -> None:
