@@ -11,8 +11,8 @@ from typing import Any
 
 import click
 
-from subcore.sim import KINDS, Durations, Exchange, Fault, FaultSpecError, Machine, Rules
-from subcore.sim.binance import BinanceDurations, BinanceExchange, BinanceRules
+from subcore.sim import KINDS, Fault, FaultSpecError, Machine
+from subcore.sim.houses import HOUSES
 from subcore.sim.server import SimServer
 
 __all__ = ["command"]
@@ -35,19 +35,17 @@ _FAULT_HELP = (
 )
 
 
-def _make_exchange(venue: str, over_limit: Any, speedup: float, **options: Any) -> Machine[Any]:
-    if venue == "upbit":
-        rules = Rules(over_limit=over_limit or "error")
-        return Exchange(durations=Durations().divided(speedup), rules=rules, **options)
-    if over_limit == "error":
-        raise click.BadParameter("binance answers no message over the limit with an error: close or ignore")
-    binance_rules = BinanceRules(over_limit=over_limit or "close")
-    return BinanceExchange(durations=BinanceDurations().divided(speedup), rules=binance_rules, **options)
+def _make_exchange(venue: str, over_limit: str | None, speedup: float, **options: Any) -> Machine[Any]:
+    house = HOUSES[venue]
+    if over_limit is not None and over_limit not in house.over_limit:
+        allowed = " or ".join(house.over_limit)
+        raise click.BadParameter(f"{venue} answers no message over the limit with an {over_limit}: {allowed}")
+    return house.make(over_limit=over_limit, speedup=speedup, **options)
 
 
 @click.command("sim")
 @click.option(
-    "--venue", default="upbit", show_default=True, type=click.Choice(["upbit", "binance"]),
+    "--venue", default=next(iter(HOUSES)), show_default=True, type=click.Choice(list(HOUSES)),
     help="Whose grammar, limits and habits.",
 )  # fmt: skip
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
@@ -70,7 +68,7 @@ def _make_exchange(venue: str, over_limit: Any, speedup: float, **options: Any) 
 @click.option("--json", "as_json", is_flag=True, help="Print the start and the summary as JSON lines.")
 def command(
     venue: str, host: str, port: int, seed: int, rate: float, faults: tuple[tuple[float, Fault], ...], speedup: float,
-    over_limit: Any, seconds: float | None, as_json: bool,
+    over_limit: str | None, seconds: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run an embedded exchange: a venue's WebSocket grammar, limits and habits, with generated markets.
 
