@@ -10,7 +10,9 @@ HEAD = {"venue": "v", "symbol": "A"}
 MS = 1_000_000
 
 
-def ticker(time: int | None, price: float, snapshot: bool = False, number: int | None = None) -> Event:
+def ticker(
+    time: int | None, price: float, snapshot: bool = False, number: int | None = None, **values: Any
+) -> Event:
     return Ticker(
         **HEAD,
         channel="ticker",
@@ -18,10 +20,13 @@ def ticker(time: int | None, price: float, snapshot: bool = False, number: int |
         price=price,
         is_snapshot=snapshot,
         update_id=number,
+        **values,
     )
 
 
-def book(time: int | None, price: float, snapshot: bool = False, number: int | None = None) -> Event:
+def book(
+    time: int | None, price: float, snapshot: bool = False, number: int | None = None, **values: Any
+) -> Event:
     return Orderbook(
         **HEAD,
         channel="orderbook",
@@ -29,11 +34,14 @@ def book(time: int | None, price: float, snapshot: bool = False, number: int | N
         bids=[(price, 1.0)],
         is_snapshot=snapshot,
         update_id=number,
+        **values,
     )
 
 
-def candle(time: int | None, price: float, snapshot: bool = False) -> Event:
-    return Candle(**HEAD, channel="candle.1m", exchange_time_ns=time, close=price, is_snapshot=snapshot)
+def candle(time: int | None, price: float, snapshot: bool = False, **values: Any) -> Event:
+    return Candle(
+        **HEAD, channel="candle.1m", exchange_time_ns=time, close=price, is_snapshot=snapshot, **values
+    )
 
 
 def trade(id: int | str | None, snapshot: bool = False, **values: Any) -> Event:

@@ -311,3 +311,39 @@ def test_after_the_switch_repeated_snapshots_are_told_by_what_was_forwarded() ->
     assert offer(meter, ticker(20, 9, snapshot=True), 1, 1) == (False, True, False, False)
     assert offer(meter, trade(11, snapshot=True), 1) == (False, False, False, True)
     assert meter.streams()["gaps"].tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("make", [ticker, book, candle])
+@pytest.mark.parametrize("numbered", [False, True])
+def test_a_time_far_ahead_holds_nothing_back_for_ever(make: Any, numbered: bool) -> None:
+    """Nor does a number, where there is no time: what comes from both links is taken up again after 10 s of it."""
+    if numbered and make is candle:
+        pytest.skip("candles have no number")
+    meter, second = Meter(1), 1_000_000_000
+
+    def copies(at: int, received: float, link: int = 0) -> bool:
+        when: dict[str, Any] = {"number": at} if numbered else {}
+        state = make(None if numbered else at, float(at), receive_time_ns=round(received * second), **when)
+        return bool(offer(meter, state, link)[1])
+
+    meter.arbitrate([0], True)
+    assert not copies(5, 100)
+    assert not copies(10**15, 100.5)
+    held = [copies(6 + number, 101 + number / 4, number % 2) for number in range(200)]  # four a second
+    assert held.count(True) == held.index(False) == 38, "until 10 s after the bad one"
+    assert not any(held[38:])
+
+
+def test_a_link_that_lags_is_no_reason_to_go_back() -> None:
+    """However much it brings at once; nor is a rare state that comes late."""
+    meter, second = Meter(1), 1_000_000_000
+    meter.arbitrate([0], True)
+
+    def copies(time: int, received: float) -> bool:
+        state = ticker(time, float(time), receive_time_ns=round(received * second))
+        return bool(offer(meter, state, time % 2)[1])
+
+    assert not copies(1000, 100)
+    assert all(copies(time, 100 + time / 100) for time in range(999))
+    assert not copies(1001, 200)
+    assert all(copies(time, 201 + 4 * time) for time in range(15)), "few say little"

@@ -9,6 +9,7 @@ from subcore._repeats cimport LastSeen
 cdef enum:
     CONTENTS_KEPT = 16
     KEYS_KEPT = 4096
+    BEHIND_AT_LEAST = 16
 
 cdef struct Carried:               # one stream with two carriers
     int32_t stream
@@ -16,12 +17,14 @@ cdef struct Carried:               # one stream with two carriers
     int64_t not_before_ns          # a live frame is that proof from then on
     int64_t last_exchange_ns       # of what was forwarded; ABSENT = none yet
     int64_t last_number            # of the last state without a time, as the venue counts; ABSENT = none yet
+    int64_t forwarded_ns           # when the state last forwarded was received
     uint64_t* keys                 # ring of what was forwarded, then the set over it: one block, owned
     uint16_t key_room              # 0 or a power of two up to 4,096
     uint16_t key_count
     uint16_t key_next              # where the next one goes
     uint8_t content_count
     uint8_t content_next
+    uint8_t behind_count           # states in a row that lay behind the last one, up to BEHIND_AT_LEAST
     uint64_t contents[CONTENTS_KEPT]   # hashes of the state last forwarded, a ring
 
 cdef class Arbiter:
@@ -43,6 +46,7 @@ cdef class Arbiter:
     cdef size_t size(self) noexcept nogil
 
     cdef bint is_known_state(self, Carried* carried, const Record* record, LastSeen* seen) noexcept nogil
+    cdef bint is_behind(self, Carried* carried, const Record* record, int64_t number) noexcept nogil
     cdef bint is_known_event(self, Carried* carried, const Record* record, LastSeen* seen) noexcept nogil
     cdef bint has_key(self, const Carried* carried, uint64_t key) noexcept nogil
     cdef bint keep_key(self, Carried* carried, uint64_t key) noexcept nogil

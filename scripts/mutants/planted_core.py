@@ -122,17 +122,24 @@ CORE = (
         "tests/test_inbox.py",
     ),
     Mutant(
+        "one time far ahead holds back a stream of two links for ever",
+        "_arbiter.pyx",
+        "        return record.head.receive_time_ns - carried.forwarded_ns < BEHIND_NS",
+        "        return True",
+        "tests/test_arbiter.py",
+    ),
+    Mutant(
         "an older state from the other link passes",
         "_arbiter.pyx",
-        "        if time != ABSENT and time < carried.last_exchange_ns:\n            return True\n",
-        "",
+        "            if time >= carried.last_exchange_ns:\n                return False\n",
+        "            return False\n",
         "tests/test_arbiter.py tests/test_arbiter_links.py",
     ),
     Mutant(
         "an older state without a time passes",
         "_arbiter.pyx",
-        "        if number != ABSENT and number < carried.last_number:\n            return True\n",
-        "",
+        "        elif number == ABSENT or number >= carried.last_number:\n            return False\n",
+        "        else:\n            return False\n",
         "tests/test_arbiter.py",
     ),
     Mutant(

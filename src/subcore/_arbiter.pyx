@@ -5,8 +5,9 @@ Each link keeps its own order, but one may lag behind the other or lose what the
 id, orders and balances by all they say) is the union of both, less what is among the stream's last 4,096: all of it is
 due, even where it comes late. A state (ticker, book, candle) is forwarded only if its exchange time lies after that of
 the last, or is the same and its content is not among the last 16; without a time the venue's number of the update
-stands for it, and without both the content alone decides. Orders and balances are no states here: a late one may be of
-another order or currency than the one that came before it.
+stands for it, and without both the content alone decides. Should nothing but what lies behind come for 10 s, from
+whichever link, then the last time or number was wrong, or the venue began to count anew: it is taken up there. Orders
+and balances are no states here: a late one may be of another order or currency than the one that came before it.
 """
 
 cimport cython
@@ -43,6 +44,8 @@ cdef extern from "_content.h" nogil:
     uint64_t subcore_hash_words(const char* at, size_t count, uint64_t seed) noexcept
     uint64_t subcore_hash_texts16(const char* at, size_t count, uint64_t seed) noexcept
     uint64_t subcore_hash_text(const char* text, size_t size, uint64_t seed) noexcept
+
+cdef int64_t BEHIND_NS = 10_000_000_000   # no link lags so far behind the other
 
 cdef enum:
     SMALLEST_ROOM = 4
@@ -104,7 +107,7 @@ cdef inline uint16_t* slots_of(const Carried* carried) noexcept nogil:
 @cython.final
 @cython.no_gc_clear
 cdef class Arbiter:
-    """What is known of each stream that two links carry: 176 bytes, and up to 48 KiB for what happened
+    """What is known of each stream that two links carry: 192 bytes, and up to 48 KiB for what happened
     (12 bytes each).
 
     The owner of the streams' rows keeps the place of each (they move). `seed` perturbs the hashes.
@@ -147,24 +150,36 @@ cdef class Arbiter:
         cdef int64_t number = number_of(record) if time == ABSENT else ABSENT
         cdef uint64_t content
         cdef int i
-        if time != ABSENT and time < carried.last_exchange_ns:
-            return True
-        if number != ABSENT and number < carried.last_number:
+        if self.is_behind(carried, record, number):
             return True
         content = content_of(record, self.seed)
         if time == ABSENT or time == carried.last_exchange_ns:
             for i in range(carried.content_count):
                 if carried.contents[i] == content:
                     return True
-        if time != ABSENT:
-            carried.last_exchange_ns = time
-        if number != ABSENT:
-            carried.last_number = number
+        carried.last_exchange_ns = time if time != ABSENT else carried.last_exchange_ns
+        carried.last_number = number if number != ABSENT else carried.last_number
+        carried.forwarded_ns, carried.behind_count = record.head.receive_time_ns, 0
         carried.contents[carried.content_next] = content
         carried.content_next = <uint8_t>((carried.content_next + 1) % CONTENTS_KEPT)
         carried.content_count = min(<uint8_t>(carried.content_count + 1), <uint8_t>CONTENTS_KEPT)
         seen.content = content
         return False
+
+    cdef bint is_behind(self, Carried* carried, const Record* record, int64_t number) noexcept nogil:
+        """Whether the state is older than the last one. Else what the last one said may be wrong for ever."""
+        cdef int64_t time = record.head.exchange_time_ns
+        if time != ABSENT:
+            if time >= carried.last_exchange_ns:
+                return False
+        elif number == ABSENT or number >= carried.last_number:
+            return False
+        if carried.forwarded_ns == 0:    # none was, since two links carry it
+            carried.forwarded_ns = record.head.receive_time_ns
+        carried.behind_count = min(<uint8_t>(carried.behind_count + 1), <uint8_t>BEHIND_AT_LEAST)
+        if carried.behind_count < BEHIND_AT_LEAST:
+            return True
+        return record.head.receive_time_ns - carried.forwarded_ns < BEHIND_NS
 
     @cython.nonecheck(False)        # the check needs the GIL
     cdef bint is_known_event(self, Carried* carried, const Record* record, LastSeen* seen) noexcept nogil:
