@@ -9,6 +9,7 @@ from math import inf
 
 import numpy as np
 from bounds import overgrown
+from directed import ACTS, end_let_go
 from grammar import Key
 from judge import Broken
 from places import astray, of_wrong_depth
@@ -69,9 +70,12 @@ def play(world_name: str, seed: int, *, history: int = 60) -> Result:
 def _wild(driver: JudgedDriver, rng: random.Random) -> None:
     driver.wishes.want(TOPICS)
     flaps_at = rng.randrange(STEPS // 4, STEPS + STEPS // 4)  # in some, never
+    acts = dict(zip(rng.sample(range(STEPS), len(ACTS)), ACTS, strict=True))
     for step in range(STEPS):
         if step == flaps_at:
             _flap(driver, rng)
+        if step in acts:
+            acts[step](driver, rng)
         for _ in range(rng.choice((1, 1, 1, 4, 12))):
             driver.wishes.step()
         if rng.random() < 0.09 or step in (50, 100, 150):
@@ -196,6 +200,7 @@ def _check_step(driver: JudgedDriver) -> None:
 def _settle(driver: JudgedDriver) -> None:
     """Property 1 and 5: after quiet, what the venue has of us is what is wanted, less what was refused."""
     driver.exchange.heal(driver.now)
+    end_let_go(driver)
     driver.core.handlers.act = lambda: None
     driver.run(SETTLE_S)
     _ask_again(driver)

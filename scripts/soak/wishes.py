@@ -97,6 +97,11 @@ class Wishes:
         for number, topic in enumerate(self._rng.sample(list(self._topics), count)):
             self._subscribe(self._names[number % len(self._names)], [topic], self._priority())
 
+    def take(self, topics: list[Topic]) -> None:
+        """Some component wants these."""
+        self._shares = None
+        self._subscribe(self._rng.choice(self._names), topics, self._priority())
+
     def drop_all(self) -> None:
         """Everybody closes."""
         self._shares = None

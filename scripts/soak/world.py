@@ -141,6 +141,7 @@ class JudgedDriver(EngineDriver):
         self.core.handlers.act = self.wishes.step
         self.core.handlers.marks = world.grammar.marks
         self.duplicates_until = 0
+        self.let_go: set[int] = set()  # connections of which the venue has forgotten something
         self._left_at = 0
         self._latest: dict[
             int, dict[bool, tuple[Connection, bytes]]
