@@ -56,6 +56,20 @@ def test_a_quiet_half_open_link_is_acted_on_in_ten_seconds(offset: int) -> None:
     assert (driver.now - began) / SECOND <= 10.0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_changes_that_wait_keep_no_ping_from_going(seed: int) -> None:
+    """Where pings count as messages, and the first wishes take half a minute."""
+    binance = venue("binance", names_per_message=1).at("ws://sim.test:80")
+    symbols = [f"N{i}USDT" for i in range(80)]
+    driver = EngineDriver(binance, BinanceExchange(seed, markets=symbols), seed=seed)
+    driver.subscribe("a", "trade", symbols)
+    driver.run(1)
+    driver.exchange.inject(Fault("half_open"), driver.now)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 20)
+    assert (driver.now - began) / SECOND <= 10.0
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_silent_link_whose_pongs_come_is_replaced(seed: int) -> None:
     driver = make(seed)

@@ -228,6 +228,7 @@ class Link:
     doubted: bool = False  # streams of it are silent for longer than usual, and nobody else can tell why
     listing_sent: tuple[int, str | None, int] | None = None  # when, its id, the last request before it
     list_first: bool = False  # changes have kept the next one from going for too long: it goes before them
+    ping_first: bool = False  # a ping is due and found no room: it goes before changes
     role: Role = Role.SETTLED
     trial: Trial | None = None
     suspects: Int32Array = field(default_factory=lambda: NO_STREAMS)

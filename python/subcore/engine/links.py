@@ -224,7 +224,7 @@ class Lifecycle:
         link.resized.clear()
         link.unproven = NO_STREAMS
         link.listing_sent = link.remove_by = link.linger_by = None
-        link.list_first = False
+        link.list_first = link.ping_first = False
         most = min(
             settings.backoff_most_seconds, settings.backoff_first_seconds * 2.0 ** min(link.attempts, 32)
         )
@@ -291,7 +291,7 @@ class Lifecycle:
         """The tick's report of what the link received."""
         life, runnable = link.life, self._ctx.clock.runnable
         if frames > life.frames or last_receive > life.last_receive:
-            life.idle_since, life.pinged = runnable, None
+            life.idle_since, life.pinged, link.ping_first = runnable, None, False
             new = frames - life.frames
             if new > 0:
                 link.unanswered = None
@@ -336,11 +336,17 @@ class Lifecycle:
         if life.pinged is not None:
             if runnable - life.pinged >= nanoseconds(answer):
                 return f"no frame and no answer to a ping for {answer:g} s"
-        elif runnable - life.idle_since >= nanoseconds(idle) and link.pacer.try_spend(Counted.PING, now):
-            life.pinged = runnable
+        elif runnable - life.idle_since >= nanoseconds(idle):
+            self.ping_now(link, now)
+        return None
+
+    def ping_now(self, link: Link, now: int) -> None:
+        """The ping that is due, if it may go; else it goes before changes and restores, which could keep it long."""
+        link.ping_first = not link.pacer.try_spend(Counted.PING, now, repair=link.ping_first)
+        if not link.ping_first:
+            link.life.pinged = self._ctx.clock.runnable
             self._ctx.stats.pings += 1
             self._ping(link)
-        return None
 
     def _has_shown(self, link: Link) -> bool:
         """Whether it has shown that it serves: by data, or, where there may be none for days, by what it lists."""

@@ -152,6 +152,8 @@ class Planner:
         if not link.wire.len_target and (self._closes_empty or link.role is not Role.SETTLED):
             return self._empty(link, now)
         link.linger_by = None
+        if link.ping_first:
+            self._lifecycle.ping_now(link, now)
         if link.list_first:
             self.on_list(link, now)
         due = self._due(link, now)
