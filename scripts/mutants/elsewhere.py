@@ -1,7 +1,6 @@
 """Bugs that were seen in other libraries, and the planted ones that stand for each.
 
-Of each the first is found by the soak, a simulation, a property or a state machine alone (the backoff by a venue that
-is played and not by the exchange).
+Of each the first is found by the soak, a simulation, a property or a state machine alone.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ LINKS = (
         "        if (silent := self._silent_against_habit(link)) is not None:",
         "        if not life.frames:\n            return None\n"
         "        if (silent := self._silent_against_habit(link)) is not None:",
-        "tests/test_data_dead.py::test_a_connection_that_never_brought_anything_is_replaced",
+        "soak",
         breaks=6,
     ),
     Mutant(
@@ -27,14 +27,14 @@ LINKS = (
         "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
         "        link.life.spoke_at = self._ctx.clock.runnable\n"
         "        if link.life.pinged is not None:\n            link.life.pinged = None\n",
-        "tests/test_link_silence.py::test_a_silent_link_whose_pongs_come_is_replaced",
+        "soak",
     ),
     Mutant(
         "backoff reset before health is proven",
         "engine/links.py",
         "        link.phase = Phase.UP\n",
         "        link.phase = Phase.UP\n        link.attempts = 0\n",
-        "tests/test_bisection.py::test_a_venue_that_kills_every_connection_is_not_stormed",
+        "soak",
     ),
     Mutant(
         "state changed before the limit is asked",

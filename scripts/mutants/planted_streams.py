@@ -40,7 +40,7 @@ STREAMS = (
         "engine/proof.py",
         "        silent = since <= now - settings.listing_silence\n",
         "        silent = ctx.clock.runnable - link.life.spoke_at >= settings.listing_silence\n",
-        "tests/test_simulation_binance.py::test_more_streams_than_a_connection_takes_spread_over_several_and_come_back",
+        "soak",
     ),
     Mutant(
         "one refused stream ends the restore",

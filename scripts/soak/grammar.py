@@ -39,6 +39,7 @@ class Grammar(Protocol):
     windows: tuple[tuple[int, float], ...]  # messages a connection may send in any so many seconds
     connects: tuple[int, float]  # of one address
     counts_pings: bool
+    restates: bool  # a request states all that a connection carries, and is answered with a snapshot of each
 
     def said(self, payload: bytes) -> Said: ...
     def about(self, payload: bytes) -> list[Key]: ...
@@ -56,6 +57,7 @@ class Upbit:
     windows = ((5, 1.0), (100, 60.0))
     connects = (5, 1.0)
     counts_pings = False
+    restates = True
 
     def said(self, payload: bytes) -> Said:
         """An array: ticket, then one object a type and level with its codes, perhaps a format; or a method."""
@@ -136,6 +138,7 @@ class Binance:
     windows = ((5, 1.0),)
     connects = (300, 300.0)
     counts_pings = True
+    restates = False
 
     def said(self, payload: bytes) -> Said:
         found = json.loads(payload)

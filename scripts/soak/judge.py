@@ -53,6 +53,7 @@ class Books:
     )  # of these: nobody knows whether they are carried
     unlisted: set[Key] = field(default_factory=set)  # left out of a listing: perhaps not in force after all
     ended: set[Key] = field(default_factory=set)  # the same, and it had been proven: the venue let go of it
+    asked_about: int = 0  # when the venue was asked last what it carries
 
 
 class Windows:
@@ -106,6 +107,8 @@ class Judge:
         if books is None or not is_message:
             return
         said = self._grammar.said(payload)
+        if said.listing:
+            books.asked_about = now
         if said.whole is not None:
             books.arrived = {key: books.arrived.get(key, now) for key in said.whole}
         for key in said.removes:

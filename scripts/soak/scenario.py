@@ -117,7 +117,7 @@ def _flap(driver: JudgedDriver, rng: random.Random) -> None:
         driver.handle(event(np.array(sorted(rng.sample(wanted, min(6, len(wanted)))), np.int32), True))
     driver.run(8.0)
     driver.tally["times of flapping links"] += 1
-    for _ in range(60):
+    for _ in range(400):
         for conn in sorted(driver.exchange.connections):
             driver.exchange.inject(Fault("drop_rst", conn=conn), driver.now)
         driver.run(0.05)
@@ -140,6 +140,8 @@ def _described(driver: JudgedDriver, rng: random.Random, kind: str, seconds: flo
             kind = "drop_rst"  # enough are gone
         else:
             driver.accuse(symbol, inf)
+            topics = [topic for topic in driver.world.topics if topic.symbol == symbol]
+            driver.wishes.take(rng.sample(topics, 2))  # which never come
             return Fault(kind, symbol=symbol)
     if kind == "silent":
         names = sorted({key[0] for key in driver.wishes.classes() if key[1] == symbol}) or ["trade"]
@@ -180,6 +182,7 @@ def _check_step(driver: JudgedDriver) -> None:
     """Properties 2 (by the venue's own log), 10 and 11 (by the dict), 12; and that the links' own tables are sound."""
     driver.judge.checks["steps"] += 1
     driver.core.handlers.check()
+    driver.alive.check(driver)
     if driver.exchange.violations:
         raise Broken(f"property 2: the venue counted {driver.exchange.violations[0]}")
     if (differs := driver.wishes.differs()) is not None:
@@ -199,6 +202,7 @@ def _check_step(driver: JudgedDriver) -> None:
 
 def _settle(driver: JudgedDriver) -> None:
     """Property 1 and 5: after quiet, what the venue has of us is what is wanted, less what was refused."""
+    driver.is_wild = False
     driver.exchange.heal(driver.now)
     end_let_go(driver)
     driver.core.handlers.act = lambda: None

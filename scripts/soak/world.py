@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from alive import Alive
 from core_ledger import CoreLedger
 from grammar import UNIT, Binance, Grammar, Key, Upbit
 from judge import Judge
@@ -19,6 +20,7 @@ from subcore.engine.clock import SECOND
 from subcore.errors import SubcoreError
 from subcore.sim.binance import BinanceExchange
 from subcore.sim.exchange import Exchange
+from subcore.sim.faults import Fault
 from subcore.sim.rules import Rules
 from subcore.testing import EngineDriver, FrameKey
 from subcore.testing.connection import Connection
@@ -31,6 +33,7 @@ from wishes import Wishes
 TEXT = 1
 FOUND_S = 180.0  # of bisection, with connections that fail meanwhile
 LATE = 0.5  # of new connections, to which something of the last one is told
+DEAD_AT_BIRTH = 0.04  # of new connections, on which nothing ever comes; on as many no data does
 BASES = ("BTC", "ETH", "XRP", "ADA", "DOT", "SOL", "DOGE", "TRX", "LTC", "LINK", "AVAX", "ATOM")
 LASTING = (
     "refuse",
@@ -134,6 +137,8 @@ class JudgedDriver(EngineDriver):
         self.guilty: dict[str, float] = dict.fromkeys(world.ghosts, inf)  # symbols, and until when
         self.judge = Judge(world.grammar)
         self._waiting = Waiting()
+        self.alive = Alive()
+        self.is_wild = True
         self.core: CoreLedger = self.ledger  # type: ignore[assignment]
         self.wishes = Wishes(self.core, rng, world.topics, world.wrong, self.key_of_topic)
         self.core.handlers.due = self.wishes.due
@@ -175,11 +180,13 @@ class JudgedDriver(EngineDriver):
         """Give the engine an event and carry out what it wants; then the judge looks at what became of it."""
         if isinstance(event, events.LinkDown):
             self.judge.ends((event.link, event.generation))
+            self.alive.dies(event, self.now)
         super().handle(event)
 
     def carry_out(self, action: actions.Action) -> None:
         """Do one thing the engine wants."""
         if isinstance(action, actions.Disconnect):
+            self.alive.gives_up(action, self)
             self.judge.ends((action.link, action.generation))
         elif isinstance(action, actions.Restored):
             self.judge.restored(action)
@@ -204,9 +211,25 @@ class JudgedDriver(EngineDriver):
 
     def _opened(self, one: Any, rtt: int) -> None:
         self.judge.opens((one.link, one.generation))
+        self.alive.opens((one.link, one.generation), self.now)
+        if self.is_wild:
+            self._stifle(one)
         super()._opened(one, rtt)
         if self.rng.random() < LATE:
             self._tell_late(one)
+
+    def _stifle(self, one: Connection) -> None:
+        """It was good for the handshake, and for nothing since."""
+        kind = self.rng.random() // DEAD_AT_BIRTH
+        if kind < 2:
+            name, share = ("half_open", 0.0) if kind else ("lose", 1.0)
+            self.exchange.inject(Fault(name, conn=one.conn, probability=share), self.now)
+            self.tally["dead at birth" if kind else "mute from birth"] += 1
+
+    def stall(self, seconds: float) -> None:
+        """The loop is stuck for so long."""
+        super().stall(seconds)
+        self.alive.stalls(self.now, self._blocked_until)
 
     def _tell_late(self, present: Connection) -> None:
         """Something of the connection before this one is told only now, when its link has asked for everything anew."""
@@ -230,6 +253,7 @@ class JudgedDriver(EngineDriver):
     def _knock(self, one: Any, action: actions.Connect) -> None:
         if not one.over:
             self.judge.connects(self.now)
+            self.alive.knocks((one.link, one.generation), self.now)
         super()._knock(one, action)
 
     def _do_send(self, action: actions.Send) -> None:
@@ -250,12 +274,18 @@ class JudgedDriver(EngineDriver):
 
     def _receive(self, one: Any, output: Any) -> None:
         self._left_at = output.at
+        self.alive.hears((one.link, one.generation), self.now)
         super()._receive(one, output)
 
     def _frame(self, one: Any, payload: bytes) -> None:
         self.judge.receives((one.link, one.generation), payload, self._left_at)
         keys = self.world.grammar.about(payload)
-        if not keys:
+        if keys:
+            wire = (one.link, one.generation)
+            self.alive.brings(wire, self.now, keys, self.judge.wires.get(wire))
+        else:
+            if b'"error"' in payload:
+                self.alive.blames((one.link, one.generation))
             try:
                 subcore.decode_all(self.venue, payload)
             except SubcoreError:  # property 12: a named error, nothing else
