@@ -62,6 +62,7 @@ class Alive:
         self._first: dict[Key, int] = {}  # data of what is wanted since: in time, by the judge's books
         self._spoke: set[Key] = set()
         self._stalls: list[tuple[int, int]] = []
+        self.died_at = 0  # when a connection ended, or could not be opened, the last time
 
     # -- what passes --
 
@@ -113,6 +114,7 @@ class Alive:
 
     def dies(self, event: events.LinkDown, now: int) -> None:
         """It is over, or could not be opened."""
+        self.died_at = now
         self._lives.pop((event.link, event.generation), None)
         tries = self._tries.setdefault(event.link, Tries())
         if tries.generation != event.generation:

@@ -183,6 +183,7 @@ def _check_step(driver: JudgedDriver) -> None:
     driver.judge.checks["steps"] += 1
     driver.core.handlers.check()
     driver.alive.check(driver)
+    driver.waiting.check(driver)
     if driver.exchange.violations:
         raise Broken(f"property 2: the venue counted {driver.exchange.violations[0]}")
     if (differs := driver.wishes.differs()) is not None:

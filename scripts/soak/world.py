@@ -136,7 +136,7 @@ class JudgedDriver(EngineDriver):
         self.tally: Counter[str] = Counter()
         self.guilty: dict[str, float] = dict.fromkeys(world.ghosts, inf)  # symbols, and until when
         self.judge = Judge(world.grammar)
-        self._waiting = Waiting()
+        self.waiting = Waiting()
         self.alive = Alive()
         self.is_wild = True
         self.core: CoreLedger = self.ledger  # type: ignore[assignment]
@@ -202,7 +202,7 @@ class JudgedDriver(EngineDriver):
     def handled(self, event: events.Event, did: list[actions.Action]) -> None:
         """The judge looks at what became of it."""
         self.judge.after(event, did, self)
-        self._waiting.after(did, self)
+        self.waiting.after(did, self)
 
     def turn(self, *, urgent: bool = False) -> None:
         """End the loop turn: the engine sees what changed, and who joined gets what is newest."""
