@@ -99,4 +99,4 @@ def _want(driver: JudgedDriver, rng: random.Random, *symbols: str) -> None:
         driver.handle(events.AskedAgain(np.array(again, np.int32)))
 
 
-ACTS = (let_go, let_go, left_out_once_refused, left_out_once_refused, refused_twice)
+ACTS = (*(let_go,) * 3, *(left_out_once_refused,) * 4, refused_twice)
