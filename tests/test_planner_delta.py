@@ -13,7 +13,7 @@ from engine_script import BTC, Script
 from subcore._wire_set import WireSet
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
-from subcore.engine.context import NO_STREAMS
+from subcore.engine.context import NO_STREAMS, Settings
 from subcore.types import (
     Accepted,
     DataState,
@@ -41,7 +41,8 @@ def said(s: Script) -> list[dict[str, object]]:
 
 
 def delta(**changes: object) -> Script:
-    return Script(replace(DELTA, **changes))  # type: ignore[arg-type]
+    """All that may go leaves in one event."""
+    return Script(replace(DELTA, **changes), settings=Settings(messages=100))  # type: ignore[arg-type]
 
 
 def test_delta_messages_own_their_streams_and_several_are_in_flight() -> None:

@@ -8,7 +8,7 @@ LINKS = (
     Mutant(
         "all messages written before the loop goes on",
         "engine/engine.py",
-        "                if stats.messages >= most:",
+        "                if stats.messages >= self._most:",
         "                if stats.messages < 0:",
         "tests/test_engine_turns.py",
     ),

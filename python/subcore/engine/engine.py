@@ -118,7 +118,7 @@ class Engine:
         self._losses = Losses(
             self._ctx, self._lifecycle, self._proof, self._moves, self._placement, self._effort
         )
-        self._ticked = self._now = 0
+        self._ticked = self._now = self._most = 0
         self._unwatched: list[Changed] = []
         self._closed = self._unserved = False
         self.links = self._lifecycle.links
@@ -199,7 +199,7 @@ class Engine:
         if self._closed:
             return []
         self._lifecycle.read_clock(now)
-        self._now = now
+        self._now, self._most = now, self._ctx.stats.messages + self._ctx.settings.messages
         if not self._losses.under_way or self._may_handle(event):
             handler(event, now)
             # A Tick follows what is reported for it, of each link: it does what is due on all of them.
@@ -249,11 +249,10 @@ class Engine:
     def _serve_all(self, now: int) -> None:
         """A message at a time: links which share a limit take turns. After some messages the loop goes on first."""
         stats, more, self._unserved = self._ctx.stats, list(self.links.values()), False
-        most = stats.messages + self._ctx.settings.messages
         while more:
             turn, more = self._planner.queueing.in_order(more, now), []
             for link in turn:
-                if stats.messages >= most:
+                if stats.messages >= self._most:
                     self._unserved = True
                     return
                 if self._serve(link, now):
@@ -281,7 +280,7 @@ class Engine:
         """Who is watched changes when somebody looks: a tick may see to many changes."""
         if self._unwatched:
             self._health.changed(self._unwatched)
-            self._unwatched.clear()
+        self._unwatched.clear()
 
     def _heard(self, event: StreamsHeard, now: int) -> None:
         self._watch()
@@ -366,6 +365,9 @@ class Engine:
     def _tick(self, event: Tick, now: int) -> None:
         if now - self._ticked < self._ctx.settings.tick:
             return
+        self._run(now)  # what is due first: what leaves a wire now may be doubled anew below
+        if self._losses.under_way:
+            return
         self._ticked = now
         self._effort.play(now)
         self._moves.tick(now)
@@ -373,9 +375,7 @@ class Engine:
         self._standbys.tick(now)
         self._own_links.tick(now)
         alive = []
-        for link in list(self.links.values()):
-            if not link.is_up:
-                continue
+        for link in [link for link in self.links.values() if link.is_up]:
             dead = (
                 self._lifecycle.tick(link, now)
                 or self._health.judge(link, now)
