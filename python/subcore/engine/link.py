@@ -96,15 +96,17 @@ class Request:
         self.lived_at: int | None = None  # the same, when that was first seen to be over
 
 
-@dataclass(slots=True, eq=False)
 class SnapshotsDue:
     """A request that owes new snapshots of all that it stated; `at`: runnable time at which they are overdue. Of so
     many streams it was `seen` then whether they came; of the `doubted` they did not."""
 
-    at: int
-    request: Request
-    seen: int = 0
-    doubted: list[Int32Array] = field(default_factory=list)
+    __slots__ = ("at", "doubted", "request", "seen")
+
+    def __init__(self, at: int, request: Request) -> None:
+        self.at = at
+        self.request = request
+        self.seen = 0
+        self.doubted: list[Int32Array] = []
 
 
 @dataclass(slots=True, eq=False)
