@@ -26,7 +26,7 @@ KNOWN = 30  # seconds, in which each stream speaks at more looks than must be kn
 
 @pytest.fixture(autouse=True)
 def _known_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "LOOKS_TO_KNOW", 60)
+    monkeypatch.setattr(health, "LINK_LOOKS_TO_KNOW", 60)
 
 
 def learned(house: str, seconds: float, markets: slice = slice(None)) -> EngineDriver:

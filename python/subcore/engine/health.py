@@ -44,6 +44,7 @@ Reals = npt.NDArray[np.float64]
 BY_SIBLINGS, BY_WIRE, BY_VENUE, BY_LIST, BY_SNAPSHOT = 1, 2, 3, 4, 5
 
 LOOKS_TO_KNOW = 500  # at which a stream had spoken, before its habit is known
+LINK_LOOKS_TO_KNOW = 100  # the same, where three symbols must agree that their link is silent
 ALONE_LOOKS_TO_KNOW = 1000  # the same, where no sibling can tell a frozen stream from a market that rests
 MARGIN, LEAST_SPOKEN = (
     2.5,
@@ -146,7 +147,7 @@ class Health:
         habits, streams = self.habits, link.wire.wire()
         streams = streams[streams < len(habits.watched)]
         streams = streams[habits.watched[streams] & ~self._ctx.streams.legs.has_other(streams)]
-        streams = streams[habits.learned[streams] >= LOOKS_TO_KNOW]
+        streams = streams[habits.learned[streams] >= LINK_LOOKS_TO_KNOW]
         chance = _by_chance(habits.worst_gap[streams], habits.sum_gap[streams], habits.learned[streams])
         streams = streams[chance]
         margin = np.maximum(WORST_MARGIN, YOUNG_MARGIN / np.log(habits.learned[streams]))
