@@ -6,6 +6,13 @@ from mutant import Mutant
 
 WATCH = (
     Mutant(
+        "a link restarted for its silence as soon as ever while the whole venue rests",
+        "engine/health.py",
+        "        link.in_vain += 1\n",
+        "",
+        "tests/test_link_venue_rests.py",
+    ),
+    Mutant(
         "a link that something left just now judged by nobody",
         "engine/health.py",
         "        return self.asking.judge(link, now) or self._silent_against_streams(link, now)",

@@ -57,6 +57,7 @@ AGREED_LEAST = 2.0  # and more than ever, where the stream's own clock agrees
 CLOCK_MARGIN = 1.2  # times its longest silence, in medians: then it does
 CHANCE = 1.5  # times the longest gap that chance makes of so many: a habit of longer ones is heavy-tailed, and no sign
 CHANCE_SPARED = 3.0
+IN_VAIN_MOST = 6  # times the patience with a link doubles whose restarts brought nothing but what they owed
 LINK_SPOKE = 0.25  # within this part of the stream's silence, or the link is the one to judge
 TRIES_AT_MOST = 10  # the patience with a stream that stays silent doubles so often
 EARNED = 0.4 / (1000 * 3600 * SECOND)  # needless re-asks a stream-nanosecond, for each kind of witness
@@ -127,8 +128,12 @@ class Health:
 
     def _silent_against_streams(self, link: Link, now: int) -> str | None:
         """Where something has left a link, or it is a new connection, its own habit is not known. Those of its streams
-        are: the whole is silent no longer than any of them."""
+        are: the whole is silent no longer than any of them. A venue may rest as a whole, with pongs and connects: a
+        restart for that which brings nothing but what it owes doubles the patience."""
         least = self._ctx.settings.silent_link
+        asked = link.last_request
+        if asked is not None and link.life.spoke_at > asked.acquits_at + least:
+            link.in_vain = 0
         ahead = self._lifecycle.look_ahead
         silent = min(self._ctx.clock.runnable - link.life.spoke_at, now - link.sent_at) + ahead
         if silent < least or link.route.grant or self._ctx.clock.runnable < link.rests_until:
@@ -137,8 +142,9 @@ class Health:
             return None
         if link.judged_since != link.life.spoke_at:  # nothing is learned while it is silent
             link.judged_since, link.streams_limit = link.life.spoke_at, self._limit_by_streams(link, least)
-        if silent < link.streams_limit:
+        if silent < link.streams_limit * 2.0 ** min(link.in_vain, IN_VAIN_MOST):
             return None
+        link.in_vain += 1
         return f"no frame for {(silent - ahead) / SECOND:.1f} s, while pings are answered"
 
     def _limit_by_streams(self, link: Link, least: int) -> float:

@@ -263,6 +263,7 @@ class Link:
         -1
     )  # it is silent since then (runnable time), and by its streams' habits shall be so long
     streams_limit: float = math.inf
+    in_vain: int = 0  # restarts for that since it brought more than what a request owes
     wake: int | None = None
 
     @property
