@@ -83,3 +83,19 @@ def test_streams_that_are_not_known_accuse_nobody(house: str) -> None:
     silence(driver)
     driver.run(90)
     assert driver.engine.stats.losses == 0
+
+
+def test_what_leaves_while_all_is_silent_accuses_nobody_later() -> None:
+    """Three that are silent for 40 s at most, and others that are not known; then the three leave."""
+    driver = learned("binance", KNOWN)
+    leave(driver, "binance", slice(6, None))
+    habits = driver.engine._health.habits
+    habits.median[:3], habits.worst_gap[:3] = 2 * SECOND, 1.0
+    habits.learned[:3] = habits.sum_gap[:3] = 1000
+    habits.learned[3:] = 0
+    silence(driver)
+    driver.run(10)
+    assert driver.engine.links[0].streams_limit == pytest.approx(40 * SECOND, rel=0.2), "it is looked at"
+    leave(driver, "binance", slice(0, 3))
+    driver.run(90)
+    assert driver.engine.stats.losses == 0

@@ -285,6 +285,7 @@ class Link:
     def has_other_set(self) -> None:
         """It carries less than it did, or is another connection: its habit says nothing of that."""
         self.has_more()
+        self.judged_since = -1  # those whose habits were asked for may have left
         if self.bound.gaps:
             self.former, self.bound = self.bound, Habit()
 
