@@ -84,6 +84,25 @@ def test_an_async_hook_that_waited_for_what_was_cancelled_has_failed(
     assert "waits (on_alert) raised" in caplog.text
 
 
+class Odd(BaseException):
+    """As a test's own failure, or a library's timeout."""
+
+
+def test_what_an_async_hook_raises_counts_whatever_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    async def script(world: World, manager: SubscriptionManager, heard: Heard) -> None:
+        async def odd(alert: Alert) -> None:
+            await asyncio.sleep(0)
+            raise Odd
+
+        end = manager.on_alert(odd)
+        await stall(world, manager)
+        end()
+        assert manager.stats().handler_errors == 2
+
+    play(calm(35), script, alerts=AT_ONCE)
+    assert "odd (on_alert) raised" in caplog.text
+
+
 def test_a_hook_that_hangs_is_cancelled_at_the_end_and_never_piles_up() -> None:
     cancelled: list[bool] = []
 

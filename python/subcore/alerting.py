@@ -149,7 +149,9 @@ class Alerting:
                 if own is not None and own.cancelling():
                     raise  # this task is meant
                 self._hook_failed(f"{name} raised", error)  # something it waited for was cancelled
-            except Exception as error:
+            except (GeneratorExit, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
                 self._hook_failed(f"{name} raised", error)
 
         task = asyncio.get_running_loop().create_task(call(), name="subcore-on-alert", context=Context())
