@@ -99,3 +99,20 @@ def test_what_leaves_while_all_is_silent_accuses_nobody_later() -> None:
     leave(driver, "binance", slice(0, 3))
     driver.run(90)
     assert driver.engine.stats.losses == 0
+
+
+def test_what_comes_to_a_silent_link_is_reckoned_with() -> None:
+    """Two that are known accuse nobody; then others that are known are asked for there, and nothing comes."""
+    driver = learned("binance", KNOWN)
+    leave(driver, "binance", slice(6, None))
+    habits = driver.engine._health.habits
+    habits.median[:6], habits.worst_gap[:6] = SECOND / 4, 1.0
+    habits.learned[:6] = habits.sum_gap[:6] = 1000
+    habits.learned[2:] = 0
+    silence(driver)
+    driver.run(10)
+    assert math.isinf(driver.engine.links[0].streams_limit), "it is looked at"
+    driver.subscribe("a", "trade", HOUSES["binance"][1][6:7])
+    driver.run(0.5)
+    habits.learned[2:6] = 1000  # as of streams that another link carried
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 10)

@@ -277,6 +277,7 @@ class Link:
 
     def has_more(self) -> None:
         """It carries more than it did: no silence of that is longer, and most are shorter."""
+        self.judged_since = -1  # by the habits of other streams
         if self.habit.gaps >= GAPS_TO_KNOW:
             self.bound, self.habit = self.habit, Habit()
         elif self.habit.gaps:
@@ -285,7 +286,6 @@ class Link:
     def has_other_set(self) -> None:
         """It carries less than it did, or is another connection: its habit says nothing of that."""
         self.has_more()
-        self.judged_since = -1  # those whose habits were asked for may have left
         if self.bound.gaps:
             self.former, self.bound = self.bound, Habit()
 
