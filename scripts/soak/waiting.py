@@ -45,12 +45,14 @@ class Waiting:
         ]
         if not any(adds for _, adds in written):
             return
-        waiting = self._unsent(driver)
+        unsent = self._unsent(driver)
+        # A removal that nobody answered may not have been done: what it named is not asked for while it may be there.
+        waiting = unsent - {key for books in driver.judge.wires.values() for key in books.leaving}
         for number, (link, adds) in enumerate(written):
             later = [key for other, keys in written[number + 1 :] if other == link for key in keys]
             if adds and (rest := [*self._for_link(link, waiting, driver), *later]):
                 self._judge(link, adds, rest, driver)
-        self._note(waiting, driver.now)
+        self._note(unsent, driver.now)
 
     def check(self, driver: JudgedDriver) -> None:
         """Each step: who has begun to wait, and who has waited for too long."""
