@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine_script import BTC, ETH, MS, Script, symbols_of
@@ -14,6 +16,8 @@ from subcore.types import (
 )
 
 # Keepalive
+from subcore.venue import Counted, Limit, Scope, Window
+from subcore.venues import venue
 
 
 def test_a_silent_link_is_pinged_and_lives_while_pongs_come() -> None:
@@ -159,3 +163,22 @@ def test_a_watched_stream_that_is_proven_meanwhile_is_not_refused() -> None:
     s.data([1])
     s.tell(events.SymbolsKnown(KNOWN))
     assert s.state(1) is StreamState.OPEN
+
+
+@pytest.mark.parametrize("wait", [1.0, 6.0, 7.4])
+def test_a_ping_that_limits_kept_back_makes_the_end_no_later(wait: float) -> None:
+    """Pings count as messages, and one goes in so many seconds."""
+    made = venue("binance")
+    limit = Limit(
+        group="m",
+        scope=Scope.LINK,
+        counts=frozenset({Counted.MESSAGE, Counted.PING}),
+        windows=(Window(1, wait, wait),),
+    )
+    s = Script(replace(made, limits=(limit,)))
+    s.open_with("trade", "BTCUSDT")
+    start = s.now
+    while s.engine.links[0].is_up:
+        s.wait(0.05)
+    assert s.engine.stats.pings == 1
+    assert 7.0 <= (s.now - start) / SECOND <= 10.0

@@ -54,6 +54,19 @@ class Waiting:
                 self._judge(link, adds, rest, driver)
         self._note(unsent, driver.now)
 
+    def wished(self, driver: JudgedDriver) -> None:
+        """Wishes changed: from now on some wait."""
+        self._note(self._unsent(driver), driver.now)
+
+    def looked(self, driver: JudgedDriver) -> None:
+        """Time passed: what each link has yet to be asked for, second carriers among them."""
+        before, self._of_links = self._of_links, {}
+        for link in driver.engine.links.values():
+            for stream in link.wire.added().tolist() if link.is_up and link.wire.len_added else ():
+                if driver.engine.streams.state[stream] not in (StreamState.REFUSED, StreamState.CLOSED):
+                    place = (link.id, driver.key_of(stream))
+                    self._of_links[place] = before.get(place, driver.now)
+
     def check(self, driver: JudgedDriver) -> None:
         """Each step: who has begun to wait, and who has waited for too long."""
         markets, guilty = driver.exchange.markets, driver.guilty
@@ -68,12 +81,7 @@ class Waiting:
         calm = driver.alive.died_at  # until the venue lets connections live, nobody can be asked
         if starved := [k for k, since in self._served.items() if driver.now - max(since, calm) > MOST_NS]:
             raise Broken(f"property 4: {starved} have been wanted for too long, and no connection was asked")
-        before, self._of_links = self._of_links, {}
-        for link in driver.engine.links.values():  # second carriers among them
-            for stream in link.wire.added().tolist() if link.is_up and link.wire.len_added else ():
-                if driver.engine.streams.state[stream] not in (StreamState.REFUSED, StreamState.CLOSED):
-                    place = (link.id, driver.key_of(stream))
-                    self._of_links[place] = before.get(place, driver.now)
+        self.looked(driver)
         if starved := [place for place, since in self._of_links.items() if driver.now - since > MOST_NS]:
             raise Broken(f"property 4: {starved} (link and stream) have waited for messages for too long")
 
@@ -87,7 +95,7 @@ class Waiting:
         lowest = [
             (ELSEWHERE if key in carried & opened else classes.get(key, ELSEWHERE), key)
             for key in adds
-            if driver.now - self._since.get(key, driver.now) < GUARD_NS
+            if driver.now - self._waits_since(link, key, driver.now) < GUARD_NS
         ]
         highest = [(classes.get(key, ELSEWHERE), key) for key in rest if key not in carried]
         if lowest and highest and max(highest)[0] > min(lowest)[0]:
@@ -95,6 +103,10 @@ class Waiting:
                 f"property 4: link {link} is asked for {min(lowest)} while {max(highest)} waits for its messages"
                 f" (class and stream; {ELSEWHERE}: another brings it)"
             )
+
+    def _waits_since(self, link: int, key: Key, now: int) -> int:
+        """What another connection brings waits for this link all the same."""
+        return min(self._since.get(key, now), self._of_links.get((link, key), now))
 
     @staticmethod
     def _carried(link: int, driver: JudgedDriver) -> set[Key]:

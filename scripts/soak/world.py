@@ -203,6 +203,10 @@ class JudgedDriver(EngineDriver):
         """The judge looks at what became of it."""
         self.judge.after(event, did, self)
         self.waiting.after(did, self)
+        if isinstance(event, events.Changed):
+            self.waiting.wished(self)
+        if isinstance(event, events.Tick):
+            self.waiting.looked(self)
 
     def turn(self, *, urgent: bool = False) -> None:
         """End the loop turn: the engine sees what changed, and who joined gets what is newest."""

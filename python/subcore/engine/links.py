@@ -334,8 +334,10 @@ class Lifecycle:
             return silent
         runnable = self._ctx.clock.runnable
         if life.pinged is not None:
-            if runnable - life.pinged >= nanoseconds(answer):
-                return f"no frame and no answer to a ping for {answer:g} s"
+            # Limits may have kept the ping from going: the end is due all the same, but for a round trip.
+            late = min(max(0, life.pinged - life.idle_since - nanoseconds(idle)), nanoseconds(answer) // 2)
+            if runnable - life.pinged >= nanoseconds(answer) - late:
+                return f"no frame and no answer to a ping for {(runnable - life.pinged) / SECOND:.2g} s"
         elif runnable - life.idle_since >= nanoseconds(idle):
             self.ping_now(link, now)
         return None
