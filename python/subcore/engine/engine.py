@@ -64,6 +64,7 @@ from subcore.venue import Venue
 __all__ = ["Engine"]
 
 UNWATCHED_AT_MOST: Final = 256  # changes kept until somebody looks
+REPORTS: Final = (LinkActivity, StreamsHeard)  # noted: the Tick that follows does what is due on all links
 
 
 class Engine:
@@ -202,8 +203,7 @@ class Engine:
         self._now, self._most = now, self._ctx.stats.messages + self._ctx.settings.messages
         if not self._losses.under_way or self._may_handle(event):
             handler(event, now)
-            # A Tick follows what is reported for it, of each link: it does what is due on all of them.
-            if not (self._closed or self._losses.under_way or isinstance(event, LinkActivity | StreamsHeard)):
+            if not (self._closed or self._losses.under_way or isinstance(event, REPORTS)):
                 self._run(now)
         out, self._ctx.out = self._ctx.out, []
         return out
@@ -213,7 +213,7 @@ class Engine:
         alive is noted meanwhile; and all else finishes the loss."""
         if isinstance(event, Tick):
             self._losses.go_on()
-        elif not isinstance(event, LinkActivity | StreamsHeard):
+        elif not isinstance(event, REPORTS):
             self._losses.finish()
         return isinstance(event, LinkActivity) or not self._losses.under_way
 
