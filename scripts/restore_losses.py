@@ -169,7 +169,15 @@ class Client:
         self._exchange.trouble(kind, self.address, victims, market, self._server.clock())
         self._server.wake()
         what = f"{kind.name}, {len(victims)} of {len(self._carrying())} links"
-        await self._until(lambda: not victims & self._exchange.connections.keys(), what, "it was not noticed")
+
+        def are_gone() -> bool:
+            """What leaves them for another link until they are noticed is not lost with them."""
+            nonlocal doubled
+            here = victims & self._exchange.connections.keys()
+            doubled |= bool(here) and self._exchange.carried_beside(self.address, here)
+            return not here
+
+        await self._until(are_gone, what, "it was not noticed")
         refused = await self._back(what, market if kind.request else None)
         served = self._served_at - began
         back = self._back_after(began_ns)
