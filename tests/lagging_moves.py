@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -174,7 +175,7 @@ class Stage:
         )
 
 
-class Kind:
+class Kind(ABC):
     """Why streams move: how it comes to that, and the moves. `rate` is the exchange's."""
 
     rate = 25.0
@@ -194,9 +195,9 @@ class Kind:
         stage.ears.subscribe(stage.component, stage.house.codes)
         await stage.component.live(20.0)
 
+    @abstractmethod
     async def move(self, stage: Stage) -> None:
         """Have it moved, until that is over."""
-        raise NotImplementedError
 
 
 class Rotation(Kind):

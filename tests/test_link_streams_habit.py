@@ -85,16 +85,22 @@ def test_streams_that_are_not_known_accuse_nobody(house: str) -> None:
     assert driver.engine.stats.losses == 0
 
 
-def test_what_leaves_while_all_is_silent_accuses_nobody_later() -> None:
-    """Three that are silent for 40 s at most, and others that are not known; then the three leave."""
+def fell_silent(known: int, streams: slice, median: int) -> EngineDriver:
+    """Of six streams the first so many are `known`; these speak so often; and all are silent for 10 s by now."""
     driver = learned("binance", KNOWN)
     leave(driver, "binance", slice(6, None))
     habits = driver.engine._health.habits
-    habits.median[:3], habits.worst_gap[:3] = 2 * SECOND, 1.0
-    habits.learned[:3] = habits.sum_gap[:3] = 1000
-    habits.learned[3:] = 0
+    habits.median[streams], habits.worst_gap[streams] = median, 1.0
+    habits.learned[streams] = habits.sum_gap[streams] = 1000
+    habits.learned[known:] = 0
     silence(driver)
     driver.run(10)
+    return driver
+
+
+def test_what_leaves_while_all_is_silent_accuses_nobody_later() -> None:
+    """Three that are silent for 40 s at most, and others that are not known; then the three leave."""
+    driver = fell_silent(3, slice(3), 2 * SECOND)
     assert driver.engine.links[0].streams_limit == pytest.approx(40 * SECOND, rel=0.2), "it is looked at"
     leave(driver, "binance", slice(0, 3))
     driver.run(90)
@@ -103,16 +109,9 @@ def test_what_leaves_while_all_is_silent_accuses_nobody_later() -> None:
 
 def test_what_comes_to_a_silent_link_is_reckoned_with() -> None:
     """Two that are known accuse nobody; then others that are known are asked for there, and nothing comes."""
-    driver = learned("binance", KNOWN)
-    leave(driver, "binance", slice(6, None))
-    habits = driver.engine._health.habits
-    habits.median[:6], habits.worst_gap[:6] = SECOND / 4, 1.0
-    habits.learned[:6] = habits.sum_gap[:6] = 1000
-    habits.learned[2:] = 0
-    silence(driver)
-    driver.run(10)
+    driver = fell_silent(2, slice(6), SECOND // 4)
     assert math.isinf(driver.engine.links[0].streams_limit), "it is looked at"
     driver.subscribe("a", "trade", HOUSES["binance"][1][6:7])
     driver.run(0.5)
-    habits.learned[2:6] = 1000  # as of streams that another link carried
+    driver.engine._health.habits.learned[2:6] = 1000  # as of streams that another link carried
     assert driver.run_until(lambda: driver.engine.stats.losses == 1, 10)
