@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
-from change_storm import BINANCE, UPBIT, Judge, Optimum, Storm, Windows, play, read_binance, read_upbit
+from change_storm import (
+    BINANCE,
+    UPBIT,
+    Judge,
+    Optimum,
+    Result,
+    Storm,
+    Windows,
+    play,
+    read_binance,
+    read_upbit,
+)
 
 from engine_script import Script
 from subcore.engine.clock import SECOND
@@ -21,7 +33,7 @@ pytestmark = pytest.mark.simulation
 @pytest.mark.parametrize(
     "storm",
     [
-        Storm("upbit", 48, 10, 70, 1),
+        Storm("upbit", 48, 100, 65, 1),
         Storm("upbit", 48, 1000, 2, 2),
         Storm("upbit", 48, 1, 60, 5),
         Storm("binance", 900, 1, 60, 6),
@@ -108,6 +120,15 @@ def test_the_judge_sees_what_comes_late_and_what_is_too_much() -> None:
     assert len(judge.optimum.windows.sent) == 2
 
 
+def test_the_judge_asks_for_the_allowance_where_work_waits_nearly_always() -> None:
+    kept = Result(0, 0, 0.9, 0.9, 0.9, 0.9, 0.9, 100, 1.05, 60, 0, 0)
+    assert not list(kept.broken())
+    assert list(replace(kept, used=0.89).broken()) == ["used"]
+    assert not list(replace(kept, used=0.89, waits=0.89).broken())
+    assert list(replace(kept, gone=0.91).broken()) == ["gone"]
+    assert not list(replace(kept, gone=0.91, resets=1).broken())
+
+
 def test_the_judge_counts_from_when_a_lost_link_is_open_again() -> None:
     judge = Judge(UPBIT, read_upbit)
     for name in ("ticker KRW-A", "ticker KRW-B"):
@@ -138,4 +159,5 @@ def test_the_judge_reads_messages_that_add_and_remove() -> None:
     judge.change("trade a", False, SECOND)
     judge.sent(0, b'{"method":"UNSUBSCRIBE","params":["a@trade"],"id":3}', 4 * SECOND)
     assert judge.carried == {0: {"trade b"}}
+    assert judge.latest_gone == SECOND, "it may wait for two of the three seconds"
     assert judge.busy == SECOND // 10 * 4 + SECOND, "a removal is work after two seconds"

@@ -28,7 +28,7 @@ def astray(driver: JudgedDriver) -> list[str]:
                 or columns.state[stream] != StreamState.OPEN
             ):
                 continue
-            own, doubled = bool(columns.own_link[stream]), bool(columns.standby[stream])
+            own, doubled = stream in driver.own, stream in driver.doubled
             fits = {
                 Role.OWN: own,
                 Role.SETTLED: not own,

@@ -23,7 +23,7 @@ STEPS = 200
 AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
 SILENT = ("silent",) * 5  # most markets are silent for longer by themselves
-RARE = (*SLOW, *SLOW, *SILENT, "close", "delist", "stall")  # once more: few of them bite
+RARE = (*SLOW, *SLOW, *SLOW, *SILENT, "close", "delist", "drop_fin", "stall")  # once more: few of them bite
 TOPICS = 100
 TOO_FAST = 0.5  # of errors and closes
 SETTLE_S = 75.0
@@ -283,7 +283,7 @@ def _differs(driver: JudgedDriver) -> str | None:
     missing = {k: s.name for k, s in states.items() if s is not StreamState.OPEN and k not in refused | gone}
     if missing:
         return f"property 1: not open after quiet: {missing}"
-    doubled = {driver.key_of(s) for s in driver.core.wanted() if driver.engine.streams.standby[s]}
+    doubled = set(map(driver.key_of, driver.doubled & driver.core.wanted()))
     carried = Counter(_carried(driver))
     for key in wanted | carried.keys():
         allowed = (0, 1, 2) if key in gone else (2,) if key in doubled else (1,)

@@ -146,6 +146,8 @@ class JudgedDriver(EngineDriver):
         self.core.handlers.act = self.wishes.step
         self.core.handlers.marks = world.grammar.marks
         self.duplicates_until = 0
+        self.doubled: set[int] = set()  # ids that two links shall carry, and such that shall have links of their own
+        self.own: set[int] = set()
         self.let_go: set[int] = set()  # connections of which the venue has forgotten something
         self._left_at = 0
         self._latest: dict[
@@ -181,7 +183,14 @@ class JudgedDriver(EngineDriver):
         if isinstance(event, events.LinkDown):
             self.judge.ends((event.link, event.generation))
             self.alive.dies(event, self.now)
+        self._note(event)
         super().handle(event)
+
+    def _note(self, event: events.Event) -> None:
+        """What is asked of the links of streams, until it is taken back or their ids are."""
+        if isinstance(event, events.StandBy | events.OwnLink):
+            asked = self.doubled if isinstance(event, events.StandBy) else self.own
+            (asked.update if event.on else asked.difference_update)(event.streams.tolist())
 
     def carry_out(self, action: actions.Action) -> None:
         """Do one thing the engine wants."""
@@ -192,6 +201,9 @@ class JudgedDriver(EngineDriver):
             self.judge.restored(action)
         elif isinstance(action, actions.Arbitrate):
             self.core.handlers.arbitrate(action.streams, action.on)
+        elif isinstance(action, actions.ReleaseStreams):
+            self.doubled.difference_update(action.streams.tolist())
+            self.own.difference_update(action.streams.tolist())
         super().carry_out(action)
 
     def accuse(self, symbol: str, seconds: float) -> None:
