@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -14,6 +15,30 @@ from subcore.sim.binance import BinanceExchange
 from subcore.sim.server import SimServer
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+# What each shows by its words, as patterns that must be found in this order.
+TELLS = {
+    "async_handler": (r"0 lost", r"written in the end"),
+    "batches_and_status": (r"status OPEN", r"books, the last Orderbook"),
+    "four_components": (r"7 interests, 6 streams, 1 message",),
+    "heartbeat": (r"broken is QUARANTINED", r"broken is REAPED", r"left: good"),
+    "late_joiner": (r"the last known price", r"a new price"),
+    "latest": (r"left out: \d+ lost: 0",),
+    "max_rate": (r"newer prices took the place of", r"display gets at most 2 events a second"),
+    "merge": (r"binance +BTCUSDT", r"upbit +KRW-BTC"),
+    "priorities": (r"CRITICAL trade:KRW-BTC", r"HIGH +orderbook", r"NORMAL +ticker:KRW-BTC", r"LOW +ticker"),
+    "private_orders": (r"OPEN: myOrder:\*, myAsset:\*", r"live: open", r"(wait|trade) [\d.]+ of [\d.]+"),
+    "queue_overflow": (r"drop_oldest LOSS", r"drop_newest LOSS", r"close is over"),
+    "restart": (
+        *(r"kept: .* 2 components, 3 interests", r"high +2 +2 +2 +0", r"normal +1 +1 +1 +0"),
+        *(r"2 restored topics were not confirmed", r"still wanted: ticker:KRW-BTC\n"),
+    ),
+    "ring": (r"trades, the last of", r"overrun: 0"),
+    "standby": (
+        *(r"trade:KRW-BTC on link \d and \d", r"trade:KRW-ETH on link \d and \d"),
+        *(r"ticker:KRW-BTC on link \d and None", r"3 trades;", r"one link is enough again"),
+    ),
+    "ticker_loop": (r"(KRW-\w+ [\d.]+ \d+\n){3}",),
+}
 
 
 def load(path: Path) -> ModuleType:
@@ -26,7 +51,7 @@ def load(path: Path) -> ModuleType:
 
 
 def test_there_are_examples_and_each_is_short() -> None:
-    assert len(EXAMPLES) >= 3
+    assert {path.stem for path in EXAMPLES} == TELLS.keys()
     assert {
         path.name: len(path.read_text().splitlines())
         for path in EXAMPLES
@@ -46,4 +71,4 @@ async def test_example_runs(path: Path, capsys: pytest.CaptureFixture[str]) -> N
             await module.main(server.url, 0.2 if path.stem == "four_components" else 3, *more)
         assert not server.violations
         assert not other.violations
-    assert capsys.readouterr().out.strip()
+    assert re.search(".*".join(TELLS[path.stem]), capsys.readouterr().out, re.DOTALL)

@@ -146,7 +146,9 @@ class JudgedDriver(EngineDriver):
         self.core.handlers.act = self.wishes.step
         self.core.handlers.marks = world.grammar.marks
         self.duplicates_until = 0
-        self.doubled: set[int] = set()  # ids that two links shall carry, and such that shall have links of their own
+        self.doubled: set[int] = (
+            set()
+        )  # ids that two links shall carry, and such that shall have links of their own
         self.own: set[int] = set()
         self.let_go: set[int] = set()  # connections of which the venue has forgotten something
         self._left_at = 0
