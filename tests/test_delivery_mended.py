@@ -195,7 +195,7 @@ async def test_a_handler_whose_queue_was_too_small_can_be_subscribed_anew() -> N
         await turns(40)
         assert got == [0, 1, 2]
         assert component.stats().lost == 3
-        component.subscribe("trade", BTC, handler, delivery=subcore.Queue(50))
+        component.subscribe("trade", BTC, handler, delivery=subcore.Queue(50), image=False)
         await turns()
         send(manager, BTC, 30)
         await turns(40)
@@ -220,7 +220,7 @@ async def test_a_handler_whose_task_was_cancelled_is_told_and_can_be_subscribed_
                 task.cancel()
         await turns()
         assert [s.reason for s in told if s.kind is StatusKind.ERROR and "cancelled the task" in s.reason]
-        component.subscribe("trade", BTC, handler)
+        component.subscribe("trade", BTC, handler, image=False)
         await turns()
         send(manager, BTC, 2)
         await turns()

@@ -24,7 +24,7 @@ MAX_COMPONENTS = 65_536
 
 
 class CoreTables:
-    """Of one manager; they belong to the loop's thread. `gone`: sinks whose object was collected.
+    """Of one manager; they belong to the loop's thread. `gone`: sinks whose object was collected, or whose task ended.
 
     `replayed`: frames were received long ago, so nobody is late. `on_error`: as the router has it.
     """

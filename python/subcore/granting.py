@@ -228,6 +228,8 @@ class Granting:
 
     def _grant(self, wishes: Sequence[Wish]) -> None:
         """Carry out all or none of these; those of components closed meanwhile are passed over."""
+        if self._gone:  # what is asked for anew may have come into a block before
+            self.collect()
         if len(wishes) > 1 or wishes[0].component not in self.members:
             wishes = [wish for wish in wishes if wish.component in self.members]
         granted = None
@@ -295,7 +297,7 @@ class Granting:
             self._pinned.pop(member.id, None)
 
     def collect(self) -> None:
-        """Interests of handlers whose object is gone."""
+        """Interests of handlers that are no more: their object is gone, or their task ended."""
         while self._gone:
             sink = self._gone.popleft()
             for member in list(self.members.values()):
@@ -303,7 +305,7 @@ class Granting:
                     topics = self.router.topics_of_sink(sink)
                     member.forget_sink(sink)
                     log.warning(
-                        "component %r: the object of a handler is gone; %d topics go",
+                        "component %r: a handler is no more (its object is gone, or its task ended); %d topics go",
                         member.name,
                         len(topics),
                     )

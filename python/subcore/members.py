@@ -30,7 +30,6 @@ from .types import Priority, Status, Topic
 
 if TYPE_CHECKING:
     from .component import Component, Handler, OnStatus
-    from .pumping import Pump
     from .types import Int32Array
     from .venue import Channel
 
@@ -303,11 +302,6 @@ class Member:
         self.pumps.rename(ids)
         self._router.limits.rename(self.id, ids)
         self.last_conflations = renamed(self.last_conflations, ids)
-
-    def pump_ended(self, pump: Pump) -> None:
-        """An async handler's task ended by itself: asking for its topics again begins anew."""
-        for sink in list(pump.sinks):
-            self.forget_sink(sink)
 
     def topics_into(self, queue: EventQueue) -> list[int]:
         """Ids of the topics that go into a box. O(its interests)."""

@@ -299,8 +299,12 @@ class Pump:
             )
 
     def _end_by_itself(self) -> None:
+        """What it was subscribed to goes, as where its object is gone: asking for it again begins anew. At the next
+        tick: where all of the loop ends, and every task is cancelled, a snapshot shall still say what was wanted."""
         self.end()
-        self._member.pump_ended(self)
+        for sink in self.sinks:
+            self._ties.router.mute_sink(sink)
+        self._ties.gone.extend(self.sinks)
 
     def _take(self) -> Any:
         """The next event; None where there is none, or none may be handed over."""
