@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,6 +64,7 @@ class Hub:
         self.clock = options.clock
         self.wall_offset = WallOffset(options.clock)
         self.started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.members: dict[int, Member] = {}
         self.names: set[str] = set()
         self.restores: deque[RestoreReport] = deque(maxlen=RESTORES_KEPT)
@@ -126,7 +128,7 @@ class Hub:
 
     def _make_delivery(self, gone: deque[int]) -> None:
         """What stands between the router and who takes events from boxes and tasks."""
-        self.wakes = WakeBatch(lambda flush: asyncio.get_running_loop().call_soon(flush))
+        self.wakes = WakeBatch(self._soon)
         self.notices = Notices(self.router, self.intent, self.members, self.clock)
         self.pumping = PumpTies(
             self.router,
@@ -187,11 +189,22 @@ class Hub:
 
     def start(self) -> None:
         """Arm timers; fetch the list of markets beside the connect."""
+        self._loop = asyncio.get_running_loop()
         self.started = True
         self.runtime.start()
         self.obligations.start()
         self.saving.start()
         self.enquiries.start()
+
+    def _soon(self, call: Callable[[], object]) -> None:
+        """In the loop that runs; between two runs of the manager's loop in that one, once it goes on."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if self._loop is None:
+                raise
+            loop = self._loop
+        loop.call_soon(call)
 
     def record(self, path: str | Path) -> None:
         """See SubscriptionManager.record."""
