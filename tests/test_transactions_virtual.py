@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable
 from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -10,6 +13,8 @@ from typing import Any
 import pytest
 
 from manager_rig import make
+from subcore import Latest, Queue
+from subcore.errors import UsageError
 from subcore.sim import Exchange
 from subcore.sim.binance import BinanceExchange
 from subcore.types import Priority
@@ -197,5 +202,63 @@ def test_who_says_no_handler_where_none_was_given_asks_for_what_he_says_last(in_
             await component.live(10.0)
             await asyncio.sleep(5.0)
             assert all(event.raw for event in await component.batch())
+
+    World().run(main)
+
+
+_CALLS: dict[str, Callable[[Any, Any], None]] = {
+    "handler": lambda one, take: one.subscribe("trade", BTC, take),
+    "queue": lambda one, take: one.subscribe("trade", BTC, delivery=Queue(9)),
+    "class": lambda one, take: one.subscribe("trade", BTC, priority=Priority.HIGH),
+    "class of two": lambda one, take: one.subscribe("trade", [BTC, ETH], priority=Priority.HIGH),
+    "other handler": lambda one, take: one.subscribe("ticker", BTC, take),
+    "gone": lambda one, take: one.unsubscribe("trade", BTC),
+    "replaced": lambda one, take: one.replace("trade", BTC, priority=Priority.HIGH),
+    "replaced by another": lambda one, take: one.replace("trade", ETH, take),
+}
+
+
+def _outcome(manager: Any, name: str, calls: tuple[str, ...], *, in_block: bool) -> Any:
+    """What a component whose own policy suits no trades has then, in which class, and where it goes; or why not."""
+    hub, seen = manager._hub, list[Any]()
+    with contextlib.closing(manager.component(name, delivery=Latest())) as one:
+        try:
+            with manager.transaction() if in_block else nullcontext():
+                for call in calls:
+                    _CALLS[call](one, seen.append)
+        except UsageError as error:
+            return str(error)
+        return sorted(
+            (
+                str(hub.intent.topic_of(id)),
+                hub.ledger.class_held(one._member.id, id),
+                type(hub.router.handler_of(sink)).__name__,
+            )
+            for sink in one._member.sinks
+            for id in hub.router.topics_of_sink(sink).tolist()
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_what_its_own_policy_does_not_suit_is_taken_in_a_block_where_it_is_taken_outside(count: int) -> None:
+    """All courses of calls of this length: refused alike, or the same topics in the same classes and places. What a
+    block takes back before it ends was never asked for."""
+
+    async def main(world: World) -> None:
+        manager = world.manager()
+        verdicts = set()
+        for calls in itertools.product(_CALLS, repeat=count):
+            inside = _outcome(manager, "one", calls, in_block=True)
+            outside = _outcome(manager, "one", calls, in_block=False)
+            verdicts.add(isinstance(outside, str))
+            if isinstance(outside, str) and not isinstance(
+                inside, str
+            ):  # a later call took back what was wrong
+                assert calls[-1].startswith("replaced") or "gone" in calls, calls
+                assert all(place != "LatestBox" for _, _, place in inside), calls
+            else:
+                assert inside == outside, calls
+        assert verdicts == {True, False}
+        await manager.close()
 
     World().run(main)

@@ -310,10 +310,11 @@ class Component(Reader):
                     "own_link= is for what is CRITICAL: give priority=Priority.CRITICAL too, or leave it out"
                 )
             keeps = handler is None and delivery is None and member.has_choice
-            if handler is None and not (keeps and self._holds(channel, given)):
+            may_keep = handler is None and delivery is None and granting.transactions.is_open
+            chosen_before = may_keep and granting.transactions.has_choice_of(member.id)
+            if handler is None and not chosen_before and not (keeps and self._holds(channel, given)):
                 check_policy(delivery, member.delivery, granting.venue.channels[index], raw=raw)
             sink = member.sink_maker(handler, raw, delivery, index)
-            may_keep = handler is None and delivery is None and granting.transactions.is_open
             granting.transactions.submit(
                 Wish(
                     act,
@@ -330,6 +331,8 @@ class Component(Reader):
                     own_link,
                     image,
                     max_rate,
+                    raw,
+                    chosen_before,
                 )
             )
         except UsageError as error:

@@ -258,8 +258,25 @@ class Granting:
         self.conflicts.check(resolved)
         for component in dict.fromkeys(wish.component for wish, _, _, _ in resolved):
             self._check_policies(component, resolved)
+            if any(wish.may_go_by_own for wish, _, _, _ in resolved if wish.component == component):
+                self._check_own_policy(self.members[component], resolved)
         for wish, adds, _, _ in resolved:
             self.joiners.note(wish.component, adds)
+
+    def _check_own_policy(self, member: Member, resolved: Sequence[Resolved]) -> None:
+        """UsageError where topics would go by its own policy that it does not suit, see check_policy."""
+        held = set(self.ledger.interests(member.id).tolist())
+        for wish, adds, removes, _ in resolved:
+            if wish.component != member.id:
+                continue
+            held.difference_update(removes.tolist())
+            if wish.may_go_by_own and not (wish.keeps_sinks and held.issuperset(adds.tolist())):
+                try:
+                    check_policy(None, member.delivery, self.venue.channels[wish.channel], raw=wish.raw)
+                except UsageError as error:
+                    error.args = (f"component {member.name!r}: {error}",)
+                    raise
+            held.update(adds.tolist())
 
     def _check_policies(self, component: int, resolved: Sequence[Resolved]) -> None:
         member = self.members[component]

@@ -46,7 +46,8 @@ class Wish:
     `standby`: two links shall carry it; `own_link`: one that nobody else shares. `sink` makes the place to deliver to;
     with `keeps_sinks` topics held already stay where they go: a function is asked once it is the wish's turn. `image`:
     who joins a stream gets its last event; `max_rate`: at most so many events a second, see caps. `holder` lives while
-    the wish waits in a transaction.
+    the wish waits in a transaction. `may_go_by_own`: whether its component's own policy suits what goes by that
+    is to be seen once it is the wish's turn.
     """
 
     act: Act
@@ -63,6 +64,13 @@ class Wish:
     own_link: bool = False
     image: bool = True
     max_rate: float | None = None
+    raw: bool = False
+    may_go_by_own: bool = False
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it says where its topics go. Of a wish in a transaction."""
+        return self.act is not Act.REMOVE and self.keeps_sinks is False
 
 
 # A wish, the topics it adds and removes, and where they are delivered to (NO_SINK = it adds none).

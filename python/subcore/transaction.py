@@ -51,6 +51,11 @@ class Transactions:
         """Whether the current task has a block open."""
         return bool(self._open) and _present_task() in self._open
 
+    def has_choice_of(self, component: int) -> bool:
+        """Whether the current task's blocks say of anything that this component wants where it goes."""
+        blocks = self._open.get(_present_task(), []) if self._open else []
+        return any(wish.component == component and wish.chooses for wishes in blocks for wish in wishes)
+
     def submit(self, wish: Wish) -> None:
         """Add to the current task's block, or grant at once where none is open."""
         blocks = self._open.get(_present_task()) if self._open else None
