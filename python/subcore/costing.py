@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from . import _columns
+from .calltime import mean_call_ns
 from .memory import A_COMPONENT, AN_EVENT
 from .topic_figures import topic_rows
 from .types import Float64Array, Int32Array
@@ -119,7 +120,7 @@ def _of(hub: Hub, member: Member, streams: Int32Array, wire: _Wire, total: float
         topics=figures.interests,
         streams=len(streams),
         events=figures.delivered,
-        callback_ns=(figures.mean_ns or 0) * figures.calls,
+        callback_ns=round(mean_call_ns(hub.router, member) * figures.calls),
         loop_share=figures.loop_share,
         bytes=round(size),
         bytes_per_second=wire.share(wire.rate, streams),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from subcore._delivery import Latest, Ring
+from subcore.calltime import mean_call_ns
 from subcore.caps import USER
 from subcore.intent import NO_TOPICS
 from subcore.planning.plans import (
@@ -91,7 +92,7 @@ def _component(hub: Hub, member: Member) -> PlannedComponent:
         for (channel, depth, *how), symbols in grouped.items()
     )
     return PlannedComponent(
-        member.name, interests, member.priority, 1, (hub.router.call_times(member.id).mean_ns or 0) / 1e3
+        member.name, interests, member.priority, 1, mean_call_ns(hub.router, member) / 1e3
     )
 
 
