@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from subcore.engine.snapshot import STANDBY, Snapshot, capture
 from subcore.types import Priority, Topic
@@ -14,9 +14,16 @@ Plain = dict[str, tuple[Priority, bool, Held]]
 
 
 def make(
-    plain: Plain, venue: str = "upbit", taken_ns: int = 7, standby: Collection[tuple[str, Topic]] = ()
+    plain: Plain,
+    venue: str = "upbit",
+    taken_ns: int = 7,
+    standby: Collection[tuple[str, Topic]] = (),
+    max_rates: Mapping[tuple[str, Topic], float] | None = None,
 ) -> Snapshot:
-    """The snapshot of a plain dict, each table built the slow way. `standby`: who asked for two links, for what."""
+    """The snapshot of a plain dict, each table built the slow way. `standby`: who asked for two links, for what;
+    `max_rates`: who for so many events a second at most."""
+    limits = max_rates or {}
+    rates = sorted({0.0, *limits.values()})
     topics = sorted({topic for _, _, held in plain.values() for topic in held}, key=str)
     channels = sorted({topic.channel for topic in topics})
     symbols = sorted({topic.symbol for topic in topics})
@@ -35,8 +42,13 @@ def make(
         "interest_options": [
             STANDBY * ((name, topic) in standby) for name, (_, _, held) in plain.items() for topic in held
         ],
+        "interest_rate": [
+            rates.index(limits.get((name, topic), 0.0))
+            for name, (_, _, held) in plain.items()
+            for topic in held
+        ],
     }
-    return capture(venue, taken_ns, list(plain), (channels, symbols, groupings), columns)
+    return capture(venue, taken_ns, list(plain), (channels, symbols, groupings, rates), columns)
 
 
 def plain_of(snapshot: Snapshot) -> Plain:
@@ -46,7 +58,7 @@ def plain_of(snapshot: Snapshot) -> Plain:
     }
 
 
-def sealed(body: bytes, version: int = 2, magic: bytes = b"subcore snapshot") -> bytes:
+def sealed(body: bytes, version: int = 3, magic: bytes = b"subcore snapshot") -> bytes:
     """Bytes whose length and checksum are right, whatever they say. Written down anew, not taken from the code."""
     head = struct.pack("<16sIQq", magic, version, len(body), 0)
     return head + hashlib.sha256(head + body).digest() + body

@@ -67,7 +67,7 @@ def test_after_every_truncation_the_previous_one_is_used(
         (b"", "cut off"),
         (b'{"some": "configuration"}', "no snapshot of subcore"),
         (bytes(numbered(2))[:-1] + b"\xff", "damaged"),
-        (sealed(b"what nobody knows yet", version=3), "upgrade subcore, or move it away"),
+        (sealed(b"what nobody knows yet", version=4), "upgrade subcore, or move it away"),
         (None, "there is none"),
     ],
 )

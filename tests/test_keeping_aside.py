@@ -19,7 +19,7 @@ from subcore.keeping import Keeper, SnapshotFile, read_snapshot
 __all__ = ["path"]  # a fixture
 
 TORN = bytes(numbered(7))[:60]
-NEWER = sealed(b"what nobody knows yet", version=3)
+NEWER = sealed(b"what nobody knows yet", version=4)
 
 
 def start_with(path: Path, what: bytes) -> None:

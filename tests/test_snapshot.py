@@ -47,11 +47,14 @@ SMALL: Plain = {
 def test_what_goes_in_comes_out(plain: Plain, taken_ns: int, data: st.DataObject) -> None:
     interests = [(name, topic) for name, (_, _, held) in plain.items() for topic in held]
     standby = data.draw(st.sets(st.sampled_from(interests))) if interests else set()
-    snapshot = make(plain, taken_ns=taken_ns, standby=standby)
+    rates = st.dictionaries(st.sampled_from(interests), st.floats(0.001, 1e6)) if interests else st.just({})
+    max_rates = data.draw(rates)
+    snapshot = make(plain, taken_ns=taken_ns, standby=standby, max_rates=max_rates)
     again = Snapshot.from_bytes(bytes(snapshot))
     for one in (snapshot, again):
         assert plain_of(one) == plain
         assert {(c.name, topic) for c in one.components for topic in c.standby} == standby
+        assert {(c.name, topic): rate for c in one.components for topic, rate in c.max_rates} == max_rates
         assert one.venue == "upbit"
         assert one.taken_ns == taken_ns
         assert len(one) == sum(len(held) for _, _, held in plain.values())
@@ -76,6 +79,7 @@ def test_equal_is_what_wants_the_same() -> None:
     assert make({**SMALL, "idle": (Priority.NORMAL, False, {})}) != snapshot
     assert make(SMALL, venue="binance") != snapshot
     assert make(SMALL, standby=[("momentum", Topic("ticker", "KRW-BTC"))]) != snapshot
+    assert make(SMALL, max_rates={("momentum", Topic("ticker", "KRW-BTC")): 5.0}) != snapshot
     assert snapshot != SMALL
     assert repr(snapshot) == "<Snapshot of upbit: 3 components, 3 interests>"
     assert snapshot.links == {Topic("ticker", "KRW-BTC"): 0}
@@ -108,21 +112,40 @@ def test_foreign_bytes_are_refused(data: bytes) -> None:
 
 
 def test_a_newer_one_says_so() -> None:
-    with pytest.raises(SnapshotError, match=r"format 3, and this subcore reads 1 to 2: upgrade"):
-        Snapshot.from_bytes(sealed(b"whatever comes", version=3))
+    with pytest.raises(SnapshotError, match=r"format 4, and this subcore reads 1 to 3: upgrade"):
+        Snapshot.from_bytes(sealed(b"whatever comes", version=4))
     with pytest.raises(SnapshotError, match="no snapshot of subcore"):
         Snapshot.from_bytes(sealed(b"", magic=b"another program!"))
 
 
-def test_a_file_of_the_first_format_is_read() -> None:
-    """It had all but the options of interests, its last table now."""
-    *first, options = msgspec.msgpack.decode(bytes(make(SMALL))[68:])
-    assert options == bytes(3)
-    old = Snapshot.from_bytes(sealed(msgspec.msgpack.encode(first), version=1))
+@pytest.mark.parametrize(("version", "tables"), [(1, 15), (2, 16)])
+def test_a_file_of_an_older_format_is_read(version: int, tables: int) -> None:
+    """The first had no options of interests, the second no rates, which are the last tables now."""
+    present = msgspec.msgpack.decode(bytes(make(SMALL))[68:])
+    assert present[15:] == [bytes(3), [0.0], bytes(12)]
+    old = Snapshot.from_bytes(sealed(msgspec.msgpack.encode(present[:tables]), version=version))
     assert old == make(SMALL)
-    assert struct.unpack_from("<16sI", bytes(old))[1] == 2, "and written as the present one"
-    with pytest.raises(SnapshotError, match="not as subcore writes it"):
-        Snapshot.from_bytes(sealed(msgspec.msgpack.encode([*first, options]), version=1))
+    assert struct.unpack_from("<16sI", bytes(old))[1] == 3, "and written as the present one"
+    for other in (tables - 1, tables + 1):
+        with pytest.raises(SnapshotError, match="not as subcore writes it"):
+            Snapshot.from_bytes(sealed(msgspec.msgpack.encode(present[:other]), version=version))
+
+
+def test_an_option_of_the_second_format_is_read() -> None:
+    standby = [("momentum", Topic("ticker", "KRW-BTC"))]
+    *second, _, _ = msgspec.msgpack.decode(bytes(make(SMALL, standby=standby))[68:])
+    assert Snapshot.from_bytes(sealed(msgspec.msgpack.encode(second), version=2)) == make(
+        SMALL, standby=standby
+    )
+
+
+@pytest.mark.parametrize("rate", [-1.0, 1e-9, 1e9, float("nan"), float("inf")])
+def test_a_rate_that_nobody_may_ask_for_is_refused(rate: float) -> None:
+    limits = {("momentum", Topic("ticker", "KRW-BTC")): 5.0}
+    *rest, rates, places = msgspec.msgpack.decode(bytes(make(SMALL, max_rates=limits))[68:])
+    assert rates == [0.0, 5.0]
+    with pytest.raises(SnapshotError, match="rates"):
+        Snapshot.from_bytes(sealed(msgspec.msgpack.encode([*rest, [0.0, rate], places])))
 
 
 def test_a_whole_file_that_makes_no_sense_is_refused() -> None:
@@ -172,6 +195,6 @@ def test_a_snapshot_keeps_no_array_of_who_made_it() -> None:
         "component_paused": np.zeros(2, np.int32),
         "component_held": np.zeros(2, np.int32),
     }
-    snapshot = capture("upbit", 0, ["a", "b"], ([], [], []), columns)
+    snapshot = capture("upbit", 0, ["a", "b"], ([], [], [], []), columns)
     classes[0] = 3
     assert snapshot.components[0].priority is Priority.NORMAL

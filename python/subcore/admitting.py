@@ -15,7 +15,7 @@ import numpy.typing as npt
 from . import _columns
 from .engine.conflicts import Conflict, Interest, Need, admit, can_conflict, connections, crowded
 from .engine.snapshot import OWN_LINK, STANDBY
-from .types import Int32Array
+from .types import Float64Array, Int32Array
 
 if TYPE_CHECKING:
     from .intent import Intent
@@ -34,6 +34,7 @@ class Returning(NamedTuple):
     topics: Int32Array
     classes: npt.NDArray[np.integer]
     options: npt.NDArray[np.integer]
+    rates: Float64Array  # events a second, 0.0 = all
 
 
 class Admission:

@@ -115,6 +115,14 @@ class RateCaps:
         rows = self._caps.get(member.id, {})
         return {topic: (caps[by].max_rate, caps[by].reason) for topic, caps in rows.items() if by in caps}
 
+    def asked(self) -> dict[int, dict[int, float]]:
+        """By component what its user asks for, of each topic. From any thread: what is read is copied in one step."""
+        found = {}
+        for component, rows in self._caps.copy().items():
+            mine = {topic: caps.get(USER) for topic, caps in rows.copy().items()}
+            found[component] = {topic: cap.max_rate for topic, cap in mine.items() if cap is not None}
+        return found
+
     def _change(
         self, member: Member, topics: Int32Array, by: str, max_rate: float | None, reason: str
     ) -> list[int]:

@@ -19,13 +19,11 @@ from .engine.obligations import DEFAULTS, Obligations
 from .errors import UsageError, WrongType
 from .naming import words_of
 from .seconds import MAX_SECONDS, is_number, is_span
-from .types import Priority
+from .types import MAX_RATE, MIN_RATE, Priority
 
 if TYPE_CHECKING:
     from .venue import Channel
 
-MIN_RATE = 0.001  # events a second that a cap may allow
-MAX_RATE = 1_000_000
 _FLAGS = bool, np.bool_
 _WRAPS = partial, MethodType
 _GENERATES = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR

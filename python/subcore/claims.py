@@ -21,7 +21,7 @@ from . import _columns
 from .admitting import Admission, Returning
 from .engine.clock import RunnableClock, nanoseconds
 from .engine.conflicts import Conflict, Outcome
-from .engine.snapshot import OWN_LINK, STANDBY
+from .engine.snapshot import NO_RATE, OWN_LINK, STANDBY
 from .errors import SnapshotError, UsageError
 from .intent import NO_TOPICS, Act, Wish
 from .types import Int32Array, Topic
@@ -155,8 +155,8 @@ class Claims:
                 members = self._members(snapshot, made)
                 self._forget_confirmed(members)
                 fresh = [
-                    self._fresh(member, ids[places], classes, options)
-                    for member, (places, classes, options) in zip(members, snapshot.held(), strict=True)
+                    self._fresh(member, ids[places], *how)
+                    for member, (places, *how) in zip(members, snapshot.held(), strict=True)
                 ]
                 chosen, conflicts = self._admission.choose(fresh)
                 for member, part, keep in zip(members, fresh, chosen, strict=True):
@@ -169,7 +169,7 @@ class Claims:
                 hub.intent.forget(ids[ids >= 0])
                 raise
         self._tell(conflicts)
-        self._give_time(members, [ids[places] for places, _, _ in snapshot.held()], adopted)
+        self._give_time(members, [ids[places] for places, *_ in snapshot.held()], adopted)
         if self.rejected:
             hub.intent.forget(ids[ids >= 0])  # those that nobody holds after all
         hub.runtime.changed()
@@ -207,13 +207,11 @@ class Claims:
                 hub.ledger.pause(member.id, paused)
         return [known[name] for name in snapshot.names]
 
-    def _fresh(
-        self, member: Member, topics: Int32Array, classes: npt.NDArray[Any], options: npt.NDArray[Any]
-    ) -> Returning:
+    def _fresh(self, member: Member, topics: Int32Array, *how: npt.NDArray[Any]) -> Returning:
         """Those of these interests that it does not have."""
         fresh = topics >= 0
         fresh[fresh] = ~_columns.holds_many(self._hub.ledger, member.id, topics[fresh])
-        return Returning(member.id, topics[fresh], classes[fresh], options[fresh])
+        return Returning(member.id, topics[fresh], *(column[fresh] for column in how))
 
     def _hold(
         self,
@@ -232,6 +230,9 @@ class Claims:
             chosen = topics[options & option != 0]
             if len(chosen):  # what is dropped again is forgotten by who keeps it
                 asked.put(member.id, chosen, on=True)
+        rates = part.rates[keep]
+        for rate in np.unique(rates[rates > NO_RATE]).tolist():
+            granting.caps.put(member, topics[rates == rate], rate)
 
     def _tell(self, conflicts: Sequence[Conflict]) -> None:
         """As conflicts of a call are told; nobody called, so what is rejected is no error."""

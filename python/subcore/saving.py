@@ -18,7 +18,7 @@ from .closing import END_S, ThreadEnd
 from .engine import events
 from .engine.context import NO_STREAMS
 from .engine.restored import Restore
-from .engine.snapshot import OWN_LINK, STANDBY, Snapshot, capture
+from .engine.snapshot import NO_RATE, OWN_LINK, STANDBY, Snapshot, capture
 from .errors import CapacityError, ManagerClosed
 from .restoring import RestoreReport, joined
 from .types import Int32Array, Int64Array, StreamState
@@ -69,6 +69,24 @@ def _options(
                     part = slice(end - count, end)
                     options[part] |= np.uint8(option) * np.isin(ids[part], topics[owner])
     return options
+
+
+def _rates(
+    owners: Sequence[tuple[int, object]],
+    held: Int32Array,
+    ids: Int32Array,
+    asked: Mapping[int, Mapping[int, float]],
+) -> tuple[list[float], Int64Array]:
+    """Each distinct rate once, and of each interest the place of its own. As `_options`."""
+    if not asked:
+        return [NO_RATE], np.zeros(len(ids), np.int64)
+    rates = np.full(len(ids), NO_RATE)
+    ends = np.cumsum(held).tolist()
+    for (owner, _), end, count in zip(owners, ends, held.tolist(), strict=True):
+        if wanted := asked.get(owner):
+            rates[end - count : end] = [wanted.get(id, NO_RATE) for id in ids[end - count : end].tolist()]
+    values, places = np.unique(rates, return_inverse=True)
+    return values.tolist(), places
 
 
 class Saving:
@@ -181,11 +199,13 @@ class Saving:
                 for (_, member), off in zip(owners, rows[1].tolist(), strict=True)
             ]
             groupings = list(hub.intent.groupings)
+            capped = hub.granting.caps.asked()
             asked = {STANDBY: hub.granting.standby.asked, OWN_LINK: hub.granting.own_link.asked}
         ids, classes, streams, channels, symbols, variants, cuts = interests
         first, places = _numbered(ids)
         order = np.argsort(np.repeat(np.arange(len(owners)), rows[0]) * len(first) + places)
         named, symbol_places = _numbered(symbols[first])
+        rates, rate_places = _rates(owners, rows[0], ids, capped)
         columns = {
             "component_class": [int(member.priority) for _, member in owners],
             "component_paused": paused,
@@ -198,11 +218,13 @@ class Saving:
             "interest_topic": places[order],
             "interest_class": classes[order],
             "interest_options": _options(owners, rows[0], ids, asked)[order],
+            "interest_rate": rate_places[order],
         }
         tables = (
             [channel.name for channel in hub.venue.channels],
             [texts[symbol] or "" for symbol in symbols[first][named].tolist()],
             groupings,
+            rates,
         )
         names = [member.name for _, member in owners]
         return capture(hub.venue.name, hub.clock.time_ns(), names, tables, columns)

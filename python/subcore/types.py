@@ -17,6 +17,8 @@ Int64Array = npt.NDArray[np.int64]
 Float64Array = npt.NDArray[np.float64]
 
 __all__ = [
+    "MAX_RATE",
+    "MIN_RATE",
     "Accepted",
     "Alive",
     "Cap",
@@ -46,6 +48,9 @@ __all__ = [
     "TopicInfo",
     "Unknown",
 ]
+
+MIN_RATE = 0.001  # events a second that a cap may allow
+MAX_RATE = 1_000_000
 
 
 class Priority(IntEnum):

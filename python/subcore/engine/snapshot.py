@@ -17,17 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore.errors import SnapshotError
-from subcore.types import Priority, Topic
+from subcore.types import MAX_RATE, MIN_RATE, Priority, Topic
 
 __all__ = ["MAX_BYTES", "SavedComponent", "Snapshot", "capture"]
 
 MAGIC = b"subcore snapshot"
-VERSION = 2  # 1 had no options of interests
+VERSION = 3  # 1 had no options of interests, 2 no rates
 MAX_BYTES = 64 * 1024 * 1024
 MAX_COMPONENTS = 65_536
 HIGHEST_CLASS = int(max(Priority))
 STANDBY = 1  # among the options of an interest, which are bits
 OWN_LINK = 2
+NO_RATE = 0.0  # of an interest: all events, however many
 # What every version begins with: magic, version, bytes that follow, time; then the checksum of all else.
 _HEAD = struct.Struct("<16sIQq")
 _DIGEST_BYTES = 32
@@ -57,10 +58,17 @@ class _First(msgspec.Struct, array_like=True, forbid_unknown_fields=True, frozen
     interest_class: bytes
 
 
-class _Body(_First, array_like=True, forbid_unknown_fields=True, frozen=True):
+class _Second(_First, array_like=True, forbid_unknown_fields=True, frozen=True):
     """Format 2."""
 
     interest_options: bytes
+
+
+class _Body(_Second, array_like=True, forbid_unknown_fields=True, frozen=True):
+    """Format 3."""
+
+    rates: list[float]  # events a second; 0.0 = all
+    interest_rate: bytes
 
 
 _WIDTHS = {
@@ -75,6 +83,7 @@ _WIDTHS = {
     "interest_topic": "<u4",
     "interest_class": "<u1",
     "interest_options": "<u1",
+    "interest_rate": "<u4",
 }
 
 
@@ -82,7 +91,8 @@ _WIDTHS = {
 class SavedComponent:
     """One component as it was: `priorities` are the classes of its `topics`, in the same order.
 
-    `standby`, `own_link`: those of them that it asked two links for, or one of their own.
+    `standby`, `own_link`: those of them that it asked two links for, or one of their own; `max_rates`: those that it
+    wants at most so many events a second of.
     """
 
     name: str
@@ -92,6 +102,7 @@ class SavedComponent:
     priorities: tuple[Priority, ...]
     standby: frozenset[Topic] = frozenset()
     own_link: frozenset[Topic] = frozenset()
+    max_rates: frozenset[tuple[Topic, float]] = frozenset()
 
 
 class Snapshot:
@@ -139,13 +150,19 @@ class Snapshot:
                 *owner,
                 tuple(self.topics[topic] for topic in topics.tolist()),
                 tuple(Priority(cls) for cls in classes.tolist()),
-                *(
-                    frozenset(self.topics[topic] for topic in topics[options & option != 0].tolist())
-                    for option in (STANDBY, OWN_LINK)
+                self._those(topics[options & STANDBY != 0]),
+                self._those(topics[options & OWN_LINK != 0]),
+                frozenset(
+                    (self.topics[topic], rate)
+                    for topic, rate in zip(topics.tolist(), rates.tolist(), strict=True)
+                    if rate != NO_RATE
                 ),
             )
-            for owner, (topics, classes, options) in zip(self.owners(), self.held(), strict=True)
+            for owner, (topics, classes, options, rates) in zip(self.owners(), self.held(), strict=True)
         )
+
+    def _those(self, places: npt.NDArray[Any]) -> frozenset[Topic]:
+        return frozenset(self.topics[place] for place in places.tolist())
 
     def owners(self) -> list[tuple[str, Priority, bool]]:
         """Name, class and whether it is paused of each component, in the order of `names`."""
@@ -153,14 +170,18 @@ class Snapshot:
         rows = zip(self.names, classes, paused, strict=True)
         return [(name, Priority(cls), bool(stopped)) for name, cls, stopped in rows]
 
-    def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
-        """Of each component, in the order of `names`: places in `topics` of what it held, the classes, the options."""
+    def held(self) -> list[tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]]:
+        """Of each component, in the order of `names`: places in `topics` of what it held, the classes, the options, the
+        most events a second (0.0 = all)."""
         ends = np.cumsum(self._columns["component_held"].astype(np.int64)).tolist()
         starts = [0, *ends[:-1]] if ends else []
         topics, classes, options = (
             self._columns[f"interest_{what}"] for what in ("topic", "class", "options")
         )
-        return [(topics[a:b], classes[a:b], options[a:b]) for a, b in zip(starts, ends, strict=True)]
+        rates = np.array(self._body.rates, np.float64)[self._columns["interest_rate"]]
+        return [
+            (topics[a:b], classes[a:b], options[a:b], rates[a:b]) for a, b in zip(starts, ends, strict=True)
+        ]
 
     @property
     def links(self) -> dict[Topic, int]:
@@ -223,6 +244,7 @@ class Snapshot:
                 dict(zip(c.topics, c.priorities, strict=True)),
                 c.standby,
                 c.own_link,
+                c.max_rates,
             )
             for c in self.components
         }
@@ -243,24 +265,23 @@ def capture(
     venue: str,
     taken_ns: int,
     names: Sequence[str],
-    tables: tuple[Sequence[str], Sequence[str], Sequence[float]],
+    tables: tuple[Sequence[str], Sequence[str], Sequence[float], Sequence[float]],
     columns: Mapping[str, npt.ArrayLike],
 ) -> Snapshot:
     """A snapshot of these, copied. O(what is in it), in numpy.
 
-    `names`: the components. `tables`: channels, symbols and groupings (0.0 = none). `columns`: one array for each name
-    of `_WIDTHS`: the classes of components, 1 where one is paused, how many interests each has; of each distinct topic
-    the places of its channel, symbol and grouping in the tables, its depth (0 = none) and its link (-1 = none); of each
-    interest, component after component, the place of its topic, its class, and its options.
+    `names`: the components. `tables`: channels, symbols, groupings and rates (0.0 = none). `columns`: one array for
+    each name of `_WIDTHS`: the classes of components, 1 where one is paused, how many interests each has; of each
+    distinct topic the places of its channel, symbol and grouping in the tables, its depth (0 = none) and its link (-1 =
+    none); of each interest, component after component, the places of its topic and rate, its class, and its options.
     """
     packed: dict[str, Any] = {
         name: np.asarray(columns[name]).astype(width).tobytes() for name, width in _WIDTHS.items()
     }
-    channels, symbols, groupings = tables
+    for name, table in zip(("channels", "symbols", "groupings", "rates"), tables, strict=True):
+        packed[name] = list(table)
     packed["venue"], packed["names"] = venue, list(map(_spelled, names))
-    return Snapshot(
-        _Body(channels=list(channels), symbols=list(symbols), groupings=list(groupings), **packed), taken_ns
-    )
+    return Snapshot(_Body(**packed), taken_ns)
 
 
 def _spelled(name: str) -> str:
@@ -296,8 +317,14 @@ def _read(data: bytes, version: int) -> _Body:
     """The tables, as the present format has them. MsgspecError."""
     if version == VERSION:
         return msgspec.msgpack.decode(data, type=_Body)
-    first = msgspec.msgpack.decode(data, type=_First)
-    return _Body(**msgspec.structs.asdict(first), interest_options=bytes(len(first.interest_class)))
+    old = msgspec.msgpack.decode(data, type=_First if version == 1 else _Second)
+    held = len(old.interest_class)
+    lacks: dict[str, Any] = {
+        "interest_options": bytes(held),
+        "rates": [NO_RATE],
+        "interest_rate": bytes(4 * held),
+    }
+    return _Body(**{**lacks, **msgspec.structs.asdict(old)})
 
 
 def _columns_of(body: _Body) -> dict[str, npt.NDArray[Any]]:
@@ -326,12 +353,15 @@ def _check(body: _Body, columns: dict[str, npt.NDArray[Any]]) -> None:
         "interest_topic": topics,
         "interest_class": HIGHEST_CLASS + 1,
         "interest_options": (STANDBY | OWN_LINK) + 1,
+        "interest_rate": len(body.rates),
     }
     wrong = [name for name, length in lengths.items() if len(columns[name]) != length]
     wrong += [name for name, limit in below.items() if len(columns[name]) and columns[name].max() >= limit]
     names = {_name_of(name) for name in body.names}
     if len(names) != len(body.names) or "" in names or len(names) > MAX_COMPONENTS:
         wrong.append("names")
+    if not all(rate == NO_RATE or MIN_RATE <= rate <= MAX_RATE for rate in body.rates):
+        wrong.append("rates")
     if wrong:
         raise SnapshotError(f"not as subcore writes it ({', '.join(wrong)} do not fit): move it away")
 
