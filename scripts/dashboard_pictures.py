@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--phone", action="store_true")
     parser.add_argument("--during", action="store_true")
     options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)  # before a minute of demo, not after it
     command = [sys.executable, "-m", "subcore.cli", "demo", "--web", "--seconds", "90"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, browser() as page:
         try:

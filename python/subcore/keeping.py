@@ -55,7 +55,7 @@ class SnapshotFile:
         self._lock: FileLock | None = None
         # What stands at `path` was read, or written by us: worth being the previous one.
         self._is_good = False
-        self._read = path  # from there
+        self.read_from = path
         self._previous_is_aside = False  # it was read, and the next write is to give it another name
         for name in (path, *map(self._beside, ("previous", "new", "lock"))):
             _check_plain(name)
@@ -91,7 +91,7 @@ class SnapshotFile:
                 except SnapshotError as error:
                     raise SnapshotError(f"{path}: {error}, or move this one away") from None
                 self._is_good = path == self.path
-                self._read = path
+                self.read_from = path
                 if faults:
                     log.warning("an older snapshot is used, %s: %s", path, faults[0])
                 return snapshot
@@ -102,8 +102,8 @@ class SnapshotFile:
     def set_aside(self) -> Path:
         """What was read is of no use here, but may be elsewhere: the next write keeps it, under the name returned."""
         self._is_good = False
-        self._previous_is_aside = self._read != self.path
-        return next(self._names_aside(self._read))
+        self._previous_is_aside = self.read_from != self.path
+        return next(self._names_aside(self.read_from))
 
     def _names_aside(self, path: Path) -> Iterator[Path]:
         """Names that may be given to what stands at `path`: free, or of what nobody can use or that is the same."""

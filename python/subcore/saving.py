@@ -112,11 +112,10 @@ class Saving:
             if snapshot is not None:
                 self._restored = self._hub.claims.put(snapshot)
                 self.rejected = self._hub.claims.rejected
-                log.info("%r is restored from %s, provisionally", snapshot, path)
+                log.info("%r is restored from %s, provisionally", snapshot, file.read_from)
         except (CapacityError, MemoryError) as error:
-            log.error(
-                "nothing is restored from %s, which is kept as %s: %s", path, file.set_aside().name, error
-            )
+            name = file.set_aside().name
+            log.error("nothing is restored from %s, which is kept as %s: %s", file.read_from, name, error)
         except BaseException:
             file.close()
             raise
