@@ -36,10 +36,11 @@ class SubscribeOptions(TypedDict, total=False):
     """What `subscribe` and `replace` take by keyword, all optional.
 
     `depth`: book levels a side (all). `grouping`: price step of the book (the venue's own). `raw`: events carry the
-    frame's own bytes (no). `priority`: class of these interests (the channel's, else the component's). `delivery`:
-    without a handler, a `Queue(...)`, `Latest()` or `Ring(size)` for these topics (the component's own); asked for
-    again without handler and policy, a topic stays where it goes. Beside a plain handler only `Callback()`, which it is
-    anyway; beside an async one a `Queue`, in which its events wait (`Queue(8192)`); the last one given counts.
+    frame's own bytes (no); subscribing again without it takes them away.
+    `priority`: class of these interests (the channel's, else the component's). `delivery`: without a handler, a
+    `Queue(...)`, `Latest()` or `Ring(size)` for these topics (the component's own); asked for again without handler and
+    policy, a topic stays where it goes. Beside a plain handler only `Callback()`, which it is anyway; beside an async
+    one a `Queue`, in which its events wait (`Queue(8192)`); the last one given counts.
     `standby`: two links carry these streams, and the first copy of each event wins (no): the loss of one link loses no
     event then. `own_link`: these streams share no link but with others that ask for the same (no), so nobody else's
     change or bad request touches them; for class CRITICAL only, since connections are few. Both are asked for anew each

@@ -69,6 +69,7 @@ class Granting:
         )
         self.former = FormerNames(hub.intent, hub.members)
         hub.intent.on_drop = self._dropped
+        hub.intent.on_kept = lambda component, topics, raw: self.members[component].twins.match(topics, raw)
         hub.intent.on_release = self.former.settle
         self.conflicts = Conflicts(hub.intent, hub.members, self.standby, self.own_link)
         self._grants = hub.grants
@@ -196,6 +197,8 @@ class Granting:
         if index is None or topics is None:
             return False
         keeps = handler is None and member.has_choice
+        if keeps and member.twins.have_bytes:  # which are not asked for now
+            return False
         if handler is None:
             check_policy(None, member.delivery, self.venue.channels[index])
         cls = self._priorities.get(index, member.priority)
@@ -261,6 +264,8 @@ class Granting:
             if any(wish.may_go_by_own for wish, _, _, _ in resolved if wish.component == component):
                 self._check_own_policy(self.members[component], resolved)
         for wish, adds, _, _ in resolved:
+            if wish.raw and wish.keeps_sinks:
+                self.members[wish.component].twins.check(adds)
             self.joiners.note(wish.component, adds)
 
     def _check_own_policy(self, member: Member, resolved: Sequence[Resolved]) -> None:

@@ -94,6 +94,7 @@ class Intent:
         self._dropped: list[Int32Array] = []  # streams that lost an interest since the last tidy
         self.narrow: Callable[[Int32Array, Int32Array, Int32Array], Int32Array] | None = None  # see Shallows
         self.on_drop: Callable[[int, Int32Array], None] = lambda component, topics: None
+        self.on_kept: Callable[[int, Int32Array, bool], None] = lambda component, topics, raw: None
         self.on_release: Callable[[], None] = lambda: None  # before ids are given back
         self.on_grouping: Callable[[dict[float, int]], None] = lambda variants: None
 
@@ -123,6 +124,8 @@ class Intent:
                     self._drop(wish.component, removes)
                 if sink != NO_SINK:
                     self._router.add(sink, adds, wish.priority, keep=bool(wish.keeps_sinks), image=wish.image)
+                    if wish.keeps_sinks:
+                        self.on_kept(wish.component, adds, wish.raw)
         return resolved
 
     def streams_wanted(self, granted: Sequence[Resolved]) -> Int32Array:

@@ -26,6 +26,7 @@ from .handed import Handed, handed
 from .naming import handler_name, words_of
 from .pump_ties import PumpTies
 from .pumps import Pumps, needs_pump
+from .twins import BOX, RING, Twins
 from .types import Priority, Status, Topic
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ log = logging.getLogger("subcore.component")
 _DEFAULT_QUEUE = Queue()
 DROPPED_AT_ONCE, RELEASED = 4096, 16
 APART = "to have queues apart, give handlers apart: functools.partial(handler)"
-_BOX, _RING = "box", "ring"  # what the keys of sinks that are no handler begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,8 @@ class Member:
         "_new_policies", "_owner", "_reader", "_released", "_router", "_sinks", "_ties", "boxes", "calls_before",
         "closed", "delivered_before", "delivery", "former", "given_up", "handle", "handler_errors", "id",
         "include_status", "last", "last_conflations", "last_error", "name", "on_status", "paused",
-        "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "withheld_before",
+        "paused_ns", "priority", "promised_beats", "pumps", "reaped", "stopped", "stopped_ns", "twins",
+        "withheld_before",
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +104,7 @@ class Member:
         self._released: tuple[int, ...] = ()  # the last few; an id is never another sink's
         self._new_policies: list[tuple[Handler, Delivery]] = []
         self._reader: weakref.ref[asyncio.Task[Any]] | None = None
+        self.twins = Twins(self, ties.router, self._sinks)
         self.pumps = Pumps(self, ties.pumps)
         self.boxes = Boxes(
             self.delivery,
@@ -140,12 +142,12 @@ class Member:
     @property
     def has_handlers(self) -> bool:
         """True where any sink is neither a box nor a ring."""
-        return any(key[0] != _BOX and key[0] != _RING for key in self._sinks)
+        return any(key[0] != BOX and key[0] != RING for key in self._sinks)
 
     @property
     def has_choice(self) -> bool:
         """True where any sink is not the box of the component's own policy: a topic may go elsewhere than there."""
-        own = (_BOX, self.delivery)
+        own = (BOX, self.delivery)
         return any(key[:2] != own for key in self._sinks)
 
     @property
@@ -185,6 +187,7 @@ class Member:
             self._new_policies.append((handler, delivery))
         if sink is None:
             sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
+            self.twins.made(sink, handler)
         return sink
 
     @property
@@ -216,9 +219,9 @@ class Member:
             self.pumps.change_policy(handler, delivery)
 
     def _sink_of_policy(self, policy: Delivery, raw: bool, channel: int) -> int:
-        key: tuple[Any, ...] = (_BOX, policy, raw)
+        key: tuple[Any, ...] = (BOX, policy, raw)
         if isinstance(policy, Ring):
-            key = (_RING, self._ties.channels[channel].name, policy.size)
+            key = (RING, self._ties.channels[channel].name, policy.size)
         sink = self._sinks.get(key)
         if sink is None:
             place: Box | RecordRing
@@ -277,9 +280,10 @@ class Member:
             self._router.release_sink(sink)
             self._released = (*self._released[1 - RELEASED :], sink)
             self.pumps.released(sink)
-            if key[0] == _RING:
+            self.twins.gone(sink)
+            if key[0] == RING:
                 self.boxes.leave_ring(key[1], key[2])
-            elif key[0] == _BOX and (_BOX, key[1], not key[2]) not in self._sinks:
+            elif key[0] == BOX and (BOX, key[1], not key[2]) not in self._sinks:
                 self.boxes.leave(key[1])
 
     def hold(self, flag: bool) -> None:
@@ -305,7 +309,7 @@ class Member:
 
     def topics_into(self, queue: EventQueue) -> list[int]:
         """Ids of the topics that go into a box. O(its interests)."""
-        sinks = [s for key, s in self._sinks.items() if key[0] == _BOX and self.boxes.holds(key[1], queue)]
+        sinks = [s for key, s in self._sinks.items() if key[0] == BOX and self.boxes.holds(key[1], queue)]
         sinks += self.pumps.sinks_into(queue)
         return [topic for sink in sinks for topic in self._router.topics_of_sink(sink).tolist()]
 
