@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .engine.conflicts import Conflict
     from .hub import Hub
     from .keeping import Keeper, SnapshotStats
+    from .members import Member
 
 log = logging.getLogger("subcore.snapshot")
 
@@ -193,10 +194,7 @@ class Saving:
         hub = self._hub
         with hub.intent.whole:
             owners, rows, interests, texts = holdings(hub.ledger, hub.interner, hub.members)
-            paused = [
-                member.paused or (off and not hub.granting.adapting.suspends(member))
-                for (_, member), off in zip(owners, rows[1].tolist(), strict=True)
-            ]
+            paused = self._paused(owners, rows[1])
             groupings = list(hub.intent.groupings)
             capped = hub.granting.caps.asked()
             asked = {STANDBY: hub.granting.standby.asked, OWN_LINK: hub.granting.own_link.asked}
@@ -227,6 +225,12 @@ class Saving:
         )
         names = [member.name for _, member in owners]
         return capture(hub.venue.name, hub.clock.time_ns(), names, tables, columns)
+
+    def _paused(self, owners: Sequence[tuple[int, Member]], off: npt.NDArray[Any]) -> list[bool]:
+        """Of each, whether it is by its own wish, and not by load alone."""
+        suspends = self._hub.granting.adapting.suspends
+        rows = zip(owners, off.tolist(), strict=True)
+        return [member.paused or (stopped and not suspends(member)) for (_, member), stopped in rows]
 
     def _links(self, streams: Int32Array) -> Int32Array:
         """Which link carries each, -1 where none does: a hint, read while the engine may change it."""
