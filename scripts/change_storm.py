@@ -356,7 +356,8 @@ def main() -> int:
         print(
             f"{storm.name:45} {storm.seconds:4} s {result.violations + result.losses:10} {result.late:4.2f} s"
             f" {result.gone:5.2f} s {result.used:6.1%} {result.messages:8} {result.of_optimum:7.3f}"
-            f" {result.wrong or 'right':>5}   {time.process_time() - start:4.0f} s of CPU{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
+            f" {result.wrong or 'right':>5}   {time.process_time() - start:4.0f} s of CPU"
+            f"{'   BROKEN: ' + ', '.join(broken) if broken else ''}",
             flush=True,
         )
     return 1 if red else 0

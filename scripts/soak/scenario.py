@@ -20,6 +20,8 @@ from subcore.sim.faults import Fault
 from subcore.types import StreamState
 
 STEPS = 200
+COMPONENTS = 20
+BITTEN = 3
 AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
 SILENT = ("silent",) * 5  # most markets are silent for longer by themselves
@@ -69,6 +71,7 @@ def play(world_name: str, seed: int, *, history: int = 60) -> Result:
 
 def _wild(driver: JudgedDriver, rng: random.Random) -> None:
     driver.wishes.want(TOPICS)
+    topics = len(set().union(*driver.wishes.held.values()))
     flaps_at = rng.randrange(STEPS // 4, STEPS + STEPS // 4)  # in some, never
     acts = dict(zip(rng.sample(range(STEPS), len(ACTS)), ACTS, strict=True))
     for step in range(STEPS):
@@ -84,6 +87,20 @@ def _wild(driver: JudgedDriver, rng: random.Random) -> None:
             _operate(driver, rng)
         driver.run(rng.choice((0.0, 0.0, 0.01, 0.2, 1.0, 5.0)))
         _check_step(driver)
+    _check_size(driver, topics)
+
+
+def _check_size(driver: JudgedDriver, topics: int) -> None:
+    """A scenario that is smaller than said shows less than said."""
+    bitten = sum(driver.exchange.fault_counts.values()) + sum(driver.tally[kind] for kind in CLOCKS)
+    for what, there, least in (
+        ("steps", driver.judge.checks["steps"], STEPS),
+        ("components", len(driver.wishes.held), COMPONENTS),
+        ("topics", topics, TOPICS),
+        ("faults", bitten, BITTEN),
+    ):
+        if there < least:
+            raise Broken(f"the scenario is too small: {there} {what}, {least} are the least")
 
 
 def _fault(driver: JudgedDriver, rng: random.Random) -> None:
