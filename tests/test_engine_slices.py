@@ -12,7 +12,8 @@ from engine_script import BTC, ETH, Script
 from subcore.engine import actions, events
 from subcore.engine.context import Settings
 from subcore.engine.legs import _COLUMNS
-from subcore.types import Priority, StatusKind, StreamState
+from subcore.engine.link import Phase
+from subcore.types import DataState, Priority, StatusKind, StreamState
 
 SLICE, MANY = 8, 100
 NAMES = [f"KRW-M{number}" for number in range(MANY)]
@@ -133,3 +134,32 @@ def test_nobody_can_tell_slices_from_what_comes_of_them(seed: int) -> None:
         histories.append(history)
     assert histories[0] == histories[1]
     assert s.engine.stats.losses, "nothing was lost"
+
+
+@pytest.mark.parametrize("size", [4, MANY])
+def test_what_turned_suspect_a_part_at_a_time_is_told_once_though_its_link_is_lost_between_two_parts(
+    size: int,
+) -> None:
+    """A standby holds all of it, so that nothing is lost with the link; what the standby brings next shows it good."""
+    s = Script(settings=Settings(awaited=size))
+    ids = s.open_with("ticker", *NAMES[:12])
+    s.tell(events.StandBy(ids, True))
+    while 1 not in s.engine.links or s.engine.links[1].phase is not Phase.CONNECTING:
+        s.wait(0.1, frames=1)
+    s.up(link=1)
+    s.data(ids, link=1)
+    s.wait(5, frames=1)
+    s.data(s.want("ticker", ETH))  # on the first link, whose request states all anew
+    data, seen = s.engine.streams.data, []
+    while not np.any(data[ids] == DataState.SUSPECT):
+        seen += s.wait(0.05, frames=1)
+    doubted = ids[data[ids] == DataState.SUSPECT].tolist()
+    assert len(doubted) == min(size, len(ids))
+    seen += s.down()
+    told = [a.streams.tolist() for a in seen if isinstance(a, actions.Notify) and "overdue" in a.reason]
+    assert told == [doubted]
+    assert s.open_of(ids) == set(ids.tolist())
+    (awaited,) = [a for a in s.out if isinstance(a, actions.AwaitEvidence)]
+    assert (awaited.link, awaited.streams.tolist()) == (1, doubted)
+    s.data(doubted, link=1)
+    assert s.told(StatusKind.GOOD) == [doubted]

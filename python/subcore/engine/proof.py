@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from subcore import _states
-from subcore.engine.actions import Send
+from subcore.engine.actions import AwaitEvidence, Send
 from subcore.engine.context import NO_STREAMS, Context
 from subcore.engine.legs import PROVEN
 from subcore.engine.link import Link, Request
@@ -215,7 +215,7 @@ class Proof:
 
         A slice at each step; whoever holds some of it is told once, at the end.
         """
-        gone, size = link.wire.wire(), self._ctx.settings.slice
+        columns, gone, size = self._ctx.streams, link.wire.wire(), self._ctx.settings.slice
         waiting, recovering = [NO_STREAMS], [NO_STREAMS]
         accounted = 0  # so many of the waiting parts: where nothing was proven, there is nothing to restore
         for start in range(0, len(gone), size):
@@ -230,6 +230,10 @@ class Proof:
                 accounted = len(waiting)
         self._ctx.notify(StatusKind.WAITING, np.concatenate(waiting), reason)
         self._ctx.notify(StatusKind.SUSPECT, np.concatenate(recovering), reason)
+        parts = [part for due in link.snapshots_due for part in due.doubted]
+        if parts:  # looked at in parts, and not told yet; what was lost with the link is told by now
+            doubted = columns.in_state(np.unique(np.concatenate(parts)), StreamState.OPEN)
+            self._tell_overdue(doubted)
 
     def _lose(
         self, link: Link, gone: Int32Array, reason: str, now: int
@@ -262,6 +266,9 @@ class Proof:
             if len(waits):
                 legs.evidence[legs.rows(other.id, waits)] &= ~np.uint8(Evidence.LISTED)
                 other.expect(waits)
+            doubted = holds[self._ctx.streams.data[holds] == DataState.SUSPECT]
+            if len(doubted):  # what was to show them good is awaited on a link that will not bring it
+                self._ctx.out.append(AwaitEvidence(other.id, other.generation, doubted))
             legs.settle_on(other.id, np.concatenate([waits, holds]))
         return np.concatenate(asked), np.concatenate(held)
 
@@ -314,10 +321,14 @@ class Proof:
             if due.seen < len(due.request.whole):
                 return
             link.snapshots_due.pop(0)
-            doubted = np.concatenate(due.doubted)
-            doubted = doubted[columns.data[doubted] == DataState.SUSPECT]  # some may have come meanwhile
-            self._ctx.notify(StatusKind.SUSPECT, doubted, "its new snapshot is overdue")
+            doubted = self._tell_overdue(np.concatenate(due.doubted))
             self.on_overdue(doubted, now)
+
+    def _tell_overdue(self, doubted: Int32Array) -> Int32Array:
+        """Those of these that did not come meanwhile, whose holders are told."""
+        silent: Int32Array = doubted[self._ctx.streams.data[doubted] == DataState.SUSPECT]
+        self._ctx.notify(StatusKind.SUSPECT, silent, "its new snapshot is overdue")
+        return silent
 
     def _unanswered(self, link: Link, request: Request, some: Int32Array) -> Int32Array:
         columns = self._ctx.streams
