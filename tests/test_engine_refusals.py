@@ -11,6 +11,7 @@ import pytest
 from engine_script import Script
 from subcore.engine import actions, events
 from subcore.engine.legs import Legs
+from subcore.engine.link import Phase
 from subcore.sim.faults import Fault
 from subcore.testing import EngineDriver
 from subcore.types import (
@@ -264,3 +265,42 @@ def test_what_leaves_the_nursery_goes_to_a_link_that_has_room() -> None:
     s.wait(70, frames=1)
     assert s.engine.links[0].wire.len_wire == 3
     assert s.engine.links[1].wire.wire().tolist() == [*other, *suspect]
+
+
+@pytest.mark.parametrize("house", ["binance", "upbit"])
+def test_a_link_that_is_replaced_is_not_asked_again_for_what_it_was_refused(house: str) -> None:
+    """Upbit's refusal ends the connection, Binance's does not. Who is to blame is found on another link."""
+    s = Script(venue(house))
+    bad, good = ("BADUSDT", "NEWUSDT") if house == "binance" else ("KRW-BAD", "KRW-NEW")
+    if house == "binance":
+        s.open_with("trade", "OLDUSDT")
+        s.wait(5, frames=1)
+    ids = s.want("trade", bad, good).tolist()
+    if house == "upbit":
+        s.up()
+    s.tell(events.Rotate())
+
+    def refuse_what_names_it() -> list[int]:
+        """The links that were asked for something just now."""
+        sends = [send for send in s.of(actions.Send) if send.request]
+        for send in [send for send in sends if bad.lower() in send.payload.decode().lower()]:
+            answers = str(send.request) if house == "binance" else None
+            s.say(Refused("no", "", ReasonClass.PERMANENT, answers), link=send.link)
+        return [send.link for send in sends]
+
+    request = str(s.engine.links[0].requests) if house == "binance" else None
+    s.say(Refused("no", "", ReasonClass.PERMANENT, request))
+    asked = refuse_what_names_it()
+    for _ in range(300):
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING:
+                s.up(link=link.id)
+                asked += refuse_what_names_it()
+            elif link.is_up and link.wire.len_wire and not link.in_flight:
+                s.data(link.wire.wire(), link=link.id)
+        s.wait(0.1, frames=1)
+        asked += refuse_what_names_it()
+    assert asked
+    assert 0 not in asked
+    assert [s.state(stream) for stream in ids] == [StreamState.REFUSED, StreamState.OPEN]
+    assert not s.engine.is_rotating

@@ -170,7 +170,7 @@ LINKS = (
     Mutant(
         "a trial on a standby that dies by itself",
         "engine/bisection.py",
-        "        if link.role is Role.STANDBY:\n            return False\n        return case.spared",
+        "        if link.role in (Role.STANDBY, Role.RETIRED):\n            return False\n        return case.spared",
         "        return case.spared",
         "tests/test_second_leg.py",
         breaks=5,

@@ -307,8 +307,8 @@ class Bisection:
 
     def _stays(self, link: Link, case: Case) -> bool:
         """Whether the suspects are asked for on the same link: they harm nobody there. Not on a standby: what that dies
-        of may be itself, and they are well served elsewhere."""
-        if link.role is Role.STANDBY:
+        of may be itself, and they are well served elsewhere. Nor on one that is replaced: it takes no new ones."""
+        if link.role in (Role.STANDBY, Role.RETIRED):
             return False
         return case.spared or link.role is Role.NURSERY or not self._carries_others(link)
 
