@@ -201,3 +201,42 @@ def test_the_ideal_does_not_grow_while_no_link_is_up() -> None:
     s.engine.efficiency(s.now)
     (ideal,) = s.engine._effort._routes.values()
     assert len(ideal._adds) + len(ideal._removes) < 600
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_a_stream_that_moves_is_told_once_that_both_of_its_carriers_are_lost(proven: bool) -> None:
+    s = Script()
+    ids = s.want("ticker", BTC, ETH)
+    s.up()
+    if proven:
+        s.data(ids)
+    s.tell(events.Rotate())
+    s.up(link=1)
+    told = s.down("cut", link=0)
+    s.now += 1_000_000
+    told += s.down("cut", link=1)
+    kind = StatusKind.SUSPECT if proven else StatusKind.WAITING
+    news = [(n.kind, n.streams.tolist()) for n in told if isinstance(n, actions.Notify)]
+    assert news == [(kind, ids.tolist())]
+
+
+def test_what_was_good_again_in_between_is_told_of_both_losses() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    s.tell(events.Rotate())
+    s.up(link=1)
+    first = s.down("cut", link=0)
+    s.data(ids[:1], link=1)
+    second = s.down("cut", link=1)
+    told = [[n.streams.tolist() for n in out if isinstance(n, actions.Notify)] for out in (first, second)]
+    assert told == [[ids.tolist()], [ids[:1].tolist()]]
+
+
+def test_what_is_lost_again_later_is_told_again() -> None:
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH)
+    for _ in range(3):
+        s.down("cut")
+        assert s.told(StatusKind.SUSPECT) == [ids.tolist()]
+        s.wait(1)
+        s.reconnect()

@@ -43,6 +43,7 @@ class Proof:
         planner.on_list = self.list_now
         self._replaces = ctx.venue.model is Model.REPLACE
         self._turn_of = -1  # the link at which the last tick left off
+        self._told = (0, "", NO_STREAMS)  # the last loss: when, why, and what was told of it
         self.on_left_out: Callable[[Int32Array, int], None] = _nobody
         self.on_overdue: Callable[[Int32Array, int], None] = _nobody
 
@@ -217,6 +218,7 @@ class Proof:
         """
         columns, gone, size = self._ctx.streams, link.wire.wire(), self._ctx.settings.slice
         waiting, recovering = [NO_STREAMS], [NO_STREAMS]
+        told = self._told_just_now(columns.in_state(gone, StreamState.SENT), reason, now)
         accounted = 0  # so many of the waiting parts: where nothing was proven, there is nothing to restore
         for start in range(0, len(gone), size):
             if start:
@@ -228,12 +230,25 @@ class Proof:
                 self._restores.begin(np.concatenate([ever, *waiting[accounted:]]), reason, now)
                 self._restores.asked(asked, now)
                 accounted = len(waiting)
-        self._ctx.notify(StatusKind.WAITING, np.concatenate(waiting), reason)
-        self._ctx.notify(StatusKind.SUSPECT, np.concatenate(recovering), reason)
+        for kind, lost in ((StatusKind.WAITING, waiting), (StatusKind.SUSPECT, recovering)):
+            news = np.concatenate(lost)
+            news = np.setdiff1d(news, told).astype(np.int32) if len(told) else news
+            self._ctx.notify(kind, news, reason)
+            self._told = (*self._told[:2], np.concatenate([self._told[2], news]))
         parts = [part for due in link.snapshots_due for part in due.doubted]
         if parts:  # looked at in parts, and not told yet; what was lost with the link is told by now
             doubted = columns.in_state(np.unique(np.concatenate(parts)), StreamState.OPEN)
             self._tell_overdue(doubted)
+
+    def _told_just_now(self, asked: Int32Array, reason: str, now: int) -> Int32Array:
+        """Of these, which were asked for on the link that is lost: those that were lost with another one in the same
+        moment, for the same reason. Their holders know."""
+        at, said, told = self._told
+        if said == reason and now - at <= self._ctx.settings.tick:
+            just_now: Int32Array = asked[np.isin(asked, told)]
+            return just_now
+        self._told = (now, reason, NO_STREAMS)
+        return NO_STREAMS
 
     def _lose(
         self, link: Link, gone: Int32Array, reason: str, now: int
