@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -102,6 +103,58 @@ def test_a_link_that_is_full_gets_no_more_and_another_carries_the_rest() -> None
     assert s.state(extra) is StreamState.OPEN
     assert s.engine.row(extra).link == 1
     assert sorted(s.engine.links[0].wire.target().tolist()) == sorted(ids.tolist())
+
+
+FULL = ReasonClass.CAPACITY
+
+
+def full_link() -> Script:
+    """Link 0 carries four streams and was refused a fifth, which link 1 carries."""
+    s = Script(BINANCE)
+    s.want("trade", *(f"S{i}USDT" for i in range(4)))
+    settle(s, 4)
+    s.want("trade", "N0USDT")
+    (send,) = s.of(actions.Send)
+    s.say(Refused("error 4", "Too many subscriptions", FULL, str(send.request)))
+    settle(s, 20)
+    assert [link.wire.len_wire for link in s.engine.links.values()] == [4, 1]
+    return s
+
+
+def test_a_link_that_was_refused_more_once_is_asked_for_more_a_minute_later() -> None:
+    """The venue was in trouble; it takes them now. Twice as many as it took then, in the first minute."""
+    s = full_link()
+    for minutes in range(1, 4):
+        settle(s, 60)
+        s.want("trade", *(f"N{minutes}{i}USDT" for i in range(50)))
+        settle(s, 6)
+        assert s.engine.links[0].wire.len_wire == 4 * 2**minutes
+
+
+def test_a_link_that_takes_no_more_is_asked_for_more_ever_more_seldom() -> None:
+    s, refused = full_link(), []
+    for wish in range(240):
+        s.want("trade", f"N{wish}{wish}USDT")
+        for send in s.of(actions.Send):
+            if send.link == 0 and send.request:
+                refused.append(s.now // (60 * SECOND))
+                s.say(Refused("error 4", "Too many subscriptions", FULL, str(send.request)))
+        settle(s, 30)
+    assert refused[0] == 1
+    gaps = [later - earlier for earlier, later in pairwise(refused)]
+    assert gaps == sorted(gaps)
+    assert 4 <= len(refused) <= 7, "in two hours, of 240 wishes"
+    assert s.engine.links[0].wire.len_wire == 4
+
+
+def test_a_new_connection_was_refused_nothing() -> None:
+    s = full_link()
+    s.down(link=0)
+    settle(s, 10)
+    assert s.engine.links[0].wire.len_wire == 4
+    s.want("trade", "N1USDT")
+    settle(s, 4)
+    assert s.engine.links[0].wire.len_wire == 5
 
 
 def test_an_id_that_is_given_back_is_not_asked_for_in_anothers_name() -> None:

@@ -122,7 +122,8 @@ class Controls:
             carried = len(np.setdiff1d(link.wire.wire(), streams))
             if refused.reason is ReasonClass.CAPACITY and len(streams):
                 # Another link may carry them, or a part of them goes here.
-                link.takes = carried or max(1, len(streams) // 2)
+                took = carried or max(1, len(streams) // 2)
+                link.narrow(took, ctx.clock.runnable, ctx.settings.minute)
             self._proof.fail(link, self._on_wire(streams), said, now)
         elif refused.topics is None:
             named = 0 if request is None else len(request.whole) or len(request.adds)

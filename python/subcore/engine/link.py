@@ -28,6 +28,8 @@ GAPS_TO_KNOW: Final = 30  # before that a link's habit is not known
 MEDIANS: Final = 20.0  # of its gaps, that a silence must last to be none of its habits
 WORST_MARGIN: Final = 3.0  # and of its longest gap of the last day
 YOUNG_MARGIN: Final = 20.0  # over the logarithm of its gaps: the longest of a few says little
+PATIENCE_MOST: Final = 6  # times it doubles: a link that is full is asked for more about once an hour
+WIDENED_MOST: Final = 30  # times: more streams than there are
 GAP_STEP: Final = 0.05  # of the running median, a gap
 WORST_MEMORY: Final = 24 * 3600.0 * SECOND
 
@@ -239,7 +241,9 @@ class Link:
     rewrites: deque[int] = field(
         default_factory=deque
     )  # when it was asked anew for what it carried, latest last
-    takes: int | None = None  # streams, at most: it was refused more than these
+    took: int | None = None  # streams, when it was refused more than these
+    narrowed_at: int = 0  # runnable time of that
+    patience: int = 0  # so long it was not asked for more, the last time
     spared_until: int = 0  # what is new goes to the nursery
     doubled_from: int = 0  # second carriers beside this link are asked for not before; the last ones failed
     looked_from: int = 0  # where the look at those with two carriers goes on, while it is replaced
@@ -292,6 +296,23 @@ class Link:
     def silence_limit(self, least: float) -> float:
         """A silence longer than this is none of its habits; infinite while they are not known."""
         return min(self.habit.limit(least), self.bound.limit(least))
+
+    def narrow(self, streams: int, runnable: int, least: int) -> None:
+        """It was refused more than these. Where that happens after it was asked for more, the next time is later."""
+        if self.took is None or runnable - self.narrowed_at >= self.patience:
+            self.patience = max(least, min(2 * self.patience, least << PATIENCE_MOST))
+        self.took, self.narrowed_at = streams, runnable
+
+    def takes(self, runnable: int) -> int | None:
+        """Streams, at most: twice as many each time its patience is over, since a venue's trouble passes; None = it was
+        never refused more than it carried."""
+        if self.took is None:
+            return None
+        return self.took << min((runnable - self.narrowed_at) // self.patience, WIDENED_MOST)
+
+    def widen(self) -> None:
+        """Another connection was refused nothing yet."""
+        self.took, self.patience = None, 0
 
     def expect(self, streams: Int32Array) -> None:
         """These were asked for, and are not proven yet."""

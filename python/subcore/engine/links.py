@@ -204,6 +204,7 @@ class Lifecycle:
         link.first_request = link.requests + 1
         link.last_request = None
         link.pacer.renew()
+        link.widen()
         # The venue may have had it open, and pinged, while the loop was stuck.
         self._spend_pongs(link, now - link.connect_at, now)
         runnable = self._ctx.clock.runnable

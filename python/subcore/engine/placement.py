@@ -211,7 +211,7 @@ class Placement:
     def _room(self, link: Link, count: int) -> int:
         """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link. Its
         load are those to come, and those on its wire until removed."""
-        for most in (self._capacity, link.takes):
+        for most in (self._capacity, link.takes(self._ctx.clock.runnable)):
             if most is not None:
                 count = min(count, most - link.wire.len_target - link.wire.len_removed)
         return max(count, 0)
