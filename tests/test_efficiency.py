@@ -19,7 +19,7 @@ from engine_script import BTC, ETH, Script
 from manager_rig import make
 from subcore.engine.clock import SECOND
 from subcore.engine.efficiency import Efficiency, Optimum, efficiency_score
-from subcore.engine.events import SymbolsKnown
+from subcore.engine.events import Rotate, SymbolsKnown
 from subcore.sim.binance import BinanceExchange
 from subcore.types import Int32Array
 from subcore.venue import Capacity, Route
@@ -193,6 +193,28 @@ def test_links_that_fit_on_one_are_proposed_with_the_reason() -> None:
     assert carried == [1, 2, 4]
     assert (proposal.source, proposal.to, proposal.streams, proposal.in_seconds) == (0, 2, 1, None)
     assert "together they carry 3 of the 4 streams that one link takes" in str(proposal)
+
+
+def test_what_is_yet_to_be_removed_keeps_no_links_from_being_filled_anew() -> None:
+    """Both links are full until the removals leave; their successors carry what is wanted alone."""
+    made = replace(venue("binance"), capacities=(Capacity("streams", 4),)).at("ws://sim.test:80")
+    codes = [f"S{number}USDT" for number in range(8)]
+    exchange = BinanceExchange(3, markets=codes, rate=5.0)
+    driver = change_storm.EngineDriver(made, exchange, seed=3)
+    streams = driver.subscribe("a", "trade", codes).tolist()
+    assert driver.run_until(driver.all_settled, 30)
+    driver.unsubscribe("a", "trade", codes[:2] + codes[4:6])
+    driver.turn()
+    assert [link.wire.len_removed for link in driver.engine.links.values()] == [2, 2]
+    (proposal,) = driver.engine.optimize(driver.now)
+    assert "together they carry 4 of the 4 streams that one link takes" in str(proposal)
+    driver.handle(Rotate())
+    for _ in range(300):
+        driver.run(0.1)
+        assert all(len(connection.streams) <= 4 for connection in exchange.connections.values())
+    assert driver.engine.optimize(driver.now) == []
+    carrying = [link.wire.wire().tolist() for link in driver.engine.links.values() if link.wire.len_wire]
+    assert carrying == [streams[2:4] + streams[6:8]]
 
 
 def test_a_calm_nursery_is_proposed_to_come_home_when_it_does() -> None:

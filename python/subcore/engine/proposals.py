@@ -64,7 +64,10 @@ def _home(links: list[Link], capacity: int | None, settings: Settings, now: int)
 
 
 def _merge(links: list[Link], capacity: int | None, settings: Settings, now: int) -> Iterator[Proposal]:
-    """Links emptied by removals may fit on fewer: the emptiest goes to the one that it fits best."""
+    """Links emptied by removals may fit on fewer: the emptiest goes to the one that it fits best.
+
+    What is yet to be removed does not count: who fills links anew does it on new connections, which never had it.
+    """
     settled = [link for link in links if link.role is Role.SETTLED and link.wire.len_target]
     if capacity is None:
         return
