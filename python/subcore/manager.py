@@ -297,9 +297,10 @@ class SubscriptionManager(Looking):
         """Replace every open link by a new one, make before break: each stream is carried all the time.
 
         Returns when nothing is left on the old links; one that is just finding out who spoils its requests is replaced
-        after that, and all are once the venue lets anybody connect (418, 429). TimeoutError: a successor is not proven
-        within `timeout` seconds; the old link carries on what the new one does not, and it is tried again, if it was
-        begun. ManagerClosed: the manager was closed meanwhile. Cancelling it only ends the waiting.
+        after that, and all are once the venue lets anybody connect (418, 429) and allows one more connection.
+        TimeoutError: a successor is not proven within `timeout` seconds; the old link carries on what the new one does
+        not, and it is tried again, if it was begun. ManagerClosed: the manager was closed meanwhile. Cancelling it only
+        ends the waiting.
         """
         self.check_thread()
         check_seconds("timeout", timeout)

@@ -170,10 +170,31 @@ LINKS = (
     Mutant(
         "a trial on a standby that dies by itself",
         "engine/bisection.py",
-        "        if link.role in (Role.STANDBY, Role.RETIRED):\n            return False\n        return case.spared",
-        "        return case.spared",
+        "        if link.role in (Role.STANDBY, Role.RETIRED):\n            return False\n        harmless =",
+        "        harmless =",
         "tests/test_second_leg.py",
         breaks=5,
+    ),
+    Mutant(
+        "what a link that is replaced was refused is asked for there again",
+        "engine/bisection.py",
+        "        if link.role in (Role.STANDBY, Role.RETIRED):\n",
+        "        if link.role is Role.STANDBY:\n",
+        "tests/test_engine_refusals.py",
+    ),
+    Mutant(
+        "what a link takes is learned once, for ever",
+        "engine/link.py",
+        "        return self.took << min((runnable - self.narrowed_at) // self.patience, WIDENED_MOST)\n",
+        "        return self.took\n",
+        "tests/test_engine_handover.py",
+    ),
+    Mutant(
+        "more connections than the venue allows",
+        "engine/placement.py",
+        "            if len(part) and self._lifecycle.may_open(link):\n",
+        "            if len(part):\n",
+        "tests/test_connections_allowed.py",
     ),
     Mutant(
         "a set that was served dies without a word, and is asked for as it is for ever",
@@ -267,7 +288,7 @@ LINKS = (
     ),
     Mutant(
         "links lost together come back in any order",
-        "engine/placement.py",
+        "engine/losses.py",
         "        same.sort(key=lambda other: (self._planner.queueing.place(other, now), other.role))\n",
         "",
         "tests/test_engine_loss.py",

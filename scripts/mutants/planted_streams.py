@@ -6,6 +6,13 @@ from mutant import Mutant
 
 STREAMS = (
     Mutant(
+        "a stream whose carriers are both lost is told twice",
+        "engine/proof.py",
+        "            news = np.setdiff1d(news, told).astype(np.int32) if len(told) else news\n",
+        "",
+        "tests/test_engine_handover.py",
+    ),
+    Mutant(
         "a list that is not understood accuses everybody",
         "engine/proof.py",
         "        return (streams[~there], True) if there.any() else (NO_STREAMS, not len(streams))",

@@ -307,10 +307,12 @@ class Bisection:
 
     def _stays(self, link: Link, case: Case) -> bool:
         """Whether the suspects are asked for on the same link: they harm nobody there. Not on a standby: what that dies
-        of may be itself, and they are well served elsewhere. Nor on one that is replaced: it takes no new ones."""
+        of may be itself, and they are well served elsewhere. Nor on one that is replaced: it takes no new ones. Where
+        there can be no other link, on this one all the same."""
         if link.role in (Role.STANDBY, Role.RETIRED):
             return False
-        return case.spared or link.role is Role.NURSERY or not self._carries_others(link)
+        harmless = case.spared or link.role is Role.NURSERY or not self._carries_others(link)
+        return harmless or self._nursery(link) is link
 
     def _put_behind(self, link: Link, trial: Trial, suspects: Int32Array) -> None:
         """What else the link is to carry and never proved comes after the suspects: their next request names no one

@@ -19,7 +19,7 @@ from subcore.engine.pacing import LimitRegistry
 from subcore.engine.ports import StreamTable, WireSet
 from subcore.engine.topics import Streams
 from subcore.types import Int32Array, StatusKind, StreamColumns
-from subcore.venue import Venue
+from subcore.venue import Scope, Venue
 
 __all__ = ["NO_STREAMS", "Context", "EngineStats", "Settings"]
 
@@ -113,8 +113,11 @@ class Context:
     stats: EngineStats = field(default_factory=EngineStats)
     out: list[Action] = field(default_factory=list)
     clock: RunnableClock = field(init=False)
+    link_capacity: int | None = field(init=False)  # streams a connection takes, as far as the venue says
 
     def __post_init__(self) -> None:
+        capacities = [c for c in self.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK]
+        self.link_capacity = min((c.amount for c in capacities), default=None)
         self.clock = RunnableClock(self.settings.tick)
 
     def notify(self, kind: StatusKind, streams: Int32Array, reason: str) -> None:

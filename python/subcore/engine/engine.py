@@ -117,7 +117,7 @@ class Engine:
         self._explainer = Explainer(self._ctx, self._lifecycle, self._planner, self._wants)
         self._effort = Effort(venue)
         self._losses = Losses(
-            self._ctx, self._lifecycle, self._proof, self._moves, self._placement, self._effort
+            self._ctx, self._lifecycle, self._planner, self._proof, self._moves, self._placement, self._effort
         )
         self._ticked = self._now = self._most = 0
         self._unwatched: list[Changed] = []

@@ -343,9 +343,10 @@ class Health:
         self._ctx.warn("streams are silent and asked for again", link=link.id, streams=len(streams))
         if self._ctx.venue.model is Model.REPLACE and link.role in HOMES:
             nursery = self._placement.nursery_beside(link)
-            if nursery.trial is None:  # else what is frozen still is found again
-                self._moves.start(link, nursery, streams, now)
-            return
+            if nursery is not link:
+                if nursery.trial is None:  # else what is frozen still is found again
+                    self._moves.start(link, nursery, streams, now)
+                return
         self._ctx.streams.apply(TopicEvent.FAILED_PROVEN, streams, now)
         self._ctx.streams.start_over(streams)
         self._planner.unwant(link, streams, now, urgent=True)

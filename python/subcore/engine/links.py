@@ -61,10 +61,12 @@ class Lifecycle:
             pongs = (unheard + PINGED_LATE_NS) // nanoseconds(every)
             link.pacer.note(Counted.PONG, now, min(pongs, PONGS_MOST))
 
-    def may_open(self) -> bool:
-        """Whether the venue allows one more connection beside those that carry something, or shall."""
-        in_use = sum(link.phase is not Phase.IDLE or link.wire.len_target > 0 for link in self.links.values())
-        return self.allowed is None or in_use < self.allowed
+    def may_open(self, link: Link | None = None) -> bool:
+        """Whether the venue allows `link` a connection, or one more beside those that carry something or shall."""
+        if self.allowed is None:
+            return True
+        used = [other for other in self.links.values() if other.phase is not IDLE or other.wire.len_target]
+        return len(used) < self.allowed or link in used
 
     def open_links(self) -> Iterator[Link]:
         """Those that are up."""
@@ -198,8 +200,7 @@ class Lifecycle:
     def up(self, link: Link, now: int, rtt_ns: int) -> None:
         """The handshake succeeded. The watchdog is armed here, before the first message."""
         link.phase = Phase.UP
-        link.up_since = now
-        link.rtt_ns = rtt_ns
+        link.up_since, link.rtt_ns = now, rtt_ns
         link.no_token = False
         link.first_request = link.requests + 1
         link.last_request = None

@@ -14,10 +14,11 @@ import numpy as np
 from subcore.engine.actions import Disconnect
 from subcore.engine.context import Context
 from subcore.engine.efficiency import Effort
-from subcore.engine.link import Link
+from subcore.engine.link import Link, Phase
 from subcore.engine.links import Lifecycle
 from subcore.engine.moves import Moves
 from subcore.engine.placement import Placement
+from subcore.engine.planner import Planner
 from subcore.engine.proof import Proof
 from subcore.types import StatusKind
 
@@ -31,6 +32,7 @@ class Losses:
         self,
         ctx: Context,
         lifecycle: Lifecycle,
+        planner: Planner,
         proof: Proof,
         moves: Moves,
         placement: Placement,
@@ -38,6 +40,7 @@ class Losses:
     ) -> None:
         self._ctx = ctx
         self._lifecycle = lifecycle
+        self._planner = planner
         self._proof = proof
         self._moves = moves
         self._placement = placement
@@ -103,6 +106,25 @@ class Losses:
         if case is not None:
             self._placement.bisection.split(link, case, now)
         self._placement.lost(link, now)
-        self._placement.take_turns(link, now)
+        self._take_turns(link, now)
         wait_ms = max(0, link.connect_at - now) // 1_000_000
         ctx.warn(f"link lost: {reason}", link=link.id, generation=link.generation, retry_in_ms=wait_ms)
+
+    def _take_turns(self, link: Link, now: int) -> None:
+        """Links that are lost together connect again in the order of what they carry: the shortest of the waits that
+        chance gave them goes to the highest class. A link that failed more often keeps its own, longer wait."""
+        if self._ctx.venue.life.connect_floor:
+            return  # each has to wait from its own close
+        same = [
+            other
+            for other in self._lifecycle.links.values()
+            if other.phase is Phase.BACKOFF
+            and other.connect_at > now
+            and (other.attempts, other.denied) == (link.attempts, link.denied)
+        ]
+        if len(same) < 2:
+            return
+        waits = sorted(other.connect_at for other in same)
+        same.sort(key=lambda other: (self._planner.queueing.place(other, now), other.role))
+        for other, when in zip(same, waits, strict=True):
+            other.connect_at = when

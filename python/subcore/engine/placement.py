@@ -39,7 +39,7 @@ from subcore.engine.proof import Proof
 from subcore.engine.proposals import Proposal, optimize
 from subcore.engine.shares import share
 from subcore.types import Int32Array, Priority, StreamState
-from subcore.venue import Model, Scope
+from subcore.venue import Model
 
 __all__ = ["Placement"]
 
@@ -64,10 +64,7 @@ class Placement:
         self._routes = [channel.route for channel in ctx.venue.channels]
         self._only_route = self._routes[0] if len(set(self._routes)) == 1 else None
         self._replaces = ctx.venue.model is Model.REPLACE
-        self._capacity = min(
-            (c.amount for c in ctx.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK),
-            default=None,
-        )
+        self._capacity = ctx.link_capacity
         self.bisection = Bisection(ctx, lifecycle, planner, proof, self.nursery_beside)
 
     # Links
@@ -90,8 +87,12 @@ class Placement:
         return link
 
     def nursery_beside(self, link: Link) -> Link:
-        """The nursery of that link's route, made if there is none."""
-        return self.home(link.route.name, NURSERY)
+        """The nursery of that link's route, made if there is none. Where the venue allows no connection for it, a link
+        where things stay: better that the search disturbs it than that nobody is found, or the venue refuses more."""
+        nursery = next(iter(self.links_of(link.route.name, NURSERY)), None)
+        if self._lifecycle.may_open(nursery):
+            return self.home(link.route.name, NURSERY)
+        return link if link.role in HOMES else self.home(link.route.name, SETTLED)
 
     def home(self, route: str, role: Role) -> Link:
         """The first link of that route and role, made if there is none."""
@@ -111,8 +112,9 @@ class Placement:
         return parts
 
     def may_have(self, route: str, role: Role) -> bool:
-        """Whether there is a link of that kind, or one may be opened."""
-        return role is SETTLED or bool(self.links_of(route, role)) or self._lifecycle.may_open()
+        """Whether there is a link of that kind which takes more, or one may be opened."""
+        there = role is SETTLED or any(self._room(link, 1) for link in self.links_of(route, role))
+        return there or self._lifecycle.may_open()
 
     # Streams
 
@@ -143,6 +145,15 @@ class Placement:
             return
         for link, part in self.spread(route, role, streams):
             self._planner.want(link, part, now)
+            if len(part) == len(streams):
+                return  # as mostly
+            streams = np.setdiff1d(streams, part).astype(np.int32)
+        if len(streams) and role is not SETTLED:
+            self.put(route, SETTLED, streams, now)
+        elif len(streams):  # no connection is left: where least is to stay, once what leaves has made room
+            used = [link for link in self.links_of(route, SETTLED) if self._lifecycle.may_open(link)]
+            link = min(used, key=lambda one: one.wire.len_target, default=None)
+            self._planner.want(link or self.home(route, SETTLED), streams, now)
 
     def _place_whole(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         link = self.home(route, role)
@@ -195,22 +206,26 @@ class Placement:
         return hurts
 
     def spread(self, route: str, role: Role, streams: Int32Array) -> Iterator[tuple[Link, Int32Array]]:
-        """Links of that role with room for these, new ones where there is none left, and what each is to take."""
+        """Links of that role with room for these, new ones where there is none left, and what each is to take. What has
+        room nowhere is left out, where the venue allows no further connection."""
         links = self.links_of(route, role)
         if links and self._room(links[0], len(streams)) == len(streams):  # as mostly
             yield links[0], streams
             return
         rooms = [self._room(link, len(streams)) for link in links]
         for place, part in enumerate(share(streams, rooms, self._capacity or len(streams), self._symbols)):
-            if len(part):
-                yield links[place] if place < len(links) else self.open_link(route, role), part
+            link = links[place] if place < len(links) else None
+            if len(part) and self._lifecycle.may_open(link):
+                yield link or self.open_link(route, role), part
 
     def _symbols(self, streams: Int32Array) -> Sequence[str]:
         return self._ctx.table.columns_to_write(streams).symbols
 
     def _room(self, link: Link, count: int) -> int:
         """How many of `count` more streams it takes: by the venue's word, and by what the venue did to the link. Its
-        load are those to come, and those on its wire until removed."""
+        load are those to come, and those on its wire until removed. None where its connection would be one too many."""
+        if not self._lifecycle.may_open(link):
+            return 0
         for most in (self._capacity, link.takes(self._ctx.clock.runnable)):
             if most is not None:
                 count = min(count, most - link.wire.len_target - link.wire.len_removed)
@@ -250,25 +265,6 @@ class Placement:
         link.wire.set_target(never, False)
         self.bisection.add(self.nursery_beside(link), never, now)
 
-    def take_turns(self, link: Link, now: int) -> None:
-        """Links that are lost together connect again in the order of what they carry: the shortest of the waits that
-        chance gave them goes to the highest class. A link that failed more often keeps its own, longer wait."""
-        if self._ctx.venue.life.connect_floor:
-            return  # each has to wait from its own close
-        same = [
-            other
-            for other in self._lifecycle.links.values()
-            if other.phase is Phase.BACKOFF
-            and other.connect_at > now
-            and (other.attempts, other.denied) == (link.attempts, link.denied)
-        ]
-        if len(same) < 2:
-            return
-        waits = sorted(other.connect_at for other in same)
-        same.sort(key=lambda other: (self._planner.queueing.place(other, now), other.role))
-        for other, when in zip(same, waits, strict=True):
-            other.connect_at = when
-
     def tick(self, now: int) -> None:
         """Bring home what has grown up in a nursery, and replace what has grown old."""
         turn = self._lifecycle.in_turn(now)
@@ -298,10 +294,14 @@ class Placement:
             if not self.may_have(route, role):
                 continue  # own_links brings it to the settled link's side once there is room
             home = self._successor(nursery, role, len(part))
-            if home.phase is Phase.IDLE and not home.wire.len_target:
+            if home is None or (home.phase is Phase.IDLE and not home.wire.len_target):
                 if len(part) == len(target):  # nothing to go back to: it is home already
-                    home.role, nursery.role, nursery.refused_moves = Role.RETIRED, role, 0
+                    nursery.role, nursery.refused_moves = role, 0
+                    if home is not None:
+                        home.role = Role.RETIRED
                     return
+                if home is None:
+                    continue
             elif not home.is_up or home.trial is not None or home.wire.len_added:
                 continue
             if home.rewrites and now - home.rewrites[-1] < self._ctx.settings.calm:
@@ -328,8 +328,10 @@ class Placement:
         return (self._ctx.registry.blocked_until(self._ctx.venue.host) or now) > now
 
     def retire(self, link: Link, now: int) -> None:
-        """Open a successor for an open link, and move all it carries there; then it is closed."""
-        if link.is_up and link.role is not Role.RETIRED and link.trial is None:
+        """Open a successor for an open link, and move all it carries there; then it is closed. Not while the venue
+        allows no further connection."""
+        stands = link.is_up and link.role is not Role.RETIRED
+        if stands and link.trial is None and self._lifecycle.may_open():
             role, link.role, link.refused_moves = link.role, Role.RETIRED, 0
             successor = self.open_link(link.route.name, role)
             self._ctx.info("a successor replaces the link", link=link.id, successor=successor.id)
@@ -360,7 +362,7 @@ class Placement:
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):
             successor = self._successor(link, role, len(part))
-            if successor.trial is None:  # it is found out first what the venue does not take
+            if successor and successor.trial is None:  # it is found out first what the venue does not take
                 self._moves.start(link, successor, part, now)
 
     def _give_up_beside(self, link: Link, doubled: Int32Array, now: int) -> None:
@@ -376,19 +378,19 @@ class Placement:
             mute = ~self._lifecycle.has_shown(part, legs.evidence[rows]) & (legs.turned[rows] <= since)
             self._moves.leave(other, part[mute], now)
 
-    def _successor(self, link: Link, role: Role, count: int) -> Link:
-        """A link of its route for what belongs on such, with room for so many."""
+    def _successor(self, link: Link, role: Role, count: int) -> Link | None:
+        """A link of its route for what belongs on such, with room for so many; None = there may be none."""
         for other in self.links_of(link.route.name, role):
             if self._room(other, count) == count:
                 return other
-        return self.open_link(link.route.name, role)
+        return self.open_link(link.route.name, role) if self._lifecycle.may_open() else None
 
     def _hand_over(self, link: Link, streams: Int32Array, now: int) -> None:
         """What no wire carries need not be moved: another link asks for it."""
         link.wire.set_target(streams, False)
         untargeted = self._lifecycle.untargeted(streams)  # a successor may have been asked already
         for role, part in self.by_role(untargeted):
-            self._ask(self._successor(link, role, len(part)), part, now)
+            self._ask(self._successor(link, role, len(part)) or self.home(link.route.name, role), part, now)
 
     def leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
         """Streams with two carriers leave this one, if the other holds them."""

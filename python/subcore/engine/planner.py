@@ -272,12 +272,14 @@ class Planner:
 
     def _next(self, link: Link, now: int) -> tuple[Int32Array, Int32Array]:
         """What the next message adds, or else removes. A removal has a message of its own, so it gains nothing by
-        riding along: additions go first, unless it has starved or the venue wants room made for them."""
+        riding along: additions go first, unless it has starved, or the venue wants room made for them, or has none."""
         packing, adds, removes = self._ctx.venue.packing, link.wire.added(), link.wire.removed()
         if len(removes):
             waited = now - self._first_to_leave(link, removes) - self._ctx.settings.remove_wait
             first = waited >= self._ctx.settings.starvation or packing.removes_first
-            if waited >= 0 and (first or not len(adds)):
+            room, patience = self._ctx.link_capacity, self._ctx.settings.remove_wait
+            full = room is not None and link.wire.len_wire + len(adds) > room and waited + patience >= 0
+            if full or (waited >= 0 and (first or not len(adds))):
                 left = self._ctx.streams.legs.turned_since(link.id, removes, 0)
                 return NO_STREAMS, removes[np.argsort(left, kind="stable")][: packing.max_topics]
         ordered = self.queueing.order(link, adds, now)
