@@ -12,7 +12,17 @@ from engine_script import BTC, ETH, Script
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
-from subcore.types import Accepted, GoingAway, Listing, ReasonClass, Refused, StatusKind, StreamState, Topic
+from subcore.types import (
+    Accepted,
+    Dropped,
+    GoingAway,
+    Listing,
+    ReasonClass,
+    Refused,
+    StatusKind,
+    StreamState,
+    Topic,
+)
 from subcore.venue import Capacity, Counted, Limit, Scope, Window
 from subcore.venues import venue
 
@@ -293,3 +303,49 @@ def test_what_is_lost_again_later_is_told_again() -> None:
         assert s.told(StatusKind.SUSPECT) == [ids.tolist()]
         s.wait(1)
         s.reconnect()
+
+
+def test_what_failed_is_asked_for_on_a_link_that_has_not_let_go_of_it_yet() -> None:
+    """A move was given up and the venue puts off its removal; then the stream fails on the link that holds it."""
+    s = Script(BINANCE)
+    ids = s.want("trade", "S0USDT", "S1USDT")
+    settle(s, 4)
+    s.tell(events.Rotate())
+    up_all(s)
+    new = s.want("trade", "NEWUSDT")
+    s.wait(1, frames=1)
+    s.data(new, link=1)
+    while not (removal := [a for a in s.of(actions.Send) if b"UNSUBSCRIBE" in a.payload]):
+        s.wait(0.25, frames=1)
+    s.say(Refused("slow", "", ReasonClass.RATE, str(removal[0].request)), link=1)
+    s.say(Dropped((Topic("trade", "S0USDT"),), "ended", ReasonClass.TRANSIENT), link=0)
+    assert s.state(ids[0]) is StreamState.RECOVERING
+    asked = [a.payload for a in s.wait(3, frames=1) if isinstance(a, actions.Send) and a.link == 1]
+    assert sum(b'"SUBSCRIBE"' in payload and b"s0usdt" in payload for payload in asked) == 1
+    s.data(ids[:1], link=1)
+    assert s.states(ids) == {StreamState.OPEN}
+
+
+def test_what_is_asked_for_again_keeps_its_part_of_the_limit_when_others_have_no_room_there() -> None:
+    """One message each 10 s, and another one for repairs: it goes when the first is 10 s old, not when both are."""
+    window = Window(2, 10.0, 10.0, reserve=1)
+    slow = Limit("message", Scope.LINK, frozenset({Counted.MESSAGE}), (window,))
+    s = Script(replace(BINANCE, limits=(slow,), capacities=(Capacity("streams", 3),)))
+    ids = s.want("trade", *(f"S{i}USDT" for i in range(3)))
+    s.up()
+    s.data(ids)
+    s.wait(30, frames=1)
+    link, ended = s.engine.links[0], ReasonClass.TRANSIENT
+    began = s.now
+    assert link.pacer.try_spend(Counted.MESSAGE, s.now)
+    s.wait(5, frames=1)
+    assert link.pacer.try_spend(Counted.MESSAGE, s.now, repair=True)
+    s.say(Dropped((Topic("trade", "S0USDT"),), "ended", ended))
+    s.wait(1, frames=1)
+    s.say(Dropped((Topic("trade", "S1USDT"),), "ended", ended))
+    s.want("trade", "N0USDT")  # in the place of the one that failed first or last: one has no room any more
+    s.wait(2, frames=1)
+    assert [link.wire.len_target for link in s.engine.links.values()] == [3, 1]
+    while not [a for a in s.of(actions.Send) if a.link == 0 and a.request]:
+        s.wait(0.1, frames=1)
+    assert 10.0 <= (s.now - began) / SECOND < 11.0

@@ -245,11 +245,11 @@ STREAMS = (
         "tests/test_second_leg.py",
     ),
     Mutant(
-        "what is asked for again is forgotten on every wire",
-        "engine/wants.py",
-        "            part = part[np.isin(part, link.wire.target())]\n",
+        "what failed is asked for nowhere while a wire is yet to let go of it",
+        "engine/planner.py",
+        "        if link.wire.len_removed:\n            self._ask_anew(link, streams)\n",
         "",
-        "tests/test_second_leg.py",
+        "tests/test_engine_handover.py tests/test_second_leg.py",
     ),
     Mutant(
         "a list asked for before a stream came refuses it",

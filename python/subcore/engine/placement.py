@@ -242,7 +242,7 @@ class Placement:
                 others = [k for k in self.links_of(link.route.name, link.role) if k is not link]
                 room = max(room, len(streams) - sum(self._room(other, len(streams)) for other in others))
             self._planner.want(link, streams[:room], now)
-            link.repairs = room > 0
+            link.repairs |= room > 0
             self.put(link.route.name, link.role, streams[room:], now)
             return
         apart = link.role not in HOMES or np.any(self._ctx.streams.proven[link.wire.target()])

@@ -64,6 +64,8 @@ class Planner:
         if not len(streams):
             return
         legs = self._ctx.streams.legs
+        if link.wire.len_removed:
+            self._ask_anew(link, streams)
         link.wire.set_target(streams)
         others = legs.enter(link.id, streams, now)
         if len(others):
@@ -73,6 +75,16 @@ class Planner:
             if len(twice):  # another wire has not let go of these yet, and may bring them still
                 self._ctx.out.append(Arbitrate(twice, True))
         self._lifecycle.want(link, now)
+
+    def _ask_anew(self, link: Link, streams: Int32Array) -> None:
+        """The wire carries some of these still, and was to let go of them. Those that are in force nowhere, since they
+        failed or were refused, are asked for all the same: no other message would name them."""
+        leaving = streams[np.isin(streams, link.wire.removed())]
+        leaving = self._ctx.streams.in_state(leaving, StreamState.WAITING, StreamState.RECOVERING)
+        if len(leaving):
+            link.has_other_set()
+            link.wire.set_wire(leaving, False)
+            self._ctx.streams.legs.put_off(link.id, leaving)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
         """The link need not carry these any more. `urgent`: the removal waits for nothing, as one that has starved."""

@@ -142,7 +142,6 @@ class Wants:
         self._ctx.streams.explain(moved, "")
         self._ctx.streams.start_over(moved)
         self._admit(moved, now)
-        self._ask_anew(moved)
 
     def symbols_known(self, event: SymbolsKnown, now: int) -> None:
         """A list of markets arrived, or cannot be had."""
@@ -161,14 +160,6 @@ class Wants:
         waiting = self._lifecycle.unclaimed(waiting)  # some are on their way to a link: only watched
         if len(waiting):
             self._placement.place(waiting, now)
-            self._ask_anew(waiting)
-
-    def _ask_anew(self, streams: Int32Array) -> None:
-        """A wire may carry some of these still, since they were refused just now. Those that shall be on it are asked
-        for all the same; another wire lets go of them, as it was to."""
-        for link, part in self._lifecycle.carriers(streams):
-            part = part[np.isin(part, link.wire.target())]
-            self._proof.unwire(link, part[np.isin(part, link.wire.wire())])
 
     def _watch_unlisted(self, now: int) -> None:
         """Streams sent before a list was known, silent so far and not in it, are refused by the next list."""
