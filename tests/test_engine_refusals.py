@@ -304,3 +304,22 @@ def test_a_link_that_is_replaced_is_not_asked_again_for_what_it_was_refused(hous
     assert 0 not in asked
     assert [s.state(stream) for stream in ids] == [StreamState.REFUSED, StreamState.OPEN]
     assert not s.engine.is_rotating
+
+
+def test_a_topic_that_the_venue_names_is_refused_on_all_links_though_only_the_standby_was_asked() -> None:
+    """Without a name it would stay on the link that holds it."""
+    s = Script(venue("binance"))
+    ids = s.open_with("trade", "BADUSDT", "NEWUSDT")
+    s.wait(2, frames=1)
+    s.tell(events.StandBy(ids))
+    while 1 not in s.engine.links or s.engine.links[1].phase is not Phase.CONNECTING:
+        s.wait(0.1, frames=1)
+    s.up(link=1)
+    (send,) = s.of(actions.Send)
+    s.say(Refused("no", "", ReasonClass.PERMANENT, str(send.request), (Topic("trade", "BADUSDT"),)), link=1)
+    assert s.told(StatusKind.REFUSED) == [ids[:1].tolist()]
+    s.data(ids[1:], link=1)
+    s.wait(20, frames=1)
+    assert [s.state(stream) for stream in ids.tolist()] == [StreamState.REFUSED, StreamState.OPEN]
+    assert [link.wire.wire().tolist() for link in s.engine.links.values()] == [ids[1:].tolist()] * 2
+    assert not s.told(StatusKind.REFUSED)

@@ -130,6 +130,9 @@ class Controls:
             # A removal, a listing or a stranger that is refused accuses nobody of what the link carries.
             return Accused(self._on_wire(streams), refused.name, named) if named else None
         else:
+            # Named by the venue, and for good: the topic itself is bad, on whichever link it was asked for. Another one
+            # that brings it still, of which this may be the standby, would be refused it at its next loss; its holders
+            # had better know now. Where nobody is named, what another link holds stays there.
             self._proof.unwire(link, streams)
             self._proof.refuse(streams, said, now)
         return None
