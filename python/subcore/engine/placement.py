@@ -152,8 +152,8 @@ class Placement:
             self.put(route, SETTLED, streams, now)
         elif len(streams):  # no connection is left: where least is to stay, once what leaves has made room
             used = [link for link in self.links_of(route, SETTLED) if self._lifecycle.may_open(link)]
-            link = min(used, key=lambda one: one.wire.len_target, default=None)
-            self._planner.want(link or self.home(route, SETTLED), streams, now)
+            emptiest = min(used, key=lambda one: one.wire.len_target, default=None)
+            self._planner.want(emptiest or self.home(route, SETTLED), streams, now)
 
     def _place_whole(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         link = self.home(route, role)
