@@ -26,6 +26,8 @@ BOX, RING = "box", "ring"  # what the keys of sinks that are no handler begin wi
 class Twins:
     """Of one component. `sinks`: its own by key, which ends with whether they get bytes, but for a ring's."""
 
+    __slots__ = ("_handlers", "_member", "_router", "_sinks")
+
     def __init__(self, member: Member, router: Router, sinks: dict[tuple[Any, ...], int]) -> None:
         self._member = member
         self._router = router

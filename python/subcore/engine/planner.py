@@ -65,7 +65,9 @@ class Planner:
             return
         legs = self._ctx.streams.legs
         if link.wire.len_removed:
-            self._ask_anew(link, streams)
+            here, _ = legs.on(link.id, streams)
+            if len(here):
+                self._ask_anew(link, here)
         link.wire.set_target(streams)
         others = legs.enter(link.id, streams, now)
         if len(others):
