@@ -256,6 +256,8 @@ class Proof:
         """Those of them that wait now, never proven; those that recover; and of both those asked for elsewhere."""
         columns = self._ctx.streams
         link.wire.set_wire(gone, False)
+        # What the other carrier of a stream has still to bring, this one may have brought: copies for a while yet.
+        columns.legs.put_left(link.id, columns.legs.doubled(gone), now)
         columns.legs.put_off(link.id, gone)
         wanted = columns.in_state(gone, StreamState.SENT, StreamState.OPEN)
         asked, held = self._elsewhere(link, wanted)
