@@ -256,3 +256,32 @@ def test_who_joins_as_another_is_told_that_a_stream_is_open_is_told_as_well() ->
             assert about == {name: [StatusKind.OPEN] for name in told}
 
     world.run(main)
+
+
+def test_a_stream_that_left_the_wire_has_no_image_for_who_asks_for_it_anew() -> None:
+    """Who is paused holds it still, off the wire; the venue's own snapshot says what is last, and it comes once."""
+    world = World(markets=["KRW-BTC"], rate=1.0)
+
+    async def main(world: World) -> None:
+        async with world.manager() as manager:
+            holder = make(manager, "holder")
+            for round_ in range(10):
+                holder.subscribe("trade", "KRW-BTC", lambda trade: None)
+                holder.resume()
+                await holder.live(evidence="data")
+                holder.pause()
+                await asyncio.sleep(20.0)
+                assert not world.carried()
+                trades: list[Any] = []
+                joining = manager.component(f"joining {round_}")
+                joining.subscribe("trade", "KRW-BTC", trades.append)
+                await joining.live(evidence="data")
+                await asyncio.sleep(1.0)
+                assert not any(trade.is_image for trade in trades)
+                ids = [trade.id for trade in trades]
+                assert ids
+                assert len(set(ids)) == len(ids)
+                joining.close()
+                await asyncio.sleep(20.0)
+
+    world.run(main)

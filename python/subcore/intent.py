@@ -268,15 +268,16 @@ class Intent:
     # -- ids given back --
 
     def release(self, streams: Int32Array) -> None:
-        """Give these ids back, but for those somebody holds (a paused component's interests count)."""
-        gone = []
+        """Give these ids back, but for those somebody holds (a paused component's interests count).
+
+        All of them lose their last event: once asked for anew, the venue says again what is newest.
+        """
         self.on_release()
         with self.whole:
             for stream in streams.tolist():
                 with contextlib.suppress(ValueError):
                     self.ledger.release_stream(stream)
-                    gone.append(stream)
-            self._router.forget_images(gone)
+            self._router.forget_images(streams)
 
     def tidy(self, is_known: Callable[[Int32Array], npt.NDArray[np.bool_]]) -> None:
         """After the edges were taken: ids the engine never heard of, or has let go, are given back."""
