@@ -335,4 +335,18 @@ STREAMS = (
         "        if not self._count:\n            self._count -=",
         "tests/test_reasons.py",
     ),
+    Mutant(
+        "what a lost link had brought is news again when the other carrier brings it",
+        "engine/proof.py",
+        "        columns.legs.put_left(link.id, columns.legs.doubled(gone), now)\n",
+        "",
+        "tests/test_moves_cut.py",
+    ),
+    Mutant(
+        "the last event of a stream off the wire is an image as long as somebody paused holds it",
+        "intent.py",
+        "            self._router.forget_images(streams)",
+        "            self._router.forget_images([s for s in streams.tolist() if not self._is_live_stream(s)])",
+        "tests/test_joining.py",
+    ),
 )
