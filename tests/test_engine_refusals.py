@@ -178,12 +178,12 @@ def test_one_that_was_proven_once_and_is_not_listed_any_more_is_asked_for_when_s
 def test_a_leg_that_a_wire_carries_is_not_given_up_for_one_that_none_does() -> None:
     """Its home is lost while another link has not let go of it yet: the new leg takes the place of the lost one."""
     legs, stream = Legs(1), np.array([0], np.int32)
-    legs.attach(1, stream)
+    legs.attach(1, stream, 0)
     legs.width[0] = 0
     legs.add(2, stream)
     legs.width[1] = 0
     legs.width[0] = -1  # link 1 is lost
-    legs.attach(3, stream)
+    legs.attach(3, stream, 0)
     assert legs.link[:2].tolist() == [3, 2]
     assert legs.width[:2].tolist() == [-1, 0]
 

@@ -159,6 +159,35 @@ def test_what_happens_to_many_legs_is_what_happens_to_each(seed: int) -> None:
         assert_same(legs, plain)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_a_new_leg_takes_no_late_frames_from_the_one_before(seed: int) -> None:
+    """Whoever looks at two legs compares their copies: till the time at which the last wire was left is long ago."""
+    rng = random.Random(f"attach {seed}")
+    legs, plain = random_legs(rng)
+    for _ in range(20):
+        streams, link, late, twice = some(rng), rng.choice(LINKS), rng.randrange(4), rng.random() < 0.3
+        given = np.array(streams, np.int32)
+        for stream in streams:
+            home, other = plain[stream]
+            if on(plain, link, stream):
+                continue
+            if twice:
+                plain[stream][1] = Leg(link, left=other.left)
+            elif home.link == NO_LINK:
+                home.link = link
+            elif home.width >= 0:
+                plain[stream][1] = Leg(link, left=other.left)
+            elif other.link == NO_LINK and home.left > late:
+                plain[stream] = [Leg(link), home]
+            else:
+                plain[stream][0] = Leg(link, left=home.left)
+        if twice:
+            legs.add(link, given)
+        else:
+            legs.attach(link, given, late)
+        assert_same(legs, plain)
+
+
 def test_a_wrong_id_changes_nothing() -> None:
     legs = Legs(4)
     legs.settle_free(0, np.array([0, 1], np.int32))

@@ -343,6 +343,13 @@ STREAMS = (
         "tests/test_moves_cut.py",
     ),
     Mutant(
+        "a new leg takes the place of one of which frames may be late",
+        "engine/legs.py",
+        "        leaving = homes[(self.left[homes] > late) & (self.link[homes + 1] == NO_LINK)]\n",
+        "        leaving = homes[:0]\n",
+        "tests/test_moves_cut.py",
+    ),
+    Mutant(
         "the last event of a stream off the wire is an image as long as somebody paused holds it",
         "intent.py",
         "            self._router.forget_images(streams)",

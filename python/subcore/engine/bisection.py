@@ -87,13 +87,17 @@ class Bisection:
         if not len(streams):
             return
         trial = link.trial = link.trial or Trial()
-        self._ctx.streams.legs.attach(link.id, streams)
+        self._attach(link, streams)
         last = trial.waiting[-1] if trial.waiting else None
         if last is not None and last.deaths == 0 and not last.patient:
             last.streams = np.union1d(last.streams, streams).astype(np.int32)
         else:
             trial.waiting.append(Group(streams))
         self.serve(link, now)
+
+    def _attach(self, link: Link, streams: Int32Array) -> None:
+        late = self._ctx.clock.before(self._ctx.settings.late_frames)
+        self._ctx.streams.legs.attach(link.id, streams, late)
 
     def serve(self, link: Link, now: int) -> int | None:
         """Go on to the next group if the one on trial passed; when to look again."""
@@ -266,7 +270,7 @@ class Bisection:
             link.trial.current = None
         where = link if self._stays(link, case) else self._nursery(link)
         where.trial = where.trial or Trial()
-        self._ctx.streams.legs.attach(where.id, suspects)
+        self._attach(where, suspects)
         if where is link and not case.spared:
             self._put_behind(link, where.trial, suspects)
         if len(suspects) == 1:

@@ -52,22 +52,34 @@ class Legs(LegColumns):
             grown[name][: len(old)] = old
         self.take(grown)
 
-    def attach(self, link: int, streams: Int32Array) -> None:
+    def attach(self, link: int, streams: Int32Array, late: int) -> None:
         """Give each a leg on `link`: its home if it has none, or one that carries nothing; else its other leg.
 
-        A leg that no wire carries is given up for it: late frames can only come on the link that carried the stream.
-        One that a wire carries still is never given up for one that none does.
+        A leg that no wire carries is given up for it. But where it left its wire after `late`, frames may still come
+        there: it stays beside the new one, if there is room for both. One that a wire carries still is never given up
+        for one that none does.
         """
         streams = self.settle_free(link, streams)
         if not len(streams):
             return
         rows = 2 * streams.astype(np.int64)
         idle = self.width[rows] < 0
-        self._clear(rows[idle])
-        self.link[rows[idle]] = link
-        second = rows[~idle] + 1
-        self._clear(second)
-        self.link[second] = link
+        homes = rows[idle]
+        leaving = homes[(self.left[homes] > late) & (self.link[homes + 1] == NO_LINK)]
+        if len(leaving):
+            for name in _COLUMNS:
+                column = getattr(self, name)
+                column[leaving + 1] = column[leaving]
+            self.left[leaving] = 0
+        self._occupy(link, homes)
+        self._occupy(link, rows[~idle] + 1)
+
+    def _occupy(self, link: int, rows: Rows) -> None:
+        """These are of that link now. When what was there before left its wire is kept: till none of it can be late, a
+        stream counts as carried twice."""
+        left = self.left[rows]
+        self._clear(rows)
+        self.link[rows], self.left[rows] = link, left
 
     def _without(self, link: int, streams: Int32Array) -> tuple[Int32Array, Rows]:
         rows = 2 * streams.astype(np.int64)
@@ -77,8 +89,7 @@ class Legs(LegColumns):
     def add(self, link: int, streams: Int32Array) -> None:
         """Give each a second leg on `link`, beside its home, whatever that carries."""
         streams, rows = self._without(link, streams)
-        self._clear(rows + 1)
-        self.link[rows + 1] = link
+        self._occupy(link, rows + 1)
 
     def detach(self, link: int, streams: Int32Array) -> None:
         """Take away the leg on `link`; the other one, if there is one, is home then."""

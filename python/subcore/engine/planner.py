@@ -71,7 +71,7 @@ class Planner:
         link.wire.set_target(streams)
         others = legs.enter(link.id, streams, now)
         if len(others):
-            legs.attach(link.id, others)
+            legs.attach(link.id, others, self._ctx.clock.before(self._ctx.settings.late_frames))
             legs.turn(link.id, others, now)
             twice = legs.doubled(others)
             if len(twice):  # another wire has not let go of these yet, and may bring them still
