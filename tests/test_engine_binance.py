@@ -140,6 +140,21 @@ def test_pongs_that_a_stall_held_back_count_with_what_is_sent_after_it(stall: fl
     assert_allowed(s, arrivals)
 
 
+@pytest.mark.parametrize("gap", [0.01, 0.2])
+def test_pongs_that_stalls_in_a_row_held_back_count_together(gap: float) -> None:
+    """In between timers ran, and the loop was stuck again before it read a socket."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    s.up()
+    s.wait(5, frames=1)
+    began = s.now
+    for stall in (31.0, gap, 31.0):
+        s.now += round(stall * SECOND)
+        s.tell(events.Tick())
+    pings = [round((14.9 + 20 * number) * SECOND) for number in range(5)]
+    assert_allowed(s, [max(at, s.now) for at in pings if at > began])
+
+
 @pytest.mark.parametrize("stall", [0.3, 8.0, 19.0, 30.0, 50.0])
 def test_pongs_of_a_connection_that_opened_while_the_loop_was_stuck_count_as_well(stall: float) -> None:
     """The venue answered the handshake at once and has pinged since; all of it is read together."""

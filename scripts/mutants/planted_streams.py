@@ -247,8 +247,8 @@ STREAMS = (
     Mutant(
         "what failed is asked for nowhere while a wire is yet to let go of it",
         "engine/planner.py",
-        "        if link.wire.len_removed:\n            self._ask_anew(link, streams)\n",
-        "",
+        "                self._ask_anew(link, here)\n",
+        "                pass\n",
         "tests/test_engine_handover.py tests/test_second_leg.py",
     ),
     Mutant(
@@ -348,6 +348,13 @@ STREAMS = (
         "        leaving = homes[(self.left[homes] > late) & (self.link[homes + 1] == NO_LINK)]\n",
         "        leaving = homes[:0]\n",
         "tests/test_moves_cut.py",
+    ),
+    Mutant(
+        "stalls in a row count one by one",
+        "engine/clock.py",
+        "            if not self._stalls or last - self._stalls[-1][0] > self.tick_ns:\n",
+        "            if True:\n",
+        "tests/test_engine_binance.py",
     ),
     Mutant(
         "the last event of a stream off the wire is an image as long as somebody paused holds it",

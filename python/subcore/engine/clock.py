@@ -24,13 +24,17 @@ class RunnableClock:
     answers are judged by it; pacing is not: the venue's windows go on.
     """
 
-    __slots__ = ("_last", "_stalls", "runnable", "stalled", "tick_ns")
+    __slots__ = ("_last", "_stalls", "_stuck_since", "runnable", "stalled", "tick_ns")
 
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self.runnable = 0
-        self.stalled = 0  # how long nothing had run until the last reading; 0 = no longer than usual
+        self.stalled = (
+            0  # how long nothing had run until the last reading; 0 = no longer than usual. Stalls in a row,
+        )
+        # with so little between that no socket may have been read, are one
         self._last: int | None = None
+        self._stuck_since = 0
         self._stalls: deque[tuple[int, int]] = deque(
             maxlen=STALLS_KEPT
         )  # when each was over, and what did not count
@@ -40,7 +44,10 @@ class RunnableClock:
         passed = 0 if self._last is None else now - self._last
         self.stalled = 0
         if passed > 2 * self.tick_ns:
-            self.stalled = passed
+            last = now - passed
+            if not self._stalls or last - self._stalls[-1][0] > self.tick_ns:
+                self._stuck_since = last
+            self.stalled = now - self._stuck_since
             self._stalls.append((now, passed - 2 * self.tick_ns))
             passed = 2 * self.tick_ns
         if passed > 0:
