@@ -384,3 +384,17 @@ def test_deaths_of_different_requests_do_not_add_up() -> None:
     s.down("closed", code=1000)
     assert s.told(StatusKind.REFUSED) == []
     assert s.state(other) is StreamState.WAITING
+
+
+def test_what_was_refused_before_it_was_asked_for_is_not_asked_for_in_the_same_account() -> None:
+    """Else it would have been asked for after it had ended."""
+    s = Script()
+    ids = s.open_with("ticker", BTC, ETH, XRP)
+    s.wait(1.5, frames=1)
+    s.down("reset")
+    (restore,) = s.engine.restores
+    s.engine._restores.ended(ids[1:2], s.now)
+    s.reconnect()
+    s.wait(0.5)
+    assert (restore.asked > 0).tolist() == [True, False, True]
+    assert (restore.ended > 0).tolist() == [False, True, False]

@@ -100,10 +100,16 @@ class Restores:
         return known
 
     def asked(self, streams: Int32Array, now: int) -> None:
-        """A request named these."""
+        """A request named these. Who was refused before is asked for beside the account."""
         for account in self._accounts:
-            if account.present is not None:
-                _states.stamp(account.present.asked, account.row, streams, now)
+            restore = account.present
+            if restore is None:
+                continue
+            pending = streams
+            if restore.pending < len(restore.ended):
+                over = restore.streams[(restore.ended > 0) & (restore.asked == 0)]
+                pending = streams[~np.isin(streams, over)]
+            _states.stamp(restore.asked, account.row, pending, now)
 
     def ended(self, streams: Int32Array, now: int) -> None:
         """These are proven, refused, or wanted no more; call it after their state has changed."""
