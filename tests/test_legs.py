@@ -145,7 +145,11 @@ def test_what_happens_to_many_legs_is_what_happens_to_each(seed: int) -> None:
                 assert numbers == sorted({leg.answered for leg in there})
             case 7:
                 plainly = [
-                    s for s in streams if plain[s][0].link in (NO_LINK, link) and plain[s][1].link == NO_LINK
+                    s
+                    for s in streams
+                    if plain[s][0].link in (NO_LINK, link)
+                    and plain[s][1].link == NO_LINK
+                    and plain[s][0].width < 0
                 ]
                 assert legs.enter(link, given, number).tolist() == [s for s in streams if s not in plainly]
                 there, change = [plain[s][0] for s in plainly], {"link": link, "turned": number}

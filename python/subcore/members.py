@@ -187,7 +187,6 @@ class Member:
             self._new_policies.append((handler, delivery))
         if sink is None:
             sink = self._keep_sink(key, self._new_sink(handler, raw, delivery))
-            self.twins.made(sink, handler)
         return sink
 
     @property
@@ -242,10 +241,14 @@ class Member:
 
     def _new_sink(self, handler: Handler, raw: bool, delivery: Delivery | None) -> int:
         if not needs_pump(handler):
-            return self._router.new_sink(self.id, handler, raw=raw)
+            sink = self._router.new_sink(self.id, handler, raw=raw)
+            if isinstance(handler, MethodType):
+                self.twins.made(sink, handler)
+            return sink
         pump = self.pumps.pump(handler, delivery)
         sink = self._router.new_sink(self.id, pump.queue, raw=raw)
         pump.add_sink(sink)
+        self.twins.made(sink, handler)
         return sink
 
     def release_idle_sinks(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakMethod
@@ -10,7 +11,6 @@ from weakref import WeakMethod
 import numpy as np
 
 from .errors import UsageError
-from .pumps import needs_pump
 
 if TYPE_CHECKING:
     from ._route import Router
@@ -37,14 +37,11 @@ class Twins:
         ] = {}  # of sinks that do not say whom they call
 
     def made(self, sink: int, handler: Handler) -> None:
-        """A sink of a handler."""
+        """A sink of a handler that the router does not know as it was given: a method, or one that is awaited."""
+        self._handlers[sink] = lambda: handler
         if isinstance(handler, MethodType):
-            try:
+            with suppress(TypeError):  # else its object knows no weak references, and is held by the sink
                 self._handlers[sink] = WeakMethod(handler)
-            except TypeError:  # its object knows no weak references, and is held by the sink
-                self._handlers[sink] = lambda: handler
-        elif needs_pump(handler):
-            self._handlers[sink] = lambda: handler
 
     def gone(self, sink: int) -> None:
         """It is no more."""

@@ -247,8 +247,8 @@ STREAMS = (
     Mutant(
         "what failed is asked for nowhere while a wire is yet to let go of it",
         "engine/planner.py",
-        "                self._ask_anew(link, here)\n",
-        "                pass\n",
+        "            self._ask_anew(link, others)\n",
+        "            pass\n",
         "tests/test_engine_handover.py tests/test_second_leg.py",
     ),
     Mutant(

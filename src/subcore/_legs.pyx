@@ -228,7 +228,8 @@ cdef class LegColumns(LegTable):
     def enter(self, int link, streams, int64_t when) -> np.ndarray:
         """These come into the link's target at that time: those that have no leg get one there, as their home.
 
-        Returns, int32 and in order, those for which that is not all: who has a leg elsewhere, and is left as it was.
+        Returns, int32 and in order, those for which that is not all, and which are left as they were: who has a leg
+        elsewhere, or is carried by that very wire.
         """
         cdef Ids ids
         cdef object given = self.marked(streams, &ids)
@@ -238,6 +239,7 @@ cdef class LegColumns(LegTable):
         for i in range(ids.count):
             row = 2 * <int64_t>ids.at[i]
             self.marks[i] = self.links[row + 1] != NO_LINK or (self.links[row] != NO_LINK and self.links[row] != link)
+            self.marks[i] |= self.widths[row] >= 0
             if not self.marks[i]:
                 self.links[row] = <int16_t>link
                 self.turns[row] = when

@@ -64,12 +64,10 @@ class Planner:
         if not len(streams):
             return
         legs = self._ctx.streams.legs
-        if link.wire.len_removed:
-            here, _ = legs.on(link.id, streams)
-            if len(here):
-                self._ask_anew(link, here)
-        link.wire.set_target(streams)
         others = legs.enter(link.id, streams, now)
+        if len(others) and link.wire.len_removed:
+            self._ask_anew(link, others)
+        link.wire.set_target(streams)
         if len(others):
             legs.attach(link.id, others, self._ctx.clock.before(self._ctx.settings.late_frames))
             legs.turn(link.id, others, now)
