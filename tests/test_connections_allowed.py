@@ -84,6 +84,26 @@ def test_links_are_replaced_one_after_another_where_one_more_is_allowed() -> Non
     assert not driver.exchange.violations
 
 
+def test_what_finds_no_room_while_a_link_is_replaced_waits_until_there_is_one() -> None:
+    driver, _ = carrying(2, EACH)
+    driver.handle(events.Rotate())
+    streams = driver.subscribe("a", "trade", CODES[: EACH + 1])
+    for _ in range(200):
+        assert most_connections(driver, 0.1) <= 2
+        assert all(len(connection.streams) <= EACH for connection in driver.exchange.connections.values())
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist())
+
+
+def test_a_link_is_replaced_though_no_connection_is_left_for_what_asks_for_its_own_there() -> None:
+    driver, streams = carrying(2, 3)
+    driver.handle(events.OwnLink(streams[:1]))
+    driver.handle(events.Rotate())
+    assert most_connections(driver, 60) == 2
+    assert not driver.engine.is_rotating
+    assert driver.streams_in(StreamState.OPEN) == set(streams.tolist())
+    assert sorted(len(connection.streams) for connection in driver.exchange.connections.values()) == [1, 2]
+
+
 def test_what_takes_the_place_of_others_on_full_links_waits_for_them_to_leave() -> None:
     driver, _ = carrying(1, EACH)
     driver.unsubscribe("a", "trade", CODES[:EACH])
@@ -121,3 +141,25 @@ def test_what_is_frozen_is_asked_for_again_on_the_only_connection() -> None:
     s.data(ids)
     assert s.states(ids) == {StreamState.OPEN}
     assert len(s.engine.links) == 1
+
+
+def test_no_unused_link_is_opened_beside_a_nursery_that_has_become_home() -> None:
+    exchange = Exchange(3, markets=MARKETS, rate=5.0)
+    driver = EngineDriver(few("upbit", 3), exchange, seed=3)
+    own = driver.subscribe("c", "ticker", MARKETS[:1])
+    driver.run(2)
+    driver.handle(events.OwnLink(own))
+    driver.run(8)
+    driver.subscribe("a", "trade", MARKETS[:3])
+    driver.run(15)
+    exchange.inject(Fault("error", symbol=MARKETS[5]), driver.now)
+    driver.subscribe("b", "trade", MARKETS[4:7])
+    driver.run(1)
+    driver.unsubscribe("a", "trade", MARKETS[:3])
+    driver.run(7.5)
+    assert [len(connection.streams) for connection in exchange.connections.values()] == [1, 2]
+    driver.handle(events.StandBy(own))
+    driver.run(60)
+    driver.subscribe("a", "trade", MARKETS[:3])
+    assert most_connections(driver, 20) == 3
+    assert sorted(len(connection.streams) for connection in exchange.connections.values()) == [1, 1, 5]

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from subcore.engine.clock import SECOND
+from subcore.engine.clock import SECOND, nanoseconds
 from subcore.engine.context import NO_STREAMS
 from subcore.engine.pacing import Pacer
 from subcore.engine.ports import WireSet
@@ -30,6 +30,8 @@ WORST_MARGIN: Final = 3.0  # and of its longest gap of the last day
 YOUNG_MARGIN: Final = 20.0  # over the logarithm of its gaps: the longest of a few says little
 PATIENCE_MOST: Final = 6  # times it doubles: a link that is full is asked for more about once an hour
 WIDENED_MOST: Final = 30  # times: more streams than there are
+AGE_MARGIN: Final = 0.02  # of the greatest age, for the successor to be proven in
+AGE_SPREAD: Final = 0.03  # links opened together are not replaced together
 GAP_STEP: Final = 0.05  # of the running median, a gap
 WORST_MEMORY: Final = 24 * 3600.0 * SECOND
 
@@ -274,6 +276,18 @@ class Link:
     def is_up(self) -> bool:
         """Whether it can carry messages."""
         return self.phase is UP
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether it has no connection, and nothing to open one for."""
+        return self.phase is Phase.IDLE and not self.wire.len_target
+
+    def is_old(self, most: float | None, now: int) -> bool:
+        """ "a single connection is only valid for 24 hours": replaced before that, each link at its own time."""
+        if most is None:
+            return False
+        spread = (self.id * 7919 % 97) / 97 * AGE_SPREAD
+        return now - self.up_since >= nanoseconds(most * (1 - AGE_MARGIN - spread))
 
     def remove_before(self, when: int) -> None:
         """What is to leave goes by then at the latest."""

@@ -26,7 +26,6 @@ import numpy as np
 
 from subcore import _states, _transit
 from subcore.engine.bisection import Bisection
-from subcore.engine.clock import nanoseconds
 from subcore.engine.context import Context
 from subcore.engine.events import Rotate
 from subcore.engine.legs import PROVEN
@@ -46,9 +45,7 @@ __all__ = ["Placement"]
 SETTLED: Final = Role.SETTLED
 NURSERY: Final = Role.NURSERY
 IDLE: Final = Phase.IDLE
-AGE_MARGIN: Final = 0.02  # of the greatest age, for the successor to be proven in
 MOVES_TO_JUDGE: Final = 2  # of a link's streams in a row, that were refused
-AGE_SPREAD: Final = 0.03  # links opened together are not replaced together
 
 
 class Placement:
@@ -76,7 +73,7 @@ class Placement:
     def open_link(self, route: str, role: Role) -> Link:
         """A link of that role: one that is out of use, or a new one."""
         for link in self.links_of(route, Role.RETIRED):
-            if link.phase is Phase.IDLE and not link.wire.len_target:
+            if link.is_unused:
                 link.role = role
                 return link
         ctx = self._ctx
@@ -96,10 +93,8 @@ class Placement:
 
     def home(self, route: str, role: Role) -> Link:
         """The first link of that route and role, made if there is none."""
-        for link in self._lifecycle.links.values():
-            if link.role is role and link.route.name == route:
-                return link
-        return self.open_link(route, role)
+        there = self.links_of(route, role)
+        return there[0] if there else self.open_link(route, role)
 
     def by_role(self, streams: Int32Array) -> list[tuple[Role, Int32Array]]:
         """Which of these belong on which kind of link; what is settled first."""
@@ -152,8 +147,13 @@ class Placement:
             self.put(route, SETTLED, streams, now)
         elif len(streams):  # no connection is left: where least is to stay, once what leaves has made room
             used = [link for link in self.links_of(route, SETTLED) if self._lifecycle.may_open(link)]
-            emptiest = min(used, key=lambda one: one.wire.len_target, default=None)
-            self._planner.want(emptiest or self.home(route, SETTLED), streams, now)
+            emptiest = min(used, key=lambda one: one.wire.len_target, default=None) or self.home(
+                route, SETTLED
+            )
+            room = self._room_to_stay(emptiest, len(streams))
+            self._planner.want(emptiest, streams[:room], now)
+            self._ctx.streams.explain(streams[room:], "no connection has room, and no further one is allowed")
+            self._planner.postpone(emptiest, streams[room:], now)
 
     def _place_whole(self, route: str, role: Role, streams: Int32Array, now: int) -> None:
         link = self.home(route, role)
@@ -231,6 +231,10 @@ class Placement:
                 count = min(count, most - link.wire.len_target - link.wire.len_removed)
         return max(count, 0)
 
+    def _room_to_stay(self, link: Link, count: int) -> int:
+        """The same by the venue's word alone, once what leaves has left."""
+        return count if self._capacity is None else max(0, min(count, self._capacity - link.wire.len_target))
+
     def reask(self, link: Link, streams: Int32Array, now: int) -> None:
         """Ask again for streams that failed: where the venue's requests replace, apart from what is proven."""
         if not self._replaces:
@@ -240,7 +244,8 @@ class Placement:
             room = self._room(link, len(streams))
             if not self._lifecycle.may_open():  # what has room nowhere: this link may take it another time
                 others = [k for k in self.links_of(link.route.name, link.role) if k is not link]
-                room = max(room, len(streams) - sum(self._room(other, len(streams)) for other in others))
+                rest = len(streams) - sum(self._room(other, len(streams)) for other in others)
+                room = max(room, self._room_to_stay(link, rest))
             self._planner.want(link, streams[:room], now)
             link.repairs |= room > 0
             self.put(link.route.name, link.role, streams[room:], now)
@@ -274,7 +279,7 @@ class Placement:
                     self._clear_out(link, now)
             elif link.role is Role.NURSERY and link.wire.len_target and self._is_calm(link, now):
                 self._bring_home(link, now)
-            elif link.is_up and self._is_old(link, now) and not self._is_barred(now):
+            elif link.is_up and link.is_old(self._ctx.venue.life.max_age, now) and not self._is_barred(now):
                 self.retire(link, now)
 
     def judge(self, link: Link) -> str | None:
@@ -294,11 +299,11 @@ class Placement:
             if not self.may_have(route, role):
                 continue  # own_links brings it to the settled link's side once there is room
             home = self._successor(nursery, role, len(part))
-            if home is None or (home.phase is Phase.IDLE and not home.wire.len_target):
+            if home is None or home.is_unused:
                 if len(part) == len(target):  # nothing to go back to: it is home already
+                    for unused in filter(lambda other: other.is_unused, self.links_of(route, role)):
+                        unused.role = Role.RETIRED  # else what is new would open it beside this one
                     nursery.role, nursery.refused_moves = role, 0
-                    if home is not None:
-                        home.role = Role.RETIRED
                     return
                 if home is None:
                     continue
@@ -337,14 +342,6 @@ class Placement:
             self._ctx.info("a successor replaces the link", link=link.id, successor=successor.id)
             self._clear_out(link, now)
 
-    def _is_old(self, link: Link, now: int) -> bool:
-        """ "a single connection is only valid for 24 hours": replaced before that, each link at its own time."""
-        most = self._ctx.venue.life.max_age
-        if most is None:
-            return False
-        spread = (link.id * 7919 % 97) / 97 * AGE_SPREAD
-        return now - link.up_since >= nanoseconds(most * (1 - AGE_MARGIN - spread))
-
     def _clear_out(self, link: Link, now: int) -> None:
         """Whatever a retired link still carries goes to its successor."""
         legs, target = self._ctx.streams.legs, link.wire.target()
@@ -361,7 +358,10 @@ class Placement:
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):
-            successor = self._successor(link, role, len(part))
+            kind = (
+                role if self.may_have(link.route.name, role) else SETTLED
+            )  # own_links brings it home from there
+            successor = self._successor(link, kind, len(part))
             if successor and successor.trial is None:  # it is found out first what the venue does not take
                 self._moves.start(link, successor, part, now)
 
