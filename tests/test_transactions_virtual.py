@@ -218,10 +218,11 @@ _CALLS: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
-def _outcome(manager: Any, name: str, calls: tuple[str, ...], *, in_block: bool) -> Any:
+def _outcome(manager: Any, before: str, calls: tuple[str, ...], *, in_block: bool) -> Any:
     """What a component whose own policy suits no trades has then, in which class, and where it goes; or why not."""
     hub, seen = manager._hub, list[Any]()
-    with contextlib.closing(manager.component(name, delivery=Latest())) as one:
+    with contextlib.closing(manager.component("one", delivery=Latest())) as one:
+        _CALLS[before](one, seen.append)
         try:
             with manager.transaction() if in_block else nullcontext():
                 for call in calls:
@@ -239,8 +240,11 @@ def _outcome(manager: Any, name: str, calls: tuple[str, ...], *, in_block: bool)
         )
 
 
+@pytest.mark.parametrize("before", ["gone", "handler", "queue", "replaced by another"])
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_what_its_own_policy_does_not_suit_is_taken_in_a_block_where_it_is_taken_outside(count: int) -> None:
+def test_what_its_own_policy_does_not_suit_is_taken_in_a_block_where_it_is_taken_outside(
+    before: str, count: int
+) -> None:
     """All courses of calls of this length: refused alike, or the same topics in the same classes and places. What a
     block takes back before it ends was never asked for."""
 
@@ -248,8 +252,8 @@ def test_what_its_own_policy_does_not_suit_is_taken_in_a_block_where_it_is_taken
         manager = world.manager()
         verdicts = set()
         for calls in itertools.product(_CALLS, repeat=count):
-            inside = _outcome(manager, "one", calls, in_block=True)
-            outside = _outcome(manager, "one", calls, in_block=False)
+            inside = _outcome(manager, before, calls, in_block=True)
+            outside = _outcome(manager, before, calls, in_block=False)
             verdicts.add(isinstance(outside, str))
             if isinstance(outside, str) and not isinstance(
                 inside, str

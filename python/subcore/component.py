@@ -333,7 +333,7 @@ class Component(Reader):
                     image,
                     max_rate,
                     raw,
-                    chosen_before,
+                    chosen_before or (may_keep and keeps),  # the block may have given it up by then
                 )
             )
         except UsageError as error:

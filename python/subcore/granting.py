@@ -263,9 +263,9 @@ class Granting:
             self._check_policies(component, resolved)
             if any(wish.may_go_by_own for wish, _, _, _ in resolved if wish.component == component):
                 self._check_own_policy(self.members[component], resolved)
+        for component in {wish.component for wish, _, _, _ in resolved if wish.raw and wish.keeps_sinks}:
+            self.members[component].twins.check(resolved, self.ledger.interests(component))
         for wish, adds, _, _ in resolved:
-            if wish.raw and wish.keeps_sinks:
-                self.members[wish.component].twins.check(adds)
             self.joiners.note(wish.component, adds)
 
     def _check_own_policy(self, member: Member, resolved: Sequence[Resolved]) -> None:

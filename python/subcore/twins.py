@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from .errors import UsageError
 if TYPE_CHECKING:
     from ._route import Router
     from .component import Handler
+    from .intent import Resolved
     from .members import Member
     from .types import Int32Array
 
@@ -52,10 +53,20 @@ class Twins:
         """Whether any topic may come with the frame's bytes."""
         return any(key[2] is True for key in self._sinks)
 
-    def check(self, topics: Int32Array) -> None:
-        """UsageError where bytes are asked for of what stays in a ring."""
-        for key, sink in self._sinks.items():
-            if key[0] == RING and np.isin(self._router.topics_of_sink(sink), topics).any():
+    def check(self, resolved: Iterable[Resolved], held: Int32Array) -> None:
+        """UsageError where one of these asks for bytes of what is in a ring by its turn. `held`: wanted before."""
+        rings = {sink for key, sink in self._sinks.items() if key[0] == RING}
+        inside = {topic for sink in rings for topic in self._router.topics_of_sink(sink).tolist()}
+        wanted = set(held.tolist())
+        for wish, adds, removes, sink in resolved:
+            if wish.component != self._member.id:
+                continue
+            gone, named = set(removes.tolist()), set(adds.tolist())
+            inside, wanted = inside - gone, wanted - gone
+            moved = named - wanted if wish.keeps_sinks else named
+            inside = inside | moved if sink in rings else inside - moved
+            wanted |= named
+            if wish.raw and wish.keeps_sinks and inside & named:
                 raise UsageError(
                     "a ring keeps numbers, not the frame's bytes: leave raw= out, or give delivery=Queue()"
                 )
