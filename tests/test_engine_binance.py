@@ -155,6 +155,21 @@ def test_pongs_that_stalls_in_a_row_held_back_count_together(gap: float) -> None
     assert_allowed(s, [max(at, s.now) for at in pings if at > began])
 
 
+def test_where_frames_are_read_between_stalls_they_hold_no_pong_back_for_longer() -> None:
+    """A handler that takes half a second, called again and again: what is asked for then goes out all the same."""
+    s = Script(BINANCE)
+    s.want("trade", "BTCUSDT")
+    s.up()
+    for number in range(300):
+        if number == 290:
+            s.want("trade", "ETHUSDT")
+        for passes, frames in ((0.6, 0), (0.05, 1)):
+            s.now += round(passes * SECOND)
+            s.activity(frames)
+            s.tell(events.Tick())
+    assert s.engine.stats.additions == 2
+
+
 @pytest.mark.parametrize("stall", [0.3, 8.0, 19.0, 30.0, 50.0])
 def test_pongs_of_a_connection_that_opened_while_the_loop_was_stuck_count_as_well(stall: float) -> None:
     """The venue answered the handshake at once and has pinged since; all of it is read together."""

@@ -29,10 +29,9 @@ class RunnableClock:
     def __init__(self, tick_ns: int) -> None:
         self.tick_ns = tick_ns
         self.runnable = 0
-        self.stalled = (
-            0  # how long nothing had run until the last reading; 0 = no longer than usual. Stalls in a row,
-        )
-        # with so little between that no socket may have been read, are one
+        # How long nothing had run until the last reading; 0 = no longer than usual. Stalls in a row, with so little
+        # between that no socket may have been read, are one.
+        self.stalled = 0
         self._last: int | None = None
         self._stuck_since = 0
         self._stalls: deque[tuple[int, int]] = deque(

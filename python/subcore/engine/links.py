@@ -49,11 +49,12 @@ class Lifecycle:
 
     def read_clock(self, now: int) -> None:
         """The loop runs. After a stall the sockets answer all pings that waited together, and the venue counts that:
-        limits leave room for one, and the others are spent here."""
+        limits leave room for one, and the others are spent here. What came before a frame that was read is answered."""
         self._ctx.clock.read(now)
         if stalled := self._ctx.clock.stalled:
             for link in self.open_links():
-                self._spend_pongs(link, stalled, now)
+                unheard = now - max(link.life.last_receive, link.up_since)
+                self._spend_pongs(link, min(stalled, unheard), now)
 
     def _spend_pongs(self, link: Link, unheard: int, now: int) -> None:
         every = self._ctx.venue.keepalive.pinged_every
@@ -201,9 +202,8 @@ class Lifecycle:
         """The handshake succeeded. The watchdog is armed here, before the first message."""
         link.phase = Phase.UP
         link.up_since, link.rtt_ns = now, rtt_ns
-        link.no_token = False
+        link.no_token, link.last_request = False, None
         link.first_request = link.requests + 1
-        link.last_request = None
         link.pacer.renew()
         link.widen()
         # The venue may have had it open, and pinged, while the loop was stuck.
