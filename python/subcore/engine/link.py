@@ -32,6 +32,7 @@ PATIENCE_MOST: Final = 6  # times it doubles: a link that is full is asked for m
 WIDENED_MOST: Final = 30  # times: more streams than there are
 AGE_MARGIN: Final = 0.02  # of the greatest age, for the successor to be proven in
 AGE_SPREAD: Final = 0.03  # links opened together are not replaced together
+RATE_MEMORY_NS: Final = 10 * SECOND  # frames a second are averaged over about this
 GAP_STEP: Final = 0.05  # of the running median, a gap
 WORST_MEMORY: Final = 24 * 3600.0 * SECOND
 
@@ -164,6 +165,16 @@ class Life:
     busy: bool = False
     counted_at: int = 0
     spoke_at: int = 0  # runnable time of its last frame, or of its opening
+
+    def count(self, frames: int, runnable: int, busy_rate: float) -> None:
+        """So many frames have come so far."""
+        elapsed = runnable - self.counted_at
+        if elapsed > 0:
+            share = min(1.0, elapsed / RATE_MEMORY_NS)
+            self.rate += share * ((frames - self.frames) * SECOND / elapsed - self.rate)
+            if frames > self.frames:  # judged while it speaks; silence must not make a busy link look idle
+                self.busy = self.rate >= busy_rate
+            self.counted_at, self.frames = runnable, frames
 
 
 @dataclass(slots=True, eq=False)

@@ -21,7 +21,6 @@ from subcore.venue import Counted, KeepaliveRole, Model
 __all__ = ["Lifecycle"]
 
 IDLE: Final = Phase.IDLE
-RATE_MEMORY_NS: Final = 10 * SECOND  # frames a second are averaged over about this
 SYMBOLS_AT_LEAST: Final = 3  # on a link that is judged by its silence: a market may be halted for an hour
 PONGS_MOST: Final = 8  # more are lost in any window
 # A ping that comes so soon after a stall is answered within the same second.
@@ -187,6 +186,12 @@ class Lifecycle:
         return link.connect_by if link.phase is Phase.CONNECTING else None
 
     def _connect(self, link: Link, now: int) -> None:
+        open_ones = sum(other.phase in (Phase.CONNECTING, Phase.UP) for other in self.links.values())
+        if self.allowed is not None and open_ones >= self.allowed:
+            link.connect_at = (
+                now + self._ctx.settings.tick
+            )  # one of them carries nothing any more, and is closed
+            return
         if not link.pacer.try_spend(Counted.CONNECT, now):
             link.connect_at = link.pacer.next_allowed(Counted.CONNECT, now)
             return
@@ -303,13 +308,7 @@ class Lifecycle:
                 if link.bound.gaps:
                     link.bound.learn(gap)
             life.spoke_at = runnable
-        elapsed = runnable - life.counted_at
-        if elapsed > 0:
-            share = min(1.0, elapsed / RATE_MEMORY_NS)
-            life.rate += share * ((frames - life.frames) * SECOND / elapsed - life.rate)
-            if frames > life.frames:  # judged while it speaks; silence must not make a busy link look idle
-                life.busy = life.rate >= self._ctx.venue.keepalive.busy_rate
-            life.counted_at, life.frames = runnable, frames
+        life.count(frames, runnable, self._ctx.venue.keepalive.busy_rate)
         life.last_receive = max(life.last_receive, last_receive)
 
     def pong(self, link: Link, rtt_ns: int) -> None:

@@ -44,7 +44,6 @@ __all__ = ["Placement"]
 
 SETTLED: Final = Role.SETTLED
 NURSERY: Final = Role.NURSERY
-IDLE: Final = Phase.IDLE
 MOVES_TO_JUDGE: Final = 2  # of a link's streams in a row, that were refused
 
 
@@ -147,9 +146,7 @@ class Placement:
             self.put(route, SETTLED, streams, now)
         elif len(streams):  # no connection is left: where least is to stay, once what leaves has made room
             used = [link for link in self.links_of(route, SETTLED) if self._lifecycle.may_open(link)]
-            emptiest = min(used, key=lambda one: one.wire.len_target, default=None) or self.home(
-                route, SETTLED
-            )
+            emptiest = min(used, key=lambda one: one.wire.len_target, default=self.home(route, SETTLED))
             room = self._room_to_stay(emptiest, len(streams))
             self._planner.want(emptiest, streams[:room], now)
             self._ctx.streams.explain(streams[room:], "no connection has room, and no further one is allowed")
@@ -176,7 +173,7 @@ class Placement:
         kills whoever asks for it."""
         if link.trial is not None and any(group.patient for group in link.trial.groups):
             return link.role is not NURSERY
-        if link.is_up or link.phase is IDLE or link.generation == 0:
+        if link.is_up or link.phase is Phase.IDLE or link.generation == 0:
             return False
         return bool(np.any(self._ctx.streams.proven[link.wire.target()]))
 
@@ -290,8 +287,7 @@ class Placement:
         return "the venue refuses on another link what this one carries"
 
     def _is_calm(self, nursery: Link, now: int) -> bool:
-        settings = self._ctx.settings
-        return nursery.is_up and nursery.trial is None and now - nursery.sent_at >= settings.calm
+        return nursery.is_up and nursery.trial is None and now - nursery.sent_at >= self._ctx.settings.calm
 
     def _bring_home(self, nursery: Link, now: int) -> None:
         target, route = nursery.wire.target(), nursery.route.name
@@ -335,8 +331,7 @@ class Placement:
     def retire(self, link: Link, now: int) -> None:
         """Open a successor for an open link, and move all it carries there; then it is closed. Not while the venue
         allows no further connection."""
-        stands = link.is_up and link.role is not Role.RETIRED
-        if stands and link.trial is None and self._lifecycle.may_open():
+        if link.is_up and link.role is not Role.RETIRED and link.trial is None and self._lifecycle.may_open():
             role, link.role, link.refused_moves = link.role, Role.RETIRED, 0
             successor = self.open_link(link.route.name, role)
             self._ctx.info("a successor replaces the link", link=link.id, successor=successor.id)
@@ -362,8 +357,10 @@ class Placement:
                 role if self.may_have(link.route.name, role) else SETTLED
             )  # own_links brings it home from there
             successor = self._successor(link, kind, len(part))
-            if successor and successor.trial is None:  # it is found out first what the venue does not take
-                self._moves.start(link, successor, part, now)
+            shares = [(successor, part)] if successor else self.spread(link.route.name, kind, part)
+            for to, some in shares:
+                if to.trial is None:  # it is found out first what the venue does not take
+                    self._moves.start(link, to, some, now)
 
     def _give_up_beside(self, link: Link, doubled: Int32Array, now: int) -> None:
         """A standby that has brought nothing for as long as a move may take keeps no link from being replaced: when it
@@ -390,7 +387,10 @@ class Placement:
         link.wire.set_target(streams, False)
         untargeted = self._lifecycle.untargeted(streams)  # a successor may have been asked already
         for role, part in self.by_role(untargeted):
-            self._ask(self._successor(link, role, len(part)) or self.home(link.route.name, role), part, now)
+            if successor := self._successor(link, role, len(part)):
+                self._ask(successor, part, now)
+            else:
+                self._place_on(link.route.name, part, now)
 
     def leave_held(self, link: Link, streams: Int32Array, now: int) -> None:
         """Streams with two carriers leave this one, if the other holds them."""

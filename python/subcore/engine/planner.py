@@ -185,7 +185,8 @@ class Planner:
 
     def _empty(self, link: Link, now: int) -> int | None:
         if link.linger_by is None:
-            link.linger_by = now + self._ctx.settings.linger
+            # Where no further connection is allowed, another link may wait for this one to end.
+            link.linger_by = now + self._ctx.settings.linger * self._lifecycle.may_open()
         if now < link.linger_by:
             return link.linger_by
         self._leave(link, link.wire.wire(), now)
