@@ -79,12 +79,15 @@ class Planner:
     def _ask_anew(self, link: Link, streams: Int32Array) -> None:
         """The wire carries some of these still, and was to let go of them. Those that are in force nowhere, since they
         failed or were refused, are asked for all the same: no other message would name them."""
-        leaving = streams[np.isin(streams, link.wire.removed())]
+        legs = self._ctx.streams.legs
+        leaving = streams[~link.wire.aims_at(streams)]
         leaving = self._ctx.streams.in_state(leaving, StreamState.WAITING, StreamState.RECOVERING)
+        leaving, rows = legs.on(link.id, leaving)
+        leaving = leaving[legs.width[rows] >= 0]
         if len(leaving):
             link.has_other_set()
             link.wire.set_wire(leaving, False)
-            self._ctx.streams.legs.put_off(link.id, leaving)
+            legs.put_off(link.id, leaving)
 
     def unwant(self, link: Link, streams: Int32Array, now: int, *, urgent: bool = False) -> None:
         """The link need not carry these any more. `urgent`: the removal waits for nothing, as one that has starved."""
