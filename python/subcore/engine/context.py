@@ -114,11 +114,22 @@ class Context:
     out: list[Action] = field(default_factory=list)
     clock: RunnableClock = field(init=False)
     link_capacity: int | None = field(init=False)  # streams a connection takes, as far as the venue says
+    overlapping: frozenset[int] = field(init=False)  # channels with a stream of all beside those of markets
 
     def __post_init__(self) -> None:
         capacities = [c for c in self.venue.capacities if c.resource == "streams" and c.scope is Scope.LINK]
         self.link_capacity = min((c.amount for c in capacities), default=None)
         self.clock = RunnableClock(self.settings.tick)
+        self.overlapping = frozenset(
+            index for index, c in enumerate(self.venue.channels) if c.takes_symbol and not c.needs_symbol
+        )
+
+    def overlaps(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
+        """Which of these are of channels where a frame is due to two streams: that of its market, and that of all. What
+        carries either brings both their frames, so one with a single carrier may have them from two links."""
+        if self.overlapping.isdisjoint(self.table.channels_of(streams)):
+            return np.zeros(len(streams), np.bool_)
+        return np.isin(self.table.columns(streams).channels, sorted(self.overlapping))
 
     def notify(self, kind: StatusKind, streams: Int32Array, reason: str) -> None:
         """Tell holders, if there is anything to tell."""

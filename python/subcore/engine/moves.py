@@ -158,7 +158,9 @@ class Moves:
             ended = legs.doubled(part)
             if len(ended):
                 legs.detach(link.id, ended)
-                self._ctx.out.append(Arbitrate(ended, False))
+                alone = ended[~self._ctx.overlaps(ended)]  # the others may be brought by who carries all
+                if len(alone):
+                    self._ctx.out.append(Arbitrate(alone, False))
 
     def failed(self, link: Link, streams: Int32Array, now: int) -> None:
         """A request on this link failed for what was in it. Those of these that others hold stay with them alone, for a

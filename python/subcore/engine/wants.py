@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from subcore.engine.actions import AwaitEvidence
+from subcore.engine.actions import Arbitrate, AwaitEvidence
 from subcore.engine.clock import SECOND
 from subcore.engine.context import Context
 from subcore.engine.departures import Departures
@@ -77,6 +77,9 @@ class Wants:
         if len(carried):
             self._resume(carried, now)
         columns.begin(fresh)
+        shared = fresh[self._ctx.overlaps(fresh)]
+        if len(shared):  # for as long as they are: the links of one bring what is due to another
+            self._ctx.out.append(Arbitrate(shared, True))
         self._admit(columns.move(WANTED, fresh, now), now)
 
     def _resume(self, streams: Int32Array, now: int) -> None:
