@@ -363,4 +363,11 @@ STREAMS = (
         "            self._router.forget_images([s for s in streams.tolist() if not self._is_live_stream(s)])",
         "tests/test_joining.py",
     ),
+    Mutant(
+        "copies of orders are judged no longer once the stream itself has one carrier again",
+        "engine/moves.py",
+        "                alone = ended[~self._ctx.overlaps(ended)]",
+        "                alone = ended",
+        "tests/test_orders_overlapping.py",
+    ),
 )
