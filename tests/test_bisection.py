@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from delta_venue import DELTA
 from engine_script import ADA, BTC, ETH, XRP, Script, symbols_of
 from subcore.engine import actions, events
 from subcore.engine.clock import SECOND
 from subcore.engine.link import Phase
-from subcore.types import ReasonClass, Refused, StreamState
+from subcore.types import Accepted, ReasonClass, Refused, StreamState
 
 BAD = Refused("INVALID_PARAM", "", ReasonClass.PERMANENT)
 STEP = 0.05
@@ -98,6 +101,29 @@ def test_one_that_kills_without_a_word_is_found_beside_one_that_is_silent_for_ev
     assert s.state(bad) is StreamState.REFUSED
     assert "closed 3 times" in s.engine.row(bad).reason
     assert s.state(silent) is StreamState.SENT
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_venue_that_answers_and_then_ends_every_connection_refuses_nobody(seed: int) -> None:
+    """What it has acknowledged is innocent, but no sign that it works: all else ends as well."""
+    rng = random.Random(f"answers {seed}")
+    s = Script(DELTA, seed=seed)
+    old = s.open_with("trade", "A")
+    s.wait(5, frames=1)
+    s.down()
+    ids = [*old.tolist(), *s.want("trade", *"BCDEFG").tolist()]
+    for _ in range(2400):
+        for link in list(s.engine.links.values()):
+            if link.phase is Phase.CONNECTING:
+                s.up(link=link.id)
+            for request in list(link.in_flight) if link.is_up else ():
+                if rng.random() < 0.5:
+                    s.say(Accepted(request.id), link=link.id)
+            if link.is_up and rng.random() < 0.5:
+                s.down(link=link.id)
+        s.wait(STEP, frames=1)
+    assert s.engine.stats.losses > 10
+    assert StreamState.REFUSED not in {s.state(x) for x in ids}
 
 
 def test_who_gets_the_id_of_a_suspect_is_not_on_trial_for_it() -> None:

@@ -110,6 +110,24 @@ def test_a_silent_link_is_pinged_though_the_venue_pings() -> None:
     assert s.engine.stats.losses == 1
 
 
+@pytest.mark.parametrize("has_room", [True, False])
+def test_an_empty_link_whose_ping_finds_no_room_is_not_kept(has_room: bool) -> None:
+    """Nobody knows whether it is alive, and to find out would take what others wait for."""
+    s = Script(BINANCE)
+    (stream,) = s.want("trade", "BTCUSDT")
+    s.up()
+    s.data([stream])
+    s.wait(5, frames=1)
+    s.unwant("trade", "BTCUSDT")
+    s.wait(1)
+    link = s.engine.links[0]
+    assert link.is_up
+    assert link.linger_by is not None
+    link.ping_first = not has_room  # as it is left where the limits have none
+    s.tell(events.Tick())
+    assert bool(s.of(actions.Disconnect)) is not has_room
+
+
 def assert_allowed(s: Script, arrivals: list[int]) -> None:
     """Much is asked for during two seconds: with what arrives beside, no more than 5 within any second."""
     for number in range(40):

@@ -350,6 +350,13 @@ STREAMS = (
         "tests/test_moves_cut.py",
     ),
     Mutant(
+        "what a venue acknowledged before it ended the connection is a sign that it works",
+        "engine/bisection.py",
+        "            if self._lived(link) >= 0 and len(",
+        "            if len(",
+        "tests/test_bisection.py",
+    ),
+    Mutant(
         "stalls in a row count one by one",
         "engine/clock.py",
         "            if not self._stalls or last - self._stalls[-1][0] > self.tick_ns:\n",

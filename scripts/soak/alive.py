@@ -176,6 +176,7 @@ class Alive:
             key
             for key, at in books.arrived.items()
             if key in self._spoke and key in books.sent and key[0] in SNAPSHOTS
+            if key not in books.unlisted  # else the venue itself says that it does not carry it there
             if self._runnable(at, driver.now) > MUTE_NS
         ]
         return owed if len({symbol for _, symbol, _ in owed}) >= MUTE_SYMBOLS else []

@@ -108,8 +108,8 @@ class Bisection:
             until = self._on_trial_until(link, trial.current, now)
             if until is None or until > now:
                 return until
-            if len(self._ctx.streams.in_state(trial.current.streams, *WANTED)):
-                trial.passed_at = now
+            if self._lived(link) >= 0 and len(self._ctx.streams.in_state(trial.current.streams, *WANTED)):
+                trial.passed_at = now  # and not of a venue that answers, and then ends each connection
             trial.current = None
         while trial.waiting and trial.current is None:
             until = self._others_pass(link, trial.waiting[0], now)
@@ -158,10 +158,13 @@ class Bisection:
         return now + max(0, lived - runnable)
 
     def _others_pass(self, link: Link, group: Group, now: int) -> int | None:
-        """When a group that is doubted may be asked for: what the link carries and was proven goes first."""
-        if group.doubted is None or not self._carries_others(link):
-            return now
-        return self._lives_until(link, now, group.deaths)
+        """When a group that is doubted may be asked for: what the link carries and was proven goes first. Nor is one
+        that died before asked for beside what just passed: whoever ends the connection then is to be known."""
+        if group.doubted is not None and self._carries_others(link):
+            return self._lives_until(link, now, group.deaths)
+        if group.deaths and link.is_up and link.in_flight:
+            return self._lives_until(link, now, 0)
+        return now
 
     def accuse(self, link: Link, now: int, error: str | None) -> Case | None:
         """The connection ended, with or without an error frame: who may have killed it? Call it before the loss."""

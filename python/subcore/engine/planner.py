@@ -190,7 +190,9 @@ class Planner:
         if link.linger_by is None:
             # Where no further connection is allowed, another link may wait for this one to end.
             link.linger_by = now + self._ctx.settings.linger * self._lifecycle.may_open()
-        if now < link.linger_by:
+        if (
+            now < link.linger_by and not link.ping_first
+        ):  # else there is no room to find out whether it is alive
             return link.linger_by
         self._leave(link, link.wire.wire(), now)
         link.wire.clear_wire()
