@@ -155,8 +155,8 @@ LINKS = (
     Mutant(
         "a doubted one asked for beside those that did not pass",
         "engine/bisection.py",
-        "if group.doubted is None or not self._carries_others(link):",
-        "if True:",
+        "if group.doubted is not None and self._carries_others(link):",
+        "if False:",
         "tests/test_turned.py",
     ),
     Mutant(
