@@ -373,8 +373,8 @@ STREAMS = (
     Mutant(
         "copies of orders are judged no longer once the stream itself has one carrier again",
         "engine/moves.py",
-        "                alone = ended[~self._ctx.overlaps(ended)]",
-        "                alone = ended",
+        "                shared = self._ctx.shared(ended)",
+        "                shared = ended[:0]",
         "tests/test_orders_overlapping.py",
     ),
 )

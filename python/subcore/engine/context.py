@@ -124,12 +124,13 @@ class Context:
             index for index, c in enumerate(self.venue.channels) if c.takes_symbol and not c.needs_symbol
         )
 
-    def overlaps(self, streams: Int32Array) -> npt.NDArray[np.bool_]:
-        """Which of these are of channels where a frame is due to two streams: that of its market, and that of all. What
-        carries either brings both their frames, so one with a single carrier may have them from two links."""
+    def shared(self, streams: Int32Array) -> Int32Array:
+        """Those of channels where a frame is due to two streams: that of its market, and that of all. What carries
+        either brings both their frames, so one with a single carrier may have them from two links."""
         if self.overlapping.isdisjoint(self.table.channels_of(streams)):
-            return np.zeros(len(streams), np.bool_)
-        return np.isin(self.table.columns(streams).channels, sorted(self.overlapping))
+            return NO_STREAMS
+        found: Int32Array = streams[np.isin(self.table.columns(streams).channels, sorted(self.overlapping))]
+        return found
 
     def notify(self, kind: StatusKind, streams: Int32Array, reason: str) -> None:
         """Tell holders, if there is anything to tell."""

@@ -158,7 +158,8 @@ class Moves:
             ended = legs.doubled(part)
             if len(ended):
                 legs.detach(link.id, ended)
-                alone = ended[~self._ctx.overlaps(ended)]  # the others may be brought by who carries all
+                shared = self._ctx.shared(ended)  # may be brought by who carries all, or by those of markets
+                alone = np.setdiff1d(ended, shared).astype(np.int32) if len(shared) else ended
                 if len(alone):
                     self._ctx.out.append(Arbitrate(alone, False))
 

@@ -77,7 +77,7 @@ class Wants:
         if len(carried):
             self._resume(carried, now)
         columns.begin(fresh)
-        shared = fresh[self._ctx.overlaps(fresh)]
+        shared = self._ctx.shared(fresh)
         if len(shared):  # for as long as they are: the links of one bring what is due to another
             self._ctx.out.append(Arbitrate(shared, True))
         self._admit(columns.move(WANTED, fresh, now), now)

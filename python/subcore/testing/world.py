@@ -25,6 +25,7 @@ from subcore.testing.clock import VirtualClock
 __all__ = ["DELAY_S", "PING", "PONG", "Receiver", "VirtualLoop", "World"]
 
 REAL_PATIENCE_S = 5.0
+WRITE_PATIENCE_S = 60.0  # of real time: where much else runs, a thread has its turn late
 LOOK_S = 0.002  # of real time, between two looks whether a thread has ended
 PATIENCE_S = 1800.0  # of virtual time
 DELAY_S = 0.005
@@ -56,7 +57,7 @@ class _JumpingSelector(selectors.DefaultSelector):
         """What comes before the last write is done. A thread's last word wakes this, but it may have come already."""
         ready: list[tuple[selectors.SelectorKey, int]] = []
         began = time.monotonic()
-        while not ready and self.writes() and time.monotonic() - began < REAL_PATIENCE_S:
+        while not ready and self.writes() and time.monotonic() - began < WRITE_PATIENCE_S:
             ready = super().select(LOOK_S)
         return ready
 
