@@ -70,6 +70,26 @@ def test_changes_that_wait_keep_no_ping_from_going(seed: int) -> None:
     assert (driver.now - began) / SECOND <= 10.0
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_changes_of_another_link_keep_no_ping_from_going_where_both_share_a_limit(seed: int) -> None:
+    """After a rate refusal limits count over the whole process, and what waits on the other link takes half a minute."""
+    binance = venue("binance", names_per_message=1).at(f"ws://shared-{seed}.test:80")
+    symbols = [f"N{i}USDT" for i in range(100)]
+    driver = EngineDriver(binance, BinanceExchange(seed, markets=symbols), seed=seed)
+    driver.subscribe("a", "trade", symbols[:2])
+    driver.run(5)
+    driver.handle(events.StandBy(driver.engine.links[0].wire.wire()[:1]))
+    driver.run(20)
+    assert len(driver.exchange.connections) == 2
+    driver.registry.narrow(binance.host, driver.now + 3600 * SECOND)
+    driver.subscribe("a", "trade", symbols[2:])
+    standby = max(driver.exchange.connections)
+    driver.exchange.inject(Fault("half_open", conn=standby), driver.now)
+    began = driver.now
+    assert driver.run_until(lambda: driver.engine.stats.losses == 1, 20)
+    assert (driver.now - began) / SECOND <= 10.0
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_silent_link_whose_pongs_come_is_replaced(seed: int) -> None:
     driver = make(seed)

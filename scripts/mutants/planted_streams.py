@@ -357,6 +357,13 @@ STREAMS = (
         "tests/test_bisection.py",
     ),
     Mutant(
+        "links that share a limit take the room from a ping that is due",
+        "engine/queueing.py",
+        "            links.sort(key=lambda link: not link.ping_first)\n",
+        "            pass\n",
+        "tests/test_link_silence.py",
+    ),
+    Mutant(
         "stalls in a row count one by one",
         "engine/clock.py",
         "            if not self._stalls or last - self._stalls[-1][0] > self.tick_ns:\n",

@@ -147,7 +147,7 @@ class Judge:
         if said.ident is not None:
             books.asked[said.ident] = said.adds
         for key in said.adds:
-            if key in books.sent and key in books.proven:
+            if key in books.sent and key in books.proven and key not in books.ended:
                 raise Broken(f"property 3: asked again for {key}, which is in force")
             books.sent[key] = 0
             books.leaving.pop(key, None)
