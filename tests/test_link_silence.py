@@ -72,7 +72,7 @@ def test_changes_that_wait_keep_no_ping_from_going(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_changes_of_another_link_keep_no_ping_from_going_where_both_share_a_limit(seed: int) -> None:
-    """After a rate refusal limits count over the whole process, and what waits on the other link takes half a minute."""
+    """After a rate refusal limits count over the whole process, and the other link has to ask for half a minute."""
     binance = venue("binance", names_per_message=1).at(f"ws://shared-{seed}.test:80")
     symbols = [f"N{i}USDT" for i in range(100)]
     driver = EngineDriver(binance, BinanceExchange(seed, markets=symbols), seed=seed)

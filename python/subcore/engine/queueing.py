@@ -61,7 +61,7 @@ class Queueing:
                 links.sort(key=lambda link: self.place(link, now) if link.id in ready else LAST)
             elif ready:
                 links.sort(key=lambda link: FIRST if link.id in ready else LAST)
-        if any([link.ping_first for link in links]):  # else others took the room each time there is some
+        if any(link.ping_first for link in links):  # else others took the room each time there is some
             links.sort(key=lambda link: not link.ping_first)
         return links
 
