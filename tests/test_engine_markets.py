@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+
+import numpy as np
 
 from engine_script import BTC, ETH, Script
 from manager_rig import make
-from subcore.engine import events
+from subcore.engine import actions, events
 from subcore.engine.link import Phase
-from subcore.types import StatusKind, StreamState
+from subcore.engine.topics import TopicEvent
+from subcore.types import Listing, StatusKind, StreamState, Topic
 from virtual_manager import World
 
 
@@ -89,3 +93,25 @@ def test_a_list_that_was_asked_for_before_a_stream_came_does_not_refuse_it() -> 
             assert answers == [[BTC], [BTC], [BTC, ETH]]
 
     World().run(main)
+
+
+def test_a_list_that_leaves_out_who_was_asked_for_anew_meanwhile_fails_nobody() -> None:
+    """Refused by the venue's markets, asked for again, and on the wire still until a message says otherwise."""
+    s = Script()
+    known, gone = s.want("ticker", BTC, "KRW-OLD").tolist()
+    s.up()
+    s.data([known])
+    listing = next(
+        send for send in s.wait(4, frames=1) if isinstance(send, actions.Send) and not send.request
+    )
+    s.tell(events.SymbolsKnown(frozenset({BTC})))
+    s.tell(events.SymbolsKnown(frozenset({BTC})))
+    assert s.state(gone) is StreamState.REFUSED
+    s.tell(events.AskedAgain(np.array([gone], np.int32)))
+    assert s.state(gone) is StreamState.WAITING
+    assert gone in s.engine.links[0].wire.wire()
+    ticket = json.loads(listing.payload)[0]["ticket"]
+    s.say(Listing((Topic("ticker", BTC),), ticket))
+    assert s.state(gone) is StreamState.WAITING
+    assert not s.told(StatusKind.WAITING)
+    assert s.engine.streams.pairs[StreamState.WAITING, TopicEvent.FAILED] == 0

@@ -112,7 +112,9 @@ class Proof:
         self._prove(link, TopicEvent.PROVEN_LISTED, proven, now)
         if understood:
             answered = ~np.isin(asked, [request.number for request in link.in_flight])
-            self.left_out(link, pending[~there & answered], now)
+            gone = pending[~there & answered]  # but who was asked for anew meanwhile: it waits for its turn
+            gone = self._ctx.streams.in_state(gone, StreamState.SENT, StreamState.OPEN, StreamState.REFUSED)
+            self.left_out(link, gone, now)
         if len(left_out):
             self.on_left_out(left_out, now)
 
