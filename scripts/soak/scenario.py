@@ -25,9 +25,19 @@ BITTEN = 3
 AT_CONNECT = ("refuse", "cut", "hang", "status")
 SLOW = ("mute_pong", "hang")
 SILENT = ("silent",) * 5  # most markets are silent for longer by themselves
-RARE = (*SLOW, *SLOW, *SLOW, *SILENT, "close", "delist", "drop_fin", "stall")  # once more: few of them bite
+RARE = (
+    *SLOW,
+    *SLOW,
+    *SLOW,
+    *SILENT,
+    "close",
+    "delist",
+    "drop_fin",
+    "error",
+    "stall",
+)  # once more: few of them bite
 TOPICS = 100
-TOO_FAST = 0.5  # of errors and closes
+TOO_FAST = 0.65  # of errors and closes
 SETTLE_S = 75.0
 QUIET_S = 20.0  # in which nothing is to be done
 ROUNDS = 6
