@@ -1,4 +1,4 @@
-/* The scanner's machine as it is on a processor without SSE2: prints how a frame ended, and what was read. */
+/* Written by hand: the scanner's machine as it is on a processor without SSE2: prints how a frame ended, and what was read. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

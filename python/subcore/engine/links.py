@@ -188,9 +188,8 @@ class Lifecycle:
     def _connect(self, link: Link, now: int) -> None:
         open_ones = sum(other.phase in (Phase.CONNECTING, Phase.UP) for other in self.links.values())
         if self.allowed is not None and open_ones >= self.allowed:
-            link.connect_at = (
-                now + self._ctx.settings.tick
-            )  # one of them carries nothing any more, and is closed
+            # One of them carries nothing any more, and is closed.
+            link.connect_at = now + self._ctx.settings.tick
             return
         if not link.pacer.try_spend(Counted.CONNECT, now):
             link.connect_at = link.pacer.next_allowed(Counted.CONNECT, now)

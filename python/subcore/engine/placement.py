@@ -353,9 +353,8 @@ class Placement:
         on_wire = legs.width[rows] >= 0
         self._hand_over(link, alone[~on_wire], now)
         for role, part in self.by_role(alone[on_wire]):
-            kind = (
-                role if self.may_have(link.route.name, role) else SETTLED
-            )  # own_links brings it home from there
+            # Without a link of its kind it goes with the others, and own_links brings it home from there.
+            kind = role if self.may_have(link.route.name, role) else SETTLED
             successor = self._successor(link, kind, len(part))
             shares = [(successor, part)] if successor else self.spread(link.route.name, kind, part)
             for to, some in shares:
